@@ -1,0 +1,220 @@
+/** deliver: attempt + content → one report per recipient.
+ *
+ *  Deliverer to queue                               Queue to deliverer
+ *    ready    capacity                                attempt  ref … sender recipients contentBytes content?
+ *    report   ref reports                             retired
+ *    retire                                           content  ref bytes …
+ *    fetch    ref messageId token                     contentEnd ref   |   contentFailed ref
+ *
+ *  lspawn only: queue → `resolve ref recipient`; lspawn → `resolved ref uid key` or `unresolved ref report`.
+ *
+ *  A deliverer announces how many attempts it can hold and is pushed at most so many. Content of at most
+ *  `inlineBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
+ *  connection of its own (purpose `fetch`), so that a slow peer holds up nobody else; a `local` on the only connection
+ *  it has. An attempt whose connection ends before its report is a deferral.
+ *  `retire` asks for no more attempts; after `retired` none comes, and the deliverer may close when its reports are out.
+ *  A `local` also sends enqueue frames (its forwards) on its connection: they are from its uid.
+ *  The key names an assignment (home, dash, extension …) that lspawn has told that local directly: the queue cannot
+ *  choose under which home or extension a user's mail is handled. */
+import type { ByteString } from '../base/byte-string.ts'
+import { addressBytesMax, decodeParams, encodeParams, type Params, paramsBytesMax, recipientsMax } from './envelope.ts'
+import { chunkBytesMax, inlineBytesMax } from './enqueue.ts'
+import { FieldReader, FieldWriter } from './fields.ts'
+import { ContractError, encodeFrame, type Frame } from './frame.ts'
+
+/** K delivered, Z deferred, D failed for good. The text is what a bounce and the log show, bytes as the peer sent them. */
+export interface Report {
+  readonly letter: 'K' | 'Z' | 'D'
+  readonly text: ByteString
+}
+/** qmail-send cuts reports at this length. */
+export const reportTextBytesMax = 10_000
+export const tokenBytes = 16
+
+export interface Attempt {
+  readonly ref: number
+  readonly messageId: number
+  /** Assignment key for local, 0 for remote. */
+  readonly key: number
+  readonly sender: ByteString
+  readonly recipients: readonly ByteString[]
+  readonly params: Params
+  readonly contentBytes: number
+  /** The whole content if small; undefined if it must be fetched with the token. */
+  readonly content: Buffer | undefined
+  readonly token: ByteString
+}
+
+const type = {
+  ready: 32,
+  report: 33,
+  retire: 34,
+  fetch: 35,
+  resolved: 36,
+  unresolved: 37,
+  attempt: 48,
+  retired: 49,
+  content: 50,
+  contentEnd: 51,
+  contentFailed: 52,
+  resolve: 53,
+} as const
+
+export type FromDeliverer =
+  | { readonly kind: 'ready'; readonly capacity: number }
+  | { readonly kind: 'report'; readonly ref: number; readonly reports: readonly Report[] }
+  | { readonly kind: 'retire' }
+  | { readonly kind: 'fetch'; readonly ref: number; readonly messageId: number; readonly token: ByteString }
+  | { readonly kind: 'resolved'; readonly ref: number; readonly uid: number; readonly key: number }
+  | { readonly kind: 'unresolved'; readonly ref: number; readonly report: Report }
+
+export type ToDeliverer =
+  | ({ readonly kind: 'attempt' } & Attempt)
+  | { readonly kind: 'retired' }
+  | { readonly kind: 'content'; readonly ref: number; readonly bytes: Buffer }
+  | { readonly kind: 'contentEnd'; readonly ref: number }
+  | { readonly kind: 'contentFailed'; readonly ref: number }
+  | { readonly kind: 'resolve'; readonly ref: number; readonly recipient: ByteString }
+
+export function encodeFromDeliverer(message: FromDeliverer): Buffer {
+  const fields = new FieldWriter()
+  switch (message.kind) {
+    case 'ready':
+      fields.u16(message.capacity)
+      break
+    case 'report':
+      fields.u32(message.ref).u16(message.reports.length)
+      for (const report of message.reports) writeReport(fields, report)
+      break
+    case 'retire':
+      break
+    case 'fetch':
+      fields.u32(message.ref).u64(message.messageId).string(message.token)
+      break
+    case 'resolved':
+      fields.u32(message.ref).u32(message.uid).u32(message.key)
+      break
+    case 'unresolved':
+      fields.u32(message.ref)
+      writeReport(fields, message.report)
+      break
+  }
+  return encodeFrame(type[message.kind], ...fields.end())
+}
+
+/** Undefined for a frame type that is not this contract's. */
+export function decodeFromDeliverer(frame: Frame): FromDeliverer | undefined {
+  const fields = new FieldReader(frame.payload)
+  const message = readFromDeliverer(frame.type, fields)
+  if (message !== undefined) fields.end()
+  return message
+}
+
+function readFromDeliverer(frameType: number, fields: FieldReader): FromDeliverer | undefined {
+  switch (frameType) {
+    case type.ready:
+      return { kind: 'ready', capacity: fields.u16() }
+    case type.report: {
+      const ref = fields.u32()
+      const count = fields.u16()
+      const reports: Report[] = []
+      for (let n = 0; n < count; n++) reports.push(readReport(fields))
+      return { kind: 'report', ref, reports }
+    }
+    case type.retire:
+      return { kind: 'retire' }
+    case type.fetch:
+      return { kind: 'fetch', ref: fields.u32(), messageId: fields.u64(), token: fields.string(tokenBytes) }
+    case type.resolved:
+      return { kind: 'resolved', ref: fields.u32(), uid: fields.u32(), key: fields.u32() }
+    case type.unresolved:
+      return { kind: 'unresolved', ref: fields.u32(), report: readReport(fields) }
+    default:
+      return undefined
+  }
+}
+
+export function encodeToDeliverer(message: ToDeliverer): Buffer {
+  const fields = new FieldWriter()
+  switch (message.kind) {
+    case 'attempt':
+      fields
+        .u32(message.ref)
+        .u64(message.messageId)
+        .u32(message.key)
+        .string(message.sender)
+        .strings(message.recipients)
+        .string(encodeParams(message.params))
+        .u64(message.contentBytes)
+        .string(message.token)
+        .u8(message.content === undefined ? 0 : 1)
+      if (message.content !== undefined) fields.rest(message.content)
+      break
+    case 'retired':
+      break
+    case 'contentEnd':
+    case 'contentFailed':
+      fields.u32(message.ref)
+      break
+    case 'content':
+      fields.u32(message.ref).rest(message.bytes)
+      break
+    case 'resolve':
+      fields.u32(message.ref).string(message.recipient)
+      break
+  }
+  return encodeFrame(type[message.kind], ...fields.end())
+}
+
+export function decodeToDeliverer(frame: Frame): ToDeliverer | undefined {
+  const fields = new FieldReader(frame.payload)
+  const message = readToDeliverer(frame.type, fields)
+  if (message !== undefined) fields.end()
+  return message
+}
+
+function readToDeliverer(frameType: number, fields: FieldReader): ToDeliverer | undefined {
+  switch (frameType) {
+    case type.attempt: {
+      const ref = fields.u32()
+      const messageId = fields.u64()
+      const key = fields.u32()
+      const sender = fields.string(2 * addressBytesMax)
+      const recipients = fields.strings(recipientsMax, 2 * addressBytesMax)
+      const params = decodeParams(fields.string(paramsBytesMax))
+      const contentBytes = fields.u64()
+      const token = fields.string(tokenBytes)
+      const content = fields.u8() === 1 ? readContent(fields, inlineBytesMax) : undefined
+      return { kind: 'attempt', ref, messageId, key, sender, recipients, params, contentBytes, token, content }
+    }
+    case type.retired:
+      return { kind: 'retired' }
+    case type.content:
+      return { kind: 'content', ref: fields.u32(), bytes: readContent(fields, chunkBytesMax) }
+    case type.contentEnd:
+      return { kind: 'contentEnd', ref: fields.u32() }
+    case type.contentFailed:
+      return { kind: 'contentFailed', ref: fields.u32() }
+    case type.resolve:
+      return { kind: 'resolve', ref: fields.u32(), recipient: fields.string(2 * addressBytesMax) }
+    default:
+      return undefined
+  }
+}
+
+function readContent(fields: FieldReader, bytesMax: number): Buffer {
+  const content = fields.rest()
+  // One Received line more than what came in inline may have been put on top.
+  if (content.length > bytesMax + 1024) throw new ContractError(`content of ${content.length} bytes`)
+  return content
+}
+
+function writeReport(fields: FieldWriter, report: Report): void {
+  fields.u8(report.letter.charCodeAt(0)).string(report.text.slice(0, reportTextBytesMax))
+}
+
+function readReport(fields: FieldReader): Report {
+  const letter = String.fromCharCode(fields.u8())
+  if (letter !== 'K' && letter !== 'Z' && letter !== 'D') throw new ContractError('report mangled')
+  return { letter, text: fields.string(reportTextBytesMax) }
+}

@@ -1,0 +1,82 @@
+/** The envelope between our programs: qmail's own form, `F` sender NUL, `T` recipient NUL for each, one more NUL.
+ *  Because the form ends every address with NUL, no address can hold one; CR and LF are refused too (an SMTP command or
+ *  a `.qmail` line could never have carried them).
+ *  Knows:  the form and the limits. Never: what an address means. */
+import type { ByteString } from '../base/byte-string.ts'
+import { fromBuffer } from '../base/byte-string.ts'
+import { ContractError } from './frame.ts'
+
+/** qmail-queue's limit is 1003 bytes with the letter (spec: 1002 address bytes). */
+export const addressBytesMax = 1002
+export const recipientsMax = 10_000
+/** Of one envelope, and of what one frame can carry beside 64 KiB of content. */
+export const envelopeBytesMax: number = 1_900 * 1024
+
+export interface Envelope {
+  /** Empty for a bounce, `#@[]` for a double bounce, ending in `-@[]` for VERP. */
+  readonly sender: ByteString
+  readonly recipients: readonly ByteString[]
+}
+
+/** Extension parameters that travel with a message (RFC 1870, 6152, 3461, 6531, 8689): `BODY=8BITMIME`, `SMTPUTF8`, …
+ *  Names in capitals. A program passes on what it does not know. */
+export type Params = ReadonlyMap<string, ByteString>
+export const noParams: Params = new Map()
+export const paramsMax = 32
+const paramBytesMax = 1024
+
+export function isAddress(address: ByteString): boolean {
+  if (address.length > addressBytesMax) return false
+  for (let at = 0; at < address.length; at++) {
+    const code = address.charCodeAt(at)
+    if (code === 0 || code === 10 || code === 13) return false
+  }
+  return true
+}
+
+export function encodeEnvelope(envelope: Envelope): Buffer {
+  let text = `F${envelope.sender}\0`
+  for (const recipient of envelope.recipients) text += `T${recipient}\0`
+  return Buffer.from(`${text}\0`, 'latin1')
+}
+
+export function decodeEnvelope(bytes: Uint8Array): Envelope {
+  const records = fromBuffer(bytes).split('\0')
+  // A well-formed envelope ends in two NULs, so the split ends in two empty records.
+  const last = records.pop()
+  const extra = records.pop()
+  const first = records.shift()
+  if (last !== '' || extra !== '' || first?.[0] !== 'F') throw new ContractError('malformed envelope')
+  if (records.length > recipientsMax) throw new ContractError(`${records.length} recipients`)
+  const recipients = records.map((record) => {
+    if (record[0] !== 'T') throw new ContractError('malformed envelope record')
+    return checked(record.slice(1))
+  })
+  return { sender: checked(first.slice(1)), recipients }
+}
+
+export function encodeParams(params: Params): ByteString {
+  let text = ''
+  for (const [name, value] of params) text += `${name}=${value}\0`
+  return text
+}
+
+export function decodeParams(text: ByteString): Params {
+  const params = new Map<string, ByteString>()
+  if (text === '') return noParams
+  const records = text.split('\0')
+  if (records.pop() !== '' || records.length > paramsMax) throw new ContractError('malformed params')
+  for (const record of records) {
+    const equals = record.indexOf('=')
+    if (equals < 1 || record.length > paramBytesMax) throw new ContractError('malformed param')
+    params.set(record.slice(0, equals), record.slice(equals + 1))
+  }
+  return params
+}
+
+export const paramsBytesMax: number = paramsMax * (paramBytesMax + 1)
+
+function checked(address: ByteString): ByteString {
+  if (!isAddress(address)) throw new ContractError('address too long, or with CR or LF')
+  return address
+}

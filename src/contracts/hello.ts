@@ -1,0 +1,35 @@
+/** The first frame on every connection between our programs: which contract, which version.
+ *  A program that does not know the version closes the connection and says so in its log. */
+import { ContractError, encodeFrame, type Frame } from './frame.ts'
+import { FieldReader, FieldWriter } from './fields.ts'
+
+export const contractVersion = 1
+export const helloType = 1
+
+/** What a connection is for. Who may open it is decided by the socket's owner and mode, never by this name. */
+export type Purpose = 'enqueue' | 'remote' | 'lspawn' | 'local' | 'fetch' | 'admin'
+const purposes: readonly Purpose[] = ['enqueue', 'remote', 'lspawn', 'local', 'fetch', 'admin']
+
+export interface Hello {
+  readonly purpose: Purpose
+  /** `local` only, and only believed from lspawn's socket: the uid for whom the connection was opened. */
+  readonly uid: number
+}
+
+export function encodeHello(hello: Hello): Buffer {
+  const fields = new FieldWriter().u16(contractVersion).u32(hello.uid).string(hello.purpose).end()
+  return encodeFrame(helloType, ...fields)
+}
+
+export function decodeHello(frame: Frame): Hello {
+  if (frame.type !== helloType) throw new ContractError(`frame type ${frame.type} before hello`)
+  const fields = new FieldReader(frame.payload)
+  const version = fields.u16()
+  if (version !== contractVersion) throw new ContractError(`contract version ${version}, ours is ${contractVersion}`)
+  const uid = fields.u32()
+  const name = fields.string(16)
+  fields.end()
+  const purpose = purposes.find((known) => known === name)
+  if (purpose === undefined) throw new ContractError(`unknown purpose ${JSON.stringify(name)}`)
+  return { purpose, uid }
+}

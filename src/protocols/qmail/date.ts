@@ -1,0 +1,24 @@
+/** Dates as qmail writes them: always UTC, English, whatever the machine's zone or language. */
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+const weekdays = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
+
+/** For header fields: `21 Nov 2026 09:08:07 -0000`. */
+export function headerDate(milliseconds: number): string {
+  const date = new Date(milliseconds)
+  return `${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()} ${clockTime(date)} -0000`
+}
+
+/** For the `From ` line of an mbox: `Sat Nov 21 09:08:07 2026`, the day of the month in two digits. */
+export function mboxDate(milliseconds: number): string {
+  const date = new Date(milliseconds)
+  const weekday = weekdays[date.getUTCDay()]
+  return `${weekday} ${months[date.getUTCMonth()]} ${two(date.getUTCDate())} ${clockTime(date)} ${date.getUTCFullYear()}`
+}
+
+function clockTime(date: Date): string {
+  return `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
+}
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : String(value)
+}

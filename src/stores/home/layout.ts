@@ -1,0 +1,82 @@
+/** Where things are in a home, who owns them and with which mode. One table: `start` makes it so, `doctor` will check it.
+ *  In the demo every owner is the caller. */
+import { join } from 'node:path'
+
+/** Roles, not account names: a system home maps each to an account that is looked up at run time. */
+export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote'
+
+/** qmail's account names; control/accounts overrides one with a line `role:account`. */
+export const accountOf: Readonly<Record<Role, string>> = {
+  root: 'root',
+  alias: 'alias',
+  smtpd: 'qmaild',
+  login: 'qmailf',
+  policy: 'qmailc',
+  authd: 'qmailp',
+  queue: 'qmailq',
+  remote: 'qmailr',
+}
+
+export interface Home {
+  readonly path: string
+  readonly control: string
+  readonly users: string
+  readonly alias: string
+  readonly queue: string
+  readonly run: string
+  readonly tls: string
+  readonly mail: string
+  readonly bin: string
+  readonly log: string
+}
+
+export function homeAt(path: string): Home {
+  const at = (name: string): string => join(path, name)
+  return {
+    path,
+    control: at('control'),
+    users: at('users'),
+    alias: at('alias'),
+    queue: at('queue'),
+    run: at('run'),
+    tls: at('tls'),
+    mail: at('mail'),
+    bin: at('bin'),
+    log: at('log'),
+  }
+}
+
+/** Directories of a home, in the order in which they are made. */
+export const directories: readonly { readonly name: string; readonly owner: Role; readonly mode: number }[] = [
+  { name: '', owner: 'root', mode: 0o755 },
+  { name: 'control', owner: 'root', mode: 0o755 },
+  { name: 'users', owner: 'root', mode: 0o755 },
+  { name: 'alias', owner: 'alias', mode: 0o2755 },
+  { name: 'queue', owner: 'queue', mode: 0o700 },
+  { name: 'queue/content', owner: 'queue', mode: 0o700 },
+  { name: 'queue/drop', owner: 'root', mode: 0o1777 },
+  { name: 'run', owner: 'root', mode: 0o755 },
+  { name: 'tls', owner: 'root', mode: 0o700 },
+  { name: 'mail', owner: 'root', mode: 0o755 },
+  { name: 'bin', owner: 'root', mode: 0o755 },
+  { name: 'log', owner: 'root', mode: 0o755 },
+]
+
+/** Unix sockets in HOME/run. `start` binds each, sets owner and mode, and only then is it listened on: who may connect
+ *  is who may write to the file. The serving program gets the descriptor under the name here. */
+export const sockets = {
+  /** smtpd enqueues here: its mail is "from network". */
+  'queue-network': { owner: 'smtpd', mode: 0o600, servedBy: 'queue' },
+  /** Anybody on the machine enqueues here: the mail is "by uid N", N as the kernel says. */
+  'queue-inject': { owner: 'root', mode: 0o666, servedBy: 'queue' },
+  'queue-remote': { owner: 'remote', mode: 0o600, servedBy: 'queue' },
+  'queue-lspawn': { owner: 'root', mode: 0o600, servedBy: 'queue' },
+  'queue-admin': { owner: 'root', mode: 0o600, servedBy: 'queue' },
+  start: { owner: 'root', mode: 0o600, servedBy: 'start' },
+} as const satisfies Record<string, { owner: Role; mode: number; servedBy: string }>
+
+export type SocketName = keyof typeof sockets
+
+export function socketPath(home: Home, name: SocketName): string {
+  return join(home.run, `${name}.sock`)
+}

@@ -1,0 +1,124 @@
+/** A socket that carries frames. Writes of one turn leave in one call; a slow reader is noticed by `pressure`.
+ *  Knows:  sockets, frames, corking. Never: what a frame means.
+ *  Fails:  `onClose` is called once, with the reason; a frame that breaks the contract closes the connection. */
+import { connect, createServer, type Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { describeError } from '../base/outcome.ts'
+import { type Frame, FrameReader } from '../contracts/frame.ts'
+
+export interface FrameHandlers {
+  onFrame(frame: Frame): void
+  /** The reason is empty when the other side just closed. */
+  onClose(reason: string): void
+}
+
+export class FrameConnection {
+  private readonly stream: Duplex
+  private readonly reader = new FrameReader()
+  private handlers: FrameHandlers
+  private corked = false
+  private ended = false
+
+  constructor(stream: Duplex, handlers: FrameHandlers) {
+    this.stream = stream
+    this.handlers = handlers
+    stream.on('data', (chunk: Buffer) => this.receive(chunk))
+    stream.on('error', (error: Error) => this.finish(describeError(error)))
+    stream.on('close', () => this.finish(''))
+    stream.on('end', () => stream.end())
+  }
+
+  /** From now on frames go to another handler: for a connection whose purpose is known only after its first frame. */
+  handOver(handlers: FrameHandlers): void {
+    this.handlers = handlers
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.ended) return
+    if (!this.corked) {
+      this.corked = true
+      this.stream.cork()
+      setImmediate(() => {
+        this.corked = false
+        this.stream.uncork()
+      })
+    }
+    this.stream.write(frame)
+  }
+
+  /** Resolves when what was sent so far has mostly left: await it between the chunks of a large content. */
+  async pressure(): Promise<void> {
+    if (this.ended || this.stream.writableLength < 256 * 1024) return
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        this.stream.off('drain', settle)
+        this.stream.off('close', settle)
+        resolve()
+      }
+      this.stream.on('drain', settle)
+      this.stream.on('close', settle)
+    })
+  }
+
+  pause(): void {
+    this.stream.pause()
+  }
+
+  resume(): void {
+    this.stream.resume()
+  }
+
+  /** Sends what is pending, then closes. */
+  end(): void {
+    this.stream.end()
+  }
+
+  /** Closes at once; what is pending is dropped. */
+  destroy(reason: string): void {
+    this.finish(reason)
+  }
+
+  get closed(): boolean {
+    return this.ended
+  }
+
+  private receive(chunk: Buffer): void {
+    try {
+      this.reader.push(chunk, (frame) => {
+        if (!this.ended) this.handlers.onFrame(frame)
+      })
+    } catch (error) {
+      this.finish(describeError(error))
+    }
+  }
+
+  private finish(reason: string): void {
+    if (this.ended) return
+    this.ended = true
+    this.stream.destroy()
+    this.handlers.onClose(reason)
+  }
+}
+
+/** Serves a listening descriptor that `start` bound; an accepted connection is handed on untouched. */
+export function serveDescriptor(fd: number, onConnection: (socket: Socket) => void): Server {
+  const server = createServer({ noDelay: true }, onConnection)
+  server.listen({ fd, backlog: 4096 })
+  return server
+}
+
+/** Connects to a Unix socket. The kernel completes this while the serving program is dead, as long as `start` holds
+ *  the listening descriptor: an answer is what tells that somebody serves. */
+export async function connectPath(path: string): Promise<Socket> {
+  const socket = connect({ path })
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', reject)
+  })
+  return socket
+}
+
+/** A connected socket that was inherited as a descriptor. */
+export function adoptDescriptor(fd: number): Socket {
+  return new Socket({ fd, readable: true, writable: true })
+}

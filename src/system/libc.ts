@@ -1,0 +1,55 @@
+/** What Node lacks (getsockopt SO_PEERCRED, flock), called through node:ffi where it is there.
+ *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
+ *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
+import { createRequire } from 'node:module'
+
+const solSocket = 1
+const soPeercred = 17
+const lockExclusive = 2
+const lockNonBlocking = 4
+
+interface Libc {
+  getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
+  flock(fd: number, operation: number): number
+}
+
+let opened: Libc | undefined
+let tried = false
+
+function libc(): Libc | undefined {
+  if (tried) return opened
+  tried = true
+  if (process.platform !== 'linux') return undefined
+  for (const name of ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`]) {
+    try {
+      // Loaded only when first needed: importing node:ffi costs every small process memory it does not use.
+      const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi')
+      const { functions } = ffi.dlopen(name, {
+        getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
+        flock: { arguments: ['i32', 'i32'], return: 'i32' },
+      })
+      opened = functions as unknown as Libc
+      return opened
+    } catch {
+      // Not this C library, or no FFI in this build: the next name, then the fallbacks.
+    }
+  }
+  return undefined
+}
+
+/** The uid of the process that connected to a Unix socket; undefined where the system does not tell. */
+export function peerUid(fd: number): number | undefined {
+  const value = Buffer.alloc(12)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(value.length)
+  const result = libc()?.getsockopt(fd, solSocket, soPeercred, value, length)
+  return result === 0 ? value.readUInt32LE(4) : undefined
+}
+
+/** Tries to take an exclusive lock on an open file. `unsupported` where flock cannot be had: qmail goes on unlocked. */
+export function tryLockExclusive(fd: number): 'locked' | 'busy' | 'unsupported' {
+  const library = libc()
+  if (library === undefined) return 'unsupported'
+  // errno cannot be read across FFI: a busy lock is by far the likeliest refusal, and the caller's wait is limited.
+  return library.flock(fd, lockExclusive | lockNonBlocking) === 0 ? 'locked' : 'busy'
+}

@@ -1,0 +1,91 @@
+/** A program's side of the supervise contract: descriptor 3, and the listening sockets from 4 on.
+ *  Every long-lived program begins with `supervised(...)` and calls `ready()` when it serves.
+ *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
+import { fstatSync } from 'node:fs'
+import { decodeToProgram, encodeFromProgram } from '../contracts/supervise.ts'
+import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
+import { flushLog, type Log } from './log.ts'
+
+export interface Orders {
+  /** Refuse new work, finish what runs, then resolve. The process exits when it does, or when time is up. */
+  stop(): Promise<void>
+  reload?(): void
+  tls?(certificatePem: string, keyPem: string): void
+}
+
+export interface Supervised {
+  ready(): void
+  /** Says why the program cannot run and exits 111; `start` will wait before it tries again. */
+  fail(text: string): never
+  /** The descriptors of the sockets named by `--listen`, by name. */
+  readonly listeners: ReadonlyMap<string, number>
+}
+
+const supervisorFd = 3
+const firstListenerFd = 4
+/** A stop that takes longer is cut short: the states on disk make that safe. */
+const stopMillisecondsMax = 20_000
+
+export function supervised(log: Log, orders: Orders, listenerNames: readonly string[] = []): Supervised {
+  let stopping = false
+  const stop = (): void => {
+    if (stopping) return
+    stopping = true
+    setTimeout(() => exit(0), stopMillisecondsMax).unref()
+    void orders.stop().then(
+      () => exit(0),
+      (error: unknown) => {
+        log(`alert: trouble stopping: ${String(error)}`)
+        exit(111)
+      },
+    )
+  }
+  const connection = isOpenSocket(supervisorFd)
+    ? new FrameConnection(adoptDescriptor(supervisorFd), {
+        onFrame(frame) {
+          const message = decodeToProgram(frame)
+          if (message?.kind === 'stop') stop()
+          else if (message?.kind === 'reload') orders.reload?.()
+          else if (message?.kind === 'tls') orders.tls?.(message.certificatePem, message.keyPem)
+        },
+        onClose: stop,
+      })
+    : undefined
+  process.on('SIGTERM', stop)
+  // A terminal's Ctrl-C reaches the whole group; under `start`, it is start's order that counts.
+  process.on('SIGINT', () => (connection === undefined ? stop() : undefined))
+  process.on('SIGHUP', () => orders.reload?.())
+  process.on('uncaughtException', (error: Error) => {
+    if (error instanceof StartRefused) return
+    log(`alert: bug: ${(error.stack ?? error.message).replaceAll('\n', ' | ')}`)
+    exit(111)
+  })
+  return {
+    ready: () => connection?.send(encodeFromProgram({ kind: 'ready' })),
+    fail(text) {
+      log(`alert: cannot start: ${text}`)
+      connection?.send(encodeFromProgram({ kind: 'failed', text }))
+      setTimeout(() => exit(111), 50)
+      throw new StartRefused(text)
+    },
+    listeners: new Map(listenerNames.map((name, index) => [name, firstListenerFd + index])),
+  }
+}
+
+/** Thrown by `fail` to leave the caller; the process is already on its way out. */
+export class StartRefused extends Error {
+  override name = 'StartRefused'
+}
+
+function exit(code: number): never {
+  flushLog()
+  process.exit(code)
+}
+
+function isOpenSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch {
+    return false
+  }
+}
