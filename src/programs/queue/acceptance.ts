@@ -1,0 +1,202 @@
+/** Takes a message into the queue: gives it an id, puts qmail's Received line on top, routes its recipients, commits.
+ *  The answer "done" means committed. Nothing is left behind by what failed. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { done, failed, type Failure, type Outcome, transient } from '../../base/outcome.ts'
+import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
+import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
+import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
+import type { ContentFiles } from '../../stores/queue/content-files.ts'
+import { type Change, type QueuedMessage, type QueueStore, StoreError } from '../../stores/queue/contract.ts'
+import type { MessageIds } from '../../stores/queue/ids.ts'
+import type { Clock } from '../../system/clock.ts'
+import { errorCode, type OpenFile } from '../../system/files.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+
+/** Who hands a message in, as told by the socket on which it came. */
+export interface Origin {
+  readonly invoked: Invoked
+  readonly uid: number
+}
+
+export interface AcceptancePorts {
+  readonly store: QueueStore
+  readonly files: ContentFiles
+  readonly ids: MessageIds
+  readonly clock: Clock
+  readonly log: DeliveryLog
+  tables(): RoutingTables
+  /** A committed message may be attempted. */
+  onAccepted(message: QueuedMessage, content: Buffer | undefined): void
+  onStoreTrouble(error: unknown): void
+}
+
+export class Acceptance {
+  readonly bounceOrigin: Origin
+  private readonly ports: AcceptancePorts
+
+  constructor(ports: AcceptancePorts, ownUid: number) {
+    this.ports = ports
+    this.bounceOrigin = { invoked: 'for bounce', uid: ownUid }
+  }
+
+  /** For content that came as a whole. */
+  async accept(envelope: Envelope, params: Params, content: Buffer, origin: Origin): Promise<Outcome<number>> {
+    const prepared = this.prepare(envelope, params, content, origin)
+    try {
+      await this.ports.store.commit([prepared.change])
+    } catch (error) {
+      return failed(this.refusal(error))
+    }
+    this.accepted(prepared.message, prepared.content)
+    return done(prepared.message.id)
+  }
+
+  /** What accepting the message would commit: for a commit that does more than that. Tell `accepted` after it. */
+  prepare(
+    envelope: Envelope,
+    params: Params,
+    content: Buffer,
+    origin: Origin,
+  ): { message: QueuedMessage; content: Buffer; change: Change } {
+    const { ids, clock } = this.ports
+    const nowMs = clock.now()
+    const id = ids.next()
+    const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
+    const whole = Buffer.concat([received, content])
+    const message = this.route(id, envelope, params, whole.length, origin.uid, nowMs)
+    return { message, content: whole, change: { kind: 'add', message, content: whole } }
+  }
+
+  accepted(message: QueuedMessage, content: Buffer | undefined): void {
+    const { log } = this.ports
+    log.newMessage(message.id, message.bytes, message.sender, message.uid)
+    // What is larger than a frame's content is fetched from the store when it is wanted.
+    this.ports.onAccepted(message, content !== undefined && content.length <= inlineBytesMax ? content : undefined)
+  }
+
+  /** For content that comes chunk by chunk: it goes to a file. */
+  open(envelope: Envelope, params: Params, origin: Origin): StreamedMessage {
+    const nowMs = this.ports.clock.now()
+    const id = this.ports.ids.next()
+    const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
+    return new StreamedMessage(
+      id,
+      received,
+      this.ports.files,
+      async (bytes) => {
+        const message = this.route(id, envelope, params, bytes, origin.uid, nowMs)
+        await this.ports.store.commit([{ kind: 'add', message, content: undefined }])
+        this.accepted(message, undefined)
+      },
+      (error) => this.refusal(error),
+    )
+  }
+
+  /** qmail-queue's words for what went wrong with the disk. */
+  private refusal(error: unknown): Failure {
+    this.ports.onStoreTrouble(error)
+    const text = error instanceof Error ? error.message : String(error)
+    return transient('qq write error or disk full (#4.3.0)', `cannot commit: ${text}`)
+  }
+
+  private route(
+    id: number,
+    envelope: Envelope,
+    params: Params,
+    bytes: number,
+    uid: number,
+    nowMs: number,
+  ): QueuedMessage {
+    const tables = this.ports.tables()
+    const recipients = envelope.recipients.map((recipient: ByteString) => {
+      const { channel, address } = routeRecipient(recipient, tables)
+      return { channel, address, params: noParams, state: 'waiting' as const, lastText: '', lastMs: 0 }
+    })
+    const dueOn = (channel: 'local' | 'remote'): number | undefined =>
+      recipients.some((recipient) => recipient.channel === channel) ? nowMs : undefined
+    // A message to nobody is legal: it waits for its (empty) local pass, which ends it.
+    const due = { local: recipients.length === 0 ? nowMs : dueOn('local'), remote: dueOn('remote') }
+    return { id, bornMs: nowMs, sender: envelope.sender, uid, bytes, params, held: false, bounce: '', due, recipients }
+  }
+}
+
+/** A message whose content is on its way into a file. Writes are made one after another. */
+export class StreamedMessage {
+  private readonly id: number
+  private readonly files: ContentFiles
+  private readonly commitRow: (bytes: number) => Promise<void>
+  private readonly refusal: (error: unknown) => Failure
+  private file: OpenFile | undefined
+  private steps: Promise<void>
+  private trouble: unknown
+  private bytes: number
+  private readonly receivedBytes: number
+
+  constructor(
+    id: number,
+    received: Buffer,
+    files: ContentFiles,
+    commitRow: (bytes: number) => Promise<void>,
+    refusal: (error: unknown) => Failure,
+  ) {
+    this.id = id
+    this.files = files
+    this.commitRow = commitRow
+    this.refusal = refusal
+    this.bytes = received.length
+    this.receivedBytes = received.length
+    this.steps = this.step(async () => {
+      this.file = await files.create(id)
+      await this.file.write(received)
+    }, Promise.resolve())
+  }
+
+  /** Resolves when the bytes are with the file system (or have been given up with what went wrong before). */
+  write(bytes: Buffer): Promise<void> {
+    this.bytes += bytes.length
+    this.steps = this.step(async () => this.file?.write(bytes), this.steps)
+    return this.steps
+  }
+
+  /** Content bytes written so far, without our Received line. */
+  get contentBytes(): number {
+    return this.bytes - this.receivedBytes
+  }
+
+  async commit(): Promise<Outcome<number>> {
+    this.steps = this.step(async () => {
+      const file = this.file
+      if (file === undefined) throw new Error('no content file')
+      this.file = undefined
+      await this.files.seal(file)
+      await this.commitRow(this.bytes)
+    }, this.steps)
+    await this.steps
+    if (this.trouble === undefined) return done(this.id)
+    const failure = this.refusal(this.trouble)
+    await this.abandon()
+    return failed(failure)
+  }
+
+  async abandon(): Promise<void> {
+    await this.steps
+    try {
+      await this.file?.close()
+      await this.files.remove(this.id)
+    } catch {
+      // An orphan of no consequence (state Q2): the next start removes it.
+    }
+  }
+
+  /** After the first trouble nothing more is tried; `commit` tells it. */
+  private async step(work: () => Promise<void> | undefined, after: Promise<void>): Promise<void> {
+    await after
+    if (this.trouble !== undefined) return
+    try {
+      await work()
+    } catch (error) {
+      this.trouble = errorCode(error) === 'ENOSPC' ? new StoreError('full', 'no space left on device') : error
+    }
+  }
+}

@@ -1,0 +1,172 @@
+/** What the command line may ask the queue: one request a connection (contract `admin`). */
+import { fromBuffer } from '../../base/byte-string.ts'
+import { decodeAdminRequest, encodeAdminReply } from '../../contracts/admin.ts'
+import { ContractError, type Frame } from '../../contracts/frame.ts'
+import type { FrameConnection } from '../../system/frame-connection.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { ContentFiles } from '../../stores/queue/content-files.ts'
+import type { QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import type { ContentSource } from './content-source.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+
+const listMax = 10_000
+const pageMax = 500
+const shownContentBytesMax: number = 64 * 1024
+
+export interface AdminPorts {
+  readonly store: QueueStore
+  readonly files: ContentFiles
+  readonly source: ContentSource
+  readonly dispatcher: Dispatcher
+  readonly clock: Clock
+  readonly log: DeliveryLog
+}
+
+interface Request {
+  readonly op: string
+  readonly id: number | undefined
+  readonly all: boolean
+  readonly limit: number
+  readonly after: number
+}
+
+export class Admin {
+  private readonly ports: AdminPorts
+
+  constructor(ports: AdminPorts) {
+    this.ports = ports
+  }
+
+  async handle(connection: FrameConnection, frame: Frame): Promise<void> {
+    const request = readRequest(decodeAdminRequest(frame))
+    try {
+      for await (const row of this.rows(request)) {
+        connection.send(encodeAdminReply({ kind: 'row', row }))
+        await connection.pressure()
+      }
+      connection.send(encodeAdminReply({ kind: 'end' }))
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      connection.send(encodeAdminReply({ kind: 'error', text }))
+    }
+    connection.end()
+  }
+
+  private async *rows(request: Request): AsyncGenerator<object> {
+    const { store, dispatcher } = this.ports
+    switch (request.op) {
+      case 'list':
+        yield* this.list(request.after, Math.min(request.limit, listMax))
+        break
+      case 'show':
+        yield await this.show(this.idOf(request))
+        break
+      case 'retry':
+        yield await this.retry(request)
+        break
+      case 'delete':
+        yield await this.delete(this.idOf(request))
+        break
+      case 'counts':
+        yield {
+          ...(await store.counts()),
+          deliveringLocal: dispatcher.running('local'),
+          deliveringRemote: dispatcher.running('remote'),
+        }
+        break
+      default:
+        throw new Error(`unknown operation ${JSON.stringify(request.op)}`)
+    }
+  }
+
+  private async *list(after: number, limit: number): AsyncGenerator<object> {
+    let last = after
+    let left = limit
+    while (left > 0) {
+      const page = await this.ports.store.list(last, Math.min(left, pageMax))
+      for (const message of page) yield this.row(message)
+      const end = page.at(-1)
+      if (end === undefined) return
+      last = end.id
+      left -= page.length
+    }
+  }
+
+  private async show(id: number): Promise<object> {
+    const message = await this.find(id)
+    const content = await this.ports.source.head(id, shownContentBytesMax)
+    return { ...this.row(message), content: fromBuffer(content).length > 0 ? content.toString('base64') : '' }
+  }
+
+  private async retry(request: Request): Promise<object> {
+    const { store, dispatcher, clock } = this.ports
+    if (!request.all) await this.find(this.idOf(request))
+    await store.commit([{ kind: 'hurry', id: request.all ? undefined : request.id, atMs: clock.now() }])
+    dispatcher.lookAgain()
+    return { retried: request.all ? 'all' : request.id }
+  }
+
+  private async delete(id: number): Promise<object> {
+    const { store, files, dispatcher, log } = this.ports
+    await this.find(id)
+    const live = dispatcher.lives.get(id)
+    if (live !== undefined) {
+      live.deleted = true
+      return { deleted: id, pending: true }
+    }
+    await store.commit([{ kind: 'remove', id }])
+    await files.remove(id)
+    log.warning(`msg ${id} deleted by an administrator`)
+    return { deleted: id, pending: false }
+  }
+
+  private async find(id: number): Promise<QueuedMessage> {
+    const message = (await this.ports.store.load([id]))[0]
+    if (message === undefined) throw new Error(`no message ${id} in the queue`)
+    return message
+  }
+
+  private idOf(request: Request): number {
+    if (request.id === undefined) throw new Error('which message? An id is needed')
+    return request.id
+  }
+
+  private row(message: QueuedMessage): object {
+    const delivering = this.ports.dispatcher.isBusyWith(message.id)
+    return {
+      id: message.id,
+      bytes: message.bytes,
+      sender: message.sender,
+      bornMs: message.bornMs,
+      uid: message.uid,
+      held: message.held,
+      delivering,
+      recipients: message.recipients.map((recipient) => ({
+        address: recipient.address,
+        channel: recipient.channel,
+        state: recipient.state,
+        lastText: recipient.lastText,
+        lastMs: recipient.lastMs,
+        nextMs: recipient.state === 'waiting' ? message.due[recipient.channel] : undefined,
+      })),
+    }
+  }
+}
+
+function readRequest(value: unknown): Request {
+  if (typeof value !== 'object' || value === null) throw new ContractError('an admin request is an object')
+  const fields = new Map<string, unknown>(Object.entries(value))
+  const whole = (name: string, fallback: number): number => {
+    const found = fields.get(name)
+    return typeof found === 'number' && Number.isSafeInteger(found) && found >= 0 ? found : fallback
+  }
+  const id = whole('id', -1)
+  return {
+    op: String(fields.get('op')),
+    id: id < 0 ? undefined : id,
+    all: fields.get('all') === true,
+    limit: whole('limit', 1000),
+    after: whole('after', 0),
+  }
+}

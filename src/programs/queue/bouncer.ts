@@ -1,0 +1,104 @@
+/** Makes the bounce of a message whose recipients are all done.
+ *  With our own queue the bounce is added in the commit that removes the message: neither lost nor sent twice. With
+ *  QMAILQUEUE set it is injected through that program first. */
+import { toBuffer } from '../../base/byte-string.ts'
+import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
+import { type Envelope, noParams } from '../../contracts/envelope.ts'
+import { type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
+import type { Acceptance } from './acceptance.ts'
+import type { ContentSource } from './content-source.ts'
+
+/** What comes of a finished message's bounce. */
+export type Bounced =
+  /** Nothing failed. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'discarded' }
+  /** Injected by a program already. */
+  | { readonly kind: 'injected'; readonly qp: number }
+  /** To be committed together with the removal, and scheduled after it. */
+  | { readonly kind: 'added'; readonly message: QueuedMessage; readonly content: Buffer; readonly change: Change }
+
+/** A copy within this length is made in memory; a longer one goes through a content file like any large message. */
+const copyInMemoryBytesMax: number = 1024 * 1024
+
+export class Bouncer {
+  private readonly settings: BounceSettings
+  /** Of the copy of the original; 0 copies it whole. */
+  private readonly copyBytesMax: number
+  private readonly acceptance: Acceptance
+  private readonly source: ContentSource
+  private readonly clock: Clock
+  private readonly program: Taker | undefined
+
+  constructor(options: {
+    settings: BounceSettings
+    copyBytesMax: number
+    acceptance: Acceptance
+    source: ContentSource
+    clock: Clock
+    program: Taker | undefined
+  }) {
+    this.settings = options.settings
+    this.copyBytesMax = options.copyBytesMax
+    this.acceptance = options.acceptance
+    this.source = options.source
+    this.clock = options.clock
+    this.program = options.program
+  }
+
+  async bounce(message: QueuedMessage): Promise<Outcome<Bounced>> {
+    if (message.bounce === '') return done({ kind: 'none' })
+    const bounce = composeBounce(message.sender, message.bounce, this.clock.now(), this.settings)
+    if (bounce === undefined) return done({ kind: 'discarded' })
+    const envelope: Envelope = { sender: bounce.sender, recipients: [bounce.recipient] }
+    const copyBytes = this.copyBytesMax === 0 ? message.bytes : Math.min(this.copyBytesMax, message.bytes)
+    try {
+      if (this.program !== undefined)
+        return await this.inject(this.program, message.id, envelope, bounce.head, copyBytes)
+      if (copyBytes > copyInMemoryBytesMax) return await this.addLarge(message.id, envelope, bounce.head, copyBytes)
+      const copy = await this.source.head(message.id, copyBytes)
+      const content = Buffer.concat([toBuffer(bounce.head), copy])
+      return done({
+        kind: 'added',
+        ...this.acceptance.prepare(envelope, noParams, content, this.acceptance.bounceOrigin),
+      })
+    } catch (error) {
+      return failed(transientFrom(error, `bounce of ${message.id}`))
+    }
+  }
+
+  private async inject(
+    taker: Taker,
+    id: number,
+    envelope: Envelope,
+    head: string,
+    copyBytes: number,
+  ): Promise<Outcome<Bounced>> {
+    const sink = await taker.open(envelope, noParams)
+    if (!sink.done) return sink
+    await sink.value.write(toBuffer(head))
+    await this.copy(id, copyBytes, (bytes) => sink.value.write(bytes))
+    const outcome = await sink.value.close()
+    return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
+  }
+
+  private async addLarge(id: number, envelope: Envelope, head: string, copyBytes: number): Promise<Outcome<Bounced>> {
+    const intoFile = this.acceptance.open(envelope, noParams, this.acceptance.bounceOrigin)
+    await intoFile.write(toBuffer(head))
+    await this.copy(id, copyBytes, (bytes) => intoFile.write(bytes))
+    const outcome = await intoFile.commit()
+    return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
+  }
+
+  private async copy(id: number, bytesMax: number, write: (bytes: Buffer) => Promise<void>): Promise<void> {
+    let left = bytesMax
+    for await (const bytes of this.source.read(id)) {
+      await write(bytes.subarray(0, left))
+      left -= bytes.length
+      if (left <= 0) return
+    }
+  }
+}

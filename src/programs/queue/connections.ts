@@ -1,0 +1,235 @@
+/** Gives each connection its purpose: what a connection may do follows from the socket on which it came, and its first
+ *  frame must agree.
+ *
+ *    queue-network   enqueue, "from network"          queue-remote   remote, fetch
+ *    queue-inject    enqueue, "by uid N" as the kernel says          queue-lspawn   lspawn, local (on behalf of a uid)
+ *    queue-admin     admin */
+import type { Server, Socket } from 'node:net'
+import { decodeFromDeliverer, encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
+import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { decodeHello, type Purpose } from '../../contracts/hello.ts'
+import type { SocketName } from '../../stores/home/layout.ts'
+import type { Clock } from '../../system/clock.ts'
+import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
+import { peerUid } from '../../system/libc.ts'
+import type { Acceptance, Origin } from './acceptance.ts'
+import type { Admin } from './admin.ts'
+import type { ContentSource } from './content-source.ts'
+import type { Deliverer } from './deliverer.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { Intake, type UncommittedBytes } from './intake.ts'
+import type { LocalDeliveries } from './local-deliveries.ts'
+import type { RemoteDeliveries } from './remote-deliveries.ts'
+
+const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
+  'queue-network': ['enqueue'],
+  'queue-inject': ['enqueue'],
+  'queue-remote': ['remote', 'fetch'],
+  'queue-lspawn': ['lspawn', 'local'],
+  'queue-admin': ['admin'],
+}
+/** A connection that says nothing for so long is closed. */
+const helloMillisecondsMax = 30_000
+/** Connections at once per socket: the one that everybody on the machine may open is limited most. */
+const connectionsMax = 1000
+
+/** The uid that stands for "unknown" where the system does not tell. */
+const unknownUid = 65534
+
+export interface ConnectionPorts {
+  readonly clock: Clock
+  readonly log: DeliveryLog
+  readonly acceptance: Acceptance
+  readonly uncommitted: UncommittedBytes
+  readonly dispatcher: Dispatcher
+  readonly remotes: RemoteDeliveries
+  readonly locals: LocalDeliveries
+  readonly source: ContentSource
+  readonly admin: Admin
+  readonly aliasUid: number | undefined
+  isStopping(): boolean
+}
+
+type FrameHandler = { onFrame(frame: Frame): void; onClose(reason: string): void }
+
+export class Connections {
+  private readonly ports: ConnectionPorts
+  private readonly servers: Server[] = []
+
+  constructor(ports: ConnectionPorts) {
+    this.ports = ports
+  }
+
+  serve(name: SocketName, fd: number): void {
+    const server = serveDescriptor(fd, (socket) => this.accept(name, socket))
+    server.maxConnections = connectionsMax
+    this.servers.push(server)
+  }
+
+  /** No new connections; those that are there go on. */
+  close(): void {
+    for (const server of this.servers) server.close()
+  }
+
+  private accept(name: SocketName, socket: Socket): void {
+    const uid = uidOf(socket)
+    const cancel = this.ports.clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
+    const connection: FrameConnection = new FrameConnection(socket, {
+      onFrame: (frame) => {
+        cancel()
+        const hello = decodeHello(frame)
+        if (purposesOf[name]?.includes(hello.purpose) !== true) {
+          throw new ContractError(`${hello.purpose} on ${name}`)
+        }
+        const handler = this.handlerFor(name, hello.purpose, connection, uid, hello.uid)
+        connection.handOver({
+          onFrame: (next) => handler.onFrame(next),
+          onClose: (reason) => {
+            if (reason !== '') this.ports.log.warning(`connection on ${name} (${hello.purpose}) closed: ${reason}`)
+            handler.onClose(reason)
+          },
+        })
+      },
+      onClose: (reason) => {
+        cancel()
+        if (reason !== '') this.ports.log.warning(`connection on ${name} closed: ${reason}`)
+      },
+    })
+  }
+
+  private handlerFor(
+    name: SocketName,
+    purpose: Purpose,
+    connection: FrameConnection,
+    peer: number,
+    onBehalfOf: number,
+  ): FrameHandler {
+    switch (purpose) {
+      case 'enqueue': {
+        const invoked = name === 'queue-network' ? 'from network' : this.invokedBy(peer)
+        return this.enqueue(connection, { invoked, uid: peer })
+      }
+      case 'remote':
+        return this.remote(connection)
+      case 'fetch':
+        return { onFrame: (frame) => this.fetch(connection, frame, this.ports.remotes), onClose: () => undefined }
+      case 'lspawn':
+        return this.lspawn(connection)
+      case 'local':
+        return this.local(connection, onBehalfOf)
+      case 'admin':
+        return { onFrame: (frame) => void this.ports.admin.handle(connection, frame), onClose: () => undefined }
+    }
+  }
+
+  private enqueue(connection: FrameConnection, origin: Origin): FrameHandler {
+    const intake = this.intakeFor(connection, origin)
+    return {
+      onFrame: (frame) => {
+        if (!intake.handle(frame)) throw new ContractError(`frame type ${frame.type} on an enqueue connection`)
+      },
+      onClose: () => intake.connectionClosed(),
+    }
+  }
+
+  private remote(connection: FrameConnection): FrameHandler {
+    const { remotes, dispatcher } = this.ports
+    const deliverer = remotes.add(connection)
+    return {
+      onFrame: (frame) => {
+        const message = decodeFromDeliverer(frame)
+        if (message?.kind === 'ready') deliverer.ready(message.capacity)
+        else if (message?.kind === 'report') this.report(deliverer, message.ref, message.reports)
+        else if (message?.kind === 'retire') {
+          deliverer.retired = true
+          connection.send(encodeToDeliverer({ kind: 'retired' }))
+        } else throw new ContractError(`frame type ${frame.type} from remote`)
+        dispatcher.pump()
+      },
+      onClose: () => {
+        remotes.remove(deliverer)
+        this.lost(deliverer)
+      },
+    }
+  }
+
+  private lspawn(connection: FrameConnection): FrameHandler {
+    const { locals, dispatcher } = this.ports
+    return {
+      onFrame: (frame) => {
+        const message = decodeFromDeliverer(frame)
+        if (message?.kind === 'ready') locals.lspawnArrived(connection)
+        else if (message?.kind === 'resolved') locals.resolved(message.ref, message.uid, message.key)
+        else if (message?.kind === 'unresolved') locals.unresolved(message.ref, message.report)
+        else throw new ContractError(`frame type ${frame.type} from lspawn`)
+        dispatcher.pump()
+      },
+      onClose: () => locals.lspawnLost(connection),
+    }
+  }
+
+  /** That user's process: deliveries, and its own mail. It may lie about anything but who it is. */
+  private local(connection: FrameConnection, uid: number): FrameHandler {
+    const { locals } = this.ports
+    const deliverer = locals.localArrived(uid, connection)
+    const intake = this.intakeFor(connection, { invoked: this.invokedBy(uid), uid })
+    return {
+      onFrame: (frame) => {
+        if (intake.handle(frame)) return
+        const message = decodeFromDeliverer(frame)
+        if (message?.kind === 'ready') locals.localReady(uid, deliverer, message.capacity)
+        else if (message?.kind === 'report') this.report(deliverer, message.ref, message.reports)
+        else if (message?.kind === 'retire') locals.localRetires(uid, deliverer)
+        else if (message?.kind === 'fetch') this.fetch(connection, frame, deliverer)
+        else throw new ContractError(`frame type ${frame.type} from a local`)
+      },
+      onClose: () => {
+        intake.connectionClosed()
+        locals.localLost(uid, deliverer)
+        this.lost(deliverer)
+      },
+    }
+  }
+
+  private report(deliverer: Deliverer, ref: number, reports: readonly Report[]): void {
+    this.ports.dispatcher.reported(deliverer.reported(ref, reports), reports)
+  }
+
+  private lost(deliverer: Deliverer): void {
+    const { begun, waiting } = deliverer.lost()
+    for (const group of waiting) this.ports.dispatcher.lost(group, false)
+    for (const group of begun) this.ports.dispatcher.lost(group, true)
+    this.ports.dispatcher.pump()
+  }
+
+  private fetch(
+    connection: FrameConnection,
+    frame: Frame,
+    holder: { groupWithToken(messageId: number, token: string): object | undefined },
+  ): void {
+    const message = decodeFromDeliverer(frame)
+    if (message?.kind !== 'fetch') throw new ContractError(`frame type ${frame.type}, a fetch was expected`)
+    if (holder.groupWithToken(message.messageId, message.token) === undefined) {
+      connection.send(encodeToDeliverer({ kind: 'contentFailed', ref: message.ref }))
+      return
+    }
+    void this.ports.source.stream(connection, message.ref, message.messageId)
+  }
+
+  private intakeFor(connection: FrameConnection, origin: Origin): Intake {
+    const { acceptance, uncommitted } = this.ports
+    return new Intake(connection, origin, acceptance, uncommitted, () => this.ports.isStopping())
+  }
+
+  private invokedBy(uid: number): 'by alias' | `by uid ${number}` {
+    return uid === this.ports.aliasUid ? 'by alias' : `by uid ${uid}`
+  }
+}
+
+function uidOf(socket: Socket): number {
+  // Node keeps the descriptor of an accepted socket in its handle, and gives no other way to it.
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
+  return (typeof fd === 'number' ? peerUid(fd) : undefined) ?? unknownUid
+}

@@ -1,0 +1,84 @@
+/** Brings a message's content to a deliverer: with the attempt if it is small, on its `fetch` if it is large. */
+import { encodeToDeliverer, tokenBytes } from '../../contracts/deliver.ts'
+import { chunkBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
+import type { FrameConnection } from '../../system/frame-connection.ts'
+import type { Random } from '../../system/random.ts'
+import type { ContentFiles } from '../../stores/queue/content-files.ts'
+import type { QueueStore } from '../../stores/queue/contract.ts'
+import type { Group, LiveMessage } from './live-message.ts'
+
+export class ContentSource {
+  private readonly store: QueueStore
+  private readonly files: ContentFiles
+  private readonly random: Random
+
+  constructor(store: QueueStore, files: ContentFiles, random: Random) {
+    this.store = store
+    this.files = files
+    this.random = random
+  }
+
+  /** Small content, or undefined after giving the group a token with which to fetch it. Rejects if it cannot be read. */
+  async prepare(group: Group): Promise<Buffer | undefined> {
+    const { live } = group.pass
+    if (live.message.bytes > inlineBytesMax) {
+      group.token = this.random.bytes(tokenBytes).toString('latin1')
+      return undefined
+    }
+    live.content ??= await this.smallContent(live)
+    return live.content
+  }
+
+  /** Answers a `fetch`: content frames at the pace at which they are read, then the end, or that it failed. */
+  async stream(connection: FrameConnection, ref: number, messageId: number): Promise<void> {
+    try {
+      for await (const bytes of this.read(messageId)) {
+        if (connection.closed) return
+        connection.send(encodeToDeliverer({ kind: 'content', ref, bytes }))
+        await connection.pressure()
+      }
+      connection.send(encodeToDeliverer({ kind: 'contentEnd', ref }))
+    } catch {
+      // The deliverer reports a deferral, whose text says that the message could not be read.
+      connection.send(encodeToDeliverer({ kind: 'contentFailed', ref }))
+    }
+  }
+
+  /** At most so many bytes from the beginning. */
+  async head(messageId: number, bytesMax: number): Promise<Buffer> {
+    const parts: Buffer[] = []
+    let length = 0
+    for await (const bytes of this.read(messageId)) {
+      parts.push(bytes)
+      length += bytes.length
+      if (length >= bytesMax) break
+    }
+    return Buffer.concat(parts, length).subarray(0, bytesMax)
+  }
+
+  /** In chunks of at most 64 KiB, from the row or from the file. */
+  async *read(messageId: number): AsyncGenerator<Buffer> {
+    const small = await this.store.content(messageId)
+    if (small !== undefined) {
+      for (let at = 0; at < small.length; at += chunkBytesMax) yield small.subarray(at, at + chunkBytesMax)
+      return
+    }
+    const file = await this.files.openForReading(messageId)
+    try {
+      for (;;) {
+        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytesMax), 0, chunkBytesMax)
+        if (bytesRead === 0) return
+        yield buffer.subarray(0, bytesRead)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  private async smallContent(live: LiveMessage): Promise<Buffer> {
+    const content = (await this.store.content(live.message.id)) ?? (await this.head(live.message.id, inlineBytesMax))
+    if (content.length !== live.message.bytes)
+      throw new Error(`content of ${content.length} bytes, ${live.message.bytes} expected`)
+    return content
+  }
+}

@@ -1,0 +1,61 @@
+/** qmail-send's log lines. Tools read them: every byte counts. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Report } from '../../contracts/deliver.ts'
+import type { Channel } from '../../stores/queue/contract.ts'
+import { type Log, printable } from '../../system/log.ts'
+
+const outcomes = { K: 'success', Z: 'deferral', D: 'failure' } as const
+
+export class DeliveryLog {
+  private readonly log: Log
+  private deliveries = 0
+
+  constructor(log: Log) {
+    this.log = log
+  }
+
+  newMessage(id: number, bytes: number, sender: ByteString, uid: number): void {
+    this.log(`new msg ${id}`)
+    this.log(`info msg ${id}: bytes ${bytes} from <${printable(sender)}> qp ${id} uid ${uid}`)
+  }
+
+  /** The number by which this delivery's end is told. */
+  starting(id: number, channel: Channel, recipient: ByteString): number {
+    this.deliveries++
+    this.log(`starting delivery ${this.deliveries}: msg ${id} to ${channel} ${printable(recipient)}`)
+    return this.deliveries
+  }
+
+  ended(delivery: number, report: Report): void {
+    this.log(`delivery ${delivery}: ${outcomes[report.letter]}: ${printable(report.text)}`)
+  }
+
+  bounced(id: number, qp: number): void {
+    this.log(`bounce msg ${id} qp ${qp}`)
+  }
+
+  tripleBounce(id: number): void {
+    this.log(`triple bounce: discarding bounce/${id}`)
+  }
+
+  endMessage(id: number): void {
+    this.log(`end msg ${id}`)
+  }
+
+  status(local: { running: number; most: number }, remote: { running: number; most: number }, stopping: boolean): void {
+    const end = stopping ? ' exitasap' : ''
+    this.log(`status: local ${local.running}/${local.most} remote ${remote.running}/${remote.most}${end}`)
+  }
+
+  exiting(): void {
+    this.log('status: exiting')
+  }
+
+  warning(text: string): void {
+    this.log(`warning: ${text}`)
+  }
+
+  alert(text: string): void {
+    this.log(`alert: ${text}`)
+  }
+}

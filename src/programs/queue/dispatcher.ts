@@ -1,0 +1,291 @@
+/** Carries messages from "accepted" to "gone": starts groups, applies reports, ends passes and messages.
+ *  States are in memory first and in the store by the next commit; what is not committed yet is at worst done twice
+ *  after a crash, never lost. */
+import type { Report } from '../../contracts/deliver.ts'
+import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
+import { bounceParagraph } from '../../protocols/qmail/bounce.ts'
+import { withoutPrepend } from '../../protocols/qmail/routing.ts'
+import type { ByteString } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import type { Clock } from '../../system/clock.ts'
+import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import type { ContentFiles } from '../../stores/queue/content-files.ts'
+import type { Change, Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import { channels } from '../../stores/queue/contract.ts'
+import type { Acceptance } from './acceptance.ts'
+import type { Bounced, Bouncer } from './bouncer.ts'
+import { ChannelSchedule, type ChannelSettings } from './channel-schedule.ts'
+import type { ContentSource } from './content-source.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+import { commitAgainSeconds, crashesMax, injectAgainSeconds } from './limits.ts'
+import { type Group, type LiveMessage, LiveMessages, type Pass } from './live-message.ts'
+
+/** How a channel delivers. `deliver` is false if nobody is there any more. */
+export interface Transport {
+  readonly canDeliver: boolean
+  deliver(group: Group, content: Buffer | undefined): boolean
+}
+
+export interface DispatcherOptions {
+  readonly store: QueueStore
+  readonly files: ContentFiles
+  readonly source: ContentSource
+  readonly clock: Clock
+  readonly log: DeliveryLog
+  readonly settings: Readonly<Record<Channel, ChannelSettings>>
+  readonly transports: Readonly<Record<Channel, Transport>>
+  virtualdomains(): ReadonlyMap<ByteString, ByteString>
+  onStoreTrouble(error: unknown): void
+}
+
+export class Dispatcher {
+  readonly lives: LiveMessages = new LiveMessages()
+  private readonly options: DispatcherOptions
+  private readonly schedules: Readonly<Record<Channel, ChannelSchedule>>
+  private bouncer: Bouncer | undefined
+  private acceptance: Acceptance | undefined
+  private stopping = false
+  private whenIdle: (() => void) | undefined
+  private committing = 0
+
+  constructor(options: DispatcherOptions) {
+    this.options = options
+    this.schedules = { local: this.scheduleFor('local'), remote: this.scheduleFor('remote') }
+  }
+
+  /** Acceptance and bouncer need the dispatcher, and it them. */
+  connect(acceptance: Acceptance, bouncer: Bouncer): void {
+    this.acceptance = acceptance
+    this.bouncer = bouncer
+  }
+
+  start(): void {
+    this.logStatus()
+    this.pump()
+  }
+
+  accepted(message: QueuedMessage, content: Buffer | undefined): void {
+    const live: LiveMessage = { message, content, passes: 0, deleted: false }
+    for (const channel of channels) if (message.due[channel] !== undefined) this.schedules[channel].offer(live)
+    this.pump()
+  }
+
+  /** Something became possible: a deliverer came, a slot is free. */
+  pump(): void {
+    for (const channel of channels) this.schedules[channel].pump()
+  }
+
+  /** Due times on disk were changed from outside. */
+  lookAgain(): void {
+    for (const channel of channels) this.schedules[channel].lookAgain()
+  }
+
+  isBusyWith(id: number): boolean {
+    return channels.some((channel) => this.schedules[channel].holds(id))
+  }
+
+  running(channel: Channel): number {
+    return this.schedules[channel].runningCount
+  }
+
+  /** Starts nothing more; resolves when nothing runs and everything is committed. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    for (const channel of channels) this.schedules[channel].stop()
+    this.logStatus()
+    await new Promise<void>((resolve) => {
+      this.whenIdle = resolve
+      this.checkIdle()
+    })
+  }
+
+  /** A deliverer's reports, one for each of the group's recipients. */
+  reported(group: Group, reports: readonly Report[]): void {
+    const { pass } = group
+    const changes: Change[] = []
+    for (const [index, position] of group.positions.entries()) {
+      const report = reports[index]
+      if (report !== undefined) this.apply(pass, position, report, group.deliveries[index] ?? 0, changes)
+    }
+    this.schedules[pass.channel].finished(group)
+    this.logStatus()
+    pass.groupsOpen--
+    if (pass.groupsOpen === 0) this.endPass(pass, changes)
+    else this.commit(changes)
+    this.pump()
+    this.checkIdle()
+  }
+
+  /** The deliverer was lost before it reported: tried again at once, a few times. */
+  lost(group: Group, begun: boolean): void {
+    if (begun) group.crashes++
+    if (group.crashes > crashesMax || this.stopping) {
+      const { channel } = group.pass
+      const report: Report = { letter: 'Z', text: `qmail-${channel} crashed.\n` }
+      this.reported(
+        group,
+        group.positions.map(() => report),
+      )
+      return
+    }
+    const schedule = this.schedules[group.pass.channel]
+    schedule.finished(group)
+    schedule.putBack(group)
+  }
+
+  private scheduleFor(channel: Channel): ChannelSchedule {
+    const { store, clock, settings, transports } = this.options
+    return new ChannelSchedule(channel, settings[channel], {
+      store,
+      clock,
+      lives: this.lives,
+      canDeliver: () => transports[channel].canDeliver,
+      deliver: (group) => this.deliver(group),
+      nothingWaiting: (pass) => this.endPass(pass, []),
+      onStoreTrouble: (error) => this.options.onStoreTrouble(error),
+    })
+  }
+
+  private deliver(group: Group): void {
+    const { live, channel } = group.pass
+    const { source } = this.options
+    if (group.deliveries.length === 0) {
+      group.deliveries = group.positions.map((position) =>
+        this.options.log.starting(live.message.id, channel, live.message.recipients[position]?.address ?? ''),
+      )
+      this.logStatus()
+    }
+    if (live.deleted) {
+      this.reported(
+        group,
+        group.positions.map(() => ({ letter: 'Z', text: 'message deleted\n' }) as const),
+      )
+    } else if (live.content !== undefined && live.message.bytes <= inlineBytesMax) {
+      this.hand(group, live.content)
+    } else {
+      void source.prepare(group).then(
+        (content) => this.hand(group, content),
+        (error: unknown) => this.unreadable(group, error),
+      )
+    }
+  }
+
+  private hand(group: Group, content: Buffer | undefined): void {
+    if (!this.options.transports[group.pass.channel].deliver(group, content)) this.lost(group, false)
+  }
+
+  private unreadable(group: Group, error: unknown): void {
+    this.options.log.warning(`trouble reading mess/${group.pass.live.message.id}: ${describeError(error)}`)
+    const report: Report = { letter: 'Z', text: 'qmail-spawn unable to open message. (#4.3.0)\n' }
+    this.reported(
+      group,
+      group.positions.map(() => report),
+    )
+  }
+
+  private apply(pass: Pass, position: number, report: Report, delivery: number, changes: Change[]): void {
+    const { message } = pass.live
+    const recipient = message.recipients[position]
+    if (recipient === undefined) return
+    const final: Report =
+      report.letter === 'Z' && pass.isLast ? { letter: 'D', text: report.text + lifetimeOverText } : report
+    this.options.log.ended(delivery, final)
+    recipient.lastText = final.text
+    recipient.lastMs = this.options.clock.now()
+    if (final.letter === 'K') recipient.state = 'done'
+    if (final.letter === 'D') {
+      recipient.state = 'failed'
+      const shown = withoutPrepend(recipient.address, this.options.virtualdomains())
+      message.bounce += bounceParagraph(shown, final.text)
+      changes.push({ kind: 'bounce', id: message.id, text: message.bounce })
+    }
+    const { state, lastText: text, lastMs: ms } = recipient
+    changes.push({ kind: 'mark', id: message.id, position, state, text, ms })
+  }
+
+  private endPass(pass: Pass, changes: Change[]): void {
+    const { live, channel } = pass
+    const { message } = live
+    const isWaiting = message.recipients.some((one) => one.channel === channel && one.state === 'waiting')
+    message.due[channel] = isWaiting && !live.deleted ? pass.nextMs : undefined
+    if (channels.every((one) => message.due[one] === undefined)) {
+      void this.endMessage(live, channel, changes)
+      return
+    }
+    changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
+    this.commit(changes, () => this.leave(live, channel, message.due[channel]))
+  }
+
+  /** Every recipient is done: the bounce, if one is due, goes out with the removal. */
+  private async endMessage(live: LiveMessage, channel: Channel, changes: Change[]): Promise<void> {
+    const { message } = live
+    this.committing++
+    const bounced = live.deleted ? undefined : await this.bouncer?.bounce(message)
+    this.committing--
+    if (bounced !== undefined && !bounced.done) {
+      this.options.log.warning(`trouble injecting bounce message, will try later: ${bounced.failure.logText}`)
+      message.due[channel] = this.options.clock.now() + injectAgainSeconds * 1000
+      changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
+      this.commit(changes, () => this.leave(live, channel, message.due[channel]))
+      return
+    }
+    const outcome: Bounced = bounced?.value ?? { kind: 'none' }
+    const unit: Change[] = outcome.kind === 'added' ? [outcome.change] : []
+    unit.push({ kind: 'remove', id: message.id })
+    this.commit(unit, () => {
+      this.logEnd(message.id, outcome)
+      if (message.bytes > inlineBytesMax) void this.options.files.remove(message.id).catch(() => undefined)
+      this.leave(live, channel, undefined)
+      if (outcome.kind === 'added') this.acceptance?.accepted(outcome.message, outcome.content)
+    })
+  }
+
+  private logEnd(id: number, outcome: Bounced): void {
+    const { log } = this.options
+    if (outcome.kind === 'discarded') log.tripleBounce(id)
+    if (outcome.kind === 'injected') log.bounced(id, outcome.qp)
+    if (outcome.kind === 'added') log.bounced(id, outcome.message.id)
+    log.endMessage(id)
+  }
+
+  private leave(live: LiveMessage, channel: Channel, dueAgainMs: number | undefined): void {
+    this.lives.release(live)
+    this.schedules[channel].passEnded(live, dueAgainMs)
+    this.schedules[channel].pump()
+  }
+
+  /** Commits, again and again if it must be: until then the message stays in memory and is not attempted again. */
+  private commit(changes: readonly Change[], then: () => void = () => undefined): void {
+    if (changes.length === 0) {
+      then()
+      return
+    }
+    this.committing++
+    this.options.store.commit(changes).then(
+      () => {
+        this.committing--
+        then()
+        this.checkIdle()
+      },
+      (error: unknown) => {
+        this.committing--
+        this.options.onStoreTrouble(error)
+        this.options.clock.after(commitAgainSeconds * 1000, () => this.commit(changes, then))
+        this.checkIdle()
+      },
+    )
+  }
+
+  private checkIdle(): void {
+    if (this.whenIdle === undefined || this.committing > 0) return
+    if (channels.every((channel) => this.schedules[channel].runningCount === 0)) this.whenIdle()
+  }
+
+  private logStatus(): void {
+    const side = (channel: Channel): { running: number; most: number } => ({
+      running: this.schedules[channel].runningCount,
+      most: this.schedules[channel].concurrency,
+    })
+    this.options.log.status(side('local'), side('remote'), this.stopping)
+  }
+}

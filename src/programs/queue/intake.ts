@@ -1,0 +1,146 @@
+/** One connection's enqueue frames. Hostile input: everything is limited, and a connection that ends leaves nothing
+ *  half done. Reading stops while too much waits to be written. */
+import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
+import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { failed, type Outcome, transient } from '../../base/outcome.ts'
+import type { FrameConnection } from '../../system/frame-connection.ts'
+import type { Acceptance, Origin, StreamedMessage } from './acceptance.ts'
+import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
+
+/** A connection with more streams open than this breaks the contract. */
+const streamsMax = 64
+
+/** What all connections together have in memory, waiting for a commit. */
+export class UncommittedBytes {
+  private bytes = 0
+  private readonly paused = new Set<FrameConnection>()
+
+  add(bytes: number, connection: FrameConnection): void {
+    this.bytes += bytes
+    if (this.bytes > uncommittedBytesMax) {
+      connection.pause()
+      this.paused.add(connection)
+    }
+  }
+
+  remove(bytes: number): void {
+    this.bytes -= bytes
+    if (this.bytes > uncommittedBytesMax / 2 || this.paused.size === 0) return
+    for (const connection of this.paused) connection.resume()
+    this.paused.clear()
+  }
+
+  get isNone(): boolean {
+    return this.bytes === 0
+  }
+}
+
+export class Intake {
+  private readonly connection: FrameConnection
+  private readonly origin: Origin
+  private readonly acceptance: Acceptance
+  private readonly uncommitted: UncommittedBytes
+  private readonly isStopping: () => boolean
+  private readonly streams = new Map<number, StreamedMessage>()
+
+  constructor(
+    connection: FrameConnection,
+    origin: Origin,
+    acceptance: Acceptance,
+    uncommitted: UncommittedBytes,
+    isStopping: () => boolean,
+  ) {
+    this.connection = connection
+    this.origin = origin
+    this.acceptance = acceptance
+    this.uncommitted = uncommitted
+    this.isStopping = isStopping
+  }
+
+  /** True if the frame was of the enqueue contract. */
+  handle(frame: Frame): boolean {
+    const request = decodeEnqueueRequest(frame)
+    if (request === undefined) return false
+    switch (request.kind) {
+      case 'submit':
+        void this.submit(request)
+        break
+      case 'open':
+        if (this.streams.size >= streamsMax || this.streams.has(request.ref))
+          throw new ContractError('too many streams')
+        this.streams.set(request.ref, this.acceptance.open(request.envelope, request.params, this.origin))
+        break
+      case 'chunk':
+        this.write(this.stream(request.ref), request.bytes)
+        break
+      case 'close':
+        void this.close(request.ref, this.take(request.ref), request.contentBytes)
+        break
+      case 'abandon':
+        void this.take(request.ref).abandon()
+        break
+    }
+    return true
+  }
+
+  connectionClosed(): void {
+    for (const stream of this.streams.values()) void stream.abandon()
+    this.streams.clear()
+  }
+
+  private async submit(request: Extract<EnqueueRequest, { kind: 'submit' }>): Promise<void> {
+    if (this.isStopping()) {
+      this.reply(request.ref, failed(transient('mail server temporarily rejected message (#4.3.0)', 'stopping')))
+      return
+    }
+    const { length } = request.content
+    this.uncommitted.add(length, this.connection)
+    // The frame's bytes are a view into what was received: `accept` copies them before it waits.
+    const outcome = await this.acceptance.accept(request.envelope, request.params, request.content, this.origin)
+    this.uncommitted.remove(length)
+    this.reply(request.ref, outcome)
+  }
+
+  private write(stream: StreamedMessage, bytes: Buffer): void {
+    const before = this.unwritten
+    this.unwritten += bytes.length
+    if (before <= unwrittenBytesMax && this.unwritten > unwrittenBytesMax) this.connection.pause()
+    void stream.write(bytes).then(() => {
+      const was = this.unwritten
+      this.unwritten -= bytes.length
+      if (was > unwrittenBytesMax && this.unwritten <= unwrittenBytesMax) this.connection.resume()
+    })
+  }
+  private unwritten = 0
+
+  private async close(ref: number, stream: StreamedMessage, contentBytes: number): Promise<void> {
+    if (stream.contentBytes !== contentBytes || this.isStopping()) {
+      await stream.abandon()
+      this.reply(ref, failed(transient('qq read error (#4.3.0)', 'content incomplete, or stopping')))
+      return
+    }
+    this.reply(ref, await stream.commit())
+  }
+
+  private reply(ref: number, outcome: Outcome<number>): void {
+    this.connection.send(
+      encodeEnqueueReply(
+        outcome.done
+          ? { kind: 'accepted', ref, id: outcome.value }
+          : { kind: 'refused', ref, failure: outcome.failure },
+      ),
+    )
+  }
+
+  private stream(ref: number): StreamedMessage {
+    const stream = this.streams.get(ref)
+    if (stream === undefined) throw new ContractError(`chunk for unknown stream ${ref}`)
+    return stream
+  }
+
+  private take(ref: number): StreamedMessage {
+    const stream = this.stream(ref)
+    this.streams.delete(ref)
+    return stream
+  }
+}

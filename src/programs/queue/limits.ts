@@ -1,0 +1,31 @@
+/** Every limit of the queue process, with its unit. */
+
+/** Content that waits for a commit, over all connections; above it, connections are not read. */
+export const uncommittedBytesMax: number = 64 * 1024 * 1024
+/** Content of one stream that waits to be written to its file; above it, its connection is not read. */
+export const unwrittenBytesMax: number = 1024 * 1024
+/** Passes held in memory per channel; what is due beyond them stays on disk until there is room. */
+export const passesInMemoryMax = 500
+/** Messages brought from disk at a time. */
+export const scanBatchMax = 100
+/** Groups waiting in memory for one busy domain; single-domain messages beyond them are set aside by id. */
+export const domainWaitingMax = 50
+/** Ids set aside for busy domains, per channel; beyond them passes wait in memory and no more is brought in. */
+export const parkedMax = 100_000
+/** Share of the slots that retries may take while new mail waits. */
+export const retryShare = 0.8
+/** Recipients in one remote transaction (RFC 5321 §4.5.3.1.8 has servers take 100). */
+export const recipientsPerAttemptMax = 100
+/** A group whose deliverer crashed is tried again at once, so often; then it is a deferral. */
+export const crashesMax = 2
+/** An answer of lspawn is used again for so long. */
+export const resolutionSeconds = 5
+export const resolutionsMax = 10_000
+/** How long a resolved recipient waits for its `local` to connect before lspawn is asked again, and how often. */
+export const localConnectMilliseconds = 500
+export const localConnectTries = 20
+/** A bounce that could not be injected, a change that could not be committed. */
+export const injectAgainSeconds = 123
+export const commitAgainSeconds = 10
+/** Running deliveries are waited for at a stop; what is not reported by then is tried again after the next start. */
+export const stopMillisecondsMax = 12_000

@@ -1,0 +1,155 @@
+/** queue: the spool and the schedule; the only writer of the queue.
+ *  Knows:  control/{me,locals,virtualdomains,…}, HOME/queue. Never: the network, a user's home, a TLS key.
+ *  Fails:  exits 111 where it cannot start; a damaged database is noted, and the next start looks into it. */
+import { parseArgs } from 'node:util'
+import { openStore, damageMarker, type OpenedStore } from './open-store.ts'
+import { describeError } from '../../base/outcome.ts'
+import { ProgramTaker } from '../../clients/queue/program.ts'
+import type { RoutingTables } from '../../protocols/qmail/routing.ts'
+import { Control } from '../../stores/control/control.ts'
+import { accountOf, homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
+import { StoreError } from '../../stores/queue/contract.ts'
+import { noteDamage } from '../../stores/queue/salvage.ts'
+import { findAccount } from '../../system/accounts.ts'
+import { realClock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
+import { flushLog, openLog } from '../../system/log.ts'
+import { realRandom } from '../../system/random.ts'
+import { supervised } from '../../system/supervised.ts'
+import { Acceptance } from './acceptance.ts'
+import { Admin } from './admin.ts'
+import { Bouncer } from './bouncer.ts'
+import { Connections } from './connections.ts'
+import { ContentSource } from './content-source.ts'
+import { DeliveryLog } from './delivery-log.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { UncommittedBytes } from './intake.ts'
+import { stopMillisecondsMax } from './limits.ts'
+import { LocalDeliveries } from './local-deliveries.ts'
+import { RemoteDeliveries } from './remote-deliveries.ts'
+import { bounceSettings, channelSettings, routingTables } from './settings.ts'
+
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
+})
+const home = homeAt(values.home ?? '.')
+const names = (values.listen ?? '').split(',').filter((name): name is SocketName => name in sockets)
+const clock = realClock
+const log = new DeliveryLog(openLog('queue'))
+
+let stopping = false
+let stop: () => Promise<void> = () => Promise.resolve()
+let reload: () => void = () => undefined
+
+const { ready, fail, listeners } = supervised(openLog('queue'), { stop: () => stop(), reload: () => reload() }, names)
+process.umask(0o077)
+
+const control = new Control(home.control, clock, (problem) => log.warning(problem))
+let tables: RoutingTables = routingTables(control) ?? fail('unable to read controls: no control/locals, no control/me')
+
+const opened: OpenedStore = await openStore(home.queue, clock, realFiles, log).catch((error: unknown) =>
+  fail(describeError(error)),
+)
+const { store, files, ids } = opened
+const alias = values.demo === true ? undefined : await findAccount(accountOf.alias).catch(() => undefined)
+
+let troubleToldAt = Number.NEGATIVE_INFINITY
+function onStoreTrouble(error: unknown): void {
+  if (error instanceof StoreError && error.kind === 'damaged') {
+    log.alert(`queue database cannot be trusted any more: ${error.message}; restarting to look into it`)
+    noteDamage(damageMarker(home.queue), error.message)
+    flushLog()
+    process.exit(111)
+  }
+  // One line a second is enough to be found; a full disk can refuse thousands of messages a second.
+  if (clock.monotonic() - troubleToldAt < 1000) return
+  troubleToldAt = clock.monotonic()
+  log.alert(`trouble writing the queue: ${describeError(error)}`)
+}
+
+const source = new ContentSource(store, files, realRandom)
+const remotes = new RemoteDeliveries()
+const locals = new LocalDeliveries(clock, (group, report) => dispatcher.reported(group, [report]))
+const dispatcher: Dispatcher = new Dispatcher({
+  store,
+  files,
+  source,
+  clock,
+  log,
+  settings: channelSettings(control),
+  transports: {
+    local: {
+      get canDeliver() {
+        return locals.canDeliver
+      },
+      deliver(group, content) {
+        locals.deliver(group, content)
+        return true
+      },
+    },
+    remote: remotes,
+  },
+  virtualdomains: () => tables.virtualdomains,
+  onStoreTrouble,
+})
+const acceptance = new Acceptance(
+  {
+    store,
+    files,
+    ids,
+    clock,
+    log,
+    tables: () => tables,
+    onAccepted: (message, content) => dispatcher.accepted(message, content),
+    onStoreTrouble,
+  },
+  process.getuid?.() ?? 0,
+)
+const program = process.env['QMAILQUEUE']
+dispatcher.connect(
+  acceptance,
+  new Bouncer({
+    settings: bounceSettings(control),
+    copyBytesMax: control.number('bouncemaxbytes'),
+    acceptance,
+    source,
+    clock,
+    program: program === undefined ? undefined : new ProgramTaker(program, home.path, {}, clock),
+  }),
+)
+const uncommitted = new UncommittedBytes()
+const admin = new Admin({ store, files, source, dispatcher, clock, log })
+const connections = new Connections({
+  clock,
+  log,
+  acceptance,
+  uncommitted,
+  dispatcher,
+  remotes,
+  locals,
+  source,
+  admin,
+  aliasUid: alias?.uid,
+  isStopping: () => stopping,
+})
+
+reload = () => {
+  control.reload(['locals', 'virtualdomains', 'percenthack'])
+  const next = routingTables(control)
+  if (next === undefined) log.alert('unable to reread control/locals')
+  else tables = next
+}
+stop = async () => {
+  stopping = true
+  connections.close()
+  await Promise.race([dispatcher.stop(), new Promise<void>((resolve) => setTimeout(resolve, stopMillisecondsMax))])
+  await store.close()
+  log.exiting()
+}
+
+for (const [name, fd] of listeners) {
+  const known = names.find((one) => one === name)
+  if (known !== undefined) connections.serve(known, fd)
+}
+dispatcher.start()
+ready()

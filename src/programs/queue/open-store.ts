@@ -1,0 +1,56 @@
+/** Brings the queue on disk up: salvage if it is damaged, the store, the ids, and the removal of orphaned contents. */
+import { join } from 'node:path'
+import { describeError } from '../../base/outcome.ts'
+import { ContentFiles } from '../../stores/queue/content-files.ts'
+import { StoreError } from '../../stores/queue/contract.ts'
+import { MessageIds } from '../../stores/queue/ids.ts'
+import { salvageIfDamaged } from '../../stores/queue/salvage.ts'
+import { ThreadedQueueStore } from '../../stores/queue/store.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { Files } from '../../system/files.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+
+export interface OpenedStore {
+  readonly store: ThreadedQueueStore
+  readonly files: ContentFiles
+  readonly ids: MessageIds
+}
+
+export function damageMarker(directory: string): string {
+  return join(directory, 'damaged')
+}
+
+/** Throws with qmail-send's words for why it cannot start. */
+export async function openStore(
+  directory: string,
+  clock: Clock,
+  system: Files,
+  log: DeliveryLog,
+): Promise<OpenedStore> {
+  const path = join(directory, 'queue.db')
+  try {
+    const salvage = salvageIfDamaged(path, damageMarker(directory), clock.now())
+    if (salvage !== undefined) {
+      log.alert(
+        `queue.db was damaged: ${salvage.saved} messages saved, ${salvage.lost} not; kept as ${salvage.asideAs}`,
+      )
+    }
+    const { store, largestId } = await ThreadedQueueStore.open(path)
+    const files = new ContentFiles(join(directory, 'content'), system)
+    // After a salvage a file without a row may be all that is left of a message: it is kept.
+    if (salvage === undefined) await removeOrphans(store, files, log)
+    return { store, files, ids: new MessageIds(clock, largestId) }
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'busy')
+      throw new Error('qmail-send is already running', { cause: error })
+    throw new Error(`unable to open the queue in ${directory}: ${describeError(error)}`, { cause: error })
+  }
+}
+
+/** Contents whose row was never committed (states Q2, Q3), or whose message is gone. */
+async function removeOrphans(store: ThreadedQueueStore, files: ContentFiles, log: DeliveryLog): Promise<void> {
+  const { ids, foreign } = await files.inventory()
+  for (const name of foreign) log.warning(`queue/content/${name} is not ours; left alone`)
+  const known = new Set(await store.existing(ids))
+  for (const id of ids) if (!known.has(id)) await files.remove(id)
+}

@@ -1,0 +1,67 @@
+/** Where a recipient goes, decided once, when the message is accepted: envnoathost, percenthack, locals, virtualdomains.
+ *  Lookups fold ASCII case; the address keeps its own. */
+import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { domainKeys } from './control-format.ts'
+
+export interface RoutingTables {
+  readonly envnoathost: ByteString
+  /** In lower case. */
+  readonly percenthack: ReadonlySet<ByteString>
+  /** In lower case. */
+  readonly locals: ReadonlySet<ByteString>
+  /** Keys in lower case, as control-format's maps have them. */
+  readonly virtualdomains: ReadonlyMap<ByteString, ByteString>
+}
+
+export interface Route {
+  readonly channel: 'local' | 'remote'
+  readonly address: ByteString
+}
+
+export function routeRecipient(recipient: ByteString, tables: RoutingTables): Route {
+  let address = recipient.includes('@') ? recipient : `${recipient}@${tables.envnoathost}`
+  address = unfoldPercents(address, tables.percenthack)
+  const domain = lowerAscii(domainOf(address))
+  if (tables.locals.has(domain)) return { channel: 'local', address }
+  const prepend = prependFor(address, tables.virtualdomains)
+  if (prepend === undefined || prepend === '') return { channel: 'remote', address }
+  return { channel: 'local', address: `${prepend}-${address}` }
+}
+
+/** What a bounce shows: the address without the prepend that routing put before it. Only the first key that exists
+ *  counts (domain, its suffixes, empty; never the full address), and only if its prepend really stands there. */
+export function withoutPrepend(address: ByteString, virtualdomains: ReadonlyMap<ByteString, ByteString>): ByteString {
+  for (const key of domainKeys(domainOf(address))) {
+    const prepend = virtualdomains.get(key)
+    if (prepend === undefined) continue
+    return prepend !== '' && address.startsWith(`${prepend}-`) ? address.slice(prepend.length + 1) : address
+  }
+  return address
+}
+
+/** What follows the last `@`; empty without one. */
+export function domainOf(address: ByteString): ByteString {
+  const at = address.lastIndexOf('@')
+  return at < 0 ? '' : address.slice(at + 1)
+}
+
+function unfoldPercents(address: ByteString, percenthack: ReadonlySet<ByteString>): ByteString {
+  let current = address
+  while (percenthack.has(lowerAscii(domainOf(current)))) {
+    const local = current.slice(0, current.lastIndexOf('@'))
+    const percent = local.lastIndexOf('%')
+    if (percent < 0) break
+    current = `${local.slice(0, percent)}@${local.slice(percent + 1)}`
+  }
+  return current
+}
+
+function prependFor(address: ByteString, virtualdomains: ReadonlyMap<ByteString, ByteString>): ByteString | undefined {
+  const exact = virtualdomains.get(lowerAscii(address))
+  if (exact !== undefined) return exact
+  for (const key of domainKeys(domainOf(address))) {
+    const prepend = virtualdomains.get(key)
+    if (prepend !== undefined) return prepend
+  }
+  return undefined
+}

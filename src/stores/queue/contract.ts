@@ -1,0 +1,86 @@
+/** What the queue process asks of its store, whatever the engine: changes that are atomic by unit and durable when
+ *  `commit` resolves, and reads ordered by due time. Times are milliseconds since 1970. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Params } from '../../contracts/envelope.ts'
+
+export type Channel = 'local' | 'remote'
+export const channels: readonly Channel[] = ['local', 'remote']
+export type RecipientState = 'waiting' | 'done' | 'failed'
+
+export interface QueuedRecipient {
+  readonly channel: Channel
+  /** As routed: with envnoathost, percenthack and the virtual domain's prepend applied. */
+  readonly address: ByteString
+  readonly params: Params
+  state: RecipientState
+  /** The last report's text and when it came; empty and 0 before the first attempt. */
+  lastText: ByteString
+  lastMs: number
+}
+
+export interface QueuedMessage {
+  readonly id: number
+  readonly bornMs: number
+  readonly sender: ByteString
+  readonly uid: number
+  /** Length of the content, with qmail's Received line. */
+  readonly bytes: number
+  readonly params: Params
+  held: boolean
+  /** Paragraphs for the bounce, gathered from failed recipients. */
+  bounce: ByteString
+  due: Record<Channel, number | undefined>
+  readonly recipients: QueuedRecipient[]
+}
+
+export type Change =
+  /** Without content: it is in the content file of this id, synced. */
+  | { readonly kind: 'add'; readonly message: QueuedMessage; readonly content: Uint8Array | undefined }
+  | {
+      readonly kind: 'mark'
+      readonly id: number
+      readonly position: number
+      readonly state: RecipientState
+      readonly text: ByteString
+      readonly ms: number
+    }
+  | { readonly kind: 'bounce'; readonly id: number; readonly text: ByteString }
+  | { readonly kind: 'due'; readonly id: number; readonly channel: Channel; readonly atMs: number | undefined }
+  | { readonly kind: 'hold'; readonly id: number; readonly held: boolean }
+  /** Everything that waits becomes due now: one message, or all. */
+  | { readonly kind: 'hurry'; readonly id: number | undefined; readonly atMs: number }
+  | { readonly kind: 'remove'; readonly id: number }
+
+export interface QueueCounts {
+  readonly messages: number
+  readonly waitingLocal: number
+  readonly waitingRemote: number
+}
+
+/** `full`: nothing was written, later may be better. `damaged`: the engine cannot be trusted any more. */
+export class StoreError extends Error {
+  override name = 'StoreError'
+  readonly kind: 'full' | 'damaged' | 'busy' | 'other'
+
+  constructor(kind: 'full' | 'damaged' | 'busy' | 'other', message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
+
+export interface QueueStore {
+  /** All of the unit's changes or none; durable when it resolves. Rejects with StoreError. */
+  commit(unit: readonly Change[]): Promise<void>
+  /** Ids due at or before the time, earliest first; held messages are left out. */
+  dueIds(channel: Channel, atMs: number, limit: number): Promise<number[]>
+  /** When the earliest message after the given time is due. */
+  nextDue(channel: Channel, afterMs: number): Promise<number | undefined>
+  /** Messages that are still there, in the order asked for. */
+  load(ids: readonly number[]): Promise<QueuedMessage[]>
+  /** By id, ascending, after the given one. */
+  list(afterId: number, limit: number): Promise<QueuedMessage[]>
+  /** The content if it is in the row; undefined if it is in a file, or the message is gone. */
+  content(id: number): Promise<Buffer | undefined>
+  counts(): Promise<QueueCounts>
+  close(): Promise<void>
+}

@@ -1,0 +1,291 @@
+/** The SQLite engine of the queue store: synchronous, one thread, one process.
+ *  Knows:  SQL. Never: schedules, sockets, what a report means.
+ *  Fails:  throws StoreError, classified from SQLite's result code. */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import { decodeParams, encodeParams } from '../../contracts/envelope.ts'
+import {
+  type Change,
+  type Channel,
+  type QueueCounts,
+  type QueuedMessage,
+  type QueuedRecipient,
+  type RecipientState,
+  StoreError,
+} from './contract.ts'
+import { prepareDatabase } from './schema.ts'
+
+const states: readonly RecipientState[] = ['waiting', 'done', 'failed']
+const channelNumber = { local: 0, remote: 1 } as const
+
+type Row = Record<string, unknown>
+
+const messageColumns = 'id, born, sender, uid, bytes, params, held, bounce, due_local, due_remote'
+
+export class QueueEngine {
+  private readonly database: DatabaseSync
+  private readonly statements = new Map<string, StatementSync>()
+
+  constructor(path: string) {
+    try {
+      this.database = new DatabaseSync(path, { timeout: 1000 })
+      prepareDatabase(this.database)
+    } catch (error) {
+      throw storeError(error)
+    }
+  }
+
+  /** Applies units in one transaction. The result says for each unit what went wrong, or undefined. */
+  commit(units: readonly (readonly Change[])[]): (StoreError | undefined)[] {
+    const error = this.transaction(units.flat())
+    if (error === undefined) return units.map(() => undefined)
+    // A full disk or a damaged file is everybody's; another error is one unit's, and must not harm its neighbours.
+    if (units.length === 1 || error.kind !== 'other') return units.map(() => error)
+    return units.map((unit) => this.transaction(unit))
+  }
+
+  dueIds(channel: Channel, atMs: number, limit: number): number[] {
+    const sql = `SELECT id FROM message WHERE due_${channel} <= ? AND held = 0 ORDER BY due_${channel} LIMIT ?`
+    return this.rows(sql, atMs, limit).map((row) => Number(row['id']))
+  }
+
+  nextDue(channel: Channel, afterMs: number): number | undefined {
+    const sql = `SELECT due_${channel} AS at FROM message WHERE due_${channel} > ? ORDER BY due_${channel} LIMIT 1`
+    const at = this.rows(sql, afterMs)[0]?.['at']
+    return at === undefined ? undefined : Number(at)
+  }
+
+  load(ids: readonly number[]): QueuedMessage[] {
+    const found: QueuedMessage[] = []
+    for (const id of ids) {
+      const row = this.rows(`SELECT ${messageColumns} FROM message WHERE id = ?`, id)[0]
+      if (row !== undefined) found.push(this.message(row))
+    }
+    return found
+  }
+
+  list(afterId: number, limit: number): QueuedMessage[] {
+    const sql = `SELECT ${messageColumns} FROM message WHERE id > ? ORDER BY id LIMIT ?`
+    return this.rows(sql, afterId, limit).map((row) => this.message(row))
+  }
+
+  content(id: number): Uint8Array | undefined {
+    const bytes = this.rows('SELECT bytes FROM content WHERE id = ?', id)[0]?.['bytes']
+    return bytes instanceof Uint8Array ? bytes : undefined
+  }
+
+  largestId(): number {
+    return Number(this.rows('SELECT max(id) AS id FROM message')[0]?.['id'] ?? 0)
+  }
+
+  has(id: number): boolean {
+    return this.rows('SELECT 1 FROM message WHERE id = ?', id).length > 0
+  }
+
+  counts(): QueueCounts {
+    const count = (sql: string): number => Number(this.rows(sql)[0]?.['n'] ?? 0)
+    const waiting = (channel: Channel): number =>
+      count(`SELECT count(*) AS n FROM recipient WHERE state = 0 AND channel = ${channelNumber[channel]}`)
+    return {
+      messages: count('SELECT count(*) AS n FROM message'),
+      waitingLocal: waiting('local'),
+      waitingRemote: waiting('remote'),
+    }
+  }
+
+  /** For salvage: ids from both ends of each table, as far as pages can be read. A bad page hides what lies behind it
+   *  in one walk; the walk from the other end, or of another table, may still find it. */
+  readableIds(): Set<number> {
+    const ids = new Set<number>()
+    for (const source of ['id AS id FROM message', 'id AS id FROM content', 'message AS id FROM recipient']) {
+      for (const order of ['ASC', 'DESC']) {
+        try {
+          for (const row of this.statement(`SELECT ${source} ORDER BY 1 ${order}`).iterate()) ids.add(Number(row['id']))
+        } catch {
+          // The rest of this walk lies behind a bad page.
+        }
+      }
+    }
+    return ids
+  }
+
+  /** Gives pages of removed messages back to the file system, a bounded number at a time. */
+  shrink(pages: number): void {
+    try {
+      this.database.exec(`PRAGMA incremental_vacuum(${pages})`)
+    } catch (error) {
+      throw storeError(error)
+    }
+  }
+
+  close(): void {
+    this.database.close()
+  }
+
+  private transaction(changes: readonly Change[]): StoreError | undefined {
+    try {
+      this.run('BEGIN IMMEDIATE')
+      for (const change of changes) this.apply(change)
+      this.run('COMMIT')
+      return undefined
+    } catch (error) {
+      try {
+        // SQLite has rolled back by itself after some errors; then this says so, and that is fine.
+        if (this.database.isTransaction) this.run('ROLLBACK')
+      } catch {
+        // What matters is the first error.
+      }
+      return storeError(error)
+    }
+  }
+
+  private apply(change: Change): void {
+    switch (change.kind) {
+      case 'add':
+        this.add(change.message, change.content)
+        break
+      case 'mark':
+        this.run(
+          'UPDATE recipient SET state = ?, last_text = ?, last_ms = ? WHERE message = ? AND position = ?',
+          states.indexOf(change.state),
+          toBuffer(change.text),
+          change.ms,
+          change.id,
+          change.position,
+        )
+        break
+      case 'bounce':
+        this.run('UPDATE message SET bounce = ? WHERE id = ?', toBuffer(change.text), change.id)
+        break
+      case 'due':
+        this.run(`UPDATE message SET due_${change.channel} = ? WHERE id = ?`, change.atMs ?? null, change.id)
+        break
+      case 'hold':
+        this.run('UPDATE message SET held = ? WHERE id = ?', change.held ? 1 : 0, change.id)
+        break
+      case 'hurry':
+        for (const channel of ['local', 'remote'] as const) {
+          const which = change.id === undefined ? `due_${channel} > ?1` : `id = ?2 AND due_${channel} > ?1`
+          const sql = `UPDATE message SET due_${channel} = ?1 WHERE ${which}`
+          if (change.id === undefined) this.run(sql, change.atMs)
+          else this.run(sql, change.atMs, change.id)
+        }
+        break
+      case 'remove':
+        this.run('DELETE FROM message WHERE id = ?', change.id)
+        this.run('DELETE FROM recipient WHERE message = ?', change.id)
+        this.run('DELETE FROM content WHERE id = ?', change.id)
+        break
+    }
+  }
+
+  private add(message: QueuedMessage, content: Uint8Array | undefined): void {
+    this.run(
+      `INSERT INTO message (${messageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      message.id,
+      message.bornMs,
+      toBuffer(message.sender),
+      message.uid,
+      message.bytes,
+      toBuffer(encodeParams(message.params)),
+      message.held ? 1 : 0,
+      toBuffer(message.bounce),
+      message.due.local ?? null,
+      message.due.remote ?? null,
+    )
+    for (const [position, recipient] of message.recipients.entries()) {
+      this.run(
+        'INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        message.id,
+        position,
+        channelNumber[recipient.channel],
+        states.indexOf(recipient.state),
+        toBuffer(recipient.address),
+        toBuffer(encodeParams(recipient.params)),
+        toBuffer(recipient.lastText),
+        recipient.lastMs,
+      )
+    }
+    if (content !== undefined) this.run('INSERT INTO content VALUES (?, ?)', message.id, content)
+  }
+
+  private message(row: Row): QueuedMessage {
+    const id = Number(row['id'])
+    return {
+      id,
+      bornMs: Number(row['born']),
+      sender: bytes(row['sender']),
+      uid: Number(row['uid']),
+      bytes: Number(row['bytes']),
+      params: decodeParams(bytes(row['params'])),
+      held: row['held'] === 1,
+      bounce: bytes(row['bounce']),
+      due: { local: optional(row['due_local']), remote: optional(row['due_remote']) },
+      recipients: this.rows('SELECT * FROM recipient WHERE message = ? ORDER BY position', id).map(recipientFrom),
+    }
+  }
+
+  private rows(sql: string, ...values: SQLInputValue[]): Row[] {
+    try {
+      return this.statement(sql).all(...values)
+    } catch (error) {
+      throw storeError(error)
+    }
+  }
+
+  private run(sql: string, ...values: SQLInputValue[]): void {
+    this.statement(sql).run(...values)
+  }
+
+  private statement(sql: string): StatementSync {
+    let statement = this.statements.get(sql)
+    if (statement === undefined) {
+      statement = this.database.prepare(sql)
+      this.statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function recipientFrom(row: Row): QueuedRecipient {
+  return {
+    channel: row['channel'] === channelNumber.local ? 'local' : 'remote',
+    address: bytes(row['address']),
+    params: decodeParams(bytes(row['params'])),
+    state: states[Number(row['state'])] ?? 'waiting',
+    lastText: bytes(row['last_text']),
+    lastMs: Number(row['last_ms']),
+  }
+}
+
+function bytes(value: unknown): ByteString {
+  return value instanceof Uint8Array ? fromBuffer(value) : ''
+}
+
+function optional(value: unknown): number | undefined {
+  return value === null || value === undefined ? undefined : Number(value)
+}
+
+/** SQLite's primary result codes (sqlite.org/rescode.html). */
+const resultCode = { busy: 5, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const
+
+export function storeError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error
+  const extended = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0
+  const message = describeError(error)
+  switch (extended & 0xff) {
+    case resultCode.full:
+    case resultCode.readonly:
+    case resultCode.cantopen:
+      return new StoreError('full', message)
+    case resultCode.ioerr:
+    case resultCode.corrupt:
+    case resultCode.notadb:
+      return new StoreError('damaged', message)
+    case resultCode.busy:
+      return new StoreError('busy', message)
+    default:
+      return new StoreError('other', message)
+  }
+}

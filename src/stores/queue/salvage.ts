@@ -1,0 +1,95 @@
+/** What is done about a damaged database: checked, and if it really is damaged, set aside and read row by row into a
+ *  fresh one. Runs in the queue process before it serves, on its own thread's time: nothing else goes on then.
+ *  Never:  deletes the damaged file. Fails: throws StoreError if not even a fresh database can be made. */
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import type { QueuedMessage } from './contract.ts'
+import { QueueEngine, storeError } from './engine.ts'
+
+export interface Salvage {
+  readonly asideAs: string
+  readonly saved: number
+  readonly lost: number
+}
+
+/** Notes that the database can no longer be trusted; the next start looks into it. */
+export function noteDamage(marker: string, reason: string): void {
+  writeFileSync(marker, `${reason}\n`, { mode: 0o600 })
+}
+
+/** Undefined if the database is sound (or not there). */
+export function salvageIfDamaged(path: string, marker: string, nowMs: number): Salvage | undefined {
+  if (isSound(path, existsSync(marker))) {
+    rmSync(marker, { force: true })
+    return undefined
+  }
+  const asideAs = `${path}.damaged-${nowMs}`
+  renameSync(path, asideAs)
+  for (const suffix of ['-wal', '-shm']) {
+    if (existsSync(path + suffix)) renameSync(path + suffix, asideAs + suffix)
+  }
+  const counts = copyReadable(asideAs, path)
+  rmSync(marker, { force: true })
+  return { asideAs, ...counts }
+}
+
+/** Without a marker only the beginning is looked at: reading all of a large queue would hold up every start. */
+function isSound(path: string, marked: boolean): boolean {
+  if (!existsSync(path)) return true
+  try {
+    const database = new DatabaseSync(path, { timeout: 1000 })
+    try {
+      database.exec('PRAGMA locking_mode = EXCLUSIVE')
+      const check = marked ? 'PRAGMA quick_check(1)' : 'PRAGMA schema_version'
+      const answer = database.prepare(check).get()
+      return !marked || answer?.['quick_check'] === 'ok'
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    return storeError(error).kind !== 'damaged'
+  }
+}
+
+function copyReadable(from: string, to: string): { saved: number; lost: number } {
+  const fresh = new QueueEngine(to)
+  let saved = 0
+  let lost = 0
+  let damaged: QueueEngine | undefined
+  try {
+    damaged = new QueueEngine(from)
+    for (const id of damaged.readableIds()) {
+      if (copyMessage(damaged, fresh, id)) saved++
+      else lost++
+    }
+  } catch (error) {
+    // Not even its first page can be read: nothing to be had from it.
+    if (storeError(error).kind !== 'damaged') throw error
+  } finally {
+    fresh.close()
+    closeQuietly(damaged)
+  }
+  return { saved, lost }
+}
+
+function copyMessage(damaged: QueueEngine, fresh: QueueEngine, id: number): boolean {
+  try {
+    const message: QueuedMessage | undefined = damaged.load([id])[0]
+    if (message === undefined || message.recipients.length === 0) return false
+    const content = damaged.content(id)
+    // A small message lives in its row: without its content there is nothing to deliver.
+    if (content !== undefined && content.length !== message.bytes) return false
+    return fresh.commit([[{ kind: 'add', message, content }]])[0] === undefined
+  } catch {
+    // This row cannot be read; it is counted as lost, and the file that holds it is kept.
+    return false
+  }
+}
+
+function closeQuietly(engine: QueueEngine | undefined): void {
+  try {
+    engine?.close()
+  } catch {
+    // A damaged database may not close cleanly; it is set aside already.
+  }
+}

@@ -1,0 +1,62 @@
+/** The database's shape, version by version. A new version appends a migration; none is ever edited. */
+import type { DatabaseSync } from 'node:sqlite'
+import { StoreError } from './contract.ts'
+
+/** "Quav": a database of another program is refused, not migrated. */
+const applicationId = 0x51756176
+
+const migrations: readonly string[] = [
+  `CREATE TABLE message (
+     id INTEGER PRIMARY KEY,
+     born INTEGER NOT NULL,
+     sender BLOB NOT NULL,
+     uid INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     params BLOB NOT NULL,
+     held INTEGER NOT NULL,
+     bounce BLOB NOT NULL,
+     due_local INTEGER,
+     due_remote INTEGER
+   ) STRICT;
+   CREATE INDEX message_due_local ON message(due_local) WHERE due_local IS NOT NULL;
+   CREATE INDEX message_due_remote ON message(due_remote) WHERE due_remote IS NOT NULL;
+   CREATE TABLE recipient (
+     message INTEGER NOT NULL,
+     position INTEGER NOT NULL,
+     channel INTEGER NOT NULL,
+     state INTEGER NOT NULL,
+     address BLOB NOT NULL,
+     params BLOB NOT NULL,
+     last_text BLOB NOT NULL,
+     last_ms INTEGER NOT NULL,
+     PRIMARY KEY (message, position)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;`,
+]
+
+/** Pragmas that must come before anything is written, then the migrations that are missing. */
+export function prepareDatabase(database: DatabaseSync): void {
+  database.exec('PRAGMA locking_mode = EXCLUSIVE')
+  database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY')
+  const version = readPragma(database, 'user_version')
+  const application = readPragma(database, 'application_id')
+  if (version > migrations.length) {
+    throw new StoreError(
+      'other',
+      `queue.db has version ${version}, this program knows ${migrations.length}: upgrade it`,
+    )
+  }
+  if (application !== applicationId && (version !== 0 || application !== 0)) {
+    throw new StoreError('other', 'queue.db belongs to another program')
+  }
+  // An immediate transaction even when nothing is to be done: it takes the lock that keeps a second queue out.
+  database.exec('BEGIN IMMEDIATE')
+  for (const migration of migrations.slice(version)) database.exec(migration)
+  database.exec(`PRAGMA user_version = ${migrations.length}; PRAGMA application_id = ${applicationId}; COMMIT`)
+}
+
+function readPragma(database: DatabaseSync, name: string): number {
+  const value = database.prepare(`PRAGMA ${name}`).get()?.[name]
+  return typeof value === 'number' ? value : 0
+}

@@ -1,0 +1,132 @@
+/** The queue store as its process sees it: promises in front, the engine's thread behind, group commit between them.
+ *  Whatever is to be committed while a commit is being synced goes together into the next one.
+ *  Fails:  rejects with StoreError; a dead thread is a bug and ends the process. */
+import { Worker } from 'node:worker_threads'
+import {
+  type Change,
+  type Channel,
+  type QueueCounts,
+  type QueuedMessage,
+  type QueueStore,
+  StoreError,
+} from './contract.ts'
+import type { StoreFailure, StoreReply, StoreRequest } from './worker.ts'
+
+/** One commit takes at most so many units: a bound on how long one transaction can grow. */
+const unitsPerCommitMax = 1000
+
+interface Unit {
+  readonly changes: readonly Change[]
+  readonly resolve: () => void
+  readonly reject: (error: StoreError) => void
+}
+
+export class ThreadedQueueStore implements QueueStore {
+  private readonly worker: Worker
+  private readonly replies: ((reply: StoreReply) => void)[] = []
+  private gathered: Unit[] = []
+  private committing = false
+  private scheduled = false
+
+  private constructor(worker: Worker) {
+    this.worker = worker
+    worker.on('message', (reply: StoreReply) => this.replies.shift()?.(reply))
+    worker.on('error', (error: unknown) => {
+      throw error
+    })
+  }
+
+  /** Opens or creates the database; the largest id in it comes with the store. */
+  static async open(path: string): Promise<{ store: ThreadedQueueStore; largestId: number }> {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData: path })
+    const store = new ThreadedQueueStore(worker)
+    try {
+      return { store, largestId: await store.ask<number>({ op: 'open' }) }
+    } catch (error) {
+      await worker.terminate()
+      throw error
+    }
+  }
+
+  commit(changes: readonly Change[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.gathered.push({ changes, resolve, reject })
+      if (this.committing || this.scheduled) return
+      // The rest of this turn may bring more: all of it shares one sync.
+      this.scheduled = true
+      setImmediate(() => this.flush())
+    })
+  }
+
+  dueIds(channel: Channel, atMs: number, limit: number): Promise<number[]> {
+    return this.ask({ op: 'dueIds', channel, atMs, limit })
+  }
+
+  nextDue(channel: Channel, afterMs: number): Promise<number | undefined> {
+    return this.ask({ op: 'nextDue', channel, afterMs })
+  }
+
+  load(ids: readonly number[]): Promise<QueuedMessage[]> {
+    return this.ask({ op: 'load', ids })
+  }
+
+  list(afterId: number, limit: number): Promise<QueuedMessage[]> {
+    return this.ask({ op: 'list', afterId, limit })
+  }
+
+  async content(id: number): Promise<Buffer | undefined> {
+    const bytes = await this.ask<Uint8Array | undefined>({ op: 'content', id })
+    return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  /** Those of the ids that have a row. */
+  existing(ids: readonly number[]): Promise<number[]> {
+    return this.ask({ op: 'existing', ids })
+  }
+
+  counts(): Promise<QueueCounts> {
+    return this.ask({ op: 'counts' })
+  }
+
+  async close(): Promise<void> {
+    await this.ask({ op: 'close' })
+    await this.worker.terminate()
+  }
+
+  private flush(): void {
+    this.scheduled = false
+    if (this.committing || this.gathered.length === 0) return
+    this.committing = true
+    const units = this.gathered.splice(0, unitsPerCommitMax)
+    void this.ask<(StoreFailure | undefined)[]>({ op: 'commit', units: units.map((unit) => unit.changes) }).then(
+      (failures) => {
+        for (const [index, unit] of units.entries()) {
+          const failure = failures[index]
+          if (failure === undefined) unit.resolve()
+          else unit.reject(new StoreError(failure.kind, failure.message))
+        }
+        this.committed()
+      },
+      (error: StoreError) => {
+        for (const unit of units) unit.reject(error)
+        this.committed()
+      },
+    )
+  }
+
+  private committed(): void {
+    this.committing = false
+    this.flush()
+  }
+
+  private ask<T>(request: StoreRequest): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.replies.push((reply) => {
+        if ('failure' in reply) reject(new StoreError(reply.failure.kind, reply.failure.message))
+        else resolve(reply.value as T)
+      })
+      this.worker.postMessage(request)
+    })
+  }
+}

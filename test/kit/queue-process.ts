@@ -1,0 +1,156 @@
+/** Runs the real queue process on a home of its own, with its sockets bound as `start` binds them, so that a test can
+ *  play smtpd, remote, lspawn and local against it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
+import {
+  type Attempt,
+  decodeToDeliverer,
+  encodeFromDeliverer,
+  type Report,
+  type ToDeliverer,
+} from '../../src/contracts/deliver.ts'
+import { decodeAdminReply, encodeAdminRequest } from '../../src/contracts/admin.ts'
+import { encodeHello, type Purpose } from '../../src/contracts/hello.ts'
+import { decodeFromProgram } from '../../src/contracts/supervise.ts'
+import { type Home, homeAt, type SocketName, socketPath } from '../../src/stores/home/layout.ts'
+import { realClock } from '../../src/system/clock.ts'
+import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
+
+const names: readonly SocketName[] = ['queue-network', 'queue-inject', 'queue-remote', 'queue-lspawn', 'queue-admin']
+
+export class QueueProcess {
+  readonly home: Home
+  readonly enqueue: EnqueueClient
+  log = ''
+  private readonly bound: net.BoundSocket[]
+  private child: ChildProcess | undefined
+  private readonly open = new Set<FrameConnection>()
+
+  constructor(control: Readonly<Record<string, string>>) {
+    this.home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-queue-')))
+    for (const path of [this.home.control, this.home.run, join(this.home.queue, 'content')]) {
+      mkdirSync(path, { recursive: true })
+    }
+    for (const [name, text] of Object.entries(control)) writeFileSync(join(this.home.control, name), text)
+    this.bound = names.map((name) => new net.BoundSocket({ path: socketPath(this.home, name) } as net.BoundSocketOptions))
+    this.enqueue = new EnqueueClient(() => connectPath(socketPath(this.home, 'queue-network')), realClock)
+  }
+
+  /** Resolves when the queue serves; rejects with its log if it exits instead. */
+  async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+    const main = join(import.meta.dirname, '../../src/programs/queue/main.ts')
+    const args = ['--disable-warning=ExperimentalWarning', main, '--home', this.home.path, '--demo', '--listen', names.join()]
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...this.bound.map((socket) => socket.fd())],
+      env: { PATH: process.env['PATH'], ...environment },
+    })
+    this.child = child
+    child.stderr?.on('data', (text: Buffer) => {
+      this.log += text.toString('latin1')
+    })
+    await new Promise<void>((resolve, reject) => {
+      child.once('exit', () => reject(new Error(this.log)))
+      new FrameConnection(child.stdio[3] as net.Socket, {
+        onFrame: (frame) => {
+          if (decodeFromProgram(frame)?.kind === 'ready') resolve()
+        },
+        onClose: () => undefined,
+      })
+    })
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    if (this.child === undefined || this.child.exitCode !== null) return
+    this.child.kill(signal)
+    await once(this.child, 'exit')
+  }
+
+  /** Stops everything and removes the home. */
+  async dispose(): Promise<void> {
+    this.enqueue.close()
+    for (const connection of this.open) connection.destroy('')
+    await this.kill('SIGKILL')
+    for (const socket of this.bound) socket.close()
+    rmSync(this.home.path, { recursive: true, force: true })
+  }
+
+  /** Waits until a line of the log matches. */
+  async logged(pattern: RegExp, milliseconds = 10_000): Promise<RegExpExecArray> {
+    const until = Date.now() + milliseconds
+    for (;;) {
+      const found = pattern.exec(this.log)
+      if (found !== null) return found
+      if (Date.now() > until) throw new Error(`no ${String(pattern)} in the log:\n${this.log}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  async connect(name: SocketName, purpose: Purpose, uid: number, onMessage: (message: ToDeliverer) => void): Promise<FrameConnection> {
+    const connection = new FrameConnection(await connectPath(socketPath(this.home, name)), {
+      onFrame: (frame) => {
+        const message = decodeToDeliverer(frame)
+        if (message !== undefined) onMessage(message)
+      },
+      onClose: () => this.open.delete(connection),
+    })
+    this.open.add(connection)
+    connection.send(encodeHello({ purpose, uid }))
+    return connection
+  }
+
+  /** A `remote` that answers each attempt by the function given. */
+  async remote(answer: (attempt: Attempt) => readonly Report[] | undefined): Promise<FrameConnection> {
+    const connection: FrameConnection = await this.connect('queue-remote', 'remote', 0, (message) => {
+      if (message.kind !== 'attempt') return
+      const reports = answer(message)
+      if (reports !== undefined) connection.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, reports }))
+    })
+    connection.send(encodeFromDeliverer({ kind: 'ready', capacity: 100 }))
+    return connection
+  }
+
+  /** An lspawn for which every recipient is uid 1000's, and that uid's `local`. */
+  async local(answer: (attempt: Attempt, local: FrameConnection) => Report | undefined): Promise<FrameConnection> {
+    const local: FrameConnection = await this.connect('queue-lspawn', 'local', 1000, (message) => {
+      if (message.kind !== 'attempt') return
+      const report = answer(message, local)
+      if (report !== undefined) local.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, reports: [report] }))
+    })
+    local.send(encodeFromDeliverer({ kind: 'ready', capacity: 20 }))
+    const lspawn: FrameConnection = await this.connect('queue-lspawn', 'lspawn', 0, (message) => {
+      if (message.kind === 'resolve') {
+        lspawn.send(encodeFromDeliverer({ kind: 'resolved', ref: message.ref, uid: 1000, key: 1 }))
+      }
+    })
+    lspawn.send(encodeFromDeliverer({ kind: 'ready', capacity: 20 }))
+    return local
+  }
+
+  /** Rows of an admin request; rejects with the queue's error text. */
+  async ask(request: object): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = []
+    const socket = await connectPath(socketPath(this.home, 'queue-admin'))
+    return await new Promise((resolve, reject) => {
+      const connection = new FrameConnection(socket, {
+        onFrame: (frame) => {
+          const reply = decodeAdminReply(frame)
+          if (reply.kind === 'row') rows.push(reply.row as Record<string, unknown>)
+          else if (reply.kind === 'end') resolve(rows)
+          else reject(new Error(reply.text))
+        },
+        onClose: () => reject(new Error('closed')),
+      })
+      connection.send(encodeHello({ purpose: 'admin', uid: 0 }))
+      connection.send(encodeAdminRequest(request))
+    })
+  }
+}
