@@ -2,7 +2,7 @@
  *  play smtpd, remote, lspawn and local against it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,20 +31,31 @@ export class QueueProcess {
   private child: ChildProcess | undefined
   private readonly open = new Set<FrameConnection>()
 
-  constructor(control: Readonly<Record<string, string>>) {
+  /** `queueDirectory`: of another instance, to see that two do not share it. */
+  constructor(control: Readonly<Record<string, string>>, queueDirectory?: string) {
     this.home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-queue-')))
-    for (const path of [this.home.control, this.home.run, join(this.home.queue, 'content')]) {
-      mkdirSync(path, { recursive: true })
-    }
+    for (const path of [this.home.control, this.home.run]) mkdirSync(path, { recursive: true })
+    if (queueDirectory === undefined) mkdirSync(join(this.home.queue, 'content'), { recursive: true })
+    else symlinkSync(queueDirectory, this.home.queue)
     for (const [name, text] of Object.entries(control)) writeFileSync(join(this.home.control, name), text)
-    this.bound = names.map((name) => new net.BoundSocket({ path: socketPath(this.home, name) } as net.BoundSocketOptions))
+    this.bound = names.map(
+      (name) => new net.BoundSocket({ path: socketPath(this.home, name) } as net.BoundSocketOptions),
+    )
     this.enqueue = new EnqueueClient(() => connectPath(socketPath(this.home, 'queue-network')), realClock)
   }
 
   /** Resolves when the queue serves; rejects with its log if it exits instead. */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const main = join(import.meta.dirname, '../../src/programs/queue/main.ts')
-    const args = ['--disable-warning=ExperimentalWarning', main, '--home', this.home.path, '--demo', '--listen', names.join()]
+    const args = [
+      '--disable-warning=ExperimentalWarning',
+      main,
+      '--home',
+      this.home.path,
+      '--demo',
+      '--listen',
+      names.join(),
+    ]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...this.bound.map((socket) => socket.fd())],
       env: { PATH: process.env['PATH'], ...environment },
@@ -94,7 +105,12 @@ export class QueueProcess {
     }
   }
 
-  async connect(name: SocketName, purpose: Purpose, uid: number, onMessage: (message: ToDeliverer) => void): Promise<FrameConnection> {
+  async connect(
+    name: SocketName,
+    purpose: Purpose,
+    uid: number,
+    onMessage: (message: ToDeliverer) => void,
+  ): Promise<FrameConnection> {
     const connection = new FrameConnection(await connectPath(socketPath(this.home, name)), {
       onFrame: (frame) => {
         const message = decodeToDeliverer(frame)

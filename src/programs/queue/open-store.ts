@@ -4,7 +4,7 @@ import { describeError } from '../../base/outcome.ts'
 import { ContentFiles } from '../../stores/queue/content-files.ts'
 import { StoreError } from '../../stores/queue/contract.ts'
 import { MessageIds } from '../../stores/queue/ids.ts'
-import { salvageIfDamaged } from '../../stores/queue/salvage.ts'
+import { noteDamage, salvageIfDamaged } from '../../stores/queue/salvage.ts'
 import { ThreadedQueueStore } from '../../stores/queue/store.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
@@ -27,24 +27,43 @@ export async function openStore(
   system: Files,
   log: DeliveryLog,
 ): Promise<OpenedStore> {
-  const path = join(directory, 'queue.db')
   try {
-    const salvage = salvageIfDamaged(path, damageMarker(directory), clock.now())
-    if (salvage !== undefined) {
-      log.alert(
-        `queue.db was damaged: ${salvage.saved} messages saved, ${salvage.lost} not; kept as ${salvage.asideAs}`,
-      )
-    }
-    const { store, largestId } = await ThreadedQueueStore.open(path)
+    const salvaged = salvageAndTell(directory, clock, log)
+    const opened = await openSound(directory, clock, log)
     const files = new ContentFiles(join(directory, 'content'), system)
     // After a salvage a file without a row may be all that is left of a message: it is kept.
-    if (salvage === undefined) await removeOrphans(store, files, log)
-    return { store, files, ids: new MessageIds(clock, largestId) }
+    if (!salvaged && !opened.salvaged) await removeOrphans(opened.store, files, log)
+    return { store: opened.store, files, ids: new MessageIds(clock, opened.largestId) }
   } catch (error) {
     if (error instanceof StoreError && error.kind === 'busy')
       throw new Error('qmail-send is already running', { cause: error })
     throw new Error(`unable to open the queue in ${directory}: ${describeError(error)}`, { cause: error })
   }
+}
+
+/** Damage that shows only when the database is opened for use is salvaged too, once. */
+async function openSound(
+  directory: string,
+  clock: Clock,
+  log: DeliveryLog,
+): Promise<{ store: ThreadedQueueStore; largestId: number; salvaged: boolean }> {
+  const path = join(directory, 'queue.db')
+  try {
+    return { ...(await ThreadedQueueStore.open(path)), salvaged: false }
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.kind !== 'damaged') throw error
+    noteDamage(damageMarker(directory), error.message)
+    salvageAndTell(directory, clock, log)
+    return { ...(await ThreadedQueueStore.open(path)), salvaged: true }
+  }
+}
+
+function salvageAndTell(directory: string, clock: Clock, log: DeliveryLog): boolean {
+  const salvage = salvageIfDamaged(join(directory, 'queue.db'), damageMarker(directory), clock.now())
+  if (salvage === undefined) return false
+  const { saved, lost, asideAs } = salvage
+  log.alert(`queue.db was damaged: ${saved} messages saved, ${lost} not; kept as ${asideAs}`)
+  return true
 }
 
 /** Contents whose row was never committed (states Q2, Q3), or whose message is gone. */

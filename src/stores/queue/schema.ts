@@ -34,11 +34,9 @@ const migrations: readonly string[] = [
    CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;`,
 ]
 
-/** Pragmas that must come before anything is written, then the migrations that are missing. */
+/** Looks whose database it is before anything is written; then the pragmas, and the migrations that are missing. */
 export function prepareDatabase(database: DatabaseSync): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
-  database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY')
   const version = readPragma(database, 'user_version')
   const application = readPragma(database, 'application_id')
   if (version > migrations.length) {
@@ -50,6 +48,8 @@ export function prepareDatabase(database: DatabaseSync): void {
   if (application !== applicationId && (version !== 0 || application !== 0)) {
     throw new StoreError('other', 'queue.db belongs to another program')
   }
+  database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY')
   // An immediate transaction even when nothing is to be done: it takes the lock that keeps a second queue out.
   database.exec('BEGIN IMMEDIATE')
   for (const migration of migrations.slice(version)) database.exec(migration)

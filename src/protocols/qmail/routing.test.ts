@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { routeRecipient, type RoutingTables, withoutPrepend } from './routing.ts'
+
+const tables: RoutingTables = {
+  envnoathost: 'me.example',
+  percenthack: new Set(['hack.example']),
+  locals: new Set(['me.example', 'both.example', 'hack.example']),
+  virtualdomains: new Map([
+    ['virt.example', 'joe-v'],
+    ['special@virt.example', 'mary'],
+    ['.wild.example', 'wild'],
+    ['not.wild.example', ''],
+    ['both.example', 'never'],
+  ]),
+}
+
+for (const [recipient, channel, address] of [
+  ['joe', 'local', 'joe@me.example'],
+  ['Joe@ME.example', 'local', 'Joe@ME.example'],
+  ['a%b.example@hack.example', 'remote', 'a@b.example'],
+  ['a%b%hack.example@hack.example', 'remote', 'a@b'],
+  ['plain@hack.example', 'local', 'plain@hack.example'],
+  ['x@virt.example', 'local', 'joe-v-x@virt.example'],
+  ['SPECIAL@virt.example', 'local', 'mary-SPECIAL@virt.example'],
+  ['x@a.b.wild.example', 'local', 'wild-x@a.b.wild.example'],
+  ['x@wild.example', 'remote', 'x@wild.example'],
+  ['x@not.wild.example', 'remote', 'x@not.wild.example'],
+  ['x@both.example', 'local', 'x@both.example'],
+  ['a@b@me.example', 'local', 'a@b@me.example'],
+  ['x@elsewhere.example', 'remote', 'x@elsewhere.example'],
+] as const) {
+  test(`${recipient} goes to ${channel} ${address}`, () => {
+    assert.deepEqual(routeRecipient(recipient, tables), { channel, address })
+  })
+}
+
+test('an empty key in virtualdomains catches what nothing else does', () => {
+  const all = { ...tables, virtualdomains: new Map([['', 'catch']]) }
+  assert.deepEqual(routeRecipient('x@y.example', all), { channel: 'local', address: 'catch-x@y.example' })
+})
+
+test('a bounce shows the address without its prepend, by the first key that exists', () => {
+  assert.equal(withoutPrepend('joe-v-x@virt.example', tables.virtualdomains), 'x@virt.example')
+  assert.equal(withoutPrepend('wild-x@a.wild.example', tables.virtualdomains), 'x@a.wild.example')
+  assert.equal(withoutPrepend('mary-special@virt.example', tables.virtualdomains), 'mary-special@virt.example')
+  assert.equal(withoutPrepend('other-x@virt.example', tables.virtualdomains), 'other-x@virt.example')
+})

@@ -1,0 +1,165 @@
+/** The oracle of the store contract: what any engine of the queue must do. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { noParams } from '../../contracts/envelope.ts'
+import type { Change, QueuedMessage } from './contract.ts'
+import { StoreError } from './contract.ts'
+import { noteDamage, salvageIfDamaged } from './salvage.ts'
+import { ThreadedQueueStore } from './store.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'quaver-store-'))
+after(() => rmSync(directory, { recursive: true, force: true }))
+
+let files = 0
+function freshPath(): string {
+  files++
+  return join(directory, `queue-${files}.db`)
+}
+
+function message(id: number, dueMs: number, text = ''): QueuedMessage {
+  return {
+    id,
+    bornMs: 1000,
+    sender: `s${id}\xff@x`,
+    uid: 7,
+    bytes: text.length,
+    params: new Map([['BODY', '8BITMIME']]),
+    held: false,
+    bounce: '',
+    due: { local: undefined, remote: dueMs },
+    recipients: ['a@b', 'c@d'].map((address) => {
+      return { channel: 'remote', address, params: noParams, state: 'waiting', lastText: '', lastMs: 0 }
+    }),
+  }
+}
+
+function add(id: number, dueMs: number, text = 'x'): Change {
+  return { kind: 'add', message: message(id, dueMs, text), content: Buffer.from(text, 'latin1') }
+}
+
+test('what was committed is read back to the byte, also after the store was opened again', async () => {
+  const path = freshPath()
+  const { store } = await ThreadedQueueStore.open(path)
+  await store.commit([add(5, 100, 'body \x00\xff\n')])
+  await store.close()
+  const { store: again, largestId } = await ThreadedQueueStore.open(path)
+  assert.equal(largestId, 5)
+  assert.deepEqual(await again.load([5, 6]), [message(5, 100, 'body \x00\xff\n')])
+  assert.equal((await again.content(5))?.toString('latin1'), 'body \x00\xff\n')
+  await again.close()
+})
+
+test('due messages come by due time, held ones do not come, and what is not due waits', async () => {
+  const { store } = await ThreadedQueueStore.open(freshPath())
+  await store.commit([add(1, 300), add(2, 100), add(3, 200), add(4, 999)])
+  await store.commit([{ kind: 'hold', id: 3, held: true }])
+  assert.deepEqual(await store.dueIds('remote', 500, 10), [2, 1])
+  assert.deepEqual(await store.dueIds('remote', 500, 1), [2])
+  assert.deepEqual(await store.dueIds('local', 500, 10), [])
+  assert.equal(await store.nextDue('remote', 500), 999)
+  assert.equal(await store.nextDue('local', 0), undefined)
+  await store.close()
+})
+
+test('marks, due times and removal are kept, and nothing of a removed message stays', async () => {
+  const { store } = await ThreadedQueueStore.open(freshPath())
+  await store.commit([add(1, 100)])
+  await store.commit([
+    { kind: 'mark', id: 1, position: 1, state: 'failed', text: 'no\n', ms: 42 },
+    { kind: 'bounce', id: 1, text: '<c@d>:\nno\n\n' },
+    { kind: 'due', id: 1, channel: 'remote', atMs: 4000 },
+  ])
+  const [loaded] = await store.load([1])
+  assert.equal(loaded?.recipients[1]?.state, 'failed')
+  assert.equal(loaded?.recipients[1]?.lastText, 'no\n')
+  assert.equal(loaded?.recipients[0]?.state, 'waiting')
+  assert.equal(loaded?.bounce, '<c@d>:\nno\n\n')
+  assert.equal(loaded?.due.remote, 4000)
+  assert.deepEqual(await store.counts(), { messages: 1, waitingLocal: 0, waitingRemote: 1 })
+  await store.commit([{ kind: 'hurry', id: undefined, atMs: 50 }])
+  assert.deepEqual(await store.dueIds('remote', 50, 10), [1])
+  await store.commit([{ kind: 'remove', id: 1 }, add(2, 100)])
+  assert.deepEqual(
+    (await store.list(0, 10)).map(({ id }) => id),
+    [2],
+  )
+  assert.equal(await store.content(1), undefined)
+  assert.deepEqual(await store.counts(), { messages: 1, waitingLocal: 0, waitingRemote: 2 })
+  await store.close()
+})
+
+test('a unit that fails changes nothing, and does not harm its neighbours in the same commit', async () => {
+  const { store } = await ThreadedQueueStore.open(freshPath())
+  await store.commit([add(1, 100)])
+  const outcomes = await Promise.allSettled([
+    store.commit([add(2, 100)]),
+    store.commit([{ kind: 'remove', id: 1 }, add(2, 100), add(2, 100)]),
+    store.commit([add(3, 100)]),
+  ])
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.deepEqual(
+    (await store.list(0, 10)).map(({ id }) => id),
+    [1, 2, 3],
+  )
+  await store.close()
+})
+
+test('a second store on the same file is refused as busy', async () => {
+  const path = freshPath()
+  const { store } = await ThreadedQueueStore.open(path)
+  await assert.rejects(
+    ThreadedQueueStore.open(path),
+    (error: unknown) => error instanceof StoreError && error.kind === 'busy',
+  )
+  await store.close()
+})
+
+test("another program's database is refused and left as it is", async () => {
+  const path = freshPath()
+  const { DatabaseSync } = await import('node:sqlite')
+  const foreign = new DatabaseSync(path)
+  foreign.exec('PRAGMA application_id = 42; CREATE TABLE t (x)')
+  foreign.close()
+  const before = readFileSync(path)
+  await assert.rejects(ThreadedQueueStore.open(path), /another program/)
+  assert.equal(salvageIfDamaged(path, `${path}.mark`, 1), undefined)
+  assert.deepEqual(readFileSync(path), before)
+})
+
+test('a damaged page loses what was on it and nothing else', async () => {
+  const path = freshPath()
+  const marker = `${path}.mark`
+  const { store } = await ThreadedQueueStore.open(path)
+  const units = Array.from({ length: 200 }, (_, n) => [add(n + 1, 100, 'y'.repeat(6000))])
+  await Promise.all(units.map((unit) => store.commit(unit)))
+  await store.close()
+  const fd = openSync(path, 'r+')
+  writeSync(fd, Buffer.alloc(4096, 0xa5), 0, 4096, 4096 * 150)
+  noteDamage(marker, 'test')
+  const salvage = salvageIfDamaged(path, marker, 77)
+  assert.equal(salvage?.asideAs, `${path}.damaged-77`)
+  assert.ok(salvage.saved >= 150, `${salvage.saved} saved`)
+  assert.equal(salvage.saved + salvage.lost, 200)
+  const { store: fresh } = await ThreadedQueueStore.open(path)
+  const saved = await fresh.list(0, 300)
+  assert.equal(saved.length, salvage.saved)
+  for (const { id } of saved) assert.equal((await fresh.content(id))?.length, 6000)
+  await fresh.close()
+  assert.equal(salvageIfDamaged(path, marker, 78), undefined)
+})
+
+test('a file that is no database is set aside and a fresh one begun', async () => {
+  const path = freshPath()
+  writeFileSync(path, 'this is not a database, and longer than a header needs to be'.repeat(100))
+  const salvage = salvageIfDamaged(path, `${path}.mark`, 9)
+  assert.deepEqual(salvage, { asideAs: `${path}.damaged-9`, saved: 0, lost: 0 })
+  const { store } = await ThreadedQueueStore.open(path)
+  await store.commit([add(1, 1)])
+  await store.close()
+})
