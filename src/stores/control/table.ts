@@ -25,6 +25,12 @@ export const controlFiles = {
     readBy: ['smtpd', 'queue', 'lspawn', 'remote', 'quaver'],
     reread: 'start',
   },
+  accounts: {
+    form: 'map',
+    meaning: 'role:account, where a role is not to run as its usual account',
+    readBy: ['start'],
+    reread: 'start',
+  },
   badmailfrom: { form: 'list', meaning: 'senders refused: user@host or @host', readBy: ['smtpd'], reread: 'live' },
   bouncefrom: {
     form: 'line',
@@ -109,6 +115,12 @@ export const controlFiles = {
     reread: 'start',
   },
   helohost: { form: 'line', fallback: 'me', meaning: 'our name in EHLO', readBy: ['remote'], reread: 'start' },
+  'listen-smtp': {
+    form: 'list',
+    meaning: 'where SMTP listens, address:port or [address]:port; absent = 0.0.0.0:25 and [::]:25, demo 127.0.0.1:2525',
+    readBy: ['start'],
+    reread: 'start',
+  },
   localiphost: {
     form: 'line',
     fallback: 'me',
@@ -143,12 +155,24 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
+  services: {
+    form: 'list',
+    meaning: 'what runs beside the queue: smtp, local, remote; absent = all',
+    readBy: ['start'],
+    reread: 'start',
+  },
   smarthostsecrets: {
     form: 'list',
     meaning: 'relay[:port] user password, for smtproutes and senderroutes',
     readBy: ['remote'],
     reread: 'live',
     secret: true,
+  },
+  relayclients: {
+    form: 'list',
+    meaning: 'addresses and networks that may relay; absent = 127.0.0.0/8 and ::1, empty = nobody',
+    readBy: ['smtpd'],
+    reread: 'live',
   },
   senderroutes: {
     form: 'map',

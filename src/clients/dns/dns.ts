@@ -1,0 +1,33 @@
+/** What we ask of the domain name system. An answer has one of four kinds, because mail treats them differently:
+ *  a name that does not exist bounces, one without such records may have others, trouble defers. */
+import type { ByteString } from '../../base/byte-string.ts'
+
+export type Answer<T> =
+  | { readonly kind: 'found'; readonly values: readonly T[] }
+  /** The name exists, or may exist, without records of this type. */
+  | { readonly kind: 'none' }
+  /** There is no such name (NXDOMAIN). */
+  | { readonly kind: 'hard' }
+  /** Nobody knows now: SERVFAIL, no answer, refused. */
+  | { readonly kind: 'soft'; readonly why: string }
+
+export interface MailExchanger {
+  readonly preference: number
+  /** Empty for the null MX (RFC 7505). */
+  readonly name: string
+}
+
+export interface Dns {
+  mx(name: string): Promise<Answer<MailExchanger>>
+  /** IPv4 first, then IPv6. */
+  addresses(name: string): Promise<Answer<string>>
+}
+
+/** A domain from an address as the name to ask for: in lower case, without a final dot; undefined if no host can have
+ *  that name. Letters, digits, hyphen and underscore only (RFC 1123 §2.1): other bytes never reach a resolver or a path.
+ *  A UTF-8 name must have been turned into its ASCII form before. */
+export function asHostName(domain: ByteString): string | undefined {
+  const name = (domain.endsWith('.') ? domain.slice(0, -1) : domain).toLowerCase()
+  if (name.length === 0 || name.length > 253 || !/^[a-z0-9._-]+$/.test(name)) return undefined
+  return name.split('.').every((label) => label.length >= 1 && label.length <= 63) ? name : undefined
+}

@@ -1,0 +1,38 @@
+/** AUTH PLAIN and LOGIN (RFC 4954, 4616) towards a smarthost.
+ *  Never:  in clear.
+ *  Fails:  with a temporary report whatever the server says: a wrong password is the admin's mistake, not the mail's. */
+import { assert } from '../../base/assert.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
+import type { Capabilities } from '../../protocols/smtp/capabilities.ts'
+import type { SmtpConnection } from './connection.ts'
+import { replyMilliseconds } from './reply-times.ts'
+import type { Login } from './secrets.ts'
+
+/** Undefined: we are in. */
+export async function logIn(
+  connection: SmtpConnection,
+  offered: Capabilities,
+  { user, password }: Login,
+): Promise<ByteString | undefined> {
+  assert(connection.encrypted, 'a password goes out in TLS only')
+  const { address } = connection.target
+  const lines = offered.auth.includes('PLAIN')
+    ? [`AUTH PLAIN ${base64(`\0${user}\0${password}`)}`]
+    : offered.auth.includes('LOGIN')
+      ? ['AUTH LOGIN', base64(user), base64(password)]
+      : undefined
+  if (lines === undefined) return remoteTexts.noLogin(address)
+  for (const [index, line] of lines.entries()) {
+    connection.send(`${line}\r\n`, 1)
+    const reply = await connection.reply(replyMilliseconds.login)
+    if (reply === undefined) return remoteTexts.died(address)
+    const expected = index === lines.length - 1 ? 235 : 334
+    if (reply.code !== expected) return remoteTexts.loginRejected(address, reply.text)
+  }
+  return undefined
+}
+
+function base64(bytes: ByteString): string {
+  return toBuffer(bytes).toString('base64')
+}

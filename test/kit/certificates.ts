@@ -1,0 +1,42 @@
+/** Certificates of a small authority of our own, made with openssl for one test run. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Certificate } from './scripted-server.ts'
+
+export class Authority {
+  readonly caPem: string
+  private readonly directory: string
+
+  constructor() {
+    this.directory = mkdtempSync(join(tmpdir(), 'quaver-ca-'))
+    this.openssl(['req', '-x509', ...newKey('ca.key'), '-out', 'ca.pem', '-subj', '/CN=Test CA', '-days', '2'])
+    this.caPem = this.read('ca.pem')
+  }
+
+  /** `names` as openssl writes them: `DNS:relay.test`, `IP:127.0.0.1`. */
+  issue(commonName: string, ...names: string[]): Certificate {
+    writeFileSync(join(this.directory, 'names'), `subjectAltName=${names.join(',') || 'DNS:none.invalid'}\n`)
+    this.openssl(['req', ...newKey('leaf.key'), '-out', 'leaf.csr', '-subj', `/CN=${commonName}`])
+    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names']
+    this.openssl(['x509', '-req', '-in', 'leaf.csr', '-out', 'leaf.pem', ...signing])
+    return { cert: this.read('leaf.pem'), key: this.read('leaf.key') }
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  private read(name: string): string {
+    return readFileSync(join(this.directory, name), 'latin1')
+  }
+
+  private openssl(args: readonly string[]): void {
+    execFileSync('openssl', args, { cwd: this.directory, stdio: 'pipe', timeout: 30_000 })
+  }
+}
+
+function newKey(file: string): string[] {
+  return ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file]
+}

@@ -1,0 +1,162 @@
+/** A name server that says what a test tells it, over UDP and TCP on one loopback port (RFC 1035 §4).
+ *  Knows:  A, AAAA, MX, CNAME records, response codes, truncation. Never: recurses. */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer, isIPv4, type Server, type Socket } from 'node:net'
+
+const types = { A: 1, CNAME: 5, MX: 15, AAAA: 28 } as const
+type RecordType = keyof typeof types
+
+/** `10 mx.test` for MX (`0 .` is the null MX), an address for A and AAAA, a name for CNAME. */
+interface Entry {
+  readonly type: RecordType
+  readonly value: string
+}
+
+/** What becomes of a question for this name. */
+export type Fate = 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED' | readonly Entry[]
+
+const codes: Readonly<Record<string, number>> = { SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 }
+const udpBytesMax = 512
+
+export class DnsServer {
+  /** `udp mx.test A`, in order. */
+  readonly questions: string[] = []
+  private readonly names = new Map<string, Fate>()
+  private readonly udp: UdpSocket
+  private readonly tcp: Server
+  private readonly sockets = new Set<Socket>()
+
+  private constructor(udp: UdpSocket, tcp: Server) {
+    this.udp = udp
+    this.tcp = tcp
+    udp.on('message', (query, peer) => {
+      udp.send(this.answer(query, 'udp'), peer.port, peer.address)
+    })
+    tcp.on('connection', (socket) => this.serve(socket))
+  }
+
+  static async listen(): Promise<DnsServer> {
+    const tcp = createServer()
+    tcp.listen(0, '127.0.0.1')
+    await once(tcp, 'listening')
+    const address = tcp.address()
+    if (address === null || typeof address === 'string') throw new Error('not listening')
+    const udp = createSocket('udp4')
+    udp.bind(address.port, '127.0.0.1')
+    await once(udp, 'listening')
+    return new DnsServer(udp, tcp)
+  }
+
+  get server(): string {
+    return `127.0.0.1:${this.udp.address().port}`
+  }
+
+  /** Records by name, one string each: `MX 10 mx.test`, `A 192.0.2.1`. Unknown names do not exist. */
+  set(name: string, ...records: string[]): this {
+    return this.setFate(
+      name,
+      records.map((record) => {
+        const space = record.indexOf(' ')
+        return { type: record.slice(0, space) as RecordType, value: record.slice(space + 1) }
+      }),
+    )
+  }
+
+  setFate(name: string, fate: Fate): this {
+    this.names.set(name, fate)
+    return this
+  }
+
+  close(): void {
+    this.udp.close()
+    this.tcp.close()
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  private serve(socket: Socket): void {
+    this.sockets.add(socket)
+    socket.on('close', () => this.sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    let input = Buffer.alloc(0)
+    socket.on('data', (chunk: Buffer) => {
+      input = Buffer.concat([input, chunk])
+      while (input.length >= 2 && input.length >= 2 + input.readUInt16BE()) {
+        const end = 2 + input.readUInt16BE()
+        const answer = this.answer(input.subarray(2, end), 'tcp')
+        input = input.subarray(end)
+        socket.write(Buffer.concat([u16(answer.length), answer]))
+      }
+    })
+  }
+
+  private answer(query: Buffer, by: 'udp' | 'tcp'): Buffer {
+    const { name, end } = readName(query, 12)
+    const type = query.readUInt16BE(end)
+    this.questions.push(`${by} ${name} ${Object.entries(types).find(([, code]) => code === type)?.[0] ?? type}`)
+    const fate = this.names.get(name) ?? 'NXDOMAIN'
+    const code = typeof fate === 'string' ? (codes[fate] ?? 0) : 0
+    const records = typeof fate === 'string' ? [] : this.follow(name, fate, type)
+    const question = query.subarray(12, end + 4)
+    const whole = message(query, code, question, records, 0)
+    return by === 'udp' && whole.length > udpBytesMax ? message(query, code, question, [], 0x0200) : whole
+  }
+
+  /** A resolver answers a CNAME together with what it leads to. */
+  private follow(name: string, entries: readonly Entry[], type: number): Buffer[] {
+    return entries.flatMap((entry) => {
+      if (types[entry.type] === type) return [encodeRecord(name, entry)]
+      if (entry.type !== 'CNAME') return []
+      const target = this.names.get(entry.value)
+      const rest = typeof target === 'object' ? this.follow(entry.value, target, type) : []
+      return [encodeRecord(name, entry), ...rest]
+    })
+  }
+}
+
+function message(
+  query: Buffer,
+  code: number,
+  question: Buffer,
+  records: readonly Buffer[],
+  extraFlags: number,
+): Buffer {
+  const flags = 0x8180 | extraFlags | code
+  const counts = [u16(1), u16(records.length), u16(0), u16(0)]
+  return Buffer.concat([query.subarray(0, 2), u16(flags), ...counts, question, ...records])
+}
+
+function encodeRecord(name: string, { type, value }: Entry): Buffer {
+  const data = dataOf(type, value)
+  return Buffer.concat([writeName(name), u16(types[type]), u16(1), Buffer.of(0, 0, 0, 60), u16(data.length), data])
+}
+
+function dataOf(type: RecordType, value: string): Buffer {
+  if (type === 'A' && isIPv4(value)) return Buffer.from(value.split('.').map(Number))
+  if (type === 'AAAA') return Buffer.from(value.split(':').flatMap((group) => [...u16(Number.parseInt(group, 16))]))
+  if (type === 'CNAME') return writeName(value)
+  const [preference, exchange] = value.split(' ')
+  return Buffer.concat([u16(Number(preference)), writeName(exchange ?? '')])
+}
+
+function readName(bytes: Buffer, start: number): { name: string; end: number } {
+  const labels: string[] = []
+  let at = start
+  for (let length = bytes[at] ?? 0; length > 0; length = bytes[at] ?? 0) {
+    labels.push(bytes.toString('latin1', at + 1, at + 1 + length))
+    at += 1 + length
+  }
+  return { name: labels.join('.').toLowerCase(), end: at + 1 }
+}
+
+function writeName(name: string): Buffer {
+  const labels = name.split('.').filter((label) => label !== '')
+  return Buffer.concat([
+    ...labels.map((label) => Buffer.concat([Buffer.of(label.length), Buffer.from(label)])),
+    Buffer.of(0),
+  ])
+}
+
+function u16(value: number): Buffer {
+  return Buffer.of(value >> 8, value & 255)
+}

@@ -1,0 +1,113 @@
+/** The parts of `remote` put together for a test: routes to loopback, a hand-made DNS, and what was reported. */
+import { DeadHosts } from '../../src/clients/smtp/dead-hosts.ts'
+import { ConnectionPool } from '../../src/clients/smtp/connection-pool.ts'
+import { Deadlines } from '../../src/clients/smtp/deadlines.ts'
+import { MailExchangers } from '../../src/clients/smtp/mail-exchangers.ts'
+import { TlsContexts, type TlsFacts } from '../../src/clients/smtp/tls-plan.ts'
+import type { OpenContent } from '../../src/clients/smtp/transaction.ts'
+import type { Answer, Dns, MailExchanger } from '../../src/clients/dns/dns.ts'
+import type { Report } from '../../src/contracts/deliver.ts'
+import { ClearHosts } from '../../src/programs/remote/clear-hosts.ts'
+import { deliver, deliverTogether, type Equipment, type RemoteOutput } from '../../src/programs/remote/delivery.ts'
+import type { Settings } from '../../src/programs/remote/settings.ts'
+import { type Clock, realClock } from '../../src/system/clock.ts'
+
+export const noTlsFacts: TlsFacts = {
+  hostCaPem: undefined,
+  exhaustive: false,
+  forbidden: false,
+  clientPem: undefined,
+}
+
+export class FakeDns implements Dns {
+  readonly exchangers = new Map<string, Answer<MailExchanger>>()
+  readonly hosts = new Map<string, Answer<string>>()
+  readonly asked: string[] = []
+
+  async mx(name: string): Promise<Answer<MailExchanger>> {
+    this.asked.push(`mx ${name}`)
+    return this.exchangers.get(name) ?? { kind: 'none' }
+  }
+
+  async addresses(name: string): Promise<Answer<string>> {
+    this.asked.push(`a ${name}`)
+    return this.hosts.get(name) ?? { kind: 'hard' }
+  }
+
+  host(name: string, ...addresses: string[]): this {
+    this.hosts.set(name, { kind: 'found', values: addresses })
+    return this
+  }
+}
+
+export interface Mail {
+  readonly sender?: string
+  readonly recipients?: readonly string[]
+  readonly content?: string | OpenContent
+  readonly params?: ReadonlyMap<string, string>
+}
+
+export class RemoteRig {
+  readonly dns: FakeDns = new FakeDns()
+  readonly logged: string[] = []
+  readonly equipment: Equipment
+  /** Everything goes to this relay. */
+  private readonly relay: string
+  private readonly changes: Partial<Settings>
+
+  constructor(relay: string, changes: Partial<Settings> = {}, poolClock: Clock = realClock) {
+    this.relay = relay
+    this.changes = changes
+    // Nothing is shuffled: tests want to know who is first.
+    const random = { bytes: (count: number) => Buffer.alloc(count), below: (limit: number) => limit - 1 }
+    this.equipment = {
+      exchangers: new MailExchangers(this.dns, random, () => new Set(['192.0.2.99'])),
+      deadlines: new Deadlines(realClock),
+      pool: new ConnectionPool(poolClock),
+      deadHosts: new DeadHosts(realClock, random),
+      clearHosts: new ClearHosts(realClock, (line) => this.logged.push(line)),
+      contexts: new TlsContexts((line) => this.logged.push(line)),
+    }
+  }
+
+  async deliver(mail: Mail = {}): Promise<Report[]> {
+    const { envelope, content } = this.message(mail)
+    return await deliver(envelope, content, this.settings(), this.equipment)
+  }
+
+  async deliverTogether(mail: Mail): Promise<RemoteOutput> {
+    const { envelope, content } = this.message(mail)
+    return await deliverTogether(envelope, content, this.settings(), this.equipment)
+  }
+
+  /** The one report of a message with one recipient, as letter and text. */
+  async report(mail: Mail = {}): Promise<string> {
+    const [report] = await this.deliver(mail)
+    return report === undefined ? '' : report.letter + report.text
+  }
+
+  close(): void {
+    this.equipment.pool.close()
+  }
+
+  private message(mail: Mail) {
+    const { sender = 's@x', recipients = ['r@t.example'], content = 'A: b\n\nx\n', params = new Map() } = mail
+    const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : undefined
+    const open: OpenContent = typeof content === 'string' ? () => (bytes === undefined ? [] : [bytes]) : content
+    return { envelope: { sender, recipients, params, contentBytes: bytes?.length ?? 0 }, content: open }
+  }
+
+  private settings(): Settings {
+    return {
+      helo: 'lab.test.example',
+      unreadable: false,
+      smtproutes: new Map([['', this.relay]]),
+      senderroutes: undefined,
+      secrets: [],
+      connectMilliseconds: 5_000,
+      replyMilliseconds: 5_000,
+      tlsFacts: () => noTlsFacts,
+      ...this.changes,
+    }
+  }
+}
