@@ -1,4 +1,4 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock), called through node:ffi where it is there.
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept), called through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
 import { createRequire } from 'node:module'
@@ -7,10 +7,13 @@ const solSocket = 1
 const soPeercred = 17
 const lockExclusive = 2
 const lockNonBlocking = 4
+const openCloseOnExec = 0o2000000
 
 interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
   flock(fd: number, operation: number): number
+  pipe2(fds: Buffer, flags: number): number
+  listen(fd: number, backlog: number): number
 }
 
 let opened: Libc | undefined
@@ -27,6 +30,8 @@ function libc(): Libc | undefined {
       const { functions } = ffi.dlopen(name, {
         getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
         flock: { arguments: ['i32', 'i32'], return: 'i32' },
+        pipe2: { arguments: ['pointer', 'i32'], return: 'i32' },
+        listen: { arguments: ['i32', 'i32'], return: 'i32' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -52,4 +57,18 @@ export function tryLockExclusive(fd: number): 'locked' | 'busy' | 'unsupported' 
   if (library === undefined) return 'unsupported'
   // errno cannot be read across FFI: a busy lock is by far the likeliest refusal, and the caller's wait is limited.
   return library.flock(fd, lockExclusive | lockNonBlocking) === 0 ? 'locked' : 'busy'
+}
+
+/** A pipe whose ends are not inherited unless named in `stdio`: Node's own pipes are sockets, one for each descriptor. */
+export function makePipe(): { readonly readFd: number; readonly writeFd: number } | undefined {
+  const fds = Buffer.alloc(8)
+  if (libc()?.pipe2(fds, openCloseOnExec) !== 0) return undefined
+  return { readFd: fds.readInt32LE(0), writeFd: fds.readInt32LE(4) }
+}
+
+/** Listens on a bound socket without accepting: whoever inherits the descriptor does that. */
+export function listenOnly(fd: number, backlog: number): 'listening' | 'refused' | 'unsupported' {
+  const library = libc()
+  if (library === undefined) return 'unsupported'
+  return library.listen(fd, backlog) === 0 ? 'listening' : 'refused'
 }

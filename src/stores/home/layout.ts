@@ -25,6 +25,7 @@ export interface Home {
   readonly queue: string
   readonly run: string
   readonly tls: string
+  readonly auth: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -40,6 +41,7 @@ export function homeAt(path: string): Home {
     queue: at('queue'),
     run: at('run'),
     tls: at('tls'),
+    auth: at('auth'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -52,11 +54,13 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'control', owner: 'root', mode: 0o755 },
   { name: 'users', owner: 'root', mode: 0o755 },
   { name: 'alias', owner: 'alias', mode: 0o2755 },
-  { name: 'queue', owner: 'queue', mode: 0o700 },
+  // May be entered, not listed: that is the way to queue/drop. What lies in it is 0600.
+  { name: 'queue', owner: 'queue', mode: 0o711 },
   { name: 'queue/content', owner: 'queue', mode: 0o700 },
   { name: 'queue/drop', owner: 'root', mode: 0o1777 },
   { name: 'run', owner: 'root', mode: 0o755 },
   { name: 'tls', owner: 'root', mode: 0o700 },
+  { name: 'auth', owner: 'root', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },

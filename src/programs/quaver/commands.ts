@@ -1,0 +1,208 @@
+/** Names, arguments, options, help and examples of all subcommands. What they do is in files of their own. */
+import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
+import { exitCode } from './exit.ts'
+
+export async function parse(args: readonly string[]): Promise<void> {
+  try {
+    await quaver().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    // Its message is on standard error already. Help that was asked for is no error; help for want of a command is.
+    process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage
+  }
+}
+
+export function quaver(): Command {
+  const program = new Command('quaver')
+    .description('A mail server: qmail, rebuilt to be easy to run.')
+    .version(version, '--version', 'print the version')
+    .helpOption('--help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .exitOverride()
+    .showHelpAfterError("Try 'quaver --help'.")
+  common(program)
+  examples(program, [
+    ['npm start', 'the demo: everything on loopback, as yourself'],
+    ['quaver status', 'what runs'],
+    ['quaver queue why 1795', 'why a message waits'],
+  ])
+  addStart(program)
+  addStop(program)
+  addStatus(program)
+  addQueue(program)
+  addSend(program)
+  addControl(program)
+  addAccount(program)
+  addTour(program)
+  return program
+}
+
+const version = '0.1.0'
+
+function addStart(program: Command): void {
+  const command = subcommand(program, 'start', 'Start Quaver and stay in the foreground; Ctrl-C or TERM stops it.')
+    .option('--demo', 'loopback only, every process as the caller; makes what is missing')
+    .option(
+      '--services <names>',
+      'only these beside the queue: smtp, local, remote (default: control/services, or all)',
+    )
+    .option('--smtp-port <port>', 'SMTP port instead of that of control/listen-smtp (0 = a free one)')
+    .option('--verbose', 'demo: show the log of all programs on the terminal')
+    .action(async () => (await import('./start.ts')).start(command.optsWithGlobals()))
+  examples(command, [
+    ['quaver start --demo', 'the demo, in .quaver beside package.json'],
+    ['quaver start --demo --home /tmp/try --smtp-port 2526', 'a second one'],
+    ['quaver start --services remote,local', 'a host that sends but does not listen'],
+  ])
+}
+
+function addStop(program: Command): void {
+  const command = subcommand(
+    program,
+    'stop',
+    'Stop the Quaver of this home: what runs is finished, then all end.',
+  ).action(async () => (await import('./status.ts')).stop(command.optsWithGlobals()))
+  examples(command, [['quaver stop --home /tmp/try', 'waits until everything has stopped']])
+}
+
+function addStatus(program: Command): void {
+  const command = subcommand(program, 'status', 'Show what runs, since when, and how many messages are queued.').action(
+    async () => (await import('./status.ts')).status(command.optsWithGlobals()),
+  )
+  examples(command, [
+    ['quaver status', ''],
+    ['quaver status --json', 'for scripts; exit code 1 if it does not run, or not all of it'],
+  ])
+}
+
+function addQueue(program: Command): void {
+  const group = subcommand(program, 'queue', 'Look at the queue and act on it.')
+  examples(group, [
+    ['quaver queue list', 'every message with its recipients'],
+    ['quaver queue why 1795', 'what it waits for, in a sentence'],
+    ['quaver queue retry --all', 'try everything now'],
+  ])
+  const list = subcommand(group, 'list', 'List messages, oldest first.')
+    .option('--limit <count>', 'no more than this', wholeNumber, 1000)
+    .action(async () => (await import('./queue.ts')).list(list.optsWithGlobals()))
+  examples(list, [
+    ['quaver queue list --limit 20', ''],
+    ['quaver queue list --json', 'one array for scripts'],
+  ])
+  const show = subcommand(group, 'show', 'Show one message: envelope, state of each recipient, content.')
+    .addArgument(idArgument())
+    .action(async (id: number) => (await import('./queue.ts')).show(id, show.optsWithGlobals()))
+  examples(show, [['quaver queue show 1795', 'content up to 64 KiB']])
+  const why = subcommand(
+    group,
+    'why',
+    'Say which recipient waits for what, what the other side said, and when we try again.',
+  )
+    .addArgument(idArgument())
+    .action(async (id: number) => (await import('./queue.ts')).why(id, why.optsWithGlobals()))
+  examples(why, [['quaver queue why 1795', '']])
+  const retry = subcommand(group, 'retry', 'Try a message now, whatever its schedule says.')
+    .addArgument(idArgument('[id]'))
+    .option('--all', 'all messages')
+    .action(async (id: number | undefined) => (await import('./queue.ts')).retry(id, retry.optsWithGlobals()))
+  examples(retry, [
+    ['quaver queue retry 1795', ''],
+    ['quaver queue retry --all', 'after the network is back'],
+  ])
+  const remove = subcommand(group, 'delete', 'Take a message out of the queue without a bounce. There is no way back.')
+    .addArgument(idArgument())
+    .action(async (id: number) => (await import('./queue.ts')).remove(id, remove.optsWithGlobals()))
+  examples(remove, [['quaver queue delete 1795', '']])
+}
+
+function addSend(program: Command): void {
+  const command = subcommand(
+    program,
+    'send',
+    'Send a message read from standard input; prints its number in the queue.',
+  )
+    .argument('<recipient...>', 'addresses; they are not taken from the header')
+    .option('-f, --from <sender>', "envelope sender; '' for none (default: you at control/me)")
+    .action(async (recipients: string[]) => (await import('./send.ts')).send(recipients, command.optsWithGlobals()))
+  examples(command, [
+    ["printf 'Subject: hello\\n\\nHello.\\n' | quaver send demo@quaver.test", ''],
+    ['quaver send -f news@example.org a@example.com b@example.com < letter.eml', ''],
+  ])
+}
+
+function addControl(program: Command): void {
+  const group = subcommand(program, 'control', 'Show and check the files in HOME/control.')
+  examples(group, [
+    ['quaver control show', 'every file: what it says, or its default'],
+    ['quaver control check', 'exit code 1 and a line for each fault'],
+  ])
+  const show = subcommand(group, 'show', 'Show what each control file says, or one of them with its meaning.')
+    .argument('[name]', 'a control file')
+    .option('--all', 'also those that are not there, with their defaults')
+    .action(async (name: string | undefined) => (await import('./control.ts')).show(name, show.optsWithGlobals()))
+  examples(show, [
+    ['quaver control show', ''],
+    ['quaver control show databytes', ''],
+    ['quaver control show --json', ''],
+  ])
+  const check = subcommand(
+    group,
+    'check',
+    'Name each file that is wrong, with line and reason, and those that nobody reads.',
+  ).action(async () => (await import('./control.ts')).check(check.optsWithGlobals()))
+  examples(check, [['quaver control check && quaver stop', '']])
+}
+
+function addAccount(program: Command): void {
+  const group = subcommand(program, 'account', 'Mail accounts of hosted domains.')
+  examples(group, [
+    ['quaver account add anna@example.org', ''],
+    ['quaver account list', ''],
+  ])
+  const add = subcommand(group, 'add', 'Add an account; its domain becomes one of ours. Prints the password once.')
+    .argument('<address>', 'name@domain')
+    .option('--password-stdin', 'read the password from standard input instead of making one')
+    .option('--user <name>', 'account of the machine that owns the mail (default: that of the domain; demo: you)')
+    .action(async (address: string) => (await import('./account.ts')).add(address, add.optsWithGlobals()))
+  examples(add, [
+    ['quaver account add anna@example.org', ''],
+    ['quaver account add anna@example.org --password-stdin < file', ''],
+    ['quaver account add anna@example.org --user vmail', "root: 'vmail' must exist and owns the domain's mail"],
+  ])
+  const list = subcommand(group, 'list', 'List accounts and their Maildirs.').action(async () =>
+    (await import('./account.ts')).list(list.optsWithGlobals()),
+  )
+  examples(list, [['quaver account list --json', 'names each Maildir']])
+}
+
+function addTour(program: Command): void {
+  const command = subcommand(program, 'tour', 'Demo: send a message to yourself by SMTP and watch its way.').action(
+    async () => (await import('./tour.ts')).tour(command.optsWithGlobals()),
+  )
+  examples(command, [['quaver tour', "while 'npm start' runs in another terminal"]])
+}
+
+function subcommand(parent: Command, name: string, description: string): Command {
+  return common(parent.command(name).description(description).helpOption('--help', 'show this help'))
+}
+
+function common(command: Command): Command {
+  return command
+    .option('--home <directory>', 'the home (default: QUAVER_HOME, .quaver of the clone, /var/lib/quaver)')
+    .option('--json', 'answer in JSON')
+}
+
+function examples(command: Command, lines: readonly (readonly [command: string, meaning: string])[]): void {
+  const shown = lines.map(([line, meaning]) => (meaning === '' ? `  ${line}` : `  ${line}\n      ${meaning}`))
+  command.addHelpText('after', `\nExamples:\n${shown.join('\n')}`)
+}
+
+function idArgument(name = '<id>'): Argument {
+  return new Argument(name, "a message's number, as the log and 'quaver queue list' give it").argParser(wholeNumber)
+}
+
+function wholeNumber(text: string): number {
+  const number = /^#?\d{1,16}$/.test(text) ? Number(text.replace('#', '')) : Number.NaN
+  if (Number.isSafeInteger(number)) return number
+  throw new InvalidArgumentError('a whole number is needed.')
+}

@@ -1,0 +1,55 @@
+/** What every command needs: the home, and whether a script is listening. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { AdminError, ask } from '../../clients/admin/ask.ts'
+import { findHome, type FoundHome } from '../../stores/home/find.ts'
+import { type Home, homeAt, type SocketName, socketPath } from '../../stores/home/layout.ts'
+import { realClock } from '../../system/clock.ts'
+import { CommandError, exitCode } from './exit.ts'
+
+export interface GlobalOptions {
+  readonly home?: string
+  readonly json?: true
+}
+
+/** Where the clone is; undefined in a built tree. */
+export function cloneRoot(): string | undefined {
+  const root = join(import.meta.dirname, '../../..')
+  return existsSync(join(root, 'package.json')) ? root : undefined
+}
+
+export function locateHome(options: GlobalOptions): FoundHome {
+  return findHome(options.home, process.env['QUAVER_HOME'], cloneRoot())
+}
+
+export function requireHome(options: GlobalOptions): Home {
+  const found = locateHome(options)
+  if (found.exists) return homeAt(found.path)
+  throw new CommandError(
+    `there is no home at ${found.path} (${found.because}): 'npm start' makes a demo; --home or QUAVER_HOME name another`,
+  )
+}
+
+/** Asks a program of this home; says what to do when it does not run. */
+export async function askProgram(
+  home: Home,
+  socket: SocketName,
+  request: object,
+  onRow: (row: unknown) => void,
+  millisecondsMax?: number,
+): Promise<void> {
+  try {
+    await ask(socketPath(home, socket), request, onRow, realClock, millisecondsMax)
+  } catch (error) {
+    if (!(error instanceof AdminError)) throw error
+    throw explain(error, home)
+  }
+}
+
+function explain(error: AdminError, home: Home): CommandError {
+  if (error.kind === 'down')
+    return new CommandError(`Quaver does not run on ${home.path}: start it with 'quaver start --home ${home.path}'`)
+  if (error.kind === 'forbidden') return new CommandError(`${error.message}: ask as root`)
+  if (error.kind === 'refused') return new CommandError(error.message)
+  return new CommandError(error.message, exitCode.temporary)
+}

@@ -1,0 +1,26 @@
+/** The quaver command. Each subcommand is a file of its own, loaded when it is asked for: start-up stays small. */
+import { CommandError, exitCode } from './exit.ts'
+
+try {
+  const [first, ...rest] = process.argv.slice(2)
+  // What other programs run does without the parser.
+  if (first === 'qmail-queue') {
+    const { qmailQueue } = await import('./qmail-queue.ts')
+    process.exitCode = await qmailQueue(rest)
+  } else if (first === 'pickup') {
+    const { pickup } = await import('./pickup.ts')
+    await pickup(rest)
+  } else {
+    // A reader that went away (`quaver queue list | head`) ends the command, and is no error. Not above: descriptor 1 of
+    // qmail-queue is no output.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === 'EPIPE' ? exitCode.ok : exitCode.failed)
+    })
+    const { parse } = await import('./commands.ts')
+    await parse(process.argv.slice(2))
+  }
+} catch (error) {
+  if (!(error instanceof CommandError)) throw error
+  for (const line of error.message.split('\n')) process.stderr.write(`quaver: ${line}\n`)
+  process.exitCode = error.code
+}

@@ -1,0 +1,81 @@
+/** `quaver pickup` (run by `start`, as each owner in turn): hands the caller's files of HOME/queue/drop to the queue. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { describeError } from '../../base/outcome.ts'
+import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { dropDirectory, type Dropped, readDropped } from '../../stores/drop/drop.ts'
+import { homeAt } from '../../stores/home/layout.ts'
+import { realClock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
+import { flushLog, type Log, openLog } from '../../system/log.ts'
+import { enqueueClient, enqueue } from './hand-in.ts'
+import type { Spooled } from './spool.ts'
+
+/** Whoever was writing an unfinished file has given up by then; qmail's own limit for leavings in the queue. */
+const unfinishedMillisecondsMax = 36 * 3_600_000
+const readBytes: number = 64 * 1024
+
+export async function pickup(args: readonly string[]): Promise<void> {
+  const { home: path } = parseArgs({ args: [...args], options: { home: { type: 'string' } } }).values
+  const log = openLog('pickup')
+  const home = homeAt(path ?? '.')
+  const client = enqueueClient(home)
+  for (const name of (await readdir(dropDirectory(home))).sort()) {
+    try {
+      await pickUp(join(dropDirectory(home), name), client, log)
+    } catch (error) {
+      log(`warning: ${name}: ${describeError(error)}`)
+    }
+  }
+  client.close()
+  flushLog()
+}
+
+async function pickUp(path: string, client: ReturnType<typeof enqueueClient>, log: Log): Promise<void> {
+  const facts = await realFiles.facts(path)
+  if (facts?.kind !== 'file' || facts.uid !== process.getuid?.()) return
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    if (fstatSync(fd).uid !== facts.uid) return
+    const dropped = readDropped(fd)
+    if (dropped === undefined) {
+      if (realClock.now() - facts.modifiedMs < unfinishedMillisecondsMax) return
+      await realFiles.remove(path)
+      log(`warning: ${path} was never finished and is removed`)
+      return
+    }
+    const outcome = await enqueue(client, dropped.envelope, contentOf(fd, dropped))
+    if (!outcome.done) {
+      log(`warning: ${path} stays where it is: ${outcome.failure.logText}`)
+      return
+    }
+    await realFiles.remove(path)
+    log(`took ${path} as msg ${outcome.value}`)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function contentOf(fd: number, { contentAt, contentBytes }: Dropped): Spooled {
+  const read = (from: number, count: number): Buffer => {
+    const buffer = Buffer.alloc(count)
+    let filled = 0
+    while (filled < count) {
+      const bytes = readSync(fd, buffer, filled, count - filled, contentAt + from + filled)
+      if (bytes === 0) throw new Error('the file became shorter')
+      filled += bytes
+    }
+    return buffer
+  }
+  return {
+    bytes: contentBytes,
+    whole: contentBytes <= inlineBytesMax ? read(0, contentBytes) : undefined,
+    async *chunks() {
+      for (let at = 0; at < contentBytes; at += readBytes)
+        yield await Promise.resolve(read(at, Math.min(readBytes, contentBytes - at)))
+    },
+    close: () => Promise.resolve(),
+  }
+}

@@ -1,0 +1,103 @@
+/** `bin/qmail-queue` of a home: qmail's interface for injectors. The message on descriptor 0, then the envelope on
+ *  descriptor 1; no output; the exit code says what happened, in qmail-queue's own numbers. */
+import { parseArgs } from 'node:util'
+import type { ByteString } from '../../base/byte-string.ts'
+import { fromBuffer } from '../../base/byte-string.ts'
+import type { Failure } from '../../base/outcome.ts'
+import { addressBytesMax, type Envelope, envelopeBytesMax, isAddress, recipientsMax } from '../../contracts/envelope.ts'
+import { homeAt } from '../../stores/home/layout.ts'
+import { handIn } from './hand-in.ts'
+import { readDescriptor, spool, type Spooled } from './spool.ts'
+
+const code = {
+  queued: 0,
+  addressTooLong: 11,
+  tooManyRecipients: 12,
+  rejected: 31,
+  timeout: 52,
+  writeError: 53,
+  readError: 54,
+  noHome: 61,
+  cannotCreate: 64,
+  rejectedForNow: 71,
+  badEnvelope: 91,
+} as const
+
+/** qmail-queue's own alarm. */
+const alarmMilliseconds = 86_400_000
+
+/** Resolves with the exit code. */
+export async function qmailQueue(args: readonly string[]): Promise<number> {
+  const path = homeIn(args)
+  if (path === undefined) return code.noHome
+  setTimeout(() => process.exit(code.timeout), alarmMilliseconds).unref()
+  let content: Spooled | undefined
+  try {
+    content = await spool(readDescriptor(0))
+  } catch (error) {
+    return isFull(error) ? code.writeError : code.readError
+  }
+  const envelope = await readEnvelope()
+  if (typeof envelope === 'number') return envelope
+  const result = await handIn(homeAt(path), envelope, content)
+  await content.close()
+  return result.kind === 'failed' ? codeOf(result.failure) : code.queued
+}
+
+/** The envelope, or the exit code for what is wrong with it. */
+export function parseEnvelope(bytes: ByteString): Envelope | number {
+  if (bytes !== '' && !bytes.startsWith('F')) return code.badEnvelope
+  const recipients: ByteString[] = []
+  let sender: ByteString | undefined
+  for (let at = 0; ; ) {
+    const end = bytes.indexOf('\0', at)
+    if (end === -1) return code.readError
+    if (sender !== undefined && end === at) return { sender, recipients }
+    if (sender !== undefined && bytes[at] !== 'T') return code.badEnvelope
+    const address = bytes.slice(at + 1, end)
+    if (address.length > addressBytesMax) return code.addressTooLong
+    if (!isAddress(address)) return code.badEnvelope
+    if (sender === undefined) sender = address
+    else recipients.push(address)
+    at = end + 1
+  }
+}
+
+async function readEnvelope(): Promise<Envelope | number> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of readDescriptor(1) as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > envelopeBytesMax) return code.tooManyRecipients
+      chunks.push(chunk)
+    }
+  } catch {
+    return code.readError
+  }
+  const envelope = parseEnvelope(fromBuffer(Buffer.concat(chunks)))
+  if (typeof envelope !== 'number' && envelope.recipients.length > recipientsMax) return code.tooManyRecipients
+  return envelope
+}
+
+function codeOf({ class: failureClass, peerText }: Failure): number {
+  if (failureClass === 5) return code.rejected
+  if (peerText.startsWith('qq timeout')) return code.timeout
+  if (peerText.startsWith('qq write error')) return code.writeError
+  if (peerText.startsWith('qq trouble creating')) return code.cannotCreate
+  return code.rejectedForNow
+}
+
+function homeIn(args: readonly string[]): string | undefined {
+  try {
+    return (
+      parseArgs({ args: [...args], options: { home: { type: 'string' } } }).values.home ?? process.env['QUAVER_HOME']
+    )
+  } catch {
+    return undefined
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { describe, it } from 'node:test'
+import type { Command } from 'commander'
+import { quaver } from './commands.ts'
+import { completeHeader } from './header.ts'
+import { harmless, table } from './output.ts'
+import { parseEnvelope } from './qmail-queue.ts'
+import type { QueuedMessage } from './queue-message.ts'
+import { explainMessage } from './queue-why.ts'
+import { completed } from './send.ts'
+import { parseLogLine } from './tour-log.ts'
+
+describe('help', () => {
+  const commands = (command: Command): Command[] => [command, ...command.commands.flatMap((one) => commands(one))]
+  for (const command of commands(quaver()))
+    it(`${command.name()} has a description, --home, --json and examples`, () => {
+      let help = ''
+      command.configureOutput({ writeOut: (part) => (help += part) }).outputHelp()
+      assert.notEqual(command.description(), '')
+      for (const wanted of ['--home', '--json', 'Examples:\n  '])
+        assert.ok(help.includes(wanted), `${wanted} in ${help}`)
+    })
+  it('every command of the manual is there', () => {
+    const names = commands(quaver()).map((command) => command.name())
+    for (const name of [
+      'start',
+      'stop',
+      'status',
+      'queue',
+      'list',
+      'show',
+      'why',
+      'retry',
+      'delete',
+      'send',
+      'control',
+      'check',
+      'account',
+      'add',
+    ])
+      assert.ok(names.includes(name), name)
+  })
+})
+
+describe('qmail-queue envelope', () => {
+  for (const [bytes, expected] of [
+    ['Fa@b\0Tc@d\0\0', { sender: 'a@b', recipients: ['c@d'] }],
+    ['F\0\0', { sender: '', recipients: [] }],
+    ['F#@[]\0Tx\0Ty\0\0what follows is not read', { sender: '#@[]', recipients: ['x', 'y'] }],
+    [`F\0T${'x'.repeat(1002)}\0\0`, { sender: '', recipients: ['x'.repeat(1002)] }],
+    [`F\0T${'x'.repeat(1003)}\0\0`, 11],
+    ['', 54],
+    ['Fa@b\0Tc@d\0', 54],
+    ['Fa@b', 54],
+    ['Xa@b\0\0', 91],
+    ['Fa@b\0Xc@d\0\0', 91],
+  ] as const)
+    it(JSON.stringify(bytes.slice(0, 40)), () => assert.deepEqual(parseEnvelope(bytes), expected))
+})
+
+describe('send', () => {
+  const facts = { nowMs: Date.UTC(2026, 10, 21, 9, 8, 7), pid: 77, user: 'joe', host: 'x.test' }
+  const added = {
+    date: 'Date: 21 Nov 2026 09:08:07 -0000\n',
+    id: 'Message-ID: <20261121090807.77.qmail@x.test>\n',
+    from: 'From: joe@x.test\n',
+    cc: 'Cc: recipient list not shown: ;\n',
+  }
+  const all = added.date + added.id + added.from + added.cc
+  const send = (...chunks: readonly string[]): Promise<string> => {
+    const input = Readable.from(chunks.map((chunk) => Buffer.from(chunk, 'latin1')))
+    return text(
+      Readable.from(
+        completed(input, (head) => completeHeader(head, facts)),
+        { objectMode: false },
+      ),
+    )
+  }
+
+  it('adds what is missing on top', async () => {
+    assert.equal(await send('Subject: hi\n\nbody\n'), `${all}Subject: hi\n\nbody\n`)
+  })
+  it('keeps what is there, whatever its case and folding', async () => {
+    const whole = 'dATE: x\nmessage-id :\n <y>\nFROM: z\ncc: w\n\nbody\n'
+    assert.equal(await send(whole), whole)
+  })
+  it('begins the body where a line is no field', async () => {
+    assert.equal(
+      await send('To: a\nhello there\n\nmore\n'),
+      `${added.date}${added.id}${added.from}To: a\n\nhello there\n\nmore\n`,
+    )
+    assert.equal(await send('just text'), `${all}\njust text\n`)
+    assert.equal(await send(''), all)
+    assert.equal(await send('\nbody\n'), `${all}\nbody\n`)
+  })
+  it('blind copies do not travel', async () => {
+    assert.equal(
+      await send('To: a\nBcc: b,\n c\nSubject: s\n\nBcc: body\n'),
+      `${added.date}${added.id}${added.from}To: a\nSubject: s\n\nBcc: body\n`,
+    )
+  })
+  it('a message with CRLF becomes one with LF, wherever it is cut; other carriage returns stay', async () => {
+    const whole = 'To: a\r\nDate: d\r\nFrom: f\r\nMessage-ID: <m>\r\n\r\nbo\rdy\r\nend\r\n'
+    const expected = whole.replaceAll('\r\n', '\n')
+    for (let at = 0; at <= whole.length; at++) assert.equal(await send(whole.slice(0, at), whole.slice(at)), expected)
+    const plain = 'To: a\nDate: d\nFrom: f\nMessage-ID: <m>\n\nbo\r\ndy\r\n'
+    assert.equal(await send(plain), plain)
+  })
+  it('a missing last line end is supplied', async () => {
+    assert.ok((await send('To: a\n\nbody')).endsWith('\n\nbody\n'))
+    assert.ok((await send('To: a\n\n', 'bo', 'dy')).endsWith('\n\nbody\n'))
+  })
+})
+
+describe('queue why', () => {
+  const now = Date.UTC(2026, 10, 21, 12)
+  const waiting = {
+    address: 'a@x.test',
+    channel: 'remote',
+    state: 'waiting',
+    lastText: 'no route',
+    lastMs: now - 60_000,
+    nextMs: now + 400_000,
+  } as const
+  const message: QueuedMessage = {
+    id: 5,
+    bytes: 1,
+    sender: '',
+    bornMs: now - 7_200_000,
+    uid: 0,
+    held: false,
+    delivering: false,
+    recipients: [waiting],
+  }
+  it('says who waits, the last answer, and when the next attempt is', () => {
+    const [head, first] = explainMessage(message, now)
+    assert.equal(head, 'Message 5 is 2 hours old and waits for 1 recipient of 1.')
+    assert.match(
+      first ?? '',
+      /^a@x\.test \(remote\) was tried 1 minute ago, with the answer "no route"; the next attempt is in 6 minutes, at \d{4}-/,
+    )
+  })
+  it('tells apart: never tried, due, running, held, delivered, failed', () => {
+    const untried = { ...waiting, lastText: '', lastMs: 0, nextMs: now }
+    const say = (change: Partial<QueuedMessage>): string => explainMessage({ ...message, ...change }, now).join(' ')
+    assert.match(say({ recipients: [untried] }), /has not been tried yet; it is due now and waits for a free place\./)
+    assert.match(say({ delivering: true }), /an attempt is running now\./)
+    assert.match(say({ held: true }), /It is held/)
+    const others = say({ recipients: [waiting, { ...waiting, state: 'done' }, { ...waiting, state: 'failed' }] })
+    assert.match(others, /waits for 1 recipient of 3\..* 1 recipient has it already\. 1 recipient failed for good/)
+  })
+  it('a peer’s answer cannot steer the terminal', () => {
+    const sly = { ...waiting, lastText: 'ok\u001b[2J\r\n\u202e' }
+    assert.ok(
+      explainMessage({ ...message, recipients: [sly] }, now)
+        .join('')
+        .includes('"ok?[2J???"'),
+    )
+  })
+})
+
+it('tables: columns are as wide as what is seen', () => {
+  assert.equal(
+    table([
+      ['a', 'b'],
+      ['\u001b[1mlong\u001b[22m', ''],
+    ]),
+    'a     b\n\u001b[1mlong\u001b[22m',
+  )
+  assert.equal(harmless('plain é'), 'plain é')
+})
+
+it('log lines of all programs are read', () => {
+  assert.deepEqual(parseLogLine('2026-11-21T22:02:40.136Z queue: new msg 5'), {
+    atMs: Date.UTC(2026, 10, 21, 22, 2, 40, 136),
+    text: 'new msg 5',
+  })
+  assert.equal(parseLogLine('    at file.ts: 5'), undefined)
+})

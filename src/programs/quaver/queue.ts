@@ -1,0 +1,87 @@
+/** `quaver queue …`: asks the queue, and puts its rows into words. */
+import { askProgram, type GlobalOptions, requireHome } from './context.ts'
+import { CommandError, exitCode } from './exit.ts'
+import { harmless, print, printJson, styled, when } from './output.ts'
+import { field, fieldsOf, numberField, textField } from './row.ts'
+import { type QueuedMessage, readMessage } from './queue-message.ts'
+import { explainMessage } from './queue-why.ts'
+
+export async function list(options: GlobalOptions & { limit: number }): Promise<void> {
+  const home = requireHome(options)
+  let count = 0
+  await askProgram(home, 'queue-admin', { op: 'list', limit: options.limit }, (row) => {
+    const message = readMessage(row)
+    if (options.json === true) process.stdout.write(`${count === 0 ? '[' : ','}\n${JSON.stringify(message)}`)
+    else print(messageLines(message))
+    count++
+  })
+  if (options.json === true) print(count === 0 ? '[]' : '\n]')
+  else if (count === 0) print('the queue is empty')
+  else if (count === options.limit) print(styled('dim', `the first ${count}; --limit shows more`))
+}
+
+export async function show(id: number, options: GlobalOptions): Promise<void> {
+  const row = await askMessage(id, options)
+  const message = readMessage(row)
+  const content = Buffer.from(textField(row, 'content'), 'base64')
+  if (options.json === true) return printJson({ ...message, content: content.toString('base64') })
+  print(messageLines(message))
+  print('')
+  print(content.toString('utf8').split('\n').map(harmless).join('\n').trimEnd())
+  if (content.length < message.bytes) print(styled('dim', `… ${content.length} of ${message.bytes} bytes`))
+}
+
+export async function why(id: number, options: GlobalOptions): Promise<void> {
+  const message = readMessage(await askMessage(id, options))
+  const sentences = explainMessage(message, Date.now())
+  if (options.json === true) printJson({ ...message, why: sentences.join(' ') })
+  else print(sentences.join('\n'))
+}
+
+export async function retry(id: number | undefined, options: GlobalOptions & { all?: true }): Promise<void> {
+  if ((id === undefined) !== (options.all === true))
+    throw new CommandError("name a message or say --all: 'quaver queue retry --help'", exitCode.usage)
+  const home = requireHome(options)
+  const request = id === undefined ? { op: 'retry', all: true } : { op: 'retry', id }
+  await askProgram(home, 'queue-admin', request, () => undefined)
+  if (options.json === true) printJson({ retried: id ?? 'all' })
+  else print(id === undefined ? 'every waiting recipient is tried now' : `message ${id} is tried now`)
+}
+
+export async function remove(id: number, options: GlobalOptions): Promise<void> {
+  const home = requireHome(options)
+  let pending = false
+  await askProgram(home, 'queue-admin', { op: 'delete', id }, (row) => {
+    pending = field(fieldsOf(row), 'pending') === true
+  })
+  if (options.json === true) printJson({ deleted: id, pending })
+  else if (pending) print(`message ${id} is being delivered; it goes when that attempt ends`)
+  else print(`message ${id} is deleted`)
+}
+
+async function askMessage(id: number, options: GlobalOptions): Promise<object> {
+  const home = requireHome(options)
+  let found: object | undefined
+  await askProgram(home, 'queue-admin', { op: 'show', id }, (row) => {
+    found = fieldsOf(row)
+  })
+  if (found === undefined || numberField(found, 'id') !== id)
+    throw new CommandError(`there is no message ${id} in the queue`)
+  return found
+}
+
+function messageLines(message: QueuedMessage): string {
+  const sender = message.sender === '' ? '<> (a bounce)' : `<${message.sender}>`
+  const head = `${styled('bold', String(message.id))}  ${when(message.bornMs)}  ${message.bytes} bytes  ${harmless(sender)}`
+  const recipients = message.recipients.map(({ address, channel, state, lastText }) => {
+    const mark =
+      state === 'waiting'
+        ? styled('yellow', 'waiting')
+        : state === 'failed'
+          ? styled('red', 'failed ')
+          : styled('green', 'done   ')
+    const said = lastText === '' ? '' : styled('dim', `  ${harmless(lastText)}`)
+    return `    ${mark}  ${channel.padEnd(6)}  ${harmless(address)}${said}`
+  })
+  return [head, ...recipients].join('\n')
+}

@@ -1,0 +1,51 @@
+/** `quaver start`: finds the home and becomes the `start` program, in the same process. */
+import { existsSync } from 'node:fs'
+import { extname, join, resolve } from 'node:path'
+import { cloneRoot, type GlobalOptions, locateHome } from './context.ts'
+import { CommandError, exitCode } from './exit.ts'
+
+export interface StartOptions extends GlobalOptions {
+  readonly demo?: true
+  readonly services?: string
+  readonly smtpPort?: string
+  readonly verbose?: true
+}
+
+const startFile = join(import.meta.dirname, `../start/main${extname(import.meta.filename)}`)
+
+export function start(options: StartOptions): void {
+  const home = options.demo === true ? demoHome(options) : systemHome(options)
+  const args = [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    startFile,
+    ...['--home', home],
+    ...(options.demo === true ? ['--demo'] : []),
+    ...(options.services === undefined ? [] : ['--services', options.services]),
+    ...(options.smtpPort === undefined ? [] : ['--smtp-port', options.smtpPort]),
+    ...(options.verbose === true ? ['--verbose'] : []),
+  ]
+  if (process.execve === undefined)
+    throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)
+  process.execve(process.execPath, args, process.env)
+}
+
+/** Never the system home: the demo makes accounts and opens no port to anybody. */
+function demoHome(options: GlobalOptions): string {
+  const named = options.home ?? process.env['QUAVER_HOME']
+  if (named !== undefined && named !== '') return resolve(named)
+  return join(cloneRoot() ?? process.cwd(), '.quaver')
+}
+
+function systemHome(options: GlobalOptions): string {
+  const found = locateHome(options)
+  if (!found.exists)
+    throw new CommandError(
+      `there is no home at ${found.path} (${found.because}). For a trial: quaver start --demo.\nFor a mail host, as root: mkdir -p ${found.path}/control && hostname -f > ${found.path}/control/me`,
+    )
+  if (existsSync(join(found.path, 'demo-password')))
+    throw new CommandError(
+      `${found.path} (${found.because}) is a demo's home: quaver start --demo --home ${found.path}`,
+    )
+  return found.path
+}

@@ -1,0 +1,196 @@
+/** One supervised program: spawned, watched, restarted with back-off, stopped in bounded time.
+ *  Knows:  descriptors, signals, the supervise contract. Never: what the program does.
+ *  Fails:  a program that cannot be spawned counts as one that died at once; `Events.trouble` gets the words. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { Duplex } from 'node:stream'
+import { assert } from '../../base/assert.ts'
+import { describeError } from '../../base/outcome.ts'
+import { decodeFromProgram, encodeToProgram, type ToProgram } from '../../contracts/supervise.ts'
+import type { Clock } from '../../system/clock.ts'
+import { FrameConnection } from '../../system/frame-connection.ts'
+
+const restartMillisecondsMin = 200
+const restartMillisecondsMax = 10_000
+/** A program that ran so long is believed to be well: its next death is restarted as fast as the first. */
+const goodMilliseconds = 30_000
+/** A little more than a program gives itself (system/supervised.ts). */
+const stopMillisecondsMax = 21_000
+
+export interface Command {
+  readonly file: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly uid: number | undefined
+  readonly gid: number | undefined
+  /** Where descriptors 1 and 2 go: a descriptor of ours. */
+  readonly logFd: number
+  /** Listening sockets, from descriptor 4 on. */
+  readonly listenFds: readonly number[]
+}
+
+export type State = 'starting' | 'running' | 'waiting' | 'stopping' | 'stopped'
+
+export interface ChildStatus {
+  readonly program: string
+  readonly state: State
+  readonly pid: number | undefined
+  readonly restarts: number
+  /** Milliseconds since 1970 of the last change from or to `running`. */
+  readonly sinceMs: number
+  /** Why it ended last time; empty if it never did. */
+  readonly lastEnd: string
+}
+
+export interface Events {
+  ready(child: Child): void
+  /** Something an operator should read. */
+  trouble(text: string): void
+}
+
+export class Child {
+  readonly name: string
+  private readonly command: Command
+  private readonly events: Events
+  private readonly clock: Clock
+  private process: ChildProcess | undefined
+  private connection: FrameConnection | undefined
+  private state: State = 'stopped'
+  private restarts = 0
+  private sinceMs: number
+  private lastEnd = ''
+  private failedText = ''
+  private startedAt = 0
+  private delay = 0
+  private cancelRestart: () => void = () => undefined
+  private onStopped: (() => void)[] = []
+  private retired = false
+  private lastTls: ToProgram | undefined
+
+  constructor(name: string, command: Command, events: Events, clock: Clock) {
+    this.name = name
+    this.command = command
+    this.events = events
+    this.clock = clock
+    this.sinceMs = clock.now()
+  }
+
+  start(): void {
+    if (this.state !== 'stopped' && this.state !== 'waiting') return
+    this.enter('starting')
+    this.startedAt = this.clock.monotonic()
+    this.failedText = ''
+    const child = this.spawn()
+    if (child === undefined) return
+    this.process = child
+    // `exit` comes once; without a process, only `error` does.
+    child.once('error', (error) => {
+      if (child.pid === undefined) this.ended(child, describeError(error))
+    })
+    child.once('exit', (code, signal) => this.ended(child, signal === null ? `exit ${code}` : `signal ${signal}`))
+    const pipe = child.stdio[3]
+    if (pipe instanceof Duplex) this.listen(child, pipe)
+  }
+
+  /** It is not started again when it ends: the end may come before our `stop`, if somebody signalled the whole group. */
+  retire(): void {
+    this.retired = true
+    this.cancelRestart()
+    if (this.state === 'waiting') this.enter('stopped')
+  }
+
+  /** Resolves when the process is gone: it asks, waits, then kills. */
+  async stop(): Promise<void> {
+    this.retire()
+    if (this.state === 'stopped') return
+    this.enter('stopping')
+    const gone = new Promise<void>((resolve) => this.onStopped.push(resolve))
+    this.connection?.send(encodeToProgram({ kind: 'stop' }))
+    const cancel = this.clock.after(stopMillisecondsMax, () => {
+      this.events.trouble(`${this.name} did not stop in ${stopMillisecondsMax / 1000} s and is killed`)
+      this.kill()
+    })
+    await gone
+    cancel()
+  }
+
+  kill(): void {
+    this.process?.kill('SIGKILL')
+  }
+
+  reload(): void {
+    this.connection?.send(encodeToProgram({ kind: 'reload' }))
+  }
+
+  /** Told to the program now, and to each that is started after it. */
+  giveTls(order: ToProgram): void {
+    assert(order.kind === 'tls', 'giveTls takes a tls order')
+    this.lastTls = order
+    this.connection?.send(encodeToProgram(order))
+  }
+
+  get running(): boolean {
+    return this.state === 'running'
+  }
+
+  status(): ChildStatus {
+    const { restarts, sinceMs, lastEnd, state } = this
+    return { program: this.name, state, pid: this.process?.pid, restarts, sinceMs, lastEnd }
+  }
+
+  private spawn(): ChildProcess | undefined {
+    const { file, args, env, cwd, uid, gid, logFd, listenFds } = this.command
+    const account = { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) }
+    try {
+      return spawn(file, args, { env, cwd, ...account, stdio: ['ignore', logFd, logFd, 'pipe', ...listenFds] })
+    } catch (error) {
+      // Most refusals come as an `error` event; want of memory does not.
+      this.failedText = describeError(error)
+      this.ended(undefined, '')
+      return undefined
+    }
+  }
+
+  private listen(child: ChildProcess, pipe: Duplex): void {
+    this.connection = new FrameConnection(pipe, {
+      onFrame: (frame) => {
+        const message = decodeFromProgram(frame)
+        if (message?.kind === 'failed') this.failedText = message.text
+        if (message?.kind === 'ready' && this.process === child && this.state === 'starting') {
+          this.enter('running')
+          this.events.ready(this)
+        }
+      },
+      onClose: () => undefined,
+    })
+    if (this.lastTls !== undefined) this.connection.send(encodeToProgram(this.lastTls))
+  }
+
+  private ended(child: ChildProcess | undefined, how: string): void {
+    if (this.process !== child) return
+    this.process = undefined
+    this.connection = undefined
+    this.lastEnd = this.failedText === '' ? how : this.failedText
+    if (this.retired) {
+      this.enter('stopped')
+      for (const resolve of this.onStopped.splice(0)) resolve()
+      return
+    }
+    this.enter('waiting')
+    this.restarts++
+    const ranMilliseconds = this.clock.monotonic() - this.startedAt
+    this.delay = ranMilliseconds >= goodMilliseconds ? restartMillisecondsMin : nextDelay(this.delay)
+    const what = this.failedText === '' ? `ended (${how})` : `cannot run: ${this.failedText}`
+    this.events.trouble(`${this.name} ${what}; it is started again in ${this.delay / 1000} s`)
+    this.cancelRestart = this.clock.after(this.delay, () => this.start())
+  }
+
+  private enter(state: State): void {
+    this.state = state
+    this.sinceMs = this.clock.now()
+  }
+}
+
+export function nextDelay(delay: number): number {
+  return delay === 0 ? restartMillisecondsMin : Math.min(delay * 2, restartMillisecondsMax)
+}

@@ -1,0 +1,58 @@
+/** How a program is run: arguments, environment, account, descriptors. */
+import type { Home } from '../../stores/home/layout.ts'
+import type { OwnerOf } from '../../stores/home/make.ts'
+import type { Command } from './child.ts'
+import type { Listening } from './prepare.ts'
+import { type Program, programFile } from './program.ts'
+
+export interface Setting {
+  readonly home: Home
+  readonly demo: boolean
+  readonly listening: Listening
+  readonly ownerOf: OwnerOf
+  readonly logFd: number
+}
+
+export const nodeFlags: readonly string[] = ['--disable-warning=ExperimentalWarning']
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export function commandFor(program: Program, { home, demo, listening, ownerOf, logFd }: Setting): Command {
+  const sockets = program.listens.flatMap((name) => {
+    // A second address of the same service is `smtp-2`, and so on.
+    const bound = listening.bound.get(name) ?? []
+    return bound.map(({ fd }, at) => ({ name: at === 0 ? name : `${name}-${at + 1}`, fd }))
+  })
+  const owner = program.role === 'root' ? undefined : ownerOf?.(program.role)
+  return {
+    file: process.execPath,
+    args: [
+      ...nodeFlags,
+      programFile(program),
+      '--home',
+      home.path,
+      ...(demo ? ['--demo'] : []),
+      ...(sockets.length === 0 ? [] : ['--listen', sockets.map(({ name }) => name).join(',')]),
+    ],
+    env: environment(program, demo),
+    cwd: home.path,
+    uid: owner?.uid,
+    gid: owner?.gid,
+    logFd,
+    listenFds: sockets.map(({ fd }) => fd),
+  }
+}
+
+/** Only what is named here: an environment is readable by the program's account, and flows on to users' programs. */
+function environment(program: Program, demo: boolean): Readonly<Record<string, string>> {
+  const { env } = process
+  const passed: Record<string, string | undefined> = {
+    PATH: env['PATH'] ?? defaultPath,
+    HOME: env['HOME'],
+    LANG: env['LANG'],
+    TZ: env['TZ'],
+    QMAILQUEUE: program.injects ? env['QMAILQUEUE'] : undefined,
+    QUAVER_LOG: demo ? 'stamp' : undefined,
+    UV_THREADPOOL_SIZE: program.threads?.toString(),
+  }
+  return Object.fromEntries(Object.entries(passed).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}

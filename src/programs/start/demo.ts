@@ -1,0 +1,102 @@
+/** What the demo shows on the terminal: what was made, that everything runs, and then the way of one message. */
+import { spawn } from 'node:child_process'
+import { extname, join, relative } from 'node:path'
+import { styleText } from 'node:util'
+import type { Home } from '../../stores/home/layout.ts'
+import { nodeFlags } from './command.ts'
+import { demoAddress, type DemoHome, makeDemoHome } from './demo-home.ts'
+import { followFile } from './follow-file.ts'
+import type { StartOptions } from './options.ts'
+import { print } from './screen.ts'
+import type { Announcements, Started } from './start.ts'
+
+const commandFile = join(import.meta.dirname, `../quaver/main${extname(import.meta.filename)}`)
+const slowMilliseconds = 5000
+
+export class Demo implements Announcements {
+  private readonly options: StartOptions
+  private readonly readyNames: string[] = []
+  private begun: Started | undefined
+  private slow: NodeJS.Timeout | undefined
+
+  constructor(options: StartOptions) {
+    this.options = options
+  }
+
+  async prepare(home: Home): Promise<void> {
+    const made = await makeDemoHome(home)
+    print(`\n${bold('Quaver demo')}${dim('  loopback only, every process as you')}\n`)
+    print(row('home', near(home.path)))
+    this.showMade(made, home)
+    if (process.getuid?.() === 0) print(row('note', 'you are root: here, and only here, root may receive mail'))
+  }
+
+  started(started: Started): void {
+    this.begun = started
+    const { logPath } = started.screen
+    if (logPath !== undefined) print(row('log', near(logPath)))
+    if (logPath !== undefined && this.options.verbose) followFile(logPath, (text) => process.stdout.write(text))
+    this.slow = setTimeout(() => this.sayWhatIsSlow(), slowMilliseconds)
+    this.slow.unref()
+  }
+
+  ready(program: string): void {
+    this.readyNames.push(program)
+  }
+
+  allReady(): void {
+    clearTimeout(this.slow)
+    const started = this.begun
+    if (started === undefined) return
+    const smtp = started.listening.bound.get('smtp')?.map(({ address }) => address) ?? []
+    print(row('running', this.readyNames.join(', ')))
+    if (smtp.length > 0) print(row('SMTP', smtp.join(', ')))
+    const services = new Set(started.fleet.status().map(({ program }) => program))
+    if (smtp.length > 0 && services.has('lspawn')) this.tour(started)
+    else print(`\n${dim('  Ctrl-C stops it.')}\n`)
+  }
+
+  private tour({ home, stopped }: Started): void {
+    const child = spawn(process.execPath, [...nodeFlags, commandFile, 'tour', '--home', home.path], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
+    child.on('error', (error) => print(`  the tour could not be started: ${error.message}`))
+    child.on('exit', (code) => {
+      if (code === 0) print(dim('  It runs until Ctrl-C.\n'))
+    })
+    void stopped.then(() => child.kill())
+  }
+
+  private showMade({ made, password }: DemoHome, home: Home): void {
+    print(row('made', made.length === 0 ? 'nothing: all is there from before' : made.join(', ')))
+    const file = near(join(home.path, 'demo-password'))
+    if (password === undefined) print(row('account', `${demoAddress}, password in ${file}`))
+    else print(row('password', `${password}  ${dim(`of ${demoAddress}; kept in ${file}`)}`))
+  }
+
+  private sayWhatIsSlow(): void {
+    const waiting = this.begun?.fleet.status().filter(({ state }) => state !== 'running') ?? []
+    for (const { program, state, lastEnd } of waiting)
+      print(row('not yet', `${program} is ${state}${lastEnd === '' ? '' : `: ${lastEnd}`}`))
+    const log = this.begun?.screen.logPath
+    if (log !== undefined) print(row('', `the reason is in ${near(log)}`))
+  }
+}
+
+function row(label: string, text: string): string {
+  return `  ${dim(label.padEnd(9))} ${text}`
+}
+
+/** Relative to where the caller stands, if that is shorter. */
+function near(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short !== '' && short.length < path.length ? short : path
+}
+
+function bold(text: string): string {
+  return styleText('bold', text, { stream: process.stdout })
+}
+
+function dim(text: string): string {
+  return styleText('dim', text, { stream: process.stdout })
+}

@@ -1,0 +1,83 @@
+/** All programs of a home: started phase by phase, stopped the other way round.
+ *  Knows:  order and readiness. Never: what a program does.
+ *  Fails:  a program that does not get ready is tried again for ever; those of later phases wait for it. */
+import type { ToProgram } from '../../contracts/supervise.ts'
+import type { Clock } from '../../system/clock.ts'
+import { Child, type ChildStatus, type Command, type Events } from './child.ts'
+import type { Program } from './program.ts'
+
+export interface Member {
+  readonly program: Program
+  readonly command: Command
+}
+
+export class Fleet {
+  private readonly children: { readonly program: Program; readonly child: Child }[]
+  private readonly everReady = new Set<Child>()
+  private readonly events: Events & { allReady(): void }
+  private announced = false
+  private stopping = false
+
+  constructor(members: readonly Member[], events: Events & { allReady(): void }, clock: Clock) {
+    this.events = events
+    const childEvents = { ready: (child: Child) => this.ready(child), trouble: (text: string) => events.trouble(text) }
+    this.children = members.map(({ program, command }) => {
+      return { program, child: new Child(program.name, command, childEvents, clock) }
+    })
+  }
+
+  start(): void {
+    this.startDuePhases()
+  }
+
+  /** Resolves when every program is gone. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    for (const { child } of this.children) child.retire()
+    for (const phase of this.phases().reverse()) await Promise.all(this.inPhase(phase).map(({ child }) => child.stop()))
+  }
+
+  kill(): void {
+    for (const { child } of this.children) child.kill()
+  }
+
+  reload(): void {
+    for (const { child } of this.children) child.reload()
+  }
+
+  giveTls(order: ToProgram): void {
+    for (const { program, child } of this.children) if (program.tls) child.giveTls(order)
+  }
+
+  status(): ChildStatus[] {
+    return this.children.map(({ child }) => child.status())
+  }
+
+  private ready(child: Child): void {
+    this.everReady.add(child)
+    this.events.ready(child)
+    if (!this.stopping) this.startDuePhases()
+  }
+
+  /** Starts the first phase that has not been ready yet. Once ready counts: later a socket's backlog holds the callers
+   *  while its program is restarted. */
+  private startDuePhases(): void {
+    for (const phase of this.phases()) {
+      const members = this.inPhase(phase)
+      if (members.every(({ child }) => this.everReady.has(child))) continue
+      for (const { child } of members) if (child.status().state === 'stopped') child.start()
+      return
+    }
+    if (this.announced) return
+    this.announced = true
+    this.events.allReady()
+  }
+
+  private phases(): number[] {
+    return [...new Set(this.children.map(({ program }) => program.phase))].sort((a, b) => a - b)
+  }
+
+  private inPhase(phase: number): { readonly program: Program; readonly child: Child }[] {
+    return this.children.filter(({ program }) => program.phase === phase)
+  }
+}

@@ -1,0 +1,51 @@
+/** The process that `quaver start` becomes. */
+import { describeError } from '../../base/outcome.ts'
+import { homeAt } from '../../stores/home/layout.ts'
+import { HomeError } from '../../stores/home/make.ts'
+import { BindError } from '../../system/bind.ts'
+import { flushLog } from '../../system/log.ts'
+import { parseOptions, type StartOptions, UsageError } from './options.ts'
+import { programs } from './program.ts'
+import { stopOnSignals } from './signals.ts'
+import { type Announcements, start, type Started } from './start.ts'
+
+// Files of the home are read by other accounts, whatever the caller's umask; `start` narrows it before the programs.
+process.umask(0o022)
+
+try {
+  const options = parseOptions(process.argv.slice(2))
+  if (options.demo) await runDemo(options)
+  else await run(options, { allReady: () => undefined, ready: () => undefined })
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`)
+  process.exit(error instanceof UsageError ? 2 : 111)
+}
+
+async function run(options: StartOptions, announcements: Announcements): Promise<Started> {
+  const started = await start(options, programs, announcements)
+  started.screen.note(`runs on ${started.home.path}, pid ${process.pid}`)
+  stopOnSignals(started, { watchParent: options.demo && process.env['npm_lifecycle_event'] !== undefined })
+  return started
+}
+
+async function runDemo(options: StartOptions): Promise<void> {
+  const { Demo } = await import('./demo.ts')
+  const demo = new Demo(options)
+  await demo.prepare(homeAt(options.home))
+  demo.started(await run(options, demo))
+}
+
+/** Faults that we know are explained by their text alone; anything else is a bug and shows where. */
+function explain(error: unknown): string {
+  flushLog()
+  const known = error instanceof HomeError || error instanceof BindError || error instanceof UsageError
+  const text = known || !(error instanceof Error) ? describeLines(error) : (error.stack ?? error.message)
+  return text
+    .split('\n')
+    .map((line) => `quaver start: ${line}`)
+    .join('\n')
+}
+
+function describeLines(error: unknown): string {
+  return error instanceof Error ? error.message : describeError(error)
+}

@@ -1,0 +1,91 @@
+/** What must be true before the first program is started: home, owners, sockets. Each fault is named with its remedy. */
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Control } from '../../stores/control/control.ts'
+import { type Home, type Role, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
+import { HomeError, makeHome, type OwnerOf } from '../../stores/home/make.ts'
+import { findOwners } from '../../stores/home/owners.ts'
+import { BindError, type Bound, bindPath, bindTcp, type TcpAddress } from '../../system/bind.ts'
+import type { Clock } from '../../system/clock.ts'
+import { type Program, programFile } from './program.ts'
+
+/** The account of each role, after checking that a system home can be run at all. */
+export async function prepareSystemHome(home: Home, programs: readonly Program[], clock: Clock): Promise<OwnerOf> {
+  if (process.getuid?.() !== 0)
+    throw new HomeError(
+      `only root can start a system home (each program gets an account of its own); for a trial as yourself: quaver start --demo --home ${home.path}`,
+    )
+  const control = new Control(home.control, clock)
+  if (control.optionalLine('me') === undefined)
+    throw new HomeError(
+      `${join(home.control, 'me')} is missing: write this host's name there (mkdir -p ${home.control} && hostname -f > ${home.control}/me)`,
+    )
+  const needed = new Set(programs.map(({ role }) => role))
+  if (programs.some(({ service }) => service === 'local')) needed.add('alias')
+  const ownerOf = await findOwners(needed, control.map('accounts') ?? new Map<Role, string>())
+  await makeHome(home.path, ownerOf)
+  checkReachableByAll(home, programs)
+  return ownerOf
+}
+
+export interface Listening {
+  /** By name as in `Program.listens`; one `smtp` for each address. */
+  readonly bound: ReadonlyMap<string, readonly Bound[]>
+  close(): void
+}
+
+/** All or none. */
+export function bindAll(
+  home: Home,
+  programs: readonly Program[],
+  smtp: readonly TcpAddress[],
+  ownerOf: OwnerOf,
+): Listening {
+  const bound = new Map<string, readonly Bound[]>()
+  const close = (): void => {
+    for (const one of [...bound.values()].flat()) one.close()
+  }
+  try {
+    for (const name of ['start', ...programs.flatMap(({ listens }) => listens)] as const) {
+      if (name === 'smtp') {
+        const addresses: Bound[] = []
+        bound.set(name, addresses)
+        for (const address of smtp) addresses.push(bindSmtp(address))
+      } else bound.set(name, [bindUnix(home, name, ownerOf)])
+      if (name !== 'start') for (const one of bound.get(name) ?? []) one.listen()
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+  return { bound, close }
+}
+
+function bindSmtp(address: TcpAddress): Bound {
+  try {
+    return bindTcp(address)
+  } catch (error) {
+    if (!(error instanceof BindError)) throw error
+    throw new BindError(`${error.message}: --smtp-port ${address.port + 1}, or other addresses in control/listen-smtp`)
+  }
+}
+
+function bindUnix(home: Home, name: SocketName, ownerOf: OwnerOf): Bound {
+  const { owner, mode } = sockets[name]
+  return bindPath(socketPath(home, name), mode, ownerOf?.(owner))
+}
+
+/** Programs that run as other accounts must be able to reach their own code and runtime, and the home. */
+function checkReachableByAll(home: Home, programs: readonly Program[]): void {
+  const files = [process.execPath, ...programs.map((program) => programFile(program))]
+  for (const file of files) accessSync(file, constants.R_OK)
+  for (const file of [...files, join(home.control, 'me')]) {
+    for (let path = dirname(file); ; path = dirname(path)) {
+      if ((statSync(path).mode & 0o001) === 0)
+        throw new HomeError(
+          `${path} may not be entered by other accounts, and they need ${file}: move what is in there (/opt/quaver, /var/lib/quaver), or chmod o+x ${path}`,
+        )
+      if (path === dirname(path)) break
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** Signals: INT and TERM stop, HUP reloads; a second, later INT or TERM kills.
+ *  One Ctrl-C can arrive twice (from the terminal and from npm), and a TERM sent to npm may not arrive at all. */
+import { setInterval } from 'node:timers'
+import { realClock } from '../../system/clock.ts'
+import { flushLog } from '../../system/log.ts'
+import type { Started } from './start.ts'
+
+const repeatMilliseconds = 1000
+const parentPollMilliseconds = 500
+const answerMilliseconds = 50
+
+export function stopOnSignals(started: Started, { watchParent }: { readonly watchParent: boolean }): void {
+  let stoppingSince: number | undefined
+  const stop = (why: string): void => {
+    const now = realClock.monotonic()
+    if (stoppingSince !== undefined) {
+      if (now - stoppingSince < repeatMilliseconds) return
+      started.screen.note(`${why} again: programs are killed`)
+      started.fleet.kill()
+      return
+    }
+    stoppingSince = now
+    started.screen.note(`stops: ${why}`)
+    started.screen.say('\n  stopping …')
+    void started.stop()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal))
+  process.on('SIGHUP', () => started.fleet.reload())
+  if (watchParent) {
+    const parent = process.ppid
+    setInterval(() => {
+      if (process.ppid !== parent) stop('the process that started it is gone')
+    }, parentPollMilliseconds).unref()
+  }
+  void started.stopped.then(() => {
+    started.screen.note('stopped')
+    started.screen.say('  stopped: all that was accepted is on disk')
+    flushLog()
+    // Whoever asked over the socket is still to be answered.
+    setTimeout(() => process.exit(0), answerMilliseconds)
+  })
+}

@@ -1,0 +1,139 @@
+/** `start`: opens the sockets, reads the TLS key, starts and restarts the programs, and stops them in order.
+ *  Knows:  order, owners, descriptors. Never: mail; input from the network.
+ *  Fails:  before the first program runs: throws, with a text for the administrator. After that it goes on. */
+import { join } from 'node:path'
+import { Control } from '../../stores/control/control.ts'
+import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
+import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
+import type { TlsPair } from '../../stores/home/tls-files.ts'
+import type { TcpAddress } from '../../system/bind.ts'
+import { realClock as clock } from '../../system/clock.ts'
+import { serveAdmin } from './admin-server.ts'
+import { commandFor } from './command.ts'
+import { Fleet } from './fleet.ts'
+import { writeInjector } from './injector.ts'
+import { lockHome } from './lock.ts'
+import { smtpAddresses, type StartOptions, wantedServices } from './options.ts'
+import { bindAll, type Listening, prepareSystemHome } from './prepare.ts'
+import { watchDrops } from './pickup.ts'
+import type { Program, Service } from './program.ts'
+import { demoScreen, type Screen, systemScreen } from './screen.ts'
+import { watchTls } from './tls-watch.ts'
+
+export interface Started {
+  readonly home: Home
+  readonly screen: Screen
+  readonly listening: Listening
+  readonly fleet: Fleet
+  /** Resolves when all programs are gone and the sockets are closed. */
+  stop(): Promise<void>
+  /** Resolves then too, whoever asked for the stop. */
+  readonly stopped: Promise<void>
+}
+
+export interface Announcements {
+  /** Every program serves; called once. */
+  allReady(): void
+  ready(program: string): void
+}
+
+export async function start(
+  options: StartOptions,
+  table: readonly Program[],
+  announcements: Announcements,
+): Promise<Started> {
+  const plan = makePlan(options, table)
+  const { home, programs } = plan
+  const ownerOf = options.demo ? undefined : await prepareSystemHome(home, programs, clock)
+  if (!(await lockHome(join(home.run, 'lock'), socketPath(home, 'start'))))
+    throw new HomeError(`another 'quaver start' runs on ${home.path}: stop it with 'quaver stop --home ${home.path}'`)
+  await writeInjector(home)
+  const listening = bindAll(home, programs, plan.addresses, ownerOf)
+  const screen = options.demo ? demoScreen(home.log) : systemScreen()
+  // As qmail-start: what the programs make is for themselves unless they say otherwise.
+  process.umask(0o077)
+
+  let endDrops = (): void => undefined
+  const fleet = makeFleet({ plan, demo: options.demo, ownerOf, listening, screen }, announcements, () => {
+    endDrops = watchDrops(home, screen)
+  })
+  await keepTls(home, fleet, screen)
+  const { promise: stopped, resolve: markStopped } = Promise.withResolvers<void>()
+  const stop = once(async () => {
+    endDrops()
+    await fleet.stop()
+    listening.close()
+    markStopped()
+  })
+  const summary = { home: home.path, demo: options.demo, pid: process.pid, startedMs: clock.now(), log: screen.logPath }
+  const smtp = (listening.bound.get('smtp') ?? []).map(({ address }) => address)
+  const operations = {
+    status: () => [{ ...summary, services: plan.services, smtp }, ...fleet.status()],
+    reload: () => fleet.reload(),
+    stop,
+  }
+  listening.bound.get('start')?.[0]?.serve((socket) => serveAdmin(socket, operations, clock))
+  fleet.start()
+  return { home, screen, listening, fleet, stop, stopped }
+}
+
+interface Plan {
+  readonly home: Home
+  readonly services: readonly Service[]
+  readonly programs: readonly Program[]
+  readonly addresses: readonly TcpAddress[]
+}
+
+/** What the options and control/ ask for. */
+function makePlan(options: StartOptions, table: readonly Program[]): Plan {
+  const home = homeAt(options.home)
+  const control = new Control(home.control, clock)
+  const wanted = wantedServices(options, control)
+  const programs = table.filter(({ service }) => service === undefined || wanted.includes(service))
+  const hasSmtp = programs.some(({ listens }) => listens.includes('smtp'))
+  return { home, services: wanted, programs, addresses: hasSmtp ? smtpAddresses(options, control) : [] }
+}
+
+interface FleetSetting {
+  readonly plan: Plan
+  readonly demo: boolean
+  readonly ownerOf: OwnerOf
+  readonly listening: Listening
+  readonly screen: Screen
+}
+
+function makeFleet(setting: FleetSetting, announcements: Announcements, onAllReady: () => void): Fleet {
+  const { plan, screen } = setting
+  const forCommands = { ...setting, home: plan.home, logFd: screen.logFd }
+  const members = plan.programs.map((program) => ({ program, command: commandFor(program, forCommands) }))
+  return new Fleet(
+    members,
+    {
+      ready(child) {
+        const { pid, program, restarts } = child.status()
+        screen.note(`${program} runs${restarts === 0 ? '' : ' again'}, pid ${pid}`)
+        announcements.ready(program)
+      },
+      trouble: (text) => screen.trouble(text),
+      allReady() {
+        onAllReady()
+        announcements.allReady()
+      },
+    },
+    clock,
+  )
+}
+
+async function keepTls(home: Home, fleet: Fleet, screen: Screen): Promise<void> {
+  const events = {
+    onPair: (pair: TlsPair) => fleet.giveTls({ kind: 'tls', ...pair }),
+    onFault: (fault: string) => screen.trouble(`TLS: ${fault}; what was in force before stays so`),
+  }
+  const { kind } = await watchTls(home.tls, events, clock)
+  if (kind === 'absent') screen.note(`no cert.pem and key.pem in ${home.tls}: SMTP runs without STARTTLS`)
+}
+
+function once(act: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => (running ??= act())
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { realFiles } from '../../system/files.ts'
+import { hashPassword } from '../../system/keys.ts'
+import { type Home, homeAt } from '../home/layout.ts'
+import { makeHome } from '../home/make.ts'
+import { addAccount, listAccounts } from './accounts.ts'
+import { parseAccountAddress } from './address.ts'
+import { newPassword } from './new-password.ts'
+
+const owner = { user: 'me', uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+let home: Home = homeAt('/')
+
+describe('accounts', () => {
+  beforeEach(async () => {
+    home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-accounts-')))
+    await makeHome(home.path, undefined)
+  })
+  afterEach(() => rmSync(home.path, { recursive: true, force: true }))
+
+  const add = (address: string, hash = 'hash'): Promise<void> =>
+    addAccount(realFiles, home, { address: parseAccountAddress(address), owner, passwordHash: hash })
+  const content = (name: string): string => readFileSync(join(home.path, name), 'utf8')
+
+  it('writes mailbox, assignment, password and domain in qmail’s own files', async () => {
+    await add('Anna@Example.test')
+    const mail = `me:${owner.uid}:${owner.gid}:${home.mail}/example.test/anna`
+    assert.equal(
+      content('users/assign'),
+      `=example.test-anna:${mail}:::\n+example.test-anna-:${mail}:-::\n+example.test-anna+:${mail}:+::\n=example.test-postmaster:${mail}:::\n.\n`,
+    )
+    assert.ok(existsSync(join(home.users, 'cdb')))
+    assert.equal(content('control/virtualdomains'), 'example.test:example.test\n')
+    assert.equal(content('control/rcpthosts'), 'example.test\n')
+    assert.equal(content('auth/passwd'), 'anna@example.test:hash\n')
+    assert.equal(statSync(join(home.auth, 'passwd')).mode & 0o777, 0o600)
+    for (const name of ['', '/Maildir', '/Maildir/tmp', '/Maildir/new', '/Maildir/cur'])
+      assert.equal(statSync(`${home.mail}/example.test/anna${name}`).mode & 0o777, 0o700)
+  })
+
+  it('keeps what an administrator wrote, and adds a domain once', async () => {
+    writeFileSync(join(home.users, 'assign'), '=joe:joe:7:7:/home/joe:::\n.\nafter the end\n')
+    writeFileSync(join(home.control, 'virtualdomains'), '# ours\nother.test:joe-other')
+    await add('a@example.test')
+    await add('b@example.test')
+    assert.ok(content('users/assign').startsWith('=joe:joe:7:7:/home/joe:::\n=example.test-a:'))
+    assert.equal(content('control/virtualdomains'), '# ours\nother.test:joe-other\nexample.test:example.test\n')
+    assert.deepEqual(
+      (await listAccounts(realFiles, home)).map(({ address, maildir, hasPassword }) => [address, maildir, hasPassword]),
+      ['a', 'b'].map((name) => [`${name}@example.test`, `${home.mail}/example.test/${name}/Maildir`, true]),
+    )
+  })
+
+  it('an account named postmaster takes that address over', async () => {
+    await add('anna@example.test')
+    await add('postmaster@example.test')
+    const lines = content('users/assign')
+      .split('\n')
+      .filter((line) => line.startsWith('=example.test-postmaster:'))
+    assert.equal(lines.length, 1)
+    assert.match(lines[0] ?? '', /\/example\.test\/postmaster:::$/)
+  })
+
+  it('refuses an account that is there, a local domain, and a domain that goes elsewhere', async () => {
+    await add('a@example.test')
+    const before = content('users/assign')
+    await assert.rejects(add('A@EXAMPLE.test'), /a@example\.test is an account already/)
+    writeFileSync(join(home.control, 'locals'), 'Here.test\n')
+    await assert.rejects(add('a@here.test'), /here\.test is in control\/locals/)
+    writeFileSync(join(home.control, 'virtualdomains'), 'there.test:joe\n')
+    await assert.rejects(add('a@there.test'), /control\/virtualdomains sends there\.test to 'joe'/)
+    assert.equal(content('users/assign'), before)
+  })
+})
+
+describe('account addresses', () => {
+  for (const bad of [
+    '',
+    'anna',
+    '@x.test',
+    'a@',
+    'a:b@x.test',
+    '../up@x.test',
+    '.a@x.test',
+    'a/b@x.test',
+    'a+b@x.test',
+    'a@x_y.test',
+    'a@-x.test',
+    'a@x..test',
+    'a\n@x.test',
+    `${'a'.repeat(65)}@x.test`,
+    'ä@x.test',
+  ])
+    it(`refuses ${JSON.stringify(bad)}`, () => assert.throws(() => parseAccountAddress(bad), { name: 'AccountError' }))
+  it('folds case and splits at the last @', () => {
+    assert.deepEqual(parseAccountAddress('A.b-C_d@X.Test'), { local: 'a.b-c_d', domain: 'x.test' })
+  })
+})
+
+describe('passwords', () => {
+  it('are hashed with argon2id and a salt of their own', async () => {
+    const hash = await hashPassword('secret')
+    assert.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+    assert.notEqual(hash, await hashPassword('secret'))
+  })
+  it('that we make take every byte to one letter of 32', () => {
+    const all = newPassword({ bytes: (count) => Buffer.alloc(count, 31), below: () => 0 })
+    assert.equal(all, '99999-99999-99999-99999')
+  })
+})
