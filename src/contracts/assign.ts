@@ -15,7 +15,7 @@ export interface Assignment {
   readonly home: ByteString
   /** Mailbox name: all before the last `@`. */
   readonly local: ByteString
-  /** `-`, or empty; `+` for a tag that was split off at a plus sign. */
+  /** `-`, or empty, or what users/assign says; `+` for a tag that was split off at a plus sign. */
   readonly dash: ByteString
   readonly ext: ByteString
   readonly domain: ByteString
@@ -44,7 +44,7 @@ export function decodeToLocal(frame: Frame): ToLocal | undefined {
     user: fields.string(nameBytesMax),
     home: fields.string(nameBytesMax),
     local: fields.string(2 * addressBytesMax),
-    dash: fields.string(1),
+    dash: fields.string(nameBytesMax),
     ext: fields.string(2 * addressBytesMax),
     domain: fields.string(2 * addressBytesMax),
     defaultDelivery: fields.string(nameBytesMax),

@@ -10,7 +10,7 @@
  *  as open, chunks, close on a connection of its own, whose back-pressure is the socket's. `accepted` is sent only
  *  after message and envelope are committed. A connection that ends before `close` leaves nothing behind.
  *  Who is enqueuing (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
-import { encodeFrame, type Frame } from './frame.ts'
+import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import {
   decodeEnvelope,
@@ -22,7 +22,6 @@ import {
   type Params,
   paramsBytesMax,
 } from './envelope.ts'
-import { ContractError } from './frame.ts'
 import type { Failure } from '../base/outcome.ts'
 import { fromText, toText } from '../base/byte-string.ts'
 

@@ -1,0 +1,162 @@
+/** A `local`'s side of the deliver contract: takes attempts, answers each with a report, retires when idle.
+ *  Knows:  refs, how many run, when to leave. Never: how a delivery is done.
+ *  Fails:  a delivery that throws is a bug: it is logged, its message deferred, and the others go on. */
+import { describeError } from '../../base/outcome.ts'
+import type { Assignment } from '../../contracts/assign.ts'
+import {
+  type Attempt,
+  decodeToDeliverer,
+  encodeFromDeliverer,
+  type FromDeliverer,
+  type Report,
+} from '../../contracts/deliver.ts'
+import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { lspawnReports, reportOf, type LocalResult } from '../../protocols/qmail/program-exit.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { Log } from '../../system/log.ts'
+import { storedInMemory, type StoredBytes } from '../../system/spool.ts'
+import type { Assignments } from './assignments.ts'
+import { type ContentRoom, type FetchedContent, IncomingContent } from './content.ts'
+
+export const attemptsMax = 50
+const idleMillisecondsMax = 60_000
+const noContentReport: Report = { letter: 'Z', text: 'qmail-spawn unable to open message. (#4.3.0)\n' }
+
+export interface AttemptMachine {
+  readonly clock: Clock
+  readonly log: Log
+  readonly room: ContentRoom
+  readonly assignments: Assignments
+  send(frame: Uint8Array): void
+  /** Undefined: the home can take mail now. */
+  checkHome(assignment: Assignment): LocalResult | undefined
+  deliver(assignment: Assignment, attempt: Attempt, content: StoredBytes): Promise<LocalResult>
+}
+
+export class Attempts {
+  /** Resolves when the queue sends no more attempts and all that came are reported. */
+  readonly finished: Promise<void>
+  private readonly machine: AttemptMachine
+  private readonly fetching = new Map<number, IncomingContent>()
+  private running = 0
+  private state: 'serving' | 'retiring' | 'retired' = 'serving'
+  private finish: () => void = () => undefined
+  private cancelIdle: () => void = () => undefined
+
+  constructor(machine: AttemptMachine) {
+    this.machine = machine
+    this.finished = new Promise((resolve) => {
+      this.finish = resolve
+    })
+  }
+
+  begin(): void {
+    this.send({ kind: 'ready', capacity: attemptsMax })
+    this.settleDown()
+  }
+
+  onFrame(frame: Frame): void {
+    const message = decodeToDeliverer(frame)
+    if (message === undefined || message.kind === 'resolve')
+      throw new ContractError(`unexpected frame type ${frame.type}`)
+    switch (message.kind) {
+      case 'attempt':
+        void this.attempt(message)
+        break
+      case 'content':
+        this.fetching.get(message.ref)?.append(message.bytes)
+        break
+      case 'contentEnd':
+        this.fetching.get(message.ref)?.complete()
+        break
+      case 'contentFailed':
+        this.fetching.get(message.ref)?.fail('the queue could not read it')
+        break
+      case 'retired':
+        this.leave()
+        break
+    }
+  }
+
+  /** Asks the queue for no more attempts. */
+  retire(): void {
+    if (this.state !== 'serving') return
+    this.state = 'retiring'
+    this.cancelIdle()
+    this.send({ kind: 'retire' })
+  }
+
+  /** The queue is gone: nothing more comes, and nobody hears a report. */
+  connectionClosed(): void {
+    for (const content of this.fetching.values()) content.fail('the connection closed')
+    this.leave()
+  }
+
+  private leave(): void {
+    this.state = 'retired'
+    this.cancelIdle()
+    if (this.running === 0) this.finish()
+  }
+
+  private async attempt(attempt: Attempt): Promise<void> {
+    this.cancelIdle()
+    this.running++
+    let report: Report
+    try {
+      report = await this.reportFor(attempt)
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.machine.log(`alert: bug: ${text.replaceAll('\n', ' | ')}`)
+      report = lspawnReports.crashed
+    }
+    this.running--
+    this.send({ kind: 'report', ref: attempt.ref, reports: attempt.recipients.map(() => report) })
+    this.settleDown()
+  }
+
+  private async reportFor(attempt: Attempt): Promise<Report> {
+    // The frame's bytes are a view into a larger buffer that must not be kept.
+    const inline = attempt.content === undefined ? undefined : storedInMemory([Buffer.from(attempt.content)])
+    const found = this.machine.assignments.find(attempt.key)
+    const assignment = found instanceof Promise ? await found : found
+    if (assignment === undefined) return lspawnReports.bug
+    const refusal = this.machine.checkHome(assignment)
+    if (refusal !== undefined) return reportOf(refusal)
+    if (inline !== undefined) return reportOf(await this.machine.deliver(assignment, attempt, inline))
+    const content = await this.fetch(attempt)
+    if (content === undefined) return noContentReport
+    try {
+      return reportOf(await this.machine.deliver(assignment, attempt, content))
+    } finally {
+      content.release()
+    }
+  }
+
+  private async fetch(attempt: Attempt): Promise<FetchedContent | undefined> {
+    let content: IncomingContent
+    try {
+      content = new IncomingContent(this.machine.room, attempt.contentBytes)
+    } catch (error) {
+      this.machine.log(`no room for content of ${attempt.contentBytes} bytes: ${describeError(error)}`)
+      return undefined
+    }
+    this.fetching.set(attempt.ref, content)
+    this.send({ kind: 'fetch', ref: attempt.ref, messageId: attempt.messageId, token: attempt.token })
+    try {
+      return await content.arrived
+    } finally {
+      this.fetching.delete(attempt.ref)
+    }
+  }
+
+  private settleDown(): void {
+    if (this.running > 0) return
+    if (this.state === 'retired') this.finish()
+    else if (this.state === 'serving')
+      this.cancelIdle = this.machine.clock.after(idleMillisecondsMax, () => this.retire())
+  }
+
+  private send(message: FromDeliverer): void {
+    this.machine.send(encodeFromDeliverer(message))
+  }
+}

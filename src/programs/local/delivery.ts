@@ -1,0 +1,188 @@
+/** One delivery, as qmail-local does it: loop check, `.qmail`, its lines in order, forwards at the end.
+ *  Knows:  order, texts, counts. Never: changes anything of the process (working directory, umask, environment): many
+ *          deliveries run at once.
+ *  Fails:  a result with exit code 111 or 100 and qmail-local's text; what was done before the failure stays done. */
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { assertNever } from '../../base/assert.ts'
+import type { Failure, Outcome } from '../../base/outcome.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import type { Assignment } from '../../contracts/assign.ts'
+import type { Params } from '../../contracts/envelope.ts'
+import {
+  describe,
+  didLine,
+  type DotQmailSearch,
+  forwardSender,
+  type Instruction,
+  mayHaveOwner,
+  parseDotQmail,
+  searchDotQmail,
+  type Tally,
+} from '../../protocols/qmail/dot-qmail.ts'
+import { type DeliveryLines, deliveryLines, localEnvironment } from '../../protocols/qmail/local-environment.ts'
+import { headerHasLine } from '../../protocols/qmail/loop-check.ts'
+import type { LocalResult } from '../../protocols/qmail/program-exit.ts'
+import type { Maildirs } from '../../stores/maildir/maildir.ts'
+import type { Mboxes } from '../../stores/mbox/mbox.ts'
+import type { QuickFiles } from '../../system/quick-files.ts'
+import type { StoredBytes } from '../../system/spool.ts'
+import { forward } from './forward.ts'
+import { type DotQmail, findOwner, isStop, readDotQmail, type Stop } from './home-files.ts'
+import { type ProgramTools, runProgram } from './run-program.ts'
+
+export interface DeliveryTools extends ProgramTools {
+  readonly files: QuickFiles
+  readonly maildirs: Maildirs
+  readonly mboxes: Mboxes
+  /** Who takes forwards; the variables are for a program that stands in for the queue. */
+  readonly takerFor: (environment: ReadonlyMap<string, ByteString>) => Taker
+}
+
+export interface DeliveryRequest {
+  readonly assignment: Assignment
+  readonly sender: ByteString
+  readonly params: Params
+  readonly content: StoredBytes
+}
+
+const loopText = 'This message is looping: it already has my Delivered-To line. (#5.4.6)\n'
+const noMailboxText = 'Sorry, no mailbox here by that name. (#5.1.1)\n'
+
+/** The home has been checked (`checkHome`). */
+export async function deliver(tools: DeliveryTools, request: DeliveryRequest): Promise<LocalResult> {
+  const { assignment, sender, content } = request
+  const lines = deliveryLines(assignment, sender, tools.clock.now())
+  if (headerHasLine(content.chunks(), lines.deliveredTo)) return { exitCode: 100, output: loopText }
+  const search = searchDotQmail(assignment.dash, assignment.ext)
+  const found = findInstructions(tools.files, assignment, search)
+  if (isStop(found)) return { exitCode: found.exitCode, output: found.text }
+  const owner = mayHaveOwner(sender) ? findOwner(tools.files, assignment.home, search) : 'none'
+  if (isStop(owner)) return { exitCode: owner.exitCode, output: owner.text }
+  const newSender = forwardSender(sender, assignment.local, assignment.domain, owner)
+  const environment = localEnvironment(assignment, sender, newSender, lines, found.default)
+  const run = new DeliveryRun(tools, request, lines, newSender, environment)
+  return run.run(parseDotQmail(found.text, found.forwardOnly))
+}
+
+/** `qmail-local -n`: what would be done. */
+export function describeDelivery(files: QuickFiles, assignment: Assignment): LocalResult {
+  const found = findInstructions(files, assignment, searchDotQmail(assignment.dash, assignment.ext))
+  if (isStop(found)) return { exitCode: found.exitCode, output: found.text }
+  return describe(parseDotQmail(found.text, found.forwardOnly))
+}
+
+function findInstructions(files: QuickFiles, assignment: Assignment, search: DotQmailSearch): DotQmail | Stop {
+  const found = readDotQmail(files, assignment.home, search)
+  if (found === undefined && search.absent === 'no mailbox') return { exitCode: 100, text: noMailboxText }
+  if (found !== undefined && (isStop(found) || found.text !== '')) return found
+  return { text: assignment.defaultDelivery, forwardOnly: false, default: found?.default }
+}
+
+class DeliveryRun {
+  private readonly tools: DeliveryTools
+  private readonly request: DeliveryRequest
+  private readonly lines: DeliveryLines
+  private readonly newSender: ByteString
+  private readonly environment: ReadonlyMap<string, ByteString>
+  private readonly tally: Tally = { files: 0, forwards: 0, programs: 0 }
+  private readonly forwards: ByteString[] = []
+  private output = ''
+
+  constructor(
+    tools: DeliveryTools,
+    request: DeliveryRequest,
+    lines: DeliveryLines,
+    newSender: ByteString,
+    environment: ReadonlyMap<string, ByteString>,
+  ) {
+    this.tools = tools
+    this.request = request
+    this.lines = lines
+    this.newSender = newSender
+    this.environment = environment
+  }
+
+  async run(instructions: readonly Instruction[]): Promise<LocalResult> {
+    for (const instruction of instructions) {
+      const step = await this.execute(instruction)
+      if (step === 'last') break
+      if (step !== 'next') return this.stopped(step)
+    }
+    const qp = await this.sendForwards()
+    if (isStop(qp)) return this.stopped(qp)
+    return { exitCode: 0, output: this.output + didLine(this.tally) + qp }
+  }
+
+  private async execute(instruction: Instruction): Promise<'next' | 'last' | Stop> {
+    switch (instruction.kind) {
+      case 'refuse':
+        return { exitCode: 111, text: instruction.text }
+      case 'maildir':
+        this.tally.files++
+        return this.stepOf(await this.toMaildir(instruction.path))
+      case 'mbox':
+        this.tally.files++
+        return this.stepOf(await this.toMbox(instruction.path))
+      case 'program':
+        this.tally.programs++
+        return this.runProgram(instruction.command)
+      case 'forward':
+        this.tally.forwards++
+        this.forwards.push(instruction.address)
+        return 'next'
+      default:
+        return assertNever(instruction)
+    }
+  }
+
+  private toMaildir(path: ByteString): Promise<Outcome<void>> {
+    const head = toBuffer(this.lines.returnPath + this.lines.deliveredTo)
+    return this.tools.maildirs.deliver(this.absolute(path), head, this.request.content)
+  }
+
+  private toMbox(path: ByteString): Promise<Outcome<void>> {
+    const head = toBuffer(this.lines.from + this.lines.returnPath + this.lines.deliveredTo)
+    const { content } = this.request
+    return this.tools.mboxes.deliver({ shownPath: path, path: this.absolute(path), head, content })
+  }
+
+  private async runProgram(command: ByteString): Promise<'next' | 'last' | Stop> {
+    const { assignment, content } = this.request
+    const { verdict, output } = await runProgram(this.tools, command, assignment.home, this.environment, content)
+    if (verdict === 'fail') return { exitCode: 100, text: output }
+    if (verdict === 'defer') return { exitCode: 111, text: output }
+    this.output += output
+    return verdict === 'stop' ? 'last' : 'next'
+  }
+
+  /** The `qp` line, empty if there was nothing to forward. */
+  private async sendForwards(): Promise<ByteString | Stop> {
+    if (this.forwards.length === 0) return ''
+    const envelope = { sender: this.newSender, recipients: this.forwards }
+    const taker = this.tools.takerFor(this.environment)
+    const { params, content } = this.request
+    const taken = await forward(taker, envelope, params, this.lines.deliveredTo, content)
+    if (taken.done) return `qp ${taken.value}\n`
+    this.logFailure(taken.failure)
+    const text = `Unable to forward message: ${taken.failure.peerText}.\n`
+    return { exitCode: taken.failure.class === 5 ? 100 : 111, text }
+  }
+
+  private stepOf(outcome: Outcome<void>): 'next' | Stop {
+    if (outcome.done) return 'next'
+    this.logFailure(outcome.failure)
+    return { exitCode: outcome.failure.class === 5 ? 100 : 111, text: `${outcome.failure.peerText}\n` }
+  }
+
+  private logFailure(failure: Failure): void {
+    this.tools.log(`delivery to ${this.request.assignment.local}: ${failure.logText}`)
+  }
+
+  private stopped(stop: Stop): LocalResult {
+    return { exitCode: stop.exitCode, output: this.output + stop.text }
+  }
+
+  private absolute(path: ByteString): ByteString {
+    return path.startsWith('/') ? path : `${this.request.assignment.home}/${path}`
+  }
+}

@@ -1,0 +1,50 @@
+/** The forwards of one delivery: all addresses in one enqueue, at its end. */
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { failed, type Outcome, permanent, transient, transientFrom } from '../../base/outcome.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { type Envelope, envelopeBytesMax, isAddress, type Params, recipientsMax } from '../../contracts/envelope.ts'
+import type { StoredBytes } from '../../system/spool.ts'
+
+/** What a forwarded message keeps of the parameters it came with (RFC 6152 §3, 6531 §3.2, 8689 §4.2.1). */
+const keptParams: readonly string[] = ['BODY', 'SMTPUTF8', 'REQUIRETLS']
+
+/** Resolves with the `qp` number. The Return-Path line is not passed on. */
+export async function forward(
+  taker: Taker,
+  envelope: Envelope,
+  params: Params,
+  deliveredTo: ByteString,
+  content: StoredBytes,
+): Promise<Outcome<number>> {
+  const refusal = refuse(envelope)
+  if (refusal !== undefined) return refusal
+  const kept = new Map([...params].filter(([name]) => keptParams.includes(name)))
+  const head = toBuffer(deliveredTo)
+  try {
+    if (head.length + content.bytes <= inlineBytesMax)
+      return await taker.submit(envelope, kept, Buffer.concat([head, ...content.chunks()]))
+    const sink = await taker.open(envelope, kept)
+    if (!sink.done) return sink
+    await sink.value.write(head)
+    for (const chunk of content.chunks()) await sink.value.write(chunk)
+    return await sink.value.close()
+  } catch (error) {
+    return failed(transientFrom(error, 'forward', 'qq temporary problem (#4.3.0)'))
+  }
+}
+
+function refuse(envelope: Envelope): Outcome<never> | undefined {
+  const addresses = [envelope.sender, ...envelope.recipients]
+  const bad = addresses.find((address) => !isAddress(address))
+  if (bad !== undefined) {
+    if (!/[\0\r\n]/.test(bad)) return failed(permanent('envelope address too long for qq (#5.1.3)'))
+    return failed(transient('qq temporary problem (#4.3.0)', 'a forward address has a CR: .qmail with CRLF line ends?'))
+  }
+  const bytes = addresses.reduce((sum, address) => sum + address.length + 2, 1)
+  if (envelope.recipients.length > recipientsMax || bytes > envelopeBytesMax) {
+    const what = `${envelope.recipients.length} forward addresses, limit ${recipientsMax}`
+    return failed(transient('qq temporary problem (#4.3.0)', what))
+  }
+  return undefined
+}

@@ -1,0 +1,121 @@
+/** Reads what a delivery needs to know from the user's home: may mail go there now, and what does `.qmail` say.
+ *  Knows:  modes, qmail-local's texts. Never: writes; changes the working directory.
+ *  Fails:  a `Stop` with the text and class of qmail-local. */
+import { constants } from 'node:fs'
+import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
+import type { DotQmailName, DotQmailSearch } from '../../protocols/qmail/dot-qmail.ts'
+import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
+import { errorCode } from '../../system/files.ts'
+import type { QuickFiles } from '../../system/quick-files.ts'
+
+export interface Stop {
+  readonly exitCode: 100 | 111
+  readonly text: ByteString
+}
+
+export interface DotQmail {
+  readonly text: ByteString
+  /** The owner may execute the file, or `default` names what follows. */
+  readonly forwardOnly: boolean
+  readonly default: ByteString | undefined
+}
+
+/** Site patterns are qmail's: only what everybody may write to is refused. */
+const writableBits = 0o002
+const stickyBit = 0o1000
+const ownerExecuteBit = 0o100
+/** A list of 20,000 addresses fits. */
+const dotQmailBytesMax: number = 1024 * 1024
+
+/** Undefined: the home can take mail. */
+export function checkHome(files: QuickFiles, home: ByteString): Stop | undefined {
+  const noEntry = (code: string): Stop => defer(`Unable to switch to ${home}: ${errnoText(code)}. (#4.3.0)`)
+  let mode: number | undefined
+  try {
+    files.enter(home)
+    mode = files.facts(home)?.mode
+  } catch (error) {
+    return noEntry(errorCode(error))
+  }
+  if (mode === undefined) return noEntry('ENOENT')
+  if ((mode & writableBits) !== 0) return defer('Uh-oh: home directory is writable. (#4.7.0)')
+  if ((mode & stickyBit) !== 0) return defer('Home directory is sticky: user is editing his .qmail file. (#4.2.1)')
+  return undefined
+}
+
+/** The first file of the search that exists. Undefined if none does. */
+export function readDotQmail(files: QuickFiles, home: ByteString, search: DotQmailSearch): DotQmail | Stop | undefined {
+  for (const name of search.names) {
+    const found = readOne(files, home, name)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): DotQmail | Stop | undefined {
+  const { name } = candidate
+  const path = `${home}/${name}`
+  let fd: number
+  try {
+    if (files.facts(path) === undefined) return undefined
+    fd = files.open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code !== 'EPERM' && code !== 'EACCES' && !isTemporaryErrno(code)) return undefined
+    return defer(`Unable to open ${name}: ${errnoText(code)}. (#4.3.0)`)
+  }
+  try {
+    const facts = files.factsOf(fd)
+    if (!facts.isFile()) return undefined
+    if ((facts.mode & writableBits) !== 0) return defer('Uh-oh: .qmail file is writable. (#4.7.0)')
+    if (facts.size > dotQmailBytesMax) return defer(`Unable to read ${name}: ${errnoText('EFBIG')}. (#4.3.0)`)
+    const text = readText(files, fd)
+    return { text, forwardOnly: (facts.mode & ownerExecuteBit) !== 0, default: candidate.default }
+  } catch (error) {
+    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}. (#4.3.0)`)
+  } finally {
+    files.close(fd)
+  }
+}
+
+function readText(files: QuickFiles, fd: number): ByteString {
+  const buffer = Buffer.allocUnsafe(4096)
+  let text = ''
+  // A file that grows while it is read is cut, and not a reason to read for ever.
+  while (text.length <= dotQmailBytesMax) {
+    const count = files.read(fd, buffer, text.length)
+    if (count === 0) break
+    text += fromBuffer(buffer.subarray(0, count))
+  }
+  return text
+}
+
+/** Which of the owner files are there. */
+export function findOwner(
+  files: QuickFiles,
+  home: ByteString,
+  search: DotQmailSearch,
+): 'none' | 'owner' | 'owner and default' | Stop {
+  const owner = exists(files, home, search.ownerName)
+  if (owner !== true) return owner === false ? 'none' : owner
+  const both = exists(files, home, search.ownerDefaultName)
+  if (both === true) return 'owner and default'
+  return both === false ? 'owner' : both
+}
+
+function exists(files: QuickFiles, home: ByteString, name: ByteString): boolean | Stop {
+  try {
+    return files.facts(`${home}/${name}`) !== undefined
+  } catch (error) {
+    const code = errorCode(error)
+    return isTemporaryErrno(code) ? defer(`Unable to stat home directory: ${errnoText(code)}. (#4.3.0)`) : false
+  }
+}
+
+export function isStop(value: object | string): value is Stop {
+  return typeof value === 'object' && 'exitCode' in value
+}
+
+function defer(text: ByteString): Stop {
+  return { exitCode: 111, text: `${text}\n` }
+}

@@ -1,0 +1,136 @@
+/** local: delivers to one uid's mailboxes, as that uid. Started by lspawn; one process per recipient uid.
+ *  Descriptors: 2 log, 4 the queue (attempts, contents, reports, forwards), 5 lspawn's assignments.
+ *  Never:  changes its working directory: deliveries to many homes of one uid run at once.
+ *  Ends:   after a minute without work, when lspawn says so or is gone, when the queue is gone. */
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
+import { EnqueuePort } from '../../clients/queue/enqueue.ts'
+import { ProgramTaker } from '../../clients/queue/program.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import { decodeToLocal } from '../../contracts/assign.ts'
+import { Maildirs } from '../../stores/maildir/maildir.ts'
+import { Mboxes } from '../../stores/mbox/mbox.ts'
+import { realClock } from '../../system/clock.ts'
+import { adoptDescriptor, FrameConnection } from '../../system/frame-connection.ts'
+import { flushLog, openLog } from '../../system/log.ts'
+import { quickFiles } from '../../system/quick-files.ts'
+import { realRandom } from '../../system/random.ts'
+import { Assignments } from './assignments.ts'
+import { Attempts } from './attempts.ts'
+import { ContentRoom } from './content.ts'
+import { deliver, type DeliveryTools } from './delivery.ts'
+import { checkHome } from './home-files.ts'
+
+const queueFd = 4
+const assignmentsFd = 5
+/** After the queue or lspawn is gone. A program that still runs then is left to itself. */
+const leaveMillisecondsMax = 15_000
+const defaultPath = '/usr/local/bin:/usr/bin:/bin'
+
+const { values } = parseArgs({ options: { home: { type: 'string' }, demo: { type: 'boolean', default: false } } })
+const home = values.home
+const log = openLog('local')
+let retire = (): void => leave(0)
+
+process.umask(0o077)
+process.on('uncaughtException', (error: Error) => {
+  log(`alert: bug: ${(error.stack ?? error.message).replaceAll('\n', ' | ')}`)
+  leave(111)
+})
+// A terminal's Ctrl-C and hang-up reach the whole group; lspawn decides.
+process.on('SIGINT', () => undefined)
+process.on('SIGHUP', () => undefined)
+process.on('SIGTERM', () => retire())
+
+if (home === undefined) {
+  log('alert: cannot start: --home is missing')
+  leave(100)
+} else serve(home)
+
+function serve(homePath: string): void {
+  const assignments = new Assignments(realClock)
+  let finished = false
+  const queue: FrameConnection = new FrameConnection(adoptDescriptor(queueFd), {
+    onFrame: (frame) => (port.handle(frame) ? undefined : attempts.onFrame(frame)),
+    onClose(reason) {
+      if (finished) leave(0)
+      if (reason !== '') log(`lost the queue: ${reason}`)
+      port.connectionClosed(reason)
+      attempts.connectionClosed()
+      realClock.after(leaveMillisecondsMax, () => leave(0))
+    },
+  })
+  const port = new EnqueuePort(queue, realClock)
+  const tools = deliveryTools(homePath, port)
+  const attempts: Attempts = new Attempts({
+    clock: realClock,
+    log,
+    room: new ContentRoom(realClock, realRandom, log),
+    assignments,
+    send: (frame) => queue.send(frame),
+    checkHome(assignment) {
+      const stop = checkHome(quickFiles, assignment.home)
+      return stop === undefined ? undefined : { exitCode: stop.exitCode, output: stop.text }
+    },
+    deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
+  })
+  retire = () => attempts.retire()
+  new FrameConnection(adoptDescriptor(assignmentsFd), {
+    onFrame(frame) {
+      const message = decodeToLocal(frame)
+      if (message?.kind === 'assignment') assignments.add(message)
+      else if (message?.kind === 'retire') attempts.retire()
+    },
+    onClose() {
+      attempts.retire()
+      realClock.after(leaveMillisecondsMax, () => leave(0))
+    },
+  })
+  attempts.begin()
+  void attempts.finished.then(() => {
+    finished = true
+    if (queue.closed) leave(0)
+    // The queue closes when it has read the last report: leaving before could lose it, and the mail would come twice.
+    queue.end()
+    realClock.after(leaveMillisecondsMax, () => leave(0))
+  })
+}
+
+function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
+  const machine = { files: quickFiles, clock: realClock }
+  const queueTaker: Taker = {
+    submit: (envelope, params, content) => port.submit(envelope, params, content),
+    open: (envelope, params) => Promise.resolve({ done: true, value: port.open(envelope, params) }),
+  }
+  const program = process.env['QMAILQUEUE']
+  return {
+    ...machine,
+    random: realRandom,
+    log,
+    baseEnvironment: programEnvironment(),
+    maildirs: new Maildirs({ ...machine, random: realRandom, pid: process.pid, host: fromText(hostname()) }),
+    mboxes: new Mboxes(machine),
+    takerFor: (environment) =>
+      program === undefined ? queueTaker : new ProgramTaker(program, homePath, textOf(environment), realClock),
+  }
+}
+
+/** What a `.qmail` program sees besides the variables of its delivery. */
+function programEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = { PATH: process.env['PATH'] ?? defaultPath }
+  for (const name of ['TZ', 'LANG', 'QMAILQUEUE']) {
+    const value = process.env[name]
+    if (value !== undefined) environment[name] = value
+  }
+  return environment
+}
+
+function textOf(environment: ReadonlyMap<string, ByteString>): Record<string, string> {
+  return Object.fromEntries([...environment].map(([name, value]) => [name, toText(value)]))
+}
+
+function leave(code: number): never {
+  flushLog()
+  process.exit(code)
+}

@@ -1,0 +1,127 @@
+/** One running `local`: how it is started, what it is told.
+ *  Knows:  descriptors, accounts of a child. Never: what a key means, when to start or to retire.
+ *  Fails:  `started` rejects if the queue cannot be reached or the process cannot be made. What the child writes on its
+ *          assignment pipe is never read: it belongs to its user. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { extname, join } from 'node:path'
+import { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
+import { assert } from '../../base/assert.ts'
+import { encodeToLocal, type ToLocal } from '../../contracts/assign.ts'
+import { encodeHello } from '../../contracts/hello.ts'
+import { type Clock, within } from '../../system/clock.ts'
+import { connectPath } from '../../system/frame-connection.ts'
+
+const connectMillisecondsMax = 10_000
+/** A `local` that does not read what it is told is stuck, or traced by its user: it is ended. */
+const unreadBytesMax: number = 4 * 1024 * 1024
+const logFd = 2
+const assignmentsFd = 5
+/** Deliveries sync many files at once, each in a thread. */
+const threads = '16'
+const defaultPath = '/usr/local/bin:/usr/bin:/bin'
+
+export interface LocalSetting {
+  readonly clock: Clock
+  readonly home: string
+  readonly demo: boolean
+  readonly queueSocket: string
+  /** No change of uid for this one. */
+  readonly ownUid: number
+}
+
+export class LocalProcess {
+  /** Resolves when it has been spawned. */
+  readonly started: Promise<void>
+  private readonly setting: LocalSetting
+  private child: ChildProcess | undefined
+  private pipe: Duplex | undefined
+
+  constructor(setting: LocalSetting, uid: number, gid: number, onExit: (how: string) => void) {
+    this.setting = setting
+    this.started = this.start(uid, gid, onExit)
+  }
+
+  /** After `started`. */
+  tell(message: ToLocal): void {
+    this.pipe?.write(encodeToLocal(message))
+    if ((this.pipe?.writableLength ?? 0) > unreadBytesMax) this.kill()
+  }
+
+  /** It finishes what it has, and exits. */
+  letGo(): void {
+    this.pipe?.end()
+  }
+
+  kill(): void {
+    this.child?.kill('SIGKILL')
+  }
+
+  private async start(uid: number, gid: number, onExit: (how: string) => void): Promise<void> {
+    const socket = await this.connect(uid)
+    try {
+      const child = this.spawn(uid, gid, socket)
+      this.child = child
+      child.on('error', () => undefined)
+      const pipe: unknown = (child.stdio as readonly unknown[])[assignmentsFd]
+      if (pipe instanceof Duplex) {
+        this.pipe = pipe
+        pipe.on('error', () => undefined)
+      }
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve)
+        child.once('error', reject)
+      })
+      child.once('exit', (code, signal) => {
+        this.pipe?.destroy()
+        onExit(signal === null ? `exit ${code}` : `signal ${signal}`)
+      })
+    } finally {
+      // The child has its own copy.
+      socket.destroy()
+    }
+  }
+
+  /** Opened here on behalf of the uid: the queue believes only what lspawn's socket says. */
+  private async connect(uid: number): Promise<Socket> {
+    const { clock, queueSocket } = this.setting
+    const socket = await within(clock, connectMillisecondsMax, 'queue', connectPath(queueSocket))
+    socket.pause()
+    socket.on('error', () => undefined)
+    const written = new Promise<void>((resolve, reject) => {
+      socket.write(encodeHello({ purpose: 'local', uid }), (error) =>
+        error === null || error === undefined ? resolve() : reject(error),
+      )
+    })
+    await within(clock, connectMillisecondsMax, 'queue', written)
+    return socket
+  }
+
+  private spawn(uid: number, gid: number, socket: Socket): ChildProcess {
+    const { home, demo, ownUid } = this.setting
+    assert(uid !== 0 || demo, 'no local runs as root')
+    const file = join(import.meta.dirname, '..', 'local', `main${extname(import.meta.filename)}`)
+    const flags = ['--disable-warning=ExperimentalWarning']
+    const args = [...flags, file, '--home', home, ...(demo ? ['--demo'] : [])]
+    return spawn(process.execPath, args, {
+      // A home may be closed to the uid.
+      cwd: '/',
+      env: localEnvironment(),
+      stdio: ['ignore', logFd, logFd, 'ignore', socket, 'pipe'],
+      // With these, Node also drops all supplementary groups.
+      ...(uid === ownUid ? {} : { uid, gid }),
+    })
+  }
+}
+
+function localEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = {
+    PATH: process.env['PATH'] ?? defaultPath,
+    UV_THREADPOOL_SIZE: threads,
+  }
+  for (const name of ['LANG', 'TZ', 'QMAILQUEUE', 'QUAVER_LOG']) {
+    const value = process.env[name]
+    if (value !== undefined) environment[name] = value
+  }
+  return environment
+}

@@ -1,0 +1,158 @@
+/** Delivery into a Maildir (maildir(5)): written under tmp/, synced, linked into new/, and new/ synced, in this order:
+ *  success means that the file and its directory entry survive a power cut.
+ *  Knows:  names, order. Never: overwrites; makes a Maildir; follows a link at the last step of a path.
+ *  Fails:  temporary Outcomes with qmail-local's texts. The file under tmp/ is removed. If only the last sync fails, the
+ *          message may be there and come again: twice rather than never. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
+import { isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
+import { type Clock, DeadlineError, within } from '../../system/clock.ts'
+import { errorCode } from '../../system/files.ts'
+import type { QuickFiles } from '../../system/quick-files.ts'
+import type { Random } from '../../system/random.ts'
+import { nextTurn, type StoredBytes } from '../../system/spool.ts'
+import { DirectorySync } from './directory-sync.ts'
+
+/** qmail's, for a file system that hangs. */
+const deliveryMillisecondsMax = 86_400_000
+const hostBytesMax = 64
+const createTriesMax = 3
+const bytesOfOneWrite: number = 64 * 1024
+/** After so many bytes other deliveries get their turn. */
+const bytesAtOnce: number = 1024 * 1024
+
+const chdirText = 'Unable to chdir to maildir. (#4.2.1)'
+const timeoutText = 'Timeout on maildir delivery. (#4.3.0)'
+const temporaryText = 'Temporary error on maildir delivery. (#4.3.0)'
+
+export interface MaildirMachine {
+  readonly files: QuickFiles
+  readonly clock: Clock
+  readonly random: Random
+  readonly pid: number
+  readonly host: ByteString
+}
+
+export class Maildirs {
+  private readonly machine: MaildirMachine
+  private readonly files: QuickFiles
+  private readonly newSync: DirectorySync
+  private readonly host: ByteString
+  private sequence = 0
+
+  constructor(machine: MaildirMachine) {
+    this.machine = machine
+    this.files = machine.files
+    this.newSync = new DirectorySync((path) => machine.files.syncDirectory(path))
+    this.host = machine.host.slice(0, hostBytesMax).replaceAll('/', '\\057').replaceAll(':', '\\072')
+  }
+
+  /** `maildir` ends in a slash; `head` goes before the content. */
+  async deliver(maildir: ByteString, head: Buffer, content: StoredBytes): Promise<Outcome<void>> {
+    let file: { name: ByteString; fd: number }
+    try {
+      file = this.create(maildir, head.length + content.bytes)
+    } catch (error) {
+      return failed(transientFrom(error, `maildir ${maildir}`, this.isEnterable(maildir) ? temporaryText : chdirText))
+    }
+    const temporary = `${maildir}tmp/${file.name}`
+    try {
+      await this.fill(file.fd, head, content)
+      this.publish(temporary, `${maildir}new/${file.name}`)
+      await within(this.machine.clock, deliveryMillisecondsMax, 'sync', this.newSync.sync(`${maildir}new`))
+      return done(undefined)
+    } catch (error) {
+      this.removeQuietly(temporary)
+      const text = error instanceof DeadlineError ? timeoutText : temporaryText
+      return failed(transientFrom(error, `maildir ${maildir}`, text))
+    }
+  }
+
+  /** Unique by time, process, count and chance, so that it holds between machines that share a Maildir too. */
+  private nextName(bytes: number): ByteString {
+    const now = this.machine.clock.now()
+    const microseconds = Math.floor(now % 1000) * 1000
+    const chance = this.machine.random.bytes(8).toString('hex')
+    this.sequence++
+    const { pid } = this.machine
+    return `${Math.floor(now / 1000)}.M${microseconds}P${pid}Q${this.sequence}R${chance}.${this.host},S=${bytes}`
+  }
+
+  private create(maildir: ByteString, bytes: number): { name: ByteString; fd: number } {
+    for (let tries = 1; ; tries++) {
+      const name = this.nextName(bytes)
+      try {
+        return { name, fd: this.files.create(`${maildir}tmp/${name}`, 0o600) }
+      } catch (error) {
+        if (errorCode(error) !== 'EEXIST' || tries === createTriesMax) throw error
+      }
+    }
+  }
+
+  /** Writes, syncs and closes; closes also when it throws. */
+  private async fill(fd: number, head: Buffer, content: StoredBytes): Promise<void> {
+    let open = true
+    try {
+      await writeAll(this.files, fd, head, content)
+      const synced = this.files.sync(fd)
+      // A sync that hangs still holds the descriptor: it is closed when, and if, it comes back.
+      open = false
+      const closed = synced.finally(() => this.files.close(fd))
+      await within(this.machine.clock, deliveryMillisecondsMax, 'sync', closed)
+    } finally {
+      if (open) this.files.close(fd)
+    }
+  }
+
+  /** link() never overwrites; rename only where the file system has no links. */
+  private publish(temporary: ByteString, target: ByteString): void {
+    try {
+      this.files.link(temporary, target)
+    } catch (error) {
+      if (!withoutLinks.has(errorCode(error))) throw error
+      this.files.rename(temporary, target)
+      return
+    }
+    this.removeQuietly(temporary)
+  }
+
+  private removeQuietly(path: ByteString): void {
+    try {
+      this.files.remove(path)
+    } catch {
+      // It is gone, or mail readers clean tmp/ after 36 hours.
+    }
+  }
+
+  /** False only if there is certainly no such directory for us. */
+  private isEnterable(maildir: ByteString): boolean {
+    try {
+      this.files.enter(maildir)
+      return true
+    } catch (error) {
+      return isTemporaryErrno(errorCode(error))
+    }
+  }
+}
+
+const withoutLinks: ReadonlySet<string> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'])
+
+/** A message of one chunk is one call. */
+async function writeAll(files: QuickFiles, fd: number, head: Buffer, content: StoredBytes): Promise<void> {
+  let pending = [head]
+  let pendingBytes = head.length
+  let sinceTurn = 0
+  for (const chunk of content.chunks()) {
+    pending.push(chunk)
+    pendingBytes += chunk.length
+    if (pendingBytes < bytesOfOneWrite) continue
+    files.write(fd, pending)
+    sinceTurn += pendingBytes
+    pending = []
+    pendingBytes = 0
+    if (sinceTurn < bytesAtOnce) continue
+    sinceTurn = 0
+    await nextTurn()
+  }
+  if (pending.length > 0) files.write(fd, pending)
+}

@@ -1,0 +1,46 @@
+/** qmail-newu: HOME/users/assign becomes HOME/users/cdb. A reader sees the old file or the new one, also after a crash.
+ *  Fails:  an Outcome with qmail-newu's text (without `qmail-newu: fatal: `); the old cdb stays. */
+import { join } from 'node:path'
+import { fromBuffer } from '../../base/byte-string.ts'
+import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
+import { CdbWriter } from '../../protocols/qmail/cdb.ts'
+import { type AssignResult, parseAssign } from '../../protocols/qmail/users-assign.ts'
+import { type Files, realFiles, replaceFile } from '../../system/files.ts'
+import type { Home } from '../home/layout.ts'
+
+export const assignBytesMax: number = 256 * 1024 * 1024
+const cdbMode = 0o644
+
+/** The log text names the line. */
+export async function compileAssign(
+  home: Home,
+  files: Files = realFiles,
+): Promise<Outcome<{ readonly records: number }>> {
+  const assign = await readAssign(home, files)
+  if (!assign.done) return assign
+  const parsed = assign.value
+  if (!parsed.ok) {
+    const text = 'bad format in users/assign'
+    return failed(permanent(text, `${text}: line ${parsed.line} ${parsed.reason}`))
+  }
+  const writer = new CdbWriter()
+  for (const { key, data } of parsed.records) writer.add(key, data)
+  try {
+    await replaceFile(files, join(home.users, 'cdb'), writer.finish(), cdbMode)
+  } catch (error) {
+    return failed(transient('unable to write users/cdb.tmp', `unable to write users/cdb: ${describeError(error)}`))
+  }
+  return done({ records: parsed.records.length - 1 })
+}
+
+/** What is wrong with users/assign, without writing anything. */
+export async function readAssign(home: Home, files: Files = realFiles): Promise<Outcome<AssignResult>> {
+  try {
+    const text = await files.read(join(home.users, 'assign'), assignBytesMax)
+    if (text === undefined)
+      return failed(permanent('unable to open users/assign', 'unable to open users/assign: file does not exist'))
+    return done(parseAssign(fromBuffer(text)))
+  } catch (error) {
+    return failed(transient('unable to read users/assign', `unable to read users/assign: ${describeError(error)}`))
+  }
+}

@@ -1,0 +1,147 @@
+/** Whose mailbox is it: users/cdb, else the machine's accounts as qmail-getpw asks for them, else the account alias.
+ *  Knows:  the order, the conditions on an account. Never: remembers; see AccountBook.
+ *  Fails:  a report of qmail-lspawn's. */
+import { stat } from 'node:fs/promises'
+import { type ByteString, fromText } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import { isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
+import { lspawnReports, type LocalReport } from '../../protocols/qmail/program-exit.ts'
+import { aliasSplit, splitsOf, type UserRecord } from '../../protocols/qmail/users-lookup.ts'
+import { type Account, findAccount } from '../../system/accounts.ts'
+import { type Clock, realClock, within } from '../../system/clock.ts'
+import { errorCode } from '../../system/files.ts'
+import { pathOf } from '../../system/quick-files.ts'
+import type { Home } from '../home/layout.ts'
+import { UsersDatabase } from './users-database.ts'
+
+export type Lookup =
+  | { readonly kind: 'user'; readonly record: UserRecord }
+  /** The reason is for the log; empty if the report says all. */
+  | { readonly kind: 'report'; readonly report: LocalReport; readonly reason: string }
+
+export interface UserWorld {
+  /** Undefined in a demo: it knows users/cdb and the alias only. */
+  readonly accounts: AccountBook | undefined
+  /** Who gets what belongs to nobody; undefined if there is no such account. */
+  readonly alias: () => Promise<Pick<Account, 'name' | 'uid' | 'gid'> | undefined>
+}
+
+export class UserLookup {
+  private readonly home: Home
+  private readonly database: UsersDatabase
+  private readonly world: UserWorld
+
+  constructor(home: Home, world: UserWorld) {
+    this.home = home
+    this.database = new UsersDatabase(home)
+    this.world = world
+  }
+
+  /** `local` is all before the last `@`. */
+  async lookup(local: ByteString): Promise<Lookup> {
+    let assigned: UserRecord | undefined
+    try {
+      assigned = this.database.lookup(local)
+    } catch (error) {
+      return { kind: 'report', report: lspawnReports.usersTrouble, reason: describeError(error) }
+    }
+    if (assigned !== undefined) return { kind: 'user', record: assigned }
+    try {
+      return (await this.lookupAccount(local)) ?? (await this.aliasOf(local))
+    } catch (error) {
+      const report = error instanceof HomeTrouble ? lspawnReports.homeTrouble : lspawnReports.accountsTrouble
+      return { kind: 'report', report, reason: describeError(error) }
+    }
+  }
+
+  private async lookupAccount(local: ByteString): Promise<Lookup | undefined> {
+    if (this.world.accounts === undefined) return undefined
+    for (const { user, dash, ext } of splitsOf(local)) {
+      const account = await this.world.accounts.mailUser(user)
+      if (account === undefined) continue
+      const { name, uid, gid, home } = account
+      return { kind: 'user', record: { user: name, uid, gid, home, dash, ext } }
+    }
+    return undefined
+  }
+
+  private async aliasOf(local: ByteString): Promise<Lookup> {
+    const account = await this.world.alias()
+    if (account === undefined) return { kind: 'report', report: lspawnReports.noAlias, reason: '' }
+    const { name, uid, gid } = account
+    return { kind: 'user', record: { user: name, uid, gid, home: fromText(this.home.alias), ...aliasSplit(local) } }
+  }
+}
+
+/** The home could not be looked at for now. */
+class HomeTrouble extends Error {
+  override name = 'HomeTrouble'
+}
+
+const rememberMilliseconds = 5_000
+const rememberedMax = 10_000
+const homeMillisecondsMax = 10_000
+
+/** What the machine says about accounts. */
+export interface AccountSource {
+  find(name: string): Promise<Account | undefined>
+  /** Undefined if there is no such directory. */
+  ownerOf(home: ByteString): Promise<number | undefined>
+}
+
+export const machineAccounts: AccountSource = {
+  find: findAccount,
+  async ownerOf(home) {
+    try {
+      return (await within(realClock, homeMillisecondsMax, 'home directory', stat(pathOf(home)))).uid
+    } catch (error) {
+      const code = errorCode(error)
+      if (code === '' || isTemporaryErrno(code)) throw new HomeTrouble(describeError(error))
+      return undefined
+    }
+  },
+}
+
+interface Remembered {
+  readonly until: number
+  readonly account: Promise<Account | undefined>
+}
+
+/** Accounts that may get mail, remembered for a few seconds. Names come from the network. */
+export class AccountBook {
+  private readonly clock: Clock
+  private readonly source: AccountSource
+  private readonly remembered = new Map<string, Remembered>()
+
+  constructor(clock: Clock, source: AccountSource = machineAccounts) {
+    this.clock = clock
+    this.source = source
+  }
+
+  /** Any account of this name. */
+  account(name: string): Promise<Account | undefined> {
+    return this.source.find(name)
+  }
+
+  /** qmail-getpw's conditions: not uid 0, and the owner of a home that exists. */
+  mailUser(name: string): Promise<Account | undefined> {
+    const now = this.clock.monotonic()
+    const known = this.remembered.get(name)
+    if (known !== undefined && known.until > now) return known.account
+    if (this.remembered.size >= rememberedMax) this.remembered.clear()
+    const account = this.findMailUser(name)
+    const entry = { until: now + rememberMilliseconds, account }
+    this.remembered.set(name, entry)
+    // Trouble is not remembered.
+    account.catch(() => {
+      if (this.remembered.get(name) === entry) this.remembered.delete(name)
+    })
+    return account
+  }
+
+  private async findMailUser(name: string): Promise<Account | undefined> {
+    const account = await this.source.find(name)
+    if (account === undefined || account.uid === 0) return undefined
+    return (await this.source.ownerOf(account.home)) === account.uid ? account : undefined
+  }
+}

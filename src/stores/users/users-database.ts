@@ -1,0 +1,45 @@
+/** HOME/users/cdb, read again when it has changed.
+ *  Fails:  throws CdbError or Node's errors: nobody can tell now, so mail waits. */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ByteString } from '../../base/byte-string.ts'
+import { CdbReader } from '../../protocols/qmail/cdb.ts'
+import { lookupAssigned, type UserRecord } from '../../protocols/qmail/users-lookup.ts'
+import { errorCode } from '../../system/files.ts'
+import type { Home } from '../home/layout.ts'
+
+const cdbBytesMax: number = 512 * 1024 * 1024
+
+export class UsersDatabase {
+  private readonly path: string
+  private stamp = ''
+  private reader: CdbReader | undefined
+
+  constructor(home: Home) {
+    this.path = join(home.users, 'cdb')
+  }
+
+  /** Undefined: the file is absent, or says nothing about this mailbox. */
+  lookup(local: ByteString): UserRecord | undefined {
+    const reader = this.current()
+    return reader === undefined ? undefined : lookupAssigned(reader, local)
+  }
+
+  private current(): CdbReader | undefined {
+    try {
+      const facts = statSync(this.path)
+      const stamp = `${facts.ino}:${facts.size}:${facts.mtimeMs}`
+      if (stamp === this.stamp) return this.reader
+      if (facts.size > cdbBytesMax) throw new Error(`${this.path}: ${facts.size} bytes, limit ${cdbBytesMax}`)
+      // The whole file: compiling replaces it by another, so that what was read is never half of each.
+      this.reader = new CdbReader(readFileSync(this.path))
+      this.stamp = stamp
+      return this.reader
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      this.reader = undefined
+      this.stamp = ''
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** Bytes that are at hand as a whole: in memory, or in a temporary file that has no name any more.
+ *  Fails:  throws as Node does. */
+import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Random } from './random.ts'
+
+export interface StoredBytes {
+  readonly bytes: number
+  /** From the start, any number of times. */
+  chunks(): Iterable<Buffer>
+}
+
+const chunkBytes: number = 64 * 1024
+
+export function storedInMemory(parts: readonly Buffer[]): StoredBytes {
+  let bytes = 0
+  for (const part of parts) bytes += part.length
+  return { bytes, chunks: () => parts }
+}
+
+export class Spool implements StoredBytes {
+  /** Its offset stays at the start, for a program that reads it: all our own calls name their positions. */
+  readonly fd: number
+  private written = 0
+
+  constructor(random: Random, directory: string = tmpdir()) {
+    const path = join(directory, `.quaver.${process.pid}.${random.bytes(12).toString('hex')}`)
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+    this.fd = openSync(path, flags, 0o600)
+    unlinkSync(path)
+  }
+
+  get bytes(): number {
+    return this.written
+  }
+
+  append(chunk: Uint8Array): void {
+    let rest = chunk
+    while (rest.byteLength > 0) {
+      const count = writeSync(this.fd, rest, 0, rest.byteLength, this.written)
+      this.written += count
+      rest = rest.subarray(count)
+    }
+  }
+
+  *chunks(): Generator<Buffer> {
+    let position = 0
+    while (position < this.written) {
+      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, this.written - position))
+      const count = readSync(this.fd, buffer, 0, buffer.length, position)
+      if (count === 0) throw new Error('spool file shorter than written')
+      position += count
+      yield buffer.subarray(0, count)
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+}
+
+/** Lets other work run; call it now and then in a long loop over chunks. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
