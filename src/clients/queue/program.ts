@@ -1,0 +1,196 @@
+/** Gives messages to the program that QMAILQUEUE names, through qmail-queue's interface: descriptor 0 is the message,
+ *  1 the envelope, 6 takes a custom error.
+ *  Knows:  how to run it: no shell, no arguments, no search in PATH, the working directory is the home.
+ *  Never:  runs two messages through one process. What it is given on 0, 1 and 6 are stream sockets, not pipes, because
+ *          that is what Node makes: a program reads and writes them alike, but cannot open them again by /dev/fd.
+ *  Fails:  with qmail-queue's texts; a program that takes too long is killed, and nobody knows whether it queued. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { assert } from '../../base/assert.ts'
+import { fromBuffer } from '../../base/byte-string.ts'
+import { describeError, done, type Failure, failed, type Outcome } from '../../base/outcome.ts'
+import { encodeEnvelope, type Envelope, type Params } from '../../contracts/envelope.ts'
+import {
+  customErrorBytesMax,
+  homeTrouble,
+  programTimeout,
+  queueExitFailure,
+  unableToExec,
+} from '../../protocols/qmail/queue-exit.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { ContentSink, Taker } from './taker.ts'
+
+/** From the end of the content: a filter may take minutes, and an SMTP client waits ten (RFC 5321 §4.5.3.2.6). */
+const answerMillisecondsMax = 600_000
+const customErrorFd = 6
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export class ProgramTaker implements Taker {
+  private readonly program: string
+  private readonly home: string
+  private readonly env: Environment
+  private readonly clock: Clock
+  private readonly limitMilliseconds: number
+
+  /** `program` is the value of QMAILQUEUE, even if empty; a relative path is relative to `home`.
+   *  `env` is added to the whole environment of this process; undefined takes a variable away. */
+  constructor(
+    program: string,
+    home: string,
+    env: Environment,
+    clock: Clock,
+    limitMilliseconds: number = answerMillisecondsMax,
+  ) {
+    this.program = program
+    this.home = home
+    this.env = env
+    this.clock = clock
+    this.limitMilliseconds = limitMilliseconds
+  }
+
+  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
+    const sink = await this.open(envelope, params)
+    if (!sink.done) return sink
+    await sink.value.write(content)
+    return sink.value.close()
+  }
+
+  /** Extension parameters have no place in qmail-queue's interface: they end here. */
+  async open(envelope: Envelope, _params: Params): Promise<Outcome<ContentSink>> {
+    const started = await this.start()
+    if (!started.done) return started
+    return done(new ProgramRun(started.value, envelope, this.clock, this.limitMilliseconds))
+  }
+
+  private async start(): Promise<Outcome<ChildProcess>> {
+    if (this.program === '') return failed({ ...unableToExec, logText: 'QMAILQUEUE is set and empty' })
+    try {
+      const child = spawn(resolvePath(this.home, this.program), [], {
+        argv0: this.program,
+        cwd: this.home,
+        env: { ...process.env, ...this.env },
+        stdio: ['pipe', 'pipe', 'inherit', 'ignore', 'ignore', 'ignore', 'pipe'],
+      })
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve)
+        child.once('error', reject)
+      })
+      return done(child)
+    } catch (error) {
+      return failed(this.startFailure(error))
+    }
+  }
+
+  /** Node tells the two apart only by an exit that did not happen: qmail's child would have exited 61 or 120. */
+  private startFailure(error: unknown): Failure {
+    try {
+      accessSync(this.home, constants.X_OK)
+    } catch (trouble) {
+      return { ...homeTrouble, logText: `cannot enter ${this.home}: ${describeError(trouble)}` }
+    }
+    return { ...unableToExec, logText: `cannot run QMAILQUEUE ${this.program}: ${describeError(error)}` }
+  }
+}
+
+/** One process, one message. */
+class ProgramRun implements ContentSink {
+  private readonly child: ChildProcess
+  private readonly envelope: Envelope
+  private readonly message: Writable
+  private readonly envelopeStream: Writable
+  private readonly clock: Clock
+  private readonly limitMilliseconds: number
+  private readonly ended: Promise<number | undefined>
+  private customError: Buffer = Buffer.alloc(0)
+  private writeFailed = false
+
+  constructor(child: ChildProcess, envelope: Envelope, clock: Clock, limitMilliseconds: number) {
+    this.child = child
+    this.envelope = envelope
+    this.clock = clock
+    this.limitMilliseconds = limitMilliseconds
+    this.message = writable(child, 0)
+    this.envelopeStream = writable(child, 1)
+    for (const stream of [this.message, this.envelopeStream]) stream.on('error', () => (this.writeFailed = true))
+    // 'close' comes after the exit and after end of file on descriptor 6: nothing of a custom error is missed.
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code: number | null) => resolve(code ?? undefined))
+    })
+    this.collectCustomError(descriptor(child, customErrorFd))
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    if (this.writeFailed || this.message.write(bytes)) return
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        for (const event of ['drain', 'error', 'close']) this.message.off(event, settle)
+        cancel()
+        resolve()
+      }
+      const cancel = this.clock.after(this.limitMilliseconds, () => {
+        this.writeFailed = true
+        this.child.kill('SIGKILL')
+        settle()
+      })
+      for (const event of ['drain', 'error', 'close']) this.message.once(event, settle)
+    })
+  }
+
+  async close(): Promise<Outcome<number>> {
+    this.message.end()
+    this.envelopeStream.end(encodeEnvelope(this.envelope))
+    const code = await this.wait()
+    if (code === 'timeout')
+      return failed({ ...programTimeout, logText: `QMAILQUEUE took over ${this.limitMilliseconds} ms` })
+    const failure = queueExitFailure({ code, customError: fromBuffer(this.customError), writeFailed: this.writeFailed })
+    return failure === undefined ? done(this.child.pid ?? 0) : failed(failure)
+  }
+
+  /** An envelope that ends before its last NUL makes every qmail-queue give up. */
+  abandon(): void {
+    this.writeFailed = true
+    this.message.end()
+    this.envelopeStream.end()
+    void this.wait()
+  }
+
+  private async wait(): Promise<number | undefined | 'timeout'> {
+    let cancel: () => void = () => undefined
+    const timeout = new Promise<'timeout'>((resolve) => {
+      cancel = this.clock.after(this.limitMilliseconds, () => {
+        this.child.kill('SIGKILL')
+        // A grandchild may hold descriptor 6 open for ever.
+        for (const stream of this.child.stdio) stream?.destroy()
+        resolve('timeout')
+      })
+    })
+    try {
+      return await Promise.race([this.ended, timeout])
+    } finally {
+      cancel()
+    }
+  }
+
+  private collectCustomError(stream: unknown): void {
+    assert(stream instanceof Readable, 'descriptor 6 of QMAILQUEUE is readable')
+    stream.on('error', () => undefined)
+    stream.on('data', (chunk: Buffer) => {
+      if (this.customError.length >= customErrorBytesMax) return
+      this.customError = Buffer.concat([this.customError, chunk]).subarray(0, customErrorBytesMax)
+    })
+  }
+}
+
+/** Node makes every `pipe` descriptor readable and writable; its types know of five, and of 0 alone as writable. */
+function descriptor(child: ChildProcess, fd: number): unknown {
+  return (child.stdio as readonly unknown[])[fd]
+}
+
+function writable(child: ChildProcess, fd: 0 | 1): Writable {
+  const stream = descriptor(child, fd)
+  assert(stream instanceof Writable, `descriptor ${fd} of QMAILQUEUE is writable`)
+  return stream
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FakeTaker, ScriptedSession } from '#test/kit/smtpd.ts'
+import { permanent, transient } from '../../base/outcome.ts'
+import { noParams } from '../../contracts/envelope.ts'
+import { Content, ContentBudget } from './content.ts'
+
+const start = 'MAIL FROM:<a@b>\r\nRCPT TO:<joe@lab.test.example>\r\nDATA\r\n\r\n'
+const line = `${'x'.repeat(76)}\r\n`
+
+function content(taker: FakeTaker, budget = new ContentBudget(1 << 20), databytes = 0): Content {
+  const envelope = { sender: 'a@b', recipients: ['c@d'] }
+  return new Content({ envelope, params: noParams, received: 'Received: x\n', databytes }, taker, budget)
+}
+
+async function feed(target: Content, text: string, chunkBytes: number): Promise<void> {
+  for (let at = 0; at < text.length; at += chunkBytes) {
+    target.push(Buffer.from(text.slice(at, at + chunkBytes)), 0)
+    await target.pressure()
+  }
+}
+
+test('up to 64 KiB one submit, beyond that a stream; the bytes are the same', async () => {
+  for (const lines of [1, 840, 850, 900, 20_000]) {
+    const taker = new FakeTaker()
+    const budget = new ContentBudget(1 << 30)
+    const target = content(taker, budget)
+    await feed(target, `\r\n${line.repeat(lines)}.\r\n`, 8192)
+    const verdict = await target.finish()
+    assert.deepEqual(verdict, { done: true, value: 4711 })
+    const expected = `Received: x\n\n${line.replace('\r', '').repeat(lines)}`
+    assert.equal(taker.taken[0]?.content === expected, true, `${lines} lines`)
+    assert.equal(taker.taken[0]?.streamed, expected.length > 65_536, `${lines} lines`)
+    assert.equal(budget.held, 0)
+  }
+})
+
+test('what a session holds is bounded, whatever the size', async () => {
+  const budget = new ContentBudget(1 << 30)
+  const target = content(new FakeTaker(), budget)
+  let most = 0
+  target.push(Buffer.from('\r\n'), 0)
+  for (let n = 0; n < 300; n++) {
+    target.push(Buffer.from(line.repeat(800)), 0)
+    most = Math.max(most, budget.held)
+    await target.pressure()
+  }
+  assert.ok(most <= 256 * 1024, `${most} bytes`)
+})
+
+test('above the budget of the process even small content is streamed', async () => {
+  const taker = new FakeTaker()
+  const target = content(taker, new ContentBudget(100))
+  await feed(target, `\r\n${line.repeat(20)}.\r\n`, 500)
+  await target.finish()
+  assert.equal(taker.taken[0]?.streamed, true)
+})
+
+test('refused while it is streamed: abandoned, and read to its end', async () => {
+  const taker = new FakeTaker()
+  const target = content(taker, new ContentBudget(1 << 30), 200_000)
+  await feed(target, `\r\n${line.repeat(4000)}.\r\n`, 10_000)
+  assert.equal(target.ended, true)
+  const verdict = await target.finish()
+  assert.equal('code' in verdict && verdict.code, 552)
+  assert.deepEqual([taker.abandoned, taker.taken.length], [1, 0])
+})
+
+test('a queue that does not open is told after the end', async () => {
+  const taker = new FakeTaker()
+  taker.openFailure = transient('unable to exec qq (#4.3.0)')
+  const target = content(taker)
+  await feed(target, `\r\n${line.repeat(2000)}.\r\n`, 10_000)
+  assert.deepEqual(await target.finish(), { done: false, failure: taker.openFailure })
+})
+
+test('dropped while it is being opened or written: abandoned once', async () => {
+  const taker = new FakeTaker()
+  const target = content(taker)
+  target.push(Buffer.from(`\r\n${line.repeat(1000)}`), 0)
+  const pressure = target.pressure()
+  target.drop()
+  await pressure
+  assert.equal(taker.abandoned, 1)
+})
+
+test('header bombs and long lines are 552 after the end, loops 554', async () => {
+  const refused = async (text: string): Promise<string> => {
+    const session = new ScriptedSession()
+    for (let at = 0; at < text.length; at += 60_000) {
+      session.session.receive(Buffer.from(text.slice(at, at + 60_000)))
+      await session.settle()
+    }
+    assert.equal(session.taker.taken.length, 0)
+    return session.output.split('\r\n').at(-2) ?? ''
+  }
+  const header = start.slice(0, -2)
+  assert.match(await refused(`${header}${'A: b\r\n'.repeat(2001)}\r\n.\r\n`), /^552 .*too large a header \(#5\.3\.4\)$/)
+  assert.match(await refused(`${header}A: b\r\n${' c\r\n'.repeat(400_000)}\r\n.\r\n`), /^552 .*too large a header/)
+  assert.match(await refused(`${start}${'y'.repeat(1_100_000)}\r\n.\r\n`), /^552 .*too long a line/)
+  assert.match(
+    await refused(`${header}${'Delivered: b\r\n'.repeat(100)}\r\n.\r\n`),
+    /^554 too many hops, this message is looping \(#5\.4\.6\)$/,
+  )
+})
+
+test('a permanent refusal stays one', async () => {
+  const taker = new FakeTaker()
+  taker.failure = permanent('no')
+  const target = content(taker)
+  await feed(target, `\r\n.\r\n`, 100)
+  assert.deepEqual(await target.finish(), { done: false, failure: taker.failure })
+})

@@ -1,0 +1,58 @@
+/** Who is at the other end, and the environment that its session and the programs run for it have: what tcpserver and
+ *  its rules gave to qmail-smtpd. */
+import ipaddr from 'ipaddr.js'
+import type { ByteString } from '../../base/byte-string.ts'
+import { receivedField } from '../../protocols/smtp/received.ts'
+import type { Policy } from './policy.ts'
+
+/** Addresses in their usual form: IPv4 stays IPv4 even when it came through an IPv6 socket. */
+export interface Peer {
+  readonly remoteIp: string
+  readonly remotePort: number
+  readonly localIp: string
+  readonly localPort: number
+}
+
+export type Environment = ReadonlyMap<string, string>
+
+/** RELAYCLIENT is there, even if empty, for those who may relay: its value goes behind each of their recipients. */
+export function connectionEnvironment(peer: Peer, policy: Policy): Environment {
+  const environment = new Map([
+    ['PROTO', peer.remoteIp.includes(':') ? 'TCP6' : 'TCP'],
+    ['TCPREMOTEIP', peer.remoteIp],
+    ['TCPREMOTEPORT', String(peer.remotePort)],
+    ['TCPREMOTEHOST', 'unknown'],
+    ['TCPLOCALIP', peer.localIp],
+    ['TCPLOCALPORT', String(peer.localPort)],
+    ['TCPLOCALHOST', policy.me ?? peer.localIp],
+  ])
+  if (policy.mayRelay(peer.remoteIp)) environment.set('RELAYCLIENT', '')
+  return environment
+}
+
+export function receivedFor(env: Environment, helo: ByteString, protocol: string, milliseconds: number): ByteString {
+  return receivedField({
+    remoteHost: env.get('TCPREMOTEHOST') ?? 'unknown',
+    remoteIp: env.get('TCPREMOTEIP') ?? 'unknown',
+    remoteInfo: env.get('TCPREMOTEINFO'),
+    helo,
+    local: env.get('TCPLOCALHOST') ?? env.get('TCPLOCALIP') ?? 'unknown',
+    protocol,
+    milliseconds,
+  })
+}
+
+export function plainIp(ip: string | undefined): string {
+  if (ip === undefined) return 'unknown'
+  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice(7) : ip
+}
+
+export function isLoopback(ip: string): boolean {
+  return ip === '::1' || ip.startsWith('127.')
+}
+
+/** What one peer is taken to be when connections are counted: an IPv4 address, or the /64 of an IPv6 address. */
+export function peerKey(ip: string): string {
+  if (!ipaddr.IPv6.isValid(ip)) return ip
+  return ipaddr.IPv6.parse(ip).parts.slice(0, 4).join(':')
+}

@@ -1,0 +1,110 @@
+/** What control files say about who may send what to whom, in the form in which sessions ask.
+ *  Knows:  badmailfrom, rcpthosts, morercpthosts.cdb, databytes, localiphost, relayclients and their matching.
+ *  Never:  opens up by default: without rcpthosts no domain is accepted (qmail would accept all).
+ *  Fails:  never; what cannot be read was reported by its reader and keeps its last good value. */
+import ipaddr from 'ipaddr.js'
+import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { addressLiteral, domainOf, hostKeys, withDomain } from '../../protocols/smtp/address.ts'
+import type { Control } from '../../stores/control/control.ts'
+
+export interface Policy {
+  readonly greeting: ByteString
+  /** For the Received field and TCPLOCALHOST; undefined: no control/me. */
+  readonly me: ByteString | undefined
+  /** 0: no limit. */
+  readonly databytes: number
+  readonly idleSecondsMax: number
+  isBadSender(sender: ByteString): boolean
+  isAllowedRecipient(recipient: ByteString): boolean
+  /** `user@[an address of ours]` → `user@localiphost`. */
+  localized(address: ByteString): ByteString
+  mayRelay(ip: string): boolean
+}
+
+/** Domains beyond rcpthosts: morercpthosts.cdb. */
+export interface MoreHosts {
+  has(key: ByteString): boolean
+}
+
+type Network = [ipaddr.IPv4 | ipaddr.IPv6, number]
+
+const nothing: readonly ByteString[] = []
+const loopback: readonly string[] = ['127.0.0.0/8', '::1']
+
+/** A policy from what `control` holds now. */
+export function readPolicy(
+  control: Control,
+  moreHosts: MoreHosts,
+  isLocalAddress: (ip: string) => boolean,
+  onProblem: (problem: string) => void,
+): Policy {
+  const badSenders = lowerSet(control.list('badmailfrom') ?? nothing)
+  const hosts = control.list('rcpthosts')
+  const allowed = lowerSet(hosts ?? nothing)
+  const relays = parseNetworks(control.list('relayclients') ?? loopback, onProblem)
+  const localIpHost = control.optionalLine('localiphost')
+  return {
+    greeting: control.line('smtpgreeting'),
+    me: control.optionalLine('me'),
+    databytes: control.number('databytes'),
+    idleSecondsMax: Math.max(1, control.number('timeoutsmtpd')),
+    isBadSender(sender) {
+      const address = lowerAscii(sender)
+      const domain = domainOf(address)
+      return badSenders.has(address) || (domain !== undefined && badSenders.has(`@${domain}`))
+    },
+    isAllowedRecipient(recipient) {
+      const domain = domainOf(recipient)
+      if (domain === undefined) return true
+      if (hosts === undefined) return false
+      for (const key of hostKeys(domain)) if (allowed.has(key)) return true
+      for (const key of hostKeys(domain)) if (moreHosts.has(key)) return true
+      return false
+    },
+    localized(address) {
+      if (localIpHost === undefined) return address
+      const literal = addressLiteral(address)
+      return literal !== undefined && isLocalAddress(literal) ? withDomain(address, localIpHost) : address
+    },
+    mayRelay: (ip) => isInside(ip, relays),
+  }
+}
+
+/** By list: a file that has not changed is neither folded nor complained about again. */
+const sets = new WeakMap<readonly ByteString[], ReadonlySet<ByteString>>()
+const networksOf = new WeakMap<readonly string[], readonly Network[]>()
+
+function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
+  const known = sets.get(list)
+  if (known !== undefined) return known
+  const set = new Set(list.map(lowerAscii))
+  sets.set(list, set)
+  return set
+}
+
+function parseNetworks(lines: readonly string[], onProblem: (problem: string) => void): readonly Network[] {
+  const known = networksOf.get(lines)
+  if (known !== undefined) return known
+  const networks: Network[] = []
+  networksOf.set(lines, networks)
+  for (const line of lines) {
+    try {
+      if (line.includes('/')) networks.push(ipaddr.parseCIDR(line))
+      else {
+        const address = ipaddr.parse(line)
+        networks.push([address, address.kind() === 'ipv4' ? 32 : 128])
+      }
+    } catch {
+      onProblem(
+        `control/relayclients: ${JSON.stringify(line)} is neither an address nor a network; the line is ignored`,
+      )
+    }
+  }
+  return networks
+}
+
+function isInside(ip: string, networks: readonly Network[]): boolean {
+  if (networks.length === 0 || !ipaddr.isValid(ip)) return false
+  const address = ipaddr.process(ip)
+  return networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits))
+}

@@ -1,0 +1,87 @@
+/** Sender and recipients between MAIL and DATA, and the checks on both in qmail-smtpd's order. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { type Envelope, isAddress, noParams, type Params } from '../../contracts/envelope.ts'
+import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../protocols/smtp/address.ts'
+import { parseParameters, parseSize } from '../../protocols/smtp/command.ts'
+import { replies, type Reply } from '../../protocols/smtp/replies.ts'
+import type { Policy } from './policy.ts'
+
+export interface TransactionSetting {
+  readonly policy: Policy
+  /** 0: no limit. */
+  readonly databytes: number
+  /** The client said EHLO: parameters count. After HELO, or nothing, they are passed over as qmail does. */
+  readonly extended: boolean
+}
+
+export class Transaction {
+  readonly sender: ByteString
+  readonly recipients: ByteString[] = []
+  readonly params: Params
+  private readonly setting: TransactionSetting
+  /** qmail decides this at MAIL and says it at every RCPT. */
+  private readonly badSender: boolean
+
+  private constructor(sender: ByteString, params: Params, setting: TransactionSetting) {
+    this.sender = sender
+    this.params = params
+    this.setting = setting
+    this.badSender = setting.policy.isBadSender(sender)
+  }
+
+  /** From the argument of MAIL: a transaction, or the reply that refuses it. */
+  static begin(argument: ByteString, setting: TransactionSetting): Transaction | Reply {
+    const parsed = checkedAddress(argument, setting.policy)
+    if ('code' in parsed) return parsed
+    if (!setting.extended) return new Transaction(parsed.address, noParams, setting)
+    const params = mailParameters(parsed.rest, setting.databytes)
+    return 'code' in params ? params : new Transaction(parsed.address, params, setting)
+  }
+
+  /** From the argument of RCPT. `suffix` is RELAYCLIENT: goes behind the recipient, and rcpthosts are not asked. */
+  addRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Reply {
+    const { policy, extended } = this.setting
+    const parsed = checkedAddress(argument, policy)
+    if ('code' in parsed) return parsed
+    if (extended && parsed.rest.trim() !== '') return replies.unknownParameter
+    if (this.badSender) return replies.badMailFrom
+    const recipient = parsed.address + (suffix ?? '')
+    if (!isAddress(recipient)) return replies.syntax
+    if (suffix === undefined && !policy.isAllowedRecipient(recipient)) return replies.notInRcptHosts
+    if (this.recipients.length >= recipientsMax) return replies.tooManyRecipients
+    this.recipients.push(recipient)
+    return replies.recipientOk
+  }
+
+  get envelope(): Envelope {
+    return { sender: this.sender, recipients: this.recipients }
+  }
+}
+
+function checkedAddress(argument: ByteString, policy: Policy): ParsedAddress | Reply {
+  const { address, rest } = parseAddress(argument)
+  if (address.length > smtpAddressBytesMax) return replies.syntax
+  // The line holds no other control character any more.
+  if (address.includes('\t')) return replies.controlInAddress
+  const localized = policy.localized(address)
+  return localized.length > smtpAddressBytesMax ? replies.syntax : { address: localized, rest }
+}
+
+/** SIZE (RFC 1870) and BODY (RFC 6152). What travels with the message is what a next hop must know. */
+function mailParameters(text: ByteString, databytes: number): Params | Reply {
+  const parameters = parseParameters(text)
+  if (parameters === undefined) return replies.syntaxParameter
+  const params = new Map<string, ByteString>()
+  for (const [name, value] of parameters) {
+    if (name === 'SIZE') {
+      const size = parseSize(value)
+      if (size === undefined) return replies.syntaxParameter
+      if (databytes > 0 && size > databytes) return replies.tooBig
+    } else if (name === 'BODY') {
+      const body = value.toUpperCase()
+      if (body !== '7BIT' && body !== '8BITMIME') return replies.syntaxParameter
+      params.set(name, body)
+    } else return replies.unknownParameter
+  }
+  return params.size === 0 ? noParams : params
+}

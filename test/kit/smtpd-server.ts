@@ -1,0 +1,170 @@
+/** Our SMTP server on a real socket in this process, with a taker that remembers, and a bare client for it. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import { Connections } from '../../src/programs/smtpd/connections.ts'
+import { ContentBudget } from '../../src/programs/smtpd/content.ts'
+import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
+import { connectionEnvironment, type Peer } from '../../src/programs/smtpd/peer.ts'
+import { realClock } from '../../src/system/clock.ts'
+import { FakeTaker, policyOf, type World } from './smtpd.ts'
+
+/** A certificate for this run, or undefined where there is no openssl. */
+export function selfSigned(): SecureContext | undefined {
+  const directory = mkdtempSync(join(tmpdir(), 'quaver-tls-'))
+  try {
+    const files = ['-keyout', join(directory, 'key'), '-out', join(directory, 'cert')]
+    const kind = [
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=lab.test',
+    ]
+    execFileSync('openssl', ['req', '-x509', ...kind, ...files], { stdio: 'ignore' })
+    const cert = readFileSync(join(directory, 'cert'))
+    return createSecureContext({ cert, key: readFileSync(join(directory, 'key')), minVersion: 'TLSv1.2' })
+  } catch {
+    return undefined
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+export class SmtpServer {
+  readonly taker: FakeTaker = new FakeTaker()
+  readonly log: string[] = []
+  readonly connections: Connections
+  private readonly server: Server
+
+  constructor(world: World = {}, secureContext?: SecureContext, spoof?: (peer: Peer) => Peer) {
+    const allLimits: Limits = { ...limits, ...world.limits }
+    const policy = policyOf(world)
+    const budget = new ContentBudget(allLimits.contentBytesInFlightMax)
+    const log = (line: string): void => void this.log.push(line)
+    this.connections = new Connections(allLimits, realClock, log, (peer) => ({
+      policy,
+      environment: connectionEnvironment(spoof?.(peer) ?? peer, policy),
+      limits: allLimits,
+      clock: realClock,
+      budget,
+      log,
+      takerFor: () => this.taker,
+      tlsAvailable: () => secureContext !== undefined,
+      secureContext: () => secureContext,
+    }))
+    this.server = createServer({ noDelay: true }, (socket) => this.connections.accept(socket))
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve))
+    const address = this.server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  async stop(): Promise<void> {
+    this.server.close()
+    await this.connections.stop()
+  }
+}
+
+/** Says what it is told and collects what it hears. */
+export class BareClient {
+  heard = ''
+  closed = false
+  private stream: Socket
+  private wake: () => void = () => undefined
+
+  constructor(stream: Socket) {
+    this.stream = stream
+    this.watch(stream)
+  }
+
+  static to(port: number, localAddress?: string): BareClient {
+    return new BareClient(
+      connect({ port, host: '127.0.0.1', allowHalfOpen: true, ...(localAddress && { localAddress }) }),
+    )
+  }
+
+  say(text: string | Buffer): void {
+    this.stream.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)
+  }
+
+  finish(): void {
+    this.stream.end()
+  }
+
+  destroy(): void {
+    this.stream.destroy()
+  }
+
+  /** Resolves with what was heard since the last call, once it matches; rejects if the connection closes first. */
+  async until(wanted: RegExp, millisecondsMax = 5000): Promise<string> {
+    const deadline = Date.now() + millisecondsMax
+    while (!wanted.test(this.heard)) {
+      if (this.closed || Date.now() > deadline) throw new Error(`heard ${JSON.stringify(this.heard)}, not ${wanted}`)
+      await this.news()
+    }
+    const { heard } = this
+    this.heard = ''
+    return heard
+  }
+
+  async untilClosed(millisecondsMax = 5000): Promise<string> {
+    const deadline = Date.now() + millisecondsMax
+    while (!this.closed) {
+      if (Date.now() > deadline) throw new Error(`still open after ${JSON.stringify(this.heard)}`)
+      await this.news()
+    }
+    return this.heard
+  }
+
+  /** The TLS handshake on the same connection; rejects if it fails. */
+  async handshake(ALPNProtocols: string[] = []): Promise<TLSSocket> {
+    this.stream.removeAllListeners('data')
+    this.stream.removeAllListeners('close')
+    const secure = connectTls({
+      socket: this.stream,
+      rejectUnauthorized: false,
+      ...(ALPNProtocols.length > 0 && { ALPNProtocols }),
+    })
+    await new Promise<void>((resolve, reject) => {
+      secure.once('secureConnect', resolve)
+      secure.once('error', reject)
+      secure.once('close', () => reject(new Error('closed in the handshake')))
+    })
+    this.stream = secure
+    this.watch(secure)
+    return secure
+  }
+
+  private watch(stream: Socket): void {
+    stream.on('data', (chunk: Buffer) => {
+      this.heard += chunk.toString('latin1')
+      this.wake()
+    })
+    stream.on('end', () => stream.end())
+    stream.on('error', () => undefined)
+    stream.on('close', () => {
+      this.closed = true
+      this.wake()
+    })
+  }
+
+  private news(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 50)
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}

@@ -1,0 +1,186 @@
+/** An SMTP session without a socket: a taker that remembers, a policy from plain values, and what was said. */
+import { type ByteString, fromBuffer, toBuffer } from '../../src/base/byte-string.ts'
+import { done, failed, type Failure, type Outcome } from '../../src/base/outcome.ts'
+import type { ContentSink, Taker } from '../../src/clients/queue/taker.ts'
+import type { Envelope, Params } from '../../src/contracts/envelope.ts'
+import { ContentBudget } from '../../src/programs/smtpd/content.ts'
+import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
+import { type Policy, readPolicy } from '../../src/programs/smtpd/policy.ts'
+import { Session } from '../../src/programs/smtpd/session.ts'
+import type { SessionSetting } from '../../src/programs/smtpd/session-setting.ts'
+import type { Control } from '../../src/stores/control/control.ts'
+import { parseLine, parseList, parseNumber } from '../../src/protocols/qmail/control-format.ts'
+import { controlFiles } from '../../src/stores/control/table.ts'
+import type { Clock } from '../../src/system/clock.ts'
+
+export interface Taken {
+  readonly envelope: Envelope
+  readonly params: Params
+  readonly content: ByteString
+  readonly streamed: boolean
+}
+
+/** Takes everything, or fails with what it was told; answers a turn later, as the queue does. */
+export class FakeTaker implements Taker {
+  readonly taken: Taken[] = []
+  abandoned = 0
+  failure: Failure | undefined
+  openFailure: Failure | undefined
+
+  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
+    return this.take({ envelope, params, content: fromBuffer(content), streamed: false })
+  }
+
+  async open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
+    await turn()
+    if (this.openFailure !== undefined) return failed(this.openFailure)
+    let content = ''
+    return done({
+      write: async (bytes) => {
+        await turn()
+        content += fromBuffer(bytes)
+      },
+      close: () => this.take({ envelope, params, content, streamed: true }),
+      abandon: () => void this.abandoned++,
+    })
+  }
+
+  private async take(taken: Taken): Promise<Outcome<number>> {
+    await turn()
+    if (this.failure !== undefined) return failed(this.failure)
+    this.taken.push(taken)
+    return done(4711)
+  }
+}
+
+/** Stands still until told; timers run when time is moved past them. */
+export class FakeClock implements Clock {
+  time = Date.UTC(2026, 10, 21, 9, 8, 7)
+  private timers: { at: number; callback: () => void }[] = []
+
+  now = (): number => this.time
+  monotonic = (): number => this.time
+  after(milliseconds: number, callback: () => void): () => void {
+    const timer = { at: this.time + milliseconds, callback }
+    this.timers.push(timer)
+    return () => {
+      this.timers = this.timers.filter((other) => other !== timer)
+    }
+  }
+  advance(milliseconds: number): void {
+    this.time += milliseconds
+    const due = this.timers.filter((timer) => timer.at <= this.time)
+    this.timers = this.timers.filter((timer) => timer.at > this.time)
+    for (const timer of due) timer.callback()
+  }
+  get waiting(): number {
+    return this.timers.length
+  }
+}
+
+export type ControlFiles = Readonly<Record<string, ByteString | undefined>>
+
+/** Control files at hand instead of on disk. */
+export function fakeControl(files: ControlFiles): Control {
+  const text = (name: string): ByteString | undefined => files[name]
+  const optionalLine = (name: string): ByteString | undefined => {
+    const found = text(name)
+    if (found !== undefined) return parseLine(found)
+    return name === 'me' ? undefined : optionalLine('me')
+  }
+  const fake = {
+    optionalLine,
+    line: (name: string) => optionalLine(name) ?? name,
+    number: (name: 'databytes' | 'timeoutsmtpd') => parseNumber(text(name) ?? '') ?? controlFiles[name].fallback,
+    list: (name: string) => {
+      const found = text(name)
+      return found === undefined ? undefined : parseList(found)
+    },
+  }
+  return fake as unknown as Control
+}
+
+export interface World {
+  readonly control?: ControlFiles
+  readonly environment?: Readonly<Record<string, string>>
+  readonly limits?: Partial<Limits>
+  readonly taker?: Taker
+  readonly moreHosts?: ReadonlySet<ByteString>
+  readonly localAddresses?: readonly string[]
+  readonly tls?: boolean
+}
+
+export const defaultControl: ControlFiles = { me: 'lab.test.example\n', rcpthosts: 'lab.test.example\n' }
+
+export function policyOf(world: World): Policy {
+  const local = new Set(world.localAddresses ?? ['192.0.2.1'])
+  const control = fakeControl({ ...defaultControl, ...world.control })
+  return readPolicy(
+    control,
+    world.moreHosts ?? new Set(),
+    (ip) => local.has(ip),
+    () => undefined,
+  )
+}
+
+export class ScriptedSession {
+  readonly taker: FakeTaker = new FakeTaker()
+  readonly clock: FakeClock = new FakeClock()
+  readonly log: string[] = []
+  readonly budget: ContentBudget
+  readonly session: Session
+  output = ''
+  closed = false
+  tlsStarts = 0
+
+  constructor(world: World = {}) {
+    const allLimits: Limits = { ...limits, ...world.limits }
+    this.budget = new ContentBudget(allLimits.contentBytesInFlightMax)
+    const setting: SessionSetting = {
+      policy: policyOf(world),
+      environment: new Map(Object.entries({ TCPREMOTEIP: '192.0.2.9', TCPLOCALIP: '192.0.2.1', ...world.environment })),
+      limits: allLimits,
+      clock: this.clock,
+      budget: this.budget,
+      log: (line) => this.log.push(line),
+      takerFor: () => world.taker ?? this.taker,
+      tlsAvailable: () => world.tls === true,
+    }
+    this.session = new Session(setting, {
+      send: (text) => {
+        if (this.closed) throw new Error(`sent after close: ${text}`)
+        this.output += text
+      },
+      startTls: () => this.tlsStarts++,
+      close: () => (this.closed = true),
+      progress: () => undefined,
+    })
+    this.session.greet()
+  }
+
+  /** Sends and waits until the session has said all that it will say; delays for errors pass at once. */
+  async send(text: ByteString): Promise<string> {
+    const before = this.output.length
+    this.session.receive(toBuffer(text))
+    await this.settle()
+    return this.output.slice(before)
+  }
+
+  async settle(): Promise<void> {
+    for (let still = 0, seen = this.state; still < 12; still++) {
+      await turn()
+      if (this.clock.waiting > 0) this.clock.advance(1000)
+      if (this.state === seen) continue
+      seen = this.state
+      still = 0
+    }
+  }
+
+  private get state(): string {
+    return `${this.output.length} ${this.session.pendingBytes} ${this.closed} ${this.clock.waiting}`
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
