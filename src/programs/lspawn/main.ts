@@ -3,6 +3,7 @@
  *  Never:  reads mail, or anything from the network but a recipient address. */
 import { parseArgs } from 'node:util'
 import { accountOf, homeAt, socketPath } from '../../stores/home/layout.ts'
+import { accountName } from '../../stores/home/account-name.ts'
 import { Control } from '../../stores/control/control.ts'
 import { AccountBook, UserLookup, type UserWorld } from '../../stores/users/lookup-user.ts'
 import { realClock } from '../../system/clock.ts'
@@ -34,10 +35,14 @@ function serve(path: string, demo: boolean): void {
     log,
     (uid, gid, onExit) => new LocalProcess(setting, uid, gid, onExit),
   )
+  const control = new Control(home.control, realClock, log)
   const resolver = new Resolver({
-    users: new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld()),
+    users: new UserLookup(
+      home,
+      demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(control.map('accounts'), 'alias')),
+    ),
     locals,
-    defaultDelivery: new Control(home.control, realClock, log).line('defaultdelivery'),
+    defaultDelivery: control.line('defaultdelivery'),
     rootMayReceive: demo && ownUid === 0,
     log,
   })
@@ -55,7 +60,7 @@ function demoWorld(uid: number, gid: number): UserWorld {
   return { accounts: undefined, alias: () => Promise.resolve(alias) }
 }
 
-function systemWorld(): UserWorld {
+function systemWorld(aliasAccount: string): UserWorld {
   const accounts = new AccountBook(realClock)
-  return { accounts, alias: () => accounts.account(accountOf.alias) }
+  return { accounts, alias: () => accounts.account(aliasAccount) }
 }

@@ -7,7 +7,8 @@ import { describeError } from '../../base/outcome.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
-import { accountOf, homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
+import { homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
+import { accountName } from '../../stores/home/account-name.ts'
 import { StoreError } from '../../stores/queue/contract.ts'
 import { noteDamage } from '../../stores/queue/salvage.ts'
 import { findAccount } from '../../system/accounts.ts'
@@ -51,7 +52,10 @@ const opened: OpenedStore = await openStore(home.queue, clock, realFiles, log).c
   fail(describeError(error)),
 )
 const { store, files, ids } = opened
-const alias = values.demo === true ? undefined : await findAccount(accountOf.alias).catch(() => undefined)
+const alias =
+  values.demo === true
+    ? undefined
+    : await findAccount(accountName(control.map('accounts'), 'alias')).catch(() => undefined)
 
 let troubleToldAt = Number.NEGATIVE_INFINITY
 function onStoreTrouble(error: unknown): void {

@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Control } from '../../stores/control/control.ts'
-import { type Home, type Role, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
+import { type Home, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
 import { HomeError, makeHome, type OwnerOf } from '../../stores/home/make.ts'
 import { findOwners } from '../../stores/home/owners.ts'
 import { BindError, type Bound, bindPath, bindTcp, type TcpAddress } from '../../system/bind.ts'
@@ -22,7 +22,7 @@ export async function prepareSystemHome(home: Home, programs: readonly Program[]
     )
   const needed = new Set(programs.map(({ role }) => role))
   if (programs.some(({ service }) => service === 'local')) needed.add('alias')
-  const ownerOf = await findOwners(needed, control.map('accounts') ?? new Map<Role, string>())
+  const ownerOf = await findOwners(needed, control.map('accounts'))
   await makeHome(home.path, ownerOf)
   checkReachableByAll(home, programs)
   return ownerOf

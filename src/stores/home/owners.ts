@@ -2,20 +2,21 @@
  *  Fails:  throws HomeError that names account, role, file and remedy. */
 import { describeError } from '../../base/outcome.ts'
 import { findAccount } from '../../system/accounts.ts'
-import { accountOf, type Role } from './layout.ts'
+import { accountName } from './account-name.ts'
+import type { Role } from './layout.ts'
 import { HomeError, type Owner, type OwnerOf } from './make.ts'
 
 /** Roles that are not needed are root's: a host without smtpd needs no qmaild. */
 export async function findOwners(
   needed: ReadonlySet<Role>,
-  overrides: ReadonlyMap<string, string>,
+  overrides: ReadonlyMap<string, string> | undefined,
 ): Promise<NonNullable<OwnerOf>> {
   const root: Owner = { account: 'root', uid: 0, gid: 0 }
   const owners = new Map<Role, Owner>()
   const faults: string[] = []
   for (const role of needed) {
     if (role === 'root') continue
-    const name = overrides.get(role) ?? accountOf[role]
+    const name = accountName(overrides, role)
     const found = await lookUp(name)
     if (found === undefined) faults.push(missing(role, name))
     else if (found.uid === 0) faults.push(`control/accounts: role '${role}' must not run as '${name}', which is root`)

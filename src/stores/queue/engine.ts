@@ -71,8 +71,8 @@ export class QueueEngine {
   }
 
   content(id: number): Uint8Array | undefined {
-    const bytes = this.rows('SELECT bytes FROM content WHERE id = ?', id)[0]?.['bytes']
-    return bytes instanceof Uint8Array ? bytes : undefined
+    const found = this.rows('SELECT bytes FROM content WHERE id = ?', id)[0]?.['bytes']
+    return found instanceof Uint8Array ? found : undefined
   }
 
   largestId(): number {

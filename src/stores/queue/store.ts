@@ -108,8 +108,9 @@ export class ThreadedQueueStore implements QueueStore {
         }
         this.committed()
       },
-      (error: StoreError) => {
-        for (const unit of units) unit.reject(error)
+      (error: unknown) => {
+        const failure = error instanceof StoreError ? error : new StoreError('other', String(error))
+        for (const unit of units) unit.reject(failure)
         this.committed()
       },
     )

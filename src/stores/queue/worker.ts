@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, assertNever } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
-import { type Change, type Channel, StoreError } from './contract.ts'
+import { type Change, type Channel, type StoreError } from './contract.ts'
 import { QueueEngine, storeError } from './engine.ts'
 
 export type StoreRequest =
