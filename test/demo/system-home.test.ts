@@ -1,0 +1,154 @@
+/** A system home, started by root: every program as an account of its own. Skipped where that cannot be tried. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+
+const launcher = join(import.meta.dirname, '../../bin/quaver')
+const waitMillisecondsMax = 60_000
+
+/** Accounts that every system has; none of them is used by Quaver. */
+const accounts = { queue: 'mail', smtpd: 'daemon', remote: 'nobody', alias: 'games' } as const
+const uids = new Map(
+  readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]),
+)
+
+function reason(): string | false {
+  if (process.getuid?.() !== 0) return 'only root can start a system home'
+  const missing = [...Object.values(accounts), 'bin', 'sync'].find((name) => !uids.has(name))
+  if (missing !== undefined) return `no account ${missing}`
+  for (let path = import.meta.dirname; path !== '/'; path = join(path, '..'))
+    if ((statSync(path).mode & 0o001) === 0) return `${path} is closed to other accounts`
+  return false
+}
+
+describe('system home', { skip: reason(), concurrency: false }, () => {
+  let home = ''
+  let running: ChildProcess | undefined
+  before(() => {
+    home = mkdtempSync(join(tmpdir(), 'quaver-system-'))
+    chmodSync(home, 0o755)
+  })
+  after(() => {
+    running?.kill('SIGKILL')
+    rmSync(home, { recursive: true, force: true })
+  })
+
+  it('says what is missing: first the name, then the accounts', async () => {
+    mkdirSync(join(home, 'control'))
+    assert.match((await quaver(['start'])).stderr, /control\/me is missing: write this host's name there/)
+    writeFileSync(join(home, 'control/me'), 'mail.quaver.test\n')
+    writeFileSync(join(home, 'control/accounts'), 'queue:no-such-account\n')
+    const { code, stderr } = await quaver(['start'])
+    assert.equal(code, 111)
+    assert.match(stderr, /no account 'no-such-account' for the role 'queue': useradd/)
+  })
+
+  it('gives each program its account, and each socket its owner', async () => {
+    const lines = Object.entries(accounts).map(([role, account]) => `${role}:${account}\n`)
+    writeFileSync(join(home, 'control/accounts'), lines.join(''))
+    writeFileSync(join(home, 'control/listen-smtp'), '127.0.0.1:0\n')
+    running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })
+    await waitFor(async () => (await quaver(['status'])).code === 0)
+    const status = JSON.parse((await quaver(['status', '--json'])).stdout) as Status
+    const uidOf = (program: string): number => {
+      const pid = status.programs.find((one) => one.program === program)?.pid ?? 0
+      return Number(/^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+    }
+    assert.deepEqual(['queue', 'smtpd', 'remote', 'lspawn'].map(uidOf), [
+      uids.get('mail'),
+      uids.get('daemon'),
+      uids.get('nobody'),
+      0,
+    ])
+    const socket = (name: string): (number | undefined)[] => {
+      const facts = statSync(join(home, 'run', `${name}.sock`))
+      return [facts.uid, facts.mode & 0o777]
+    }
+    assert.deepEqual(socket('queue-network'), [uids.get('daemon'), 0o600])
+    assert.deepEqual(socket('queue-remote'), [uids.get('nobody'), 0o600])
+    assert.deepEqual(socket('queue-inject'), [0, 0o666])
+    assert.deepEqual(socket('queue-admin'), [0, 0o600])
+    assert.deepEqual(socket('start'), [0, 0o600])
+    assert.equal(statSync(join(home, 'queue')).uid, uids.get('mail'))
+    for (const name of readdirSync(join(home, 'queue')).filter((one) => one.startsWith('queue.db')))
+      assert.equal(statSync(join(home, 'queue', name)).mode & 0o077, 0, name)
+    const [, port = ''] = /:(\d+)$/.exec(status.smtp[0] ?? '') ?? []
+    assert.match(await greeting(Number(port)), /^220 mail\.quaver\.test ESMTP/)
+  })
+
+  it('an account gets its mail as its own user, also from another user', async () => {
+    const refused = await quaver(['account', 'add', 'anna@example.test'])
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /--user names the account/)
+    assert.equal((await quaver(['account', 'add', 'anna@example.test', '--user', 'bin'])).code, 0)
+    const sent = await quaver(['send', 'anna@example.test'], 'Subject: from sync\n\nhello\n', uids.get('sync'))
+    assert.match(sent.stdout, /^queued as \d+\n$/, sent.stderr)
+    const folder = join(home, 'mail/example.test/anna/Maildir/new')
+    await waitFor(() => Promise.resolve(readdirSync(folder).length === 1))
+    const file = join(folder, readdirSync(folder)[0] ?? '')
+    assert.equal(statSync(file).uid, uids.get('bin'))
+    assert.match(readFileSync(file, 'latin1'), new RegExp(`invoked by uid ${uids.get('sync') ?? ''}\\)`))
+    const asked = await quaver(['queue', 'list'], '', uids.get('sync'))
+    assert.equal(asked.code, 1)
+    assert.match(asked.stderr, /this account may not connect: ask as root/)
+  })
+
+  it('what another user leaves while nothing runs is sent as from that user', async () => {
+    assert.ok(running !== undefined)
+    const ended = once(running, 'exit')
+    assert.equal((await quaver(['stop'])).code, 0)
+    assert.deepEqual(await ended, [0, null])
+    const left = await quaver(['send', 'anna@example.test'], 'Subject: left\n\nhello\n', uids.get('sync'))
+    assert.match(left.stdout, /safe in/, left.stderr)
+    running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })
+    const folder = join(home, 'mail/example.test/anna/Maildir/new')
+    await waitFor(() => Promise.resolve(readdirSync(folder).length === 2))
+    const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
+    const found = texts.find((one) => one.includes('Subject: left'))
+    assert.match(found ?? '', new RegExp(`invoked by uid ${uids.get('sync') ?? ''}\\)`))
+    assert.equal((await quaver(['stop'])).code, 0)
+  })
+
+  interface Answer {
+    readonly code: number | null
+    readonly stdout: string
+    readonly stderr: string
+  }
+
+  function quaver(args: readonly string[], input = '', uid?: number): Promise<Answer> {
+    const options = { cwd: '/', timeout: waitMillisecondsMax, ...(uid === undefined ? {} : { uid, gid: uid }) }
+    return new Promise((resolve) => {
+      const child = execFile(launcher, [...args, '--home', home], options, (_, stdout, stderr) =>
+        resolve({ code: child.exitCode, stdout, stderr }),
+      )
+      child.stdin?.on('error', () => undefined).end(input)
+    })
+  }
+})
+
+interface Status {
+  readonly smtp: readonly string[]
+  readonly programs: readonly { readonly program: string; readonly pid: number }[]
+}
+
+async function greeting(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  const [first] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  return first.toString('latin1')
+}
+
+async function waitFor(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + waitMillisecondsMax
+  while (!(await holds())) {
+    assert.ok(performance.now() < deadline, `not in time: ${String(holds)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}

@@ -1,0 +1,315 @@
+/** A whole Quaver in its own processes, on a home in the temporary directory and a free port.
+ *  Knows:  how a demo home is laid out, `start`'s status contract.
+ *  Never:  leaves a process behind: everything runs in one process group, which is killed at the latest when this process ends. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, closeSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { decodeAdminReply, encodeAdminRequest } from '../../src/contracts/admin.ts'
+import { encodeHello } from '../../src/contracts/hello.ts'
+import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
+import { commandLine, groupOf, treeOf } from './processes.ts'
+
+export const root: string = join(import.meta.dirname, '../..')
+export const launcher: string = join(root, 'bin/quaver')
+export const demoAddress = 'demo@quaver.test'
+
+const startMillisecondsMax = 30_000
+const stopMillisecondsMax = 30_000
+const commandMillisecondsMax = 30_000
+const adminMillisecondsMax = 5000
+const pollMilliseconds = 25
+
+export interface Setup {
+  /** An existing home is used as it is; otherwise one is made and removed at the end. */
+  readonly home?: string
+  /** Files below the home, written before the first start. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Domains accepted besides quaver.test; with a route in control/smtproutes they go out by SMTP. */
+  readonly relayDomains?: readonly string[]
+  readonly services?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface ProgramStatus {
+  readonly program: string
+  readonly state: string
+  readonly pid?: number
+  readonly restarts: number
+}
+
+interface Summary {
+  readonly smtp: readonly string[]
+}
+
+export interface CommandResult {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export class Instance {
+  readonly home: string
+  readonly maildir: string
+  smtpPort = 0
+  private readonly setup: Setup
+  private process: ChildProcess | undefined
+
+  private constructor(home: string, setup: Setup) {
+    this.home = home
+    this.setup = setup
+    this.maildir = join(home, 'mail/quaver.test/demo/Maildir')
+  }
+
+  static async start(setup: Setup = {}): Promise<Instance> {
+    const instance = new Instance(setup.home ?? (await mkdtemp(join(tmpdir(), 'quaver-'))), setup)
+    if (setup.home === undefined || setup.files !== undefined) await instance.writeFiles()
+    try {
+      await instance.begin()
+    } catch (error) {
+      await instance.end()
+      throw error
+    }
+    return instance
+  }
+
+  /** The pid of `start`; every other process is in its group. */
+  get pid(): number {
+    const pid = this.process?.pid
+    if (pid === undefined) throw new Error('the instance does not run')
+    return pid
+  }
+
+  /** What `start` says of itself (first row) and of its programs. */
+  async status(): Promise<readonly ProgramStatus[]> {
+    return (await this.ask({ op: 'status' })).slice(1) as ProgramStatus[]
+  }
+
+  /** Waits for a program that is just being restarted. */
+  async pidOf(program: string): Promise<number> {
+    if (program === 'start') return this.pid
+    return await until(`${program} running`, startMillisecondsMax, async () => {
+      if (program === 'local') return this.localPid()
+      return (await this.status()).find((row) => row.program === program)?.pid
+    })
+  }
+
+  /** Ends one program as a power cut would; `start` brings it back by itself unless it is `start`. */
+  async kill(program: string): Promise<void> {
+    process.kill(await this.pidOf(program), 'SIGKILL')
+  }
+
+  /** Ends every process at once. */
+  async killAll(): Promise<void> {
+    const group = this.pid
+    killGroup(group)
+    await this.gone(group)
+  }
+
+  /** An orderly stop. */
+  async stop(): Promise<void> {
+    const group = this.process?.pid
+    if (group === undefined) return
+    if (this.process?.exitCode === null) this.process.kill('SIGTERM')
+    try {
+      await this.gone(group)
+    } catch (error) {
+      killGroup(group)
+      await this.gone(group)
+      throw error
+    }
+  }
+
+  /** Starts again on the same home, whatever became of the processes before; those are waited for. */
+  async restart(): Promise<void> {
+    await this.stop()
+    await this.begin()
+  }
+
+  /** For the after hook: no process stays, and no home that this made. */
+  async end(): Promise<void> {
+    const group = this.process?.pid
+    if (group !== undefined) {
+      await this.stop().catch(() => undefined)
+      killGroup(group)
+    }
+    if (this.setup.home === undefined) await rm(this.home, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  /** Runs the command line on this home. */
+  quaver(...args: readonly string[]): Promise<CommandResult> {
+    return run(launcher, [...args, '--home', this.home])
+  }
+
+  /** Waits until the queue is empty; what was deferred because a program died is tried again at once. */
+  async drained(millisecondsMax: number): Promise<void> {
+    const admin = join(this.home, 'run/queue-admin.sock')
+    await until('an empty queue', millisecondsMax, async () => {
+      const rows = await askAdmin(admin, { op: 'list', limit: 10 }).catch(() => [undefined])
+      if (rows.length === 0) return true
+      await askAdmin(admin, { op: 'retry', all: true }).catch(() => undefined)
+      await pause(200)
+      return undefined
+    })
+  }
+
+  /** What readers of the Maildir see now: content by file name. */
+  async delivered(): Promise<Map<string, Buffer>> {
+    const found = new Map<string, Buffer>()
+    for (const part of ['new', 'cur'])
+      for (const name of await readdir(join(this.maildir, part)))
+        found.set(name, await readFile(join(this.maildir, part, name)))
+    return found
+  }
+
+  /** The first message in the Maildir that fits, waited for. */
+  async message(fits: (content: Buffer) => boolean, what: string, millisecondsMax = 20_000): Promise<Buffer> {
+    return await until(`${what} in the Maildir`, millisecondsMax, async () =>
+      [...(await this.delivered()).values()].find((content) => fits(content)),
+    )
+  }
+
+  async log(): Promise<string> {
+    return await readFile(join(this.home, 'log/quaver.log'), 'latin1').catch(() => '')
+  }
+
+  private async begin(): Promise<void> {
+    const args = ['start', '--demo', '--home', this.home, '--smtp-port', '0']
+    if (this.setup.services !== undefined) args.push('--services', this.setup.services.join(','))
+    await mkdir(join(this.home, 'log'), { recursive: true })
+    const output = openSync(join(this.home, 'log/terminal'), 'a')
+    // Its own group: nothing that a signal to us reaches, everything that killGroup does.
+    const options = {
+      detached: true,
+      env: { ...process.env, ...this.setup.env },
+      stdio: ['ignore', output, output],
+    } as const
+    const child = spawn(launcher, args, { ...options, stdio: [...options.stdio] })
+    closeSync(output)
+    this.process = child
+    await once(child, 'spawn')
+    groups.add(this.pid)
+    await this.serves()
+  }
+
+  private async serves(): Promise<void> {
+    const failure = async (): Promise<string> =>
+      `${await readFile(join(this.home, 'log/terminal'), 'utf8')}\n${await this.log()}`
+    let trouble = ''
+    await until('the programs running', startMillisecondsMax, async () => {
+      if (this.process?.exitCode !== null)
+        throw new Error(`start ended with ${this.process?.exitCode}: ${await failure()}`)
+      const rows = await this.ask({ op: 'status' }).catch((error: unknown) => {
+        trouble = String(error)
+        return []
+      })
+      const programs = rows.slice(1) as ProgramStatus[]
+      if (programs.length === 0 || programs.some(({ state }) => state !== 'running')) return undefined
+      const address = (rows[0] as Summary).smtp[0]
+      this.smtpPort = address === undefined ? 0 : Number(address.slice(address.lastIndexOf(':') + 1))
+      // The demo shows the way of a message of its own: not one that a test should count.
+      return treeOf(this.pid).some(({ pid }) => commandLine(pid).includes('tour')) ? undefined : true
+    }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}; ${trouble}\n${await failure()}`)
+    })
+  }
+
+  private localPid(): number | undefined {
+    return groupOf(this.pid).find(({ pid }) => commandLine(pid).some((arg) => arg.endsWith('/local/main.ts')))?.pid
+  }
+
+  private ask(request: object): Promise<unknown[]> {
+    return askAdmin(join(this.home, 'run/start.sock'), request)
+  }
+
+  private async gone(group: number): Promise<void> {
+    await until('every process gone', stopMillisecondsMax, () =>
+      Promise.resolve(groupOf(group).length === 0 || undefined),
+    )
+    groups.delete(group)
+    this.process = undefined
+  }
+
+  private async writeFiles(): Promise<void> {
+    const domains = this.setup.relayDomains ?? []
+    const files: Record<string, string> = {
+      'alias/.qmail-postmaster': `&${demoAddress}\n`,
+      'alias/.qmail-mailer-daemon': `&${demoAddress}\n`,
+      'control/locals': 'localhost\n',
+      'control/rcpthosts': ['localhost', 'quaver.test', ...domains, ''].join('\n'),
+      // It says that the home is a demo's.
+      'demo-password': 'a-password-for-tests\n',
+      ...this.setup.files,
+      // Last: its presence says that the home is made.
+      'control/me': 'quaver.test\n',
+    }
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(this.home, name)), { recursive: true })
+      await writeFile(join(this.home, name), text)
+    }
+  }
+}
+
+/** One request of the admin contract, all its rows. */
+export async function askAdmin(path: string, request: object): Promise<unknown[]> {
+  const socket = await connectPath(path)
+  return await new Promise<unknown[]>((resolve, reject) => {
+    const rows: unknown[] = []
+    const timer = setTimeout(() => connection.destroy('no answer in time'), adminMillisecondsMax)
+    const connection = new FrameConnection(socket, {
+      onFrame(frame) {
+        const reply = decodeAdminReply(frame)
+        if (reply.kind === 'row') rows.push(reply.row)
+        else if (reply.kind === 'end') resolve(rows)
+        else reject(new Error(reply.text))
+        if (reply.kind !== 'row') connection.end()
+      },
+      onClose(reason) {
+        clearTimeout(timer)
+        reject(new Error(`closed before the end: ${reason}`))
+      },
+    })
+    connection.send(encodeHello({ purpose: 'admin', uid: 0 }))
+    connection.send(encodeAdminRequest(request))
+  })
+}
+
+/** Runs a program to its end; never rejects because of its exit code. */
+export function run(file: string, args: readonly string[], input: string | Buffer = ''): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: commandMillisecondsMax, maxBuffer: 64 * 1024 * 1024, encoding: 'latin1' } as const
+    const child = execFile(file, args, options, (error, stdout, stderr) => {
+      if (error instanceof Error && typeof error.code !== 'number') reject(error)
+      else resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
+    })
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(input)
+  })
+}
+
+/** Asks again and again until there is an answer; throws what was waited for when time is up. */
+export async function until<T>(what: string, millisecondsMax: number, look: () => Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + millisecondsMax
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (performance.now() > deadline) throw new Error(`waited ${millisecondsMax} ms for ${what}`)
+    await pause(pollMilliseconds)
+  }
+}
+
+const groups = new Set<number>()
+process.on('exit', () => {
+  for (const group of groups) killGroup(group)
+})
+
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL')
+  } catch {
+    // Nobody is left in it.
+  }
+}

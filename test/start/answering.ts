@@ -1,0 +1,29 @@
+/** A program under `start`: answers each connection with its pid; leaves a line in HOME/stops when it stops. */
+import { appendFileSync, existsSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { serveDescriptor } from '../../src/system/frame-connection.ts'
+import { openLog } from '../../src/system/log.ts'
+import { supervised } from '../../src/system/supervised.ts'
+
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, demo: { type: 'boolean' }, listen: { type: 'string' } },
+})
+const name = values.listen ?? ''
+const home = values.home ?? ''
+const orders = {
+  stop: () => {
+    appendFileSync(`${home}/stops`, `${name}\n`)
+    return Promise.resolve()
+  },
+  reload: () => appendFileSync(`${home}/reloads`, `${name}\n`),
+  tls: (certificatePem: string) => appendFileSync(`${home}/certificates`, certificatePem),
+}
+const program = supervised(openLog(name), orders, name.split(','))
+if (existsSync(`${home}/refuse-${name}`)) program.fail('it was told to refuse')
+for (const fd of program.listeners.values())
+  serveDescriptor(fd, (socket) => {
+    socket.on('error', () => undefined)
+    socket.end(`${process.pid}\n`)
+  })
+appendFileSync(`${home}/starts`, `${name}\n`)
+program.ready()
