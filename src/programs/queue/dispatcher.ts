@@ -261,7 +261,7 @@ export class Dispatcher {
       return
     }
     this.committing++
-    this.options.store.commit(changes).then(
+    this.options.store.commit(changes, 'withOthers').then(
       () => {
         this.committing--
         then()

@@ -51,6 +51,8 @@ export type Change =
   | { readonly kind: 'hurry'; readonly id: number | undefined; readonly atMs: number }
   | { readonly kind: 'remove'; readonly id: number }
 
+export type CommitTime = 'soon' | 'withOthers'
+
 export interface QueueCounts {
   readonly messages: number
   readonly waitingLocal: number
@@ -69,8 +71,9 @@ export class StoreError extends Error {
 }
 
 export interface QueueStore {
-  /** All of the unit's changes or none; durable when it resolves. Rejects with StoreError. */
-  commit(unit: readonly Change[]): Promise<void>
+  /** All of the unit's changes or none; durable when it resolves. Rejects with StoreError.
+   *  `soon`: somebody waits for it. `withOthers`: nobody does, and it may wait a few milliseconds to share a sync. */
+  commit(unit: readonly Change[], when?: CommitTime): Promise<void>
   /** Ids due at or before the time, earliest first; held messages are left out. */
   dueIds(channel: Channel, atMs: number, limit: number): Promise<number[]>
   /** When the earliest message after the given time is due. */

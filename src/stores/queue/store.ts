@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import {
   type Change,
   type Channel,
+  type CommitTime,
   type QueueCounts,
   type QueuedMessage,
   type QueueStore,
@@ -14,6 +15,9 @@ import type { StoreFailure, StoreReply, StoreRequest } from './worker.ts'
 
 /** One commit takes at most so many units: a bound on how long one transaction can grow. */
 const unitsPerCommitMax = 1000
+/** How long a change that nobody waits for is kept, so that it can share the sync of one that somebody does. A crash in
+ *  this time means one delivery more, never one less. */
+const patienceMilliseconds = 10
 
 interface Unit {
   readonly changes: readonly Change[]
@@ -27,6 +31,8 @@ export class ThreadedQueueStore implements QueueStore {
   private gathered: Unit[] = []
   private committing = false
   private scheduled = false
+  private urgent = false
+  private patient: NodeJS.Timeout | undefined
 
   private constructor(worker: Worker) {
     this.worker = worker
@@ -49,13 +55,11 @@ export class ThreadedQueueStore implements QueueStore {
     }
   }
 
-  commit(changes: readonly Change[]): Promise<void> {
+  commit(changes: readonly Change[], when: CommitTime = 'soon'): Promise<void> {
     return new Promise((resolve, reject) => {
       this.gathered.push({ changes, resolve, reject })
-      if (this.committing || this.scheduled) return
-      // The rest of this turn may bring more: all of it shares one sync.
-      this.scheduled = true
-      setImmediate(() => this.flush())
+      if (when === 'soon') this.urgent = true
+      this.schedule()
     })
   }
 
@@ -94,10 +98,23 @@ export class ThreadedQueueStore implements QueueStore {
     await this.worker.terminate()
   }
 
+  /** Urgent units leave at the end of this turn, whose rest may bring more; the others wait for an urgent one, or for
+   *  `patienceMilliseconds`. Either way, what is gathered leaves together. */
+  private schedule(): void {
+    if (this.committing || this.scheduled || this.gathered.length === 0) return
+    if (this.urgent) {
+      this.scheduled = true
+      setImmediate(() => this.flush())
+    } else this.patient ??= setTimeout(() => this.flush(), patienceMilliseconds)
+  }
+
   private flush(): void {
     this.scheduled = false
+    clearTimeout(this.patient)
+    this.patient = undefined
     if (this.committing || this.gathered.length === 0) return
     this.committing = true
+    this.urgent = this.gathered.length > unitsPerCommitMax
     const units = this.gathered.splice(0, unitsPerCommitMax)
     void this.ask<(StoreFailure | undefined)[]>({ op: 'commit', units: units.map((unit) => unit.changes) }).then(
       (failures) => {
@@ -118,7 +135,7 @@ export class ThreadedQueueStore implements QueueStore {
 
   private committed(): void {
     this.committing = false
-    this.flush()
+    this.schedule()
   }
 
   private ask<T>(request: StoreRequest): Promise<T> {
