@@ -7,8 +7,27 @@ export const contractVersion = 1
 export const helloType = 1
 
 /** What a connection is for. Who may open it is decided by the socket's owner and mode, never by this name. */
-export type Purpose = 'enqueue' | 'remote' | 'lspawn' | 'local' | 'fetch' | 'admin'
-const purposes: readonly Purpose[] = ['enqueue', 'remote', 'lspawn', 'local', 'fetch', 'admin']
+export type Purpose =
+  | 'enqueue'
+  | 'execute'
+  | 'remote'
+  | 'lspawn'
+  | 'local'
+  | 'fetch'
+  | 'admin'
+  | 'policy'
+  | 'recipients'
+const purposes: readonly Purpose[] = [
+  'enqueue',
+  'execute',
+  'remote',
+  'lspawn',
+  'local',
+  'fetch',
+  'admin',
+  'policy',
+  'recipients',
+]
 
 export interface Hello {
   readonly purpose: Purpose

@@ -1,13 +1,13 @@
 /** A name server that says what a test tells it, over UDP and TCP on one loopback port (RFC 1035 §4).
- *  Knows:  A, AAAA, MX, CNAME records, response codes, truncation. Never: recurses. */
+ *  Knows:  A, AAAA, MX, CNAME, TXT, PTR records, response codes, truncation. Never: recurses. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, isIPv4, type Server, type Socket } from 'node:net'
 
-const types = { A: 1, CNAME: 5, MX: 15, AAAA: 28 } as const
+const types = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28 } as const
 type RecordType = keyof typeof types
 
-/** `10 mx.test` for MX (`0 .` is the null MX), an address for A and AAAA, a name for CNAME. */
+/** `10 mx.test` for MX (`0 .` is the null MX), an address for A and AAAA, a name for CNAME and PTR, any text for TXT. */
 interface Entry {
   readonly type: RecordType
   readonly value: string
@@ -134,9 +134,14 @@ function encodeRecord(name: string, { type, value }: Entry): Buffer {
 function dataOf(type: RecordType, value: string): Buffer {
   if (type === 'A' && isIPv4(value)) return Buffer.from(value.split('.').map(Number))
   if (type === 'AAAA') return Buffer.from(value.split(':').flatMap((group) => [...u16(Number.parseInt(group, 16))]))
-  if (type === 'CNAME') return writeName(value)
+  if (type === 'CNAME' || type === 'PTR') return writeName(value)
+  if (type === 'TXT') return Buffer.concat((value.match(/.{1,255}/gs) ?? ['']).flatMap(characterString))
   const [preference, exchange] = value.split(' ')
   return Buffer.concat([u16(Number(preference)), writeName(exchange ?? '')])
+}
+
+function characterString(text: string): Buffer[] {
+  return [Buffer.of(text.length), Buffer.from(text, 'latin1')]
 }
 
 function readName(bytes: Buffer, start: number): { name: string; end: number } {

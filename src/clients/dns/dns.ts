@@ -23,6 +23,16 @@ export interface Dns {
   addresses(name: string): Promise<Answer<string>>
 }
 
+/** Type by type, as SPF and DNS lists ask. Names are asked as they are; one that cannot be asked is `soft`. */
+export interface RecordDns {
+  a(name: string): Promise<Answer<string>>
+  aaaa(name: string): Promise<Answer<string>>
+  mx(name: string): Promise<Answer<MailExchanger>>
+  /** One value a record: its strings put together, as bytes. */
+  txt(name: string): Promise<Answer<ByteString>>
+  ptr(name: string): Promise<Answer<string>>
+}
+
 /** A domain from an address as the name to ask for: in lower case, without a final dot; undefined if no host can have
  *  that name. Letters, digits, hyphen and underscore only (RFC 1123 §2.1): other bytes never reach a resolver or a path.
  *  A UTF-8 name must have been turned into its ASCII form before. */

@@ -3,10 +3,11 @@
  *  Never:  asks for a name that no host can have.
  *  Fails:  every trouble is `soft`; only NXDOMAIN is `hard`. */
 import { Resolver } from 'node:dns/promises'
+import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
-import type { Answer, Dns, MailExchanger } from './dns.ts'
+import type { Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
 
 const cachedMilliseconds = 60_000
 /** Trouble is remembered just long enough to answer a burst. */
@@ -14,28 +15,41 @@ const softCachedMilliseconds = 5_000
 const cacheEntriesMax = 10_000
 /** The system's resolv.conf is read again so often: a laptop or a DHCP lease changes it under a long-lived process. */
 const renewMilliseconds = 60_000
-const queryMilliseconds = 5_000
-const triesMax = 3
 const answerMillisecondsMax = 30_000
 /** Of one answer; RFC 5321 sets no limit, a hostile zone should not either. */
 const valuesMax = 100
+/** A longer TXT record is cut: nothing that we look for is longer. */
+export const txtBytesMax = 8_192
+/** TXT records make the only large answers. */
+const cachedTextBytesMax: number = 8 * 1024 * 1024
 
 interface Cached {
   readonly answer: Promise<Answer<unknown>>
   until: number
+  textBytes: number
 }
 
-export class SystemDns implements Dns {
+/** How long one server is waited for, and how often it is asked. */
+export interface Patience {
+  readonly queryMilliseconds: number
+  readonly triesMax: number
+}
+const patienceForDelivery: Patience = { queryMilliseconds: 5_000, triesMax: 3 }
+
+export class SystemDns implements Dns, RecordDns {
   private readonly clock: Clock
   private readonly servers: readonly string[]
+  private readonly patience: Patience
+  private cachedTextBytes = 0
   private readonly cache = new Map<string, Cached>()
   private resolver: Resolver | undefined
   private renewAt = 0
 
   /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. */
-  constructor(clock: Clock, servers: readonly string[] = []) {
+  constructor(clock: Clock, servers: readonly string[] = [], patience: Patience = patienceForDelivery) {
     this.clock = clock
     this.servers = servers
+    this.patience = patience
     this.current()
   }
 
@@ -47,15 +61,31 @@ export class SystemDns implements Dns {
   }
 
   async addresses(name: string): Promise<Answer<string>> {
-    const [four, six] = await Promise.all([
-      this.remember(`a ${name}`, () => this.current().resolve4(name)),
-      this.remember(`aaaa ${name}`, () => this.current().resolve6(name)),
-    ])
+    const [four, six] = await Promise.all([this.a(name), this.aaaa(name)])
     const values = [four, six].flatMap((answer) => (answer.kind === 'found' ? answer.values : []))
     if (values.length > 0) return { kind: 'found', values }
     if (four.kind === 'soft') return four
     if (six.kind === 'soft') return six
     return four.kind === 'hard' && six.kind === 'hard' ? four : { kind: 'none' }
+  }
+
+  a(name: string): Promise<Answer<string>> {
+    return this.remember(`a ${name}`, () => this.current().resolve4(name))
+  }
+
+  aaaa(name: string): Promise<Answer<string>> {
+    return this.remember(`aaaa ${name}`, () => this.current().resolve6(name))
+  }
+
+  txt(name: string): Promise<Answer<ByteString>> {
+    return this.remember(`txt ${name}`, async () => {
+      const records = await this.current().resolveTxt(name)
+      return records.map((strings) => strings.join('').slice(0, txtBytesMax))
+    })
+  }
+
+  ptr(name: string): Promise<Answer<string>> {
+    return this.remember(`ptr ${name}`, () => this.current().resolvePtr(name))
   }
 
   /** Whoever asks while the same question is under way waits for its answer. */
@@ -65,11 +95,13 @@ export class SystemDns implements Dns {
     if (known !== undefined && known.until > now) return known.answer as Promise<Answer<T>>
     if (this.cache.size >= cacheEntriesMax) this.forgetOldest()
     const answer = this.ask(key, ask)
-    const entry: Cached = { answer, until: Number.POSITIVE_INFINITY }
-    this.cache.delete(key)
+    const entry: Cached = { answer, until: Number.POSITIVE_INFINITY, textBytes: 0 }
+    this.forget(key)
     this.cache.set(key, entry)
-    void answer.then(({ kind }) => {
-      entry.until = this.clock.monotonic() + (kind === 'soft' ? softCachedMilliseconds : cachedMilliseconds)
+    void answer.then((settled) => {
+      const milliseconds = settled.kind === 'soft' ? softCachedMilliseconds : cachedMilliseconds
+      entry.until = this.clock.monotonic() + milliseconds
+      this.weigh(key, entry, settled)
     })
     return answer
   }
@@ -86,17 +118,29 @@ export class SystemDns implements Dns {
     }
   }
 
+  private weigh(key: string, entry: Cached, answer: Answer<unknown>): void {
+    if (!key.startsWith('txt ') || answer.kind !== 'found' || this.cache.get(key) !== entry) return
+    entry.textBytes = answer.values.reduce<number>((sum, value) => sum + String(value).length, 0)
+    this.cachedTextBytes += entry.textBytes
+    while (this.cachedTextBytes > cachedTextBytesMax) this.forgetOldest()
+  }
+
   private forgetOldest(): void {
     for (const key of this.cache.keys()) {
-      this.cache.delete(key)
+      this.forget(key)
       return
     }
+  }
+
+  private forget(key: string): void {
+    this.cachedTextBytes -= this.cache.get(key)?.textBytes ?? 0
+    this.cache.delete(key)
   }
 
   private current(): Resolver {
     const now = this.clock.monotonic()
     if (this.resolver === undefined || (this.servers.length === 0 && now >= this.renewAt)) {
-      this.resolver = new Resolver({ timeout: queryMilliseconds, tries: triesMax })
+      this.resolver = new Resolver({ timeout: this.patience.queryMilliseconds, tries: this.patience.triesMax })
       if (this.servers.length > 0) this.resolver.setServers(this.servers)
       this.renewAt = now + renewMilliseconds
     }

@@ -10,7 +10,7 @@ export interface ControlFile {
   readonly form: Form
   /** Line and number: the value if the file is absent. `me`: control/me, or the file's own name if that is absent too. */
   readonly fallback?: ByteString | number | 'me'
-  readonly unit?: 'bytes' | 'seconds' | 'deliveries'
+  readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
   readonly meaning: string
   readonly readBy: readonly string[]
   readonly reread: Reread
@@ -22,7 +22,7 @@ export const controlFiles = {
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'queue', 'lspawn', 'remote', 'quaver'],
+    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'remote', 'quaver'],
     reread: 'start',
   },
   accounts: {
@@ -32,6 +32,72 @@ export const controlFiles = {
     reread: 'start',
   },
   badmailfrom: { form: 'list', meaning: 'senders refused: user@host or @host', readBy: ['smtpd'], reread: 'live' },
+  badrcptto: {
+    form: 'list',
+    meaning: 'recipients refused by qmail-rcptcheck-badrcptto: user@host or @host',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  badhelo: {
+    form: 'list',
+    meaning: 'HELO names refused by qmail-rcptcheck-qregex, if HELOHOST is set: patterns, ! negates',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  badmailfromnorelay: {
+    form: 'list',
+    meaning: 'senders refused by qmail-rcptcheck-qregex unless the client may relay: patterns, ! negates',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  badmailto: {
+    form: 'list',
+    meaning: 'recipients refused by qmail-rcptcheck-qregex: patterns, ! negates',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  badmailtonorelay: {
+    form: 'list',
+    meaning: 'recipients refused by qmail-rcptcheck-qregex unless the client may relay: patterns, ! negates',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  fixsmtpio: {
+    form: 'list',
+    meaning: 'rules that change replies: env:event:request-prepend:response-line-glob:exitcode:response',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  rcptchecks: {
+    form: 'list',
+    meaning: 'programs of qmail-rcptcheck, asked in order about each recipient',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  signatures: {
+    form: 'list',
+    meaning: 'starts of MIME parts refused by qmail-qfilter-viruscan',
+    readBy: ['smtpd', 'exec'],
+    reread: 'live',
+  },
+  localfilters: {
+    form: 'list',
+    meaning: 'filter programs that mail from relay clients passes, in order',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  smtpfilters: {
+    form: 'list',
+    meaning: 'filter programs that mail from the network passes, in order',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  smtpplugins: {
+    form: 'list',
+    meaning: 'plug-ins of SMTP sessions, in sections [connection] [helo] [mail] [rcpt] [data]',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
   bouncefrom: {
     form: 'line',
     fallback: 'MAILER-DAEMON',
@@ -46,6 +112,22 @@ export const controlFiles = {
     unit: 'bytes',
     meaning: 'copy of the message in a bounce is cut here; 0 = whole',
     readBy: ['queue'],
+    reread: 'start',
+  },
+  concurrencyincoming: {
+    form: 'number',
+    fallback: 1000,
+    unit: 'connections',
+    meaning: 'SMTP connections at once; those from this host are not counted',
+    readBy: ['smtpd'],
+    reread: 'start',
+  },
+  concurrencyperip: {
+    form: 'number',
+    fallback: 50,
+    unit: 'connections',
+    meaning: 'SMTP connections at once from one IPv4 address or one IPv6 /64',
+    readBy: ['smtpd'],
     reread: 'start',
   },
   concurrencylocal: {
@@ -87,10 +169,17 @@ export const controlFiles = {
     readBy: ['lspawn'],
     reread: 'start',
   },
+  dnsbls: {
+    form: 'list',
+    meaning:
+      'DNS lists asked about each client, in order: zone (451), -zone (553), +zone (allows), ?zone (marks), zone=N (scores); absent = zen.spamhaus.org, empty = none',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
   dnsservers: {
     form: 'list',
     meaning: 'name servers to ask, address or address:port; absent = the system’s',
-    readBy: ['remote'],
+    readBy: ['remote', 'policy'],
     reread: 'start',
   },
   doublebouncehost: {
@@ -114,6 +203,18 @@ export const controlFiles = {
     readBy: ['queue'],
     reread: 'start',
   },
+  'greylist/exemptrcpthosts': {
+    form: 'list',
+    meaning: 'recipient domains that are not greylisted',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  'greylist/exemptrcpts': {
+    form: 'list',
+    meaning: 'recipients that are not greylisted',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
   helohost: { form: 'line', fallback: 'me', meaning: 'our name in EHLO', readBy: ['remote'], reread: 'start' },
   'listen-smtp': {
     form: 'list',
@@ -129,6 +230,12 @@ export const controlFiles = {
     reread: 'live',
   },
   locals: { form: 'list', fallback: 'me', meaning: 'domains delivered here', readBy: ['queue'], reread: 'reload' },
+  log: {
+    form: 'line',
+    meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
+    readBy: ['start'],
+    reread: 'start',
+  },
   morercpthosts: {
     form: 'list',
     meaning: 'more rcpthosts, read through morercpthosts.cdb',
@@ -140,6 +247,12 @@ export const controlFiles = {
     meaning: 'domains in which user%host is user@host',
     readBy: ['queue'],
     reread: 'reload',
+  },
+  proxyclients: {
+    form: 'list',
+    meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
+    readBy: ['smtpd'],
+    reread: 'live',
   },
   queuelifetime: {
     form: 'number',
@@ -170,7 +283,8 @@ export const controlFiles = {
   },
   relayclients: {
     form: 'list',
-    meaning: 'addresses and networks that may relay; absent = 127.0.0.0/8 and ::1, empty = nobody',
+    meaning:
+      'addresses and networks that may relay, without control/tcprules/smtp; absent = 127.0.0.0/8 and ::1, empty = nobody',
     readBy: ['smtpd'],
     reread: 'live',
   },
@@ -214,6 +328,12 @@ export const controlFiles = {
     fallback: 300,
     unit: 'seconds',
     meaning: 'limit on waiting for a client',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  xclients: {
+    form: 'list',
+    meaning: 'addresses and networks that may say XCLIENT; absent = none',
     readBy: ['smtpd'],
     reread: 'live',
   },

@@ -26,6 +26,7 @@ export interface Home {
   readonly run: string
   readonly tls: string
   readonly auth: string
+  readonly greylist: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -42,6 +43,7 @@ export function homeAt(path: string): Home {
     run: at('run'),
     tls: at('tls'),
     auth: at('auth'),
+    greylist: at('greylist'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -61,6 +63,7 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'run', owner: 'root', mode: 0o755 },
   { name: 'tls', owner: 'root', mode: 0o700 },
   { name: 'auth', owner: 'root', mode: 0o700 },
+  { name: 'greylist', owner: 'policy', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },
@@ -76,6 +79,14 @@ export const sockets = {
   'queue-remote': { owner: 'remote', mode: 0o600, servedBy: 'queue' },
   'queue-lspawn': { owner: 'root', mode: 0o600, servedBy: 'queue' },
   'queue-admin': { owner: 'root', mode: 0o600, servedBy: 'queue' },
+  /** The command line asks here what smtpd would say. */
+  'smtpd-admin': { owner: 'root', mode: 0o600, servedBy: 'smtpd' },
+  /** smtpd asks here whether a local recipient exists. */
+  'lspawn-recipients': { owner: 'smtpd', mode: 0o600, servedBy: 'lspawn' },
+  /** smtpd asks here about SPF, DNS lists and greylisting. */
+  policy: { owner: 'smtpd', mode: 0o600, servedBy: 'policy' },
+  /** Plug-ins are run here, for smtpd and as smtpd's account. */
+  exec: { owner: 'smtpd', mode: 0o600, servedBy: 'exec' },
   start: { owner: 'root', mode: 0o600, servedBy: 'start' },
 } as const satisfies Record<string, { owner: Role; mode: number; servedBy: string }>
 

@@ -21,7 +21,7 @@ export interface Owner {
 export type OwnerOf = ((role: Role) => Owner) | undefined
 
 /** Directories that hold what others must not read or write, whoever made them. */
-const guarded = new Set(['queue', 'queue/content', 'tls', 'auth'])
+const guarded = new Set(['queue', 'queue/content', 'tls', 'auth', 'greylist'])
 
 export async function makeHome(path: string, ownerOf: OwnerOf): Promise<void> {
   const faults: string[] = []

@@ -1,0 +1,275 @@
+/** policy: what smtpd and the command line ask about a client, and what the policy process found.
+ *
+ *  Asker to policy                                           Policy to asker
+ *    spf       ref ip helo sender bestGuess refuseOpenPass     serving                   (at once after hello)
+ *    dnsbl     ref ip lists                                    spf | dnsbl | greylist    ref …
+ *    greylist  ref ip sender recipient times                   none  ref why
+ *
+ *  Any number of questions at once on one connection; answers come in any order. `none` means that there is no answer:
+ *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is the
+ *  asker's affair. `serving` tells that somebody is there: while a program is dead its connections wait unserved. */
+import type { ByteString } from '../base/byte-string.ts'
+import { FieldReader, FieldWriter } from './fields.ts'
+import { ContractError, encodeFrame, type Frame } from './frame.ts'
+
+/** No field is longer, in either direction. */
+export const policyFieldBytesMax = 2048
+export const dnsListsMax = 64
+
+const type = {
+  spf: 128,
+  dnsbl: 129,
+  greylist: 130,
+  serving: 136,
+  spfAnswer: 137,
+  dnsblAnswer: 138,
+  greylistAnswer: 139,
+  none: 140,
+} as const
+
+/** RFC 7208 §2.6. */
+export const spfResults = ['pass', 'fail', 'softfail', 'neutral', 'none', 'temperror', 'permerror'] as const
+export type SpfResult = (typeof spfResults)[number]
+
+/** `not-made`: not asked for, or not called for by the result. */
+export const spfGuesses = ['not-made', 'pass', 'fail', 'unknown'] as const
+export type SpfGuess = (typeof spfGuesses)[number]
+
+/** `clear` or decided: the first list in order that has the address. */
+export const dnsblDecisions = ['clear', 'allowed', 'listed'] as const
+export type DnsblDecision = (typeof dnsblDecisions)[number]
+
+/** `new`, `young`: refuse for now. `known`: accept. */
+export const greylistStates = ['new', 'young', 'known'] as const
+export type GreylistState = (typeof greylistStates)[number]
+
+export interface SpfQuestion {
+  readonly ip: string
+  readonly helo: ByteString
+  /** Empty: HELO is judged. */
+  readonly sender: ByteString
+  /** Where there is no verdict, judge by `v=spf1 mx -all`. */
+  readonly bestGuess: boolean
+  /** A pass that two random addresses get as well says nothing. */
+  readonly refuseOpenPass: boolean
+}
+
+export interface DnsblQuestion {
+  readonly ip: string
+  /** Lines of control/dnsbls. */
+  readonly lists: readonly ByteString[]
+}
+
+export interface GreylistQuestion {
+  /** Or what stands for it in the key. */
+  readonly ip: string
+  readonly sender: ByteString
+  readonly recipient: ByteString
+  readonly minRejectSeconds: number
+  readonly maxWaitSeconds: number
+  readonly acceptGoodSeconds: number
+}
+
+/** In every answer. */
+export interface Explained {
+  /** The control file, control line, DNS record or setting that decided. */
+  readonly rule: ByteString
+  /** One line for the log. */
+  readonly logText: ByteString
+}
+
+export interface SpfAnswer extends Explained {
+  readonly kind: 'spf'
+  readonly result: SpfResult
+  /** What a refused client is told: one line, printable. */
+  readonly explanation: ByteString
+  /** The whole field, without line end; empty if the pass does not count. */
+  readonly receivedSpf: ByteString
+  readonly openToAll: boolean
+  readonly guess: SpfGuess
+}
+
+export interface DnsblAnswer extends Explained {
+  readonly kind: 'dnsbl'
+  readonly decision: DnsblDecision
+  /** 451 or 553 when listed, else 0. */
+  readonly code: number
+  /** The zone that decided and the address it gave; empty when clear. */
+  readonly zone: ByteString
+  readonly address: string
+  /** For the reply, without code; printable. */
+  readonly text: ByteString
+  /** Zones of `?zone` lines that have the address. */
+  readonly marks: readonly ByteString[]
+  /** Sum of `zone=N` lines that have the address. */
+  readonly score: number
+}
+
+export interface GreylistAnswer extends Explained {
+  readonly kind: 'greylist'
+  readonly state: GreylistState
+  /** The sender is empty: say the refusal at DATA, so that sender verification by others succeeds. */
+  readonly refuseAtData: boolean
+  /** Milliseconds since 1970: when it would be accepted, or until when it stays known. */
+  readonly untilMs: number
+}
+
+export type PolicyRequest =
+  | ({ readonly kind: 'spf'; readonly ref: number } & SpfQuestion)
+  | ({ readonly kind: 'dnsbl'; readonly ref: number } & DnsblQuestion)
+  | ({ readonly kind: 'greylist'; readonly ref: number } & GreylistQuestion)
+
+export type PolicyAnswer = SpfAnswer | DnsblAnswer | GreylistAnswer
+
+export type PolicyReply =
+  | { readonly kind: 'serving' }
+  | { readonly kind: 'answer'; readonly ref: number; readonly answer: PolicyAnswer }
+  | { readonly kind: 'none'; readonly ref: number; readonly why: ByteString }
+
+/** Throws ContractError for a question over the limits: sent, it would cost the whole connection. */
+export function encodePolicyRequest(request: PolicyRequest): Buffer {
+  const fields = new FieldWriter().u32(request.ref).string(bounded(request.ip))
+  switch (request.kind) {
+    case 'spf':
+      fields.string(bounded(request.helo)).string(bounded(request.sender))
+      fields.u8(request.bestGuess ? 1 : 0).u8(request.refuseOpenPass ? 1 : 0)
+      break
+    case 'dnsbl':
+      if (request.lists.length > dnsListsMax) throw new ContractError(`${request.lists.length} DNS lists`)
+      fields.strings(request.lists.map(bounded))
+      break
+    case 'greylist':
+      fields.string(bounded(request.sender)).string(bounded(request.recipient))
+      fields.u32(request.minRejectSeconds).u32(request.maxWaitSeconds).u32(request.acceptGoodSeconds)
+      break
+  }
+  return encodeFrame(type[request.kind], ...fields.end())
+}
+
+/** Throws ContractError for anything that is not a question of this contract. */
+export function decodePolicyRequest(frame: Frame): PolicyRequest {
+  const fields = new FieldReader(frame.payload)
+  const request = readRequest(frame.type, fields)
+  fields.end()
+  return request
+}
+
+function readRequest(frameType: number, fields: FieldReader): PolicyRequest {
+  const ref = fields.u32()
+  const ip = text(fields)
+  switch (frameType) {
+    case type.spf: {
+      const helo = text(fields)
+      const sender = text(fields)
+      return { kind: 'spf', ref, ip, helo, sender, bestGuess: flag(fields), refuseOpenPass: flag(fields) }
+    }
+    case type.dnsbl:
+      return { kind: 'dnsbl', ref, ip, lists: fields.strings(dnsListsMax, policyFieldBytesMax) }
+    case type.greylist: {
+      const sender = text(fields)
+      const recipient = text(fields)
+      const times = { minRejectSeconds: fields.u32(), maxWaitSeconds: fields.u32(), acceptGoodSeconds: fields.u32() }
+      return { kind: 'greylist', ref, ip, sender, recipient, ...times }
+    }
+    default:
+      throw new ContractError(`frame type ${frameType}, a policy question was expected`)
+  }
+}
+
+export function encodePolicyReply(reply: PolicyReply): Buffer {
+  if (reply.kind === 'serving') return encodeFrame(type.serving)
+  const fields = new FieldWriter().u32(reply.ref)
+  if (reply.kind === 'none') return encodeFrame(type.none, ...fields.string(cut(reply.why)).end())
+  const { answer } = reply
+  fields.string(cut(answer.rule)).string(cut(answer.logText))
+  switch (answer.kind) {
+    case 'spf':
+      fields.u8(spfResults.indexOf(answer.result)).string(cut(answer.explanation)).string(cut(answer.receivedSpf))
+      fields.u8(answer.openToAll ? 1 : 0).u8(spfGuesses.indexOf(answer.guess))
+      return encodeFrame(type.spfAnswer, ...fields.end())
+    case 'dnsbl':
+      fields.u8(dnsblDecisions.indexOf(answer.decision)).u16(answer.code).string(answer.zone).string(answer.address)
+      fields.string(cut(answer.text)).strings(answer.marks).u32(answer.score)
+      return encodeFrame(type.dnsblAnswer, ...fields.end())
+    case 'greylist':
+      fields
+        .u8(greylistStates.indexOf(answer.state))
+        .u8(answer.refuseAtData ? 1 : 0)
+        .u64(answer.untilMs)
+      return encodeFrame(type.greylistAnswer, ...fields.end())
+  }
+}
+
+/** Throws ContractError for anything that is not a reply of this contract. */
+export function decodePolicyReply(frame: Frame): PolicyReply {
+  const fields = new FieldReader(frame.payload)
+  const reply = readReply(frame.type, fields)
+  fields.end()
+  return reply
+}
+
+function readReply(frameType: number, fields: FieldReader): PolicyReply {
+  if (frameType === type.serving) return { kind: 'serving' }
+  const ref = fields.u32()
+  if (frameType === type.none) return { kind: 'none', ref, why: text(fields) }
+  const explained = { rule: text(fields), logText: text(fields) }
+  return { kind: 'answer', ref, answer: readAnswer(frameType, fields, explained) }
+}
+
+function readAnswer(frameType: number, fields: FieldReader, explained: Explained): PolicyAnswer {
+  switch (frameType) {
+    case type.spfAnswer: {
+      const result = choice(fields, spfResults)
+      const [explanation, receivedSpf] = [text(fields), text(fields)]
+      const openToAll = flag(fields)
+      return {
+        kind: 'spf',
+        ...explained,
+        result,
+        explanation,
+        receivedSpf,
+        openToAll,
+        guess: choice(fields, spfGuesses),
+      }
+    }
+    case type.dnsblAnswer: {
+      const decision = choice(fields, dnsblDecisions)
+      const code = fields.u16()
+      const [zone, address, replyText] = [text(fields), text(fields), text(fields)]
+      const marks = fields.strings(dnsListsMax, policyFieldBytesMax)
+      const score = fields.u32()
+      return { kind: 'dnsbl', ...explained, decision, code, zone, address, text: replyText, marks, score }
+    }
+    case type.greylistAnswer: {
+      const state = choice(fields, greylistStates)
+      return { kind: 'greylist', ...explained, state, refuseAtData: flag(fields), untilMs: fields.u64() }
+    }
+    default:
+      throw new ContractError(`frame type ${frameType}, a policy answer was expected`)
+  }
+}
+
+function text(fields: FieldReader): ByteString {
+  return fields.string(policyFieldBytesMax)
+}
+
+function flag(fields: FieldReader): boolean {
+  const value = fields.u8()
+  if (value > 1) throw new ContractError(`flag of ${value}`)
+  return value === 1
+}
+
+function choice<T extends string>(fields: FieldReader, choices: readonly T[]): T {
+  const chosen = choices[fields.u8()]
+  if (chosen === undefined) throw new ContractError('unknown choice')
+  return chosen
+}
+
+function bounded(value: ByteString): ByteString {
+  if (value.length > policyFieldBytesMax) throw new ContractError(`field of ${value.length} bytes`)
+  return value
+}
+
+function cut(value: ByteString): ByteString {
+  return value.slice(0, policyFieldBytesMax)
+}

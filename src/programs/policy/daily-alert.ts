@@ -1,0 +1,26 @@
+/** One log line a day for each topic: what every question would say again is said once.
+ *  Topics come from outside (zones, lines): beyond `topicsMax` nothing new is said until the next day. */
+import type { Clock } from '../../system/clock.ts'
+import type { Log } from '../../system/log.ts'
+
+const dayMilliseconds = 86_400_000
+const topicsMax = 256
+
+export class DailyAlert {
+  private readonly clock: Clock
+  private readonly log: Log
+  private readonly toldAt = new Map<string, number>()
+
+  constructor(clock: Clock, log: Log) {
+    this.clock = clock
+    this.log = log
+  }
+
+  tell(topic: string, text: string): void {
+    const now = this.clock.monotonic()
+    for (const [known, at] of this.toldAt) if (now - at >= dayMilliseconds) this.toldAt.delete(known)
+    if (this.toldAt.has(topic) || this.toldAt.size >= topicsMax) return
+    this.toldAt.set(topic, now)
+    this.log(`alert: ${text}`)
+  }
+}

@@ -1,0 +1,20 @@
+/** Every limit and deadline of the policy process. */
+
+/** RFC 7208 §4.6.4: at least 20 s for one evaluation; then temperror. */
+export const spfMillisecondsMax = 20_000
+/** A longer record is a syntax error: RFC 7208 §3.4 asks for 450 bytes, and each may name a dozen macros. */
+export const spfRecordBytesMax = 4_096
+/** For all lists together; what has not answered by then is not listed. */
+export const dnsblMillisecondsMax = 5_000
+/** Questions under way on one connection, and in all. More get no answer. */
+export const questionsPerConnectionMax = 5_000
+export const questionsMax = 10_000
+export const connectionsMax = 100
+export const helloMillisecondsMax = 30_000
+/** One name server is asked so long, so often. */
+export const dnsPatience = { queryMilliseconds: 1_500, triesMax: 2 } as const
+/** Expired triples are looked for so often; while there are more, at `expireAgainMilliseconds`. */
+export const expireMilliseconds = 60_000
+export const expireAgainMilliseconds = 200
+/** A store that could not be opened is tried again so much later. */
+export const storeRetryMilliseconds = 30_000

@@ -1,0 +1,78 @@
+/** greylisting-spp: what is remembered of (ip, sender, recipient), and what follows from it.
+ *  Knows:  the rule. Never: a clock or a store; times come in as milliseconds since 1970. */
+import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+
+export interface GreylistTimes {
+  /** A new triple is refused for so long. */
+  readonly minRejectSeconds: number
+  /** Who comes back later than this after the first time is new again. */
+  readonly maxWaitSeconds: number
+  /** A triple that was accepted stays known for so long after the last time. */
+  readonly acceptGoodSeconds: number
+}
+
+export interface Remembered {
+  readonly firstMs: number
+  /** Was it ever accepted? */
+  readonly good: boolean
+  /** Forgotten then. */
+  readonly expiresMs: number
+}
+
+export interface Judgement {
+  readonly state: 'new' | 'young' | 'known'
+  readonly remembered: Remembered
+  /** When it would be accepted, or until when it stays known. */
+  readonly untilMs: number
+}
+
+export function judge(before: Remembered | undefined, nowMs: number, times: GreylistTimes): Judgement {
+  const minReject = 1000 * times.minRejectSeconds
+  const maxWait = 1000 * Math.max(times.maxWaitSeconds, times.minRejectSeconds)
+  // A first time in the future: the clock was set back. Without this a sender might wait for as long as it was ahead.
+  const usable = before !== undefined && before.expiresMs > nowMs && before.firstMs <= nowMs
+  if (!usable) return refused('new', nowMs, nowMs, minReject, maxWait)
+  const age = nowMs - before.firstMs
+  if (!before.good && age < minReject) return refused('young', before.firstMs, nowMs, minReject, maxWait)
+  if (!before.good && age > maxWait) return refused('new', nowMs, nowMs, minReject, maxWait)
+  const expiresMs = nowMs + 1000 * times.acceptGoodSeconds
+  return { state: 'known', remembered: { firstMs: before.firstMs, good: true, expiresMs }, untilMs: expiresMs }
+}
+
+function refused(
+  state: 'new' | 'young',
+  firstMs: number,
+  nowMs: number,
+  minReject: number,
+  maxWait: number,
+): Judgement {
+  const untilMs = firstMs + minReject
+  // One that may be accepted from `until` on must still be there then.
+  return { state, remembered: { firstMs, good: false, expiresMs: Math.max(firstMs + maxWait, nowMs) + 1 }, untilMs }
+}
+
+/** Every message of an ezmlm list has another sender: `list-return-NUMBER-subscriber=host@…`. Without the number they are
+ *  the same triple. Case does not count. */
+export function greylistSender(sender: ByteString): ByteString {
+  return lowerAscii(sender).replace(/-return-[0-9]{1,20}-/, '-return--')
+}
+
+export function greylistRecipient(recipient: ByteString): ByteString {
+  return lowerAscii(recipient)
+}
+
+const logWords = { new: 'Rejecting new', young: 'Rejecting young', known: 'Accepting known' } as const
+
+/** As greylisting-spp logs it. */
+export function greylistLine(
+  state: 'new' | 'young' | 'known',
+  ip: string,
+  sender: ByteString,
+  recipient: ByteString,
+): ByteString {
+  return `${logWords[state]} triple (${[ip, sender, recipient].map(printable).join(',')})`
+}
+
+function printable(text: ByteString): ByteString {
+  return text.replace(/[^ -~\x80-\xff]/g, '?')
+}

@@ -1,0 +1,202 @@
+/** HOME/greylist/greylist.db: what is remembered of each triple. Losing it only delays mail, so a commit need not wait for
+ *  the disk (WAL, synchronous=NORMAL: a killed process loses nothing, a power cut the last seconds).
+ *  Knows:  digests, not addresses: a stolen file tells nobody who writes to whom.
+ *  Never:  judges; grows past `entriesMax`.
+ *  Fails:  throws GreylistStoreError. A damaged file is set aside as greylist.db.damaged (one is kept) and begun afresh. */
+import { createHash } from 'node:crypto'
+import { renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import type { Remembered } from '../../protocols/greylist/triple.ts'
+
+export class GreylistStoreError extends Error {
+  override name = 'GreylistStoreError'
+  /** The file cannot be trusted any more. */
+  readonly damaged: boolean
+
+  constructor(damaged: boolean, text: string) {
+    super(text)
+    this.damaged = damaged
+  }
+}
+
+/** "QuGl": a database of another program is refused. */
+const applicationId = 0x5175476c
+const version = 1
+const digestBytes = 16
+const lockMillisecondsMax = 1_000
+/** About 100 bytes each. */
+const entriesMax = 1_000_000
+/** Removed in one go: a bound on how long the process is held up. */
+const batch = 500
+
+const schema = `
+  CREATE TABLE triple (
+    digest BLOB PRIMARY KEY,
+    first_ms INTEGER NOT NULL,
+    good INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX triple_expires ON triple(expires_ms);`
+
+/** SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB. */
+const damageCodes: ReadonlySet<number> = new Set([10, 11, 26])
+
+export class GreylistStore {
+  private readonly database: DatabaseSync
+  private readonly getRow: StatementSync
+  private readonly putRow: StatementSync
+  private readonly deleteRow: StatementSync
+  private readonly deleteDue: StatementSync
+  private readonly entriesLimit: number
+  private entries: number
+
+  /** Use `open`. */
+  constructor(database: DatabaseSync, entriesLimit: number) {
+    this.database = database
+    this.entriesLimit = entriesLimit
+    this.getRow = database.prepare('SELECT first_ms, good, expires_ms FROM triple WHERE digest = ?')
+    this.putRow = database.prepare(
+      `INSERT INTO triple VALUES (?, ?, ?, ?) ON CONFLICT (digest)
+       DO UPDATE SET first_ms = excluded.first_ms, good = excluded.good, expires_ms = excluded.expires_ms`,
+    )
+    this.deleteRow = database.prepare('DELETE FROM triple WHERE digest = ?')
+    this.deleteDue = database.prepare(
+      `DELETE FROM triple WHERE digest IN
+       (SELECT digest FROM triple WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ${batch})`,
+    )
+    this.entries = Number(database.prepare('SELECT count(*) AS n FROM triple').get()?.['n'] ?? 0)
+  }
+
+  /** Opens or creates it. `onDamage` is told where a damaged file went. */
+  static open(directory: string, onDamage: (text: string) => void, entriesLimit: number = entriesMax): GreylistStore {
+    try {
+      return opened(pathIn(directory), entriesLimit)
+    } catch (error) {
+      if (!(error instanceof GreylistStoreError) || !error.damaged) throw error
+      return GreylistStore.afresh(directory, error.message, onDamage, entriesLimit)
+    }
+  }
+
+  /** Sets aside what is there, for the reason given, and creates an empty one. */
+  static afresh(
+    directory: string,
+    reason: string,
+    onDamage: (text: string) => void,
+    entriesLimit: number = entriesMax,
+  ): GreylistStore {
+    const path = pathIn(directory)
+    setAside(path)
+    onDamage(`${reason}; set aside as ${path}.damaged, all triples are new again`)
+    return opened(path, entriesLimit)
+  }
+
+  get count(): number {
+    return this.entries
+  }
+
+  get(key: GreylistKey): Remembered | undefined {
+    const row = guard(() => this.getRow.get(digest(key)))
+    if (row === undefined) return undefined
+    return { firstMs: Number(row['first_ms']), good: row['good'] === 1, expiresMs: Number(row['expires_ms']) }
+  }
+
+  /** `isNew`: there was none before. */
+  put(key: GreylistKey, { firstMs, good, expiresMs }: Remembered, isNew: boolean): void {
+    if (isNew && this.entries >= this.entriesLimit) this.removeDue(Number.MAX_SAFE_INTEGER)
+    guard(() => this.putRow.run(digest(key), firstMs, good ? 1 : 0, expiresMs))
+    if (isNew) this.entries++
+  }
+
+  remove(key: GreylistKey): void {
+    const { changes } = guard(() => this.deleteRow.run(digest(key)))
+    this.entries -= Number(changes)
+  }
+
+  /** Removes some of what has expired; true if there may be more. */
+  expire(nowMs: number): boolean {
+    return this.removeDue(nowMs) === batch
+  }
+
+  close(): void {
+    guard(() => this.database.close())
+  }
+
+  /** The next to expire go first: young triples before good ones. */
+  private removeDue(atMs: number): number {
+    const removed = Number(guard(() => this.deleteDue.run(atMs)).changes)
+    this.entries -= removed
+    return removed
+  }
+}
+
+export interface GreylistKey {
+  readonly ip: string
+  readonly sender: ByteString
+  readonly recipient: ByteString
+}
+
+/** No field can hold a NUL that would let one triple look like another: each has its length before it. */
+function digest({ ip, sender, recipient }: GreylistKey): Buffer {
+  const text = [ip, sender, recipient].map((field) => `${field.length}:${field}`).join('')
+  return createHash('sha256').update(toBuffer(text)).digest().subarray(0, digestBytes)
+}
+
+function pathIn(directory: string): string {
+  return join(directory, 'greylist.db')
+}
+
+function opened(path: string, entriesLimit: number): GreylistStore {
+  return guard(() => {
+    const database = new DatabaseSync(path, { timeout: lockMillisecondsMax })
+    try {
+      prepare(database, path)
+      return new GreylistStore(database, entriesLimit)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  })
+}
+
+function prepare(database: DatabaseSync, path: string): void {
+  database.exec('PRAGMA locking_mode = EXCLUSIVE')
+  const found = pragma(database, 'user_version')
+  const application = pragma(database, 'application_id')
+  if (found > version || (application !== applicationId && (found !== 0 || application !== 0)))
+    throw new GreylistStoreError(false, `${path} belongs to another program or a later version`)
+  database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096')
+  // An immediate transaction takes the lock that keeps a second process out.
+  database.exec('BEGIN IMMEDIATE')
+  if (found === 0) database.exec(schema)
+  database.exec(`PRAGMA user_version = ${version}; PRAGMA application_id = ${applicationId}; COMMIT`)
+}
+
+function pragma(database: DatabaseSync, name: string): number {
+  const value = database.prepare(`PRAGMA ${name}`).get()?.[name]
+  return typeof value === 'number' ? value : 0
+}
+
+function setAside(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) {
+    rmSync(`${path}.damaged${suffix}`, { force: true })
+    try {
+      renameSync(path + suffix, `${path}.damaged${suffix}`)
+    } catch {
+      // A side file that is not there, or was removed when the database was closed.
+    }
+  }
+}
+
+function guard<T>(act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    if (error instanceof GreylistStoreError) throw error
+    const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
+    throw new GreylistStoreError(damageCodes.has(code), `greylist.db: ${describeError(error)}`)
+  }
+}
