@@ -80,7 +80,7 @@ function ended(clock: Clock, child: ChildProcess, millisecondsMax: number): Prom
 }
 
 /** The program and all it started, unless they have left its group. */
-function killGroup(child: ChildProcess): void {
+export function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return
   try {
     process.kill(-child.pid, 'SIGKILL')

@@ -1,6 +1,6 @@
 /** Bytes that are at hand as a whole: in memory, or in a temporary file that has no name any more.
  *  Fails:  throws as Node does. */
-import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Random } from './random.ts'
@@ -33,6 +33,11 @@ export class Spool implements StoredBytes {
 
   get bytes(): number {
     return this.written
+  }
+
+  /** Another process wrote through `fd`: takes the length from the file. */
+  measure(): void {
+    this.written = fstatSync(this.fd).size
   }
 
   append(chunk: Uint8Array): void {

@@ -23,10 +23,12 @@ export class EnqueuePort {
   private lastRef = 0
   private readonly connection: FrameConnection
   private readonly clock: Clock
+  private readonly limitMilliseconds: number
 
-  constructor(connection: FrameConnection, clock: Clock) {
+  constructor(connection: FrameConnection, clock: Clock, limitMilliseconds: number = answerMillisecondsMax) {
     this.connection = connection
     this.clock = clock
+    this.limitMilliseconds = limitMilliseconds
   }
 
   /** True if the frame was a reply of this contract. */
@@ -68,12 +70,16 @@ export class EnqueuePort {
         resolve(failed(transient('qq crashed (#4.3.0)', 'the queue closed the connection')))
         return
       }
-      const cancel = this.clock.after(answerMillisecondsMax, () => this.settle(ref, failed(timeout)))
+      const cancel = this.clock.after(this.limitMilliseconds, () => this.settle(ref, failed(this.timeout())))
       this.waiting.set(ref, (outcome) => {
         cancel()
         resolve(outcome)
       })
     })
+  }
+
+  private timeout(): Failure {
+    return transient('qq timeout (#4.3.0)', `no answer from the queue in ${this.limitMilliseconds} ms`)
   }
 
   private settle(ref: number, outcome: Outcome<number>): void {
@@ -82,8 +88,6 @@ export class EnqueuePort {
     settle?.(outcome)
   }
 }
-
-const timeout: Failure = transient('qq timeout (#4.3.0)', `no answer from the queue in ${answerMillisecondsMax} ms`)
 
 export class ContentStream implements ContentSink {
   private readonly connection: FrameConnection

@@ -70,6 +70,11 @@ export class Control {
     return text === undefined ? undefined : this.once(name, () => parseMap(text))
   }
 
+  /** The whole file, for one with a form of its own; undefined if it is absent. */
+  text(name: ControlName): ByteString | undefined {
+    return this.slots.get(name)?.text
+  }
+
   isPresent(name: ControlName): boolean {
     return this.slots.get(name)?.text !== undefined
   }

@@ -1,0 +1,97 @@
+/** The filters that pkgsrc ships, in process: known by the last part of their path.
+ *  Knows:  qmail-qfilter-addtlsheader, qmail-qfilter-viruscan. */
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { done, failed, type Outcome, permanent } from '../../base/outcome.ts'
+import type { Envelope, Params } from '../../contracts/envelope.ts'
+import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
+import { tlsHeader } from '../../protocols/qmail/tls-header.ts'
+import { VirusScan } from '../../protocols/qmail/virus-scan.ts'
+import type { ContentSink, Taker } from './taker.ts'
+
+export interface FilterContext {
+  readonly environment: ReadonlyMap<string, ByteString>
+  /** Milliseconds since 1970. */
+  now(): number
+  /** control/signatures. */
+  signatures(): readonly ByteString[]
+}
+
+const nothing = Buffer.alloc(0)
+
+/** A new one for each message; undefined: not ours, to be executed. */
+export function builtInFilter(filter: ByteString, context: FilterContext): StreamFilter | undefined {
+  switch (filter.slice(filter.lastIndexOf('/') + 1)) {
+    case 'qmail-qfilter-addtlsheader':
+      return {
+        prefix: toBuffer(tlsHeader(context.environment, context.now())),
+        push: () => undefined,
+        refusal: () => undefined,
+      }
+    case 'qmail-qfilter-viruscan':
+      return virusFilter(context)
+    default:
+      return undefined
+  }
+}
+
+export function isBuiltInFilter(filter: ByteString): boolean {
+  const context = { environment: new Map<string, ByteString>(), now: () => 0, signatures: () => [] }
+  return builtInFilter(filter, context) !== undefined
+}
+
+function virusFilter({ environment, signatures }: FilterContext): StreamFilter {
+  const scan = new VirusScan(signatures())
+  return {
+    prefix: nothing,
+    push: (chunk) => scan.push(chunk),
+    refusal() {
+      const found = scan.match()
+      if (found === undefined) return undefined
+      const pid = environment.get('QMAILPPID') ?? '0'
+      const ip = environment.get('TCPREMOTEIP') ?? 'unknown'
+      const text = `qfilter: viruscan ${pid} ${ip} ${found.replace(/[^ -~]/g, '?')}`
+      return permanent("we don't accept email with such content (#5.3.4)", text)
+    },
+  }
+}
+
+/** Content passes through the filter on its way to `next`. */
+export class FilteringTaker implements Taker {
+  private readonly make: () => StreamFilter
+  private readonly next: Taker
+
+  constructor(make: () => StreamFilter, next: Taker) {
+    this.make = make
+    this.next = next
+  }
+
+  submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
+    const filter = this.make()
+    filter.push(content)
+    const refusal = filter.refusal()
+    if (refusal !== undefined) return Promise.resolve(failed(refusal))
+    const whole = filter.prefix.length === 0 ? content : Buffer.concat([filter.prefix, content])
+    return this.next.submit(envelope, params, whole)
+  }
+
+  async open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
+    const filter = this.make()
+    const opened = await this.next.open(envelope, params)
+    if (!opened.done) return opened
+    const sink = opened.value
+    if (filter.prefix.length > 0) await sink.write(filter.prefix)
+    return done({
+      write(bytes) {
+        filter.push(bytes)
+        return sink.write(bytes)
+      },
+      close() {
+        const refusal = filter.refusal()
+        if (refusal === undefined) return sink.close()
+        sink.abandon()
+        return Promise.resolve(failed(refusal))
+      },
+      abandon: () => sink.abandon(),
+    })
+  }
+}

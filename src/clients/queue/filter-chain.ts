@@ -1,0 +1,160 @@
+/** Whoever takes a message that has to pass through filters first: control/smtpfilters and its like, or what QMAILQUEUE
+ *  and QMAILQUEUEFILTERS of its connection name (qmail-qfilter, qmail-qfilter-queue).
+ *  Knows:  filters of our own at the head of the list run here, while content passes by; from the first other one on,
+ *          the message goes through exec, which runs the programs and hands the result to the queue itself.
+ *  Fails:  with qmail-queue's texts; without exec every message that needs it is deferred. */
+import type { Socket } from 'node:net'
+import { assert } from '../../base/assert.ts'
+import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
+import { describeError, done, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { encodeExecuteRequest, environmentBytes, environmentBytesMax, filtersMax } from '../../contracts/execute.ts'
+import { encodeHello } from '../../contracts/hello.ts'
+import { parseList } from '../../protocols/qmail/control-format.ts'
+import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
+import type { Clock } from '../../system/clock.ts'
+import { FrameConnection } from '../../system/frame-connection.ts'
+import { builtInFilter, FilteringTaker, isBuiltInFilter } from './built-in-filters.ts'
+import { EnqueuePort } from './enqueue.ts'
+import type { ContentSink, Taker } from './taker.ts'
+
+/** Longer than exec gives a whole chain. */
+const answerMillisecondsMax = 330_000
+
+type Environment = ReadonlyMap<string, ByteString>
+
+export interface FilterTools {
+  readonly queue: Taker
+  connectExec(): Promise<Socket>
+  readonly clock: Clock
+  /** control/signatures. */
+  signatures(): readonly ByteString[]
+  /** The file that QMAILQUEUEFILTERS names, relative to the home; undefined: there is none. */
+  readFile(name: ByteString): Buffer | undefined
+}
+
+/** Which filters a message of this connection passes, and who takes it then. */
+export interface FilterPlan {
+  readonly filters: readonly ByteString[]
+  /** Empty: our queue. */
+  readonly queueProgram: ByteString
+  /** The file or variable that decided; for the log and for `explain`. */
+  readonly decidedBy: string
+}
+
+/** `listed`: what the service's own control file says (`smtpfilters`, …), of the name `file`.
+ *  QMAILQUEUE replaces it; QMAILQUEUEFILTERS counts only for qmail-qfilter-queue, as in qmail. */
+export function planFilters(
+  environment: Environment,
+  listed: readonly ByteString[],
+  file: string,
+  readFile: FilterTools['readFile'],
+): Outcome<FilterPlan> {
+  const program = environment.get('QMAILQUEUE')
+  const last = environment.get('QQF_QMAILQUEUE') ?? ''
+  if (program === undefined) return done({ filters: listed, queueProgram: last, decidedBy: `control/${file}` })
+  if (!isFilterQueue(program)) return done({ filters: [], queueProgram: program, decidedBy: 'QMAILQUEUE' })
+  const named = environment.get('QMAILQUEUEFILTERS')
+  if (named === undefined) return done({ filters: [], queueProgram: last, decidedBy: 'QMAILQUEUE' })
+  try {
+    const content = readFile(named)
+    if (content === undefined) return failed(unreadable(`QMAILQUEUEFILTERS names ${named}, which does not exist`))
+    const filters = parseList(fromBuffer(content))
+    return done({ filters, queueProgram: last, decidedBy: named })
+  } catch (error) {
+    return failed(unreadable(`QMAILQUEUEFILTERS names ${named}: ${describeError(error)}`))
+  }
+}
+
+export function takerForPlan(plan: Outcome<FilterPlan>, environment: Environment, tools: FilterTools): Taker {
+  if (!plan.done) return refusing(plan.failure)
+  const { filters, queueProgram } = plan.value
+  const ownVariables = new Map(environment).set('QMAILPPID', String(process.pid))
+  for (const name of ['QMAILQUEUE', 'QMAILQUEUEFILTERS', 'QMAILNAME']) ownVariables.delete(name)
+  const head = filters.findIndex((filter) => !isBuiltInFilter(filter))
+  const count = head < 0 ? filters.length : head
+  const isQueueNext = count === filters.length && queueProgram === '' && environment.get('QMAILQUEUE') !== ''
+  let taker: Taker = isQueueNext ? tools.queue : new ExecTaker(filters.slice(count), queueProgram, ownVariables, tools)
+  if (environment.get('QMAILQUEUE') === '') taker = refusing(emptyProgram)
+  const context = { environment: ownVariables, now: () => tools.clock.now(), signatures: () => tools.signatures() }
+  for (const filter of filters.slice(0, count).reverse()) taker = new FilteringTaker(() => made(filter, context), taker)
+  return taker
+}
+
+function isFilterQueue(program: ByteString): boolean {
+  return program.slice(program.lastIndexOf('/') + 1) === 'qmail-qfilter-queue'
+}
+
+function made(filter: ByteString, context: Parameters<typeof builtInFilter>[1]): StreamFilter {
+  const found = builtInFilter(filter, context)
+  assert(found !== undefined, 'the head of a chain is built in')
+  return found
+}
+
+/** One connection to exec for each message. */
+class ExecTaker implements Taker {
+  private readonly filters: readonly ByteString[]
+  private readonly queueProgram: ByteString
+  private readonly environment: Environment
+  private readonly tools: FilterTools
+
+  constructor(filters: readonly ByteString[], queueProgram: ByteString, environment: Environment, tools: FilterTools) {
+    this.filters = filters
+    this.queueProgram = queueProgram
+    this.environment = environment
+    this.tools = tools
+  }
+
+  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
+    if (content.length > inlineBytesMax) {
+      const sink = await this.open(envelope, params)
+      if (!sink.done) return sink
+      await sink.value.write(content)
+      return sink.value.close()
+    }
+    const connected = await this.connect()
+    if (!connected.done) return connected
+    const { port, connection } = connected.value
+    const outcome = await port.submit(envelope, params, content)
+    connection.end()
+    return outcome
+  }
+
+  async open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
+    const connected = await this.connect()
+    if (!connected.done) return connected
+    const { port, connection } = connected.value
+    return done(port.open(envelope, params, () => connection.end()))
+  }
+
+  private async connect(): Promise<Outcome<{ port: EnqueuePort; connection: FrameConnection }>> {
+    const { filters, queueProgram, environment, tools } = this
+    if (filters.length > filtersMax) return failed(unreadable(`${filters.length} filters, limit ${filtersMax}`))
+    const bytes = environmentBytes(environment)
+    if (bytes > environmentBytesMax) return failed(unreadable(`environment of ${bytes} bytes`))
+    try {
+      const connection: FrameConnection = new FrameConnection(await tools.connectExec(), {
+        onFrame: (frame) => port.handle(frame),
+        onClose: (reason) => port.connectionClosed(reason),
+      })
+      const port = new EnqueuePort(connection, tools.clock, answerMillisecondsMax)
+      connection.send(encodeHello({ purpose: 'execute', uid: 0 }))
+      connection.send(encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment }))
+      return done({ port, connection })
+    } catch (error) {
+      return failed(transient('unable to exec qq (#4.3.0)', `cannot reach exec: ${describeError(error)}`))
+    }
+  }
+}
+
+function refusing(failure: Failure): Taker {
+  const outcome = failed(failure)
+  return { submit: () => Promise.resolve(outcome), open: () => Promise.resolve(outcome) }
+}
+
+const emptyProgram: Failure = transient('unable to exec qq (#4.3.0)', 'QMAILQUEUE is set and empty')
+
+function unreadable(logText: string): Failure {
+  return transient('qq unable to read configuration (#4.3.0)', logText)
+}

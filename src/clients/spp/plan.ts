@@ -1,0 +1,36 @@
+/** Which plug-ins a session has: control/smtpplugins, or what NOSPP and SPPCONFFILE of its environment say. */
+import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
+import type { Variables } from '../../contracts/execute.ts'
+import { parseList } from '../../protocols/qmail/control-format.ts'
+import { noPlugIns, parsePlugIns, type PlugIns } from '../../protocols/spp/plug-ins.ts'
+
+export interface SppPlan {
+  readonly plugIns: PlugIns
+  /** For the log and for `explain`. */
+  readonly decidedBy: string
+}
+
+/** By list: a file that has not changed is not parsed again. */
+const parsed = new WeakMap<readonly ByteString[], PlugIns>()
+
+/** `listed`: control/smtpplugins. `readFile`: relative to the home, undefined if there is no such file; a file that is
+ *  not there means no plug-ins, one that cannot be read throws. */
+export function planPlugIns(
+  environment: Variables,
+  listed: readonly ByteString[],
+  readFile: (name: ByteString) => Buffer | undefined,
+): SppPlan {
+  if (environment.has('NOSPP')) return { plugIns: noPlugIns, decidedBy: 'NOSPP' }
+  const named = environment.get('SPPCONFFILE') ?? ''
+  if (named !== '') {
+    const content = readFile(named)
+    const lines = content === undefined ? [] : parseList(fromBuffer(content))
+    return { plugIns: parsePlugIns(lines), decidedBy: named }
+  }
+  let plugIns = parsed.get(listed)
+  if (plugIns === undefined) {
+    plugIns = parsePlugIns(listed)
+    parsed.set(listed, plugIns)
+  }
+  return { plugIns, decidedBy: 'control/smtpplugins' }
+}

@@ -1,0 +1,195 @@
+/** Plug-ins over a whole SMTP session (qmail-spp): the environment they see, and what they leave behind.
+ *  Knows:  which variables, headers and saved errors live how long. Never: a reply of its own but for failures.
+ *  Differs from qmail-spp in one thing: what a plug-in sets at MAIL, RCPT or DATA is gone when the transaction ends, so
+ *  that one sender's pass does not serve the next. What is set at connection and HELO lives for the session. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Variables } from '../../contracts/execute.ts'
+import type { SavedFor } from '../../protocols/spp/command.ts'
+import { noPlugIns, type PlugIns, type Stage } from '../../protocols/spp/plug-ins.ts'
+import { continued, lastLine, runStage, type StageOutcome, type StageTools, type Verdict } from './stage.ts'
+
+/** Of all headers of one transaction; what is more is passed over. */
+const headersBytesMax: number = 64 * 1024
+
+type Overlay = Map<ByteString, ByteString | undefined>
+type Saved = Record<SavedFor, ByteString[]>
+
+export class SppSession {
+  private readonly plugIns: PlugIns
+  private readonly tools: StageTools
+  private readonly sessionVariables: Map<ByteString, ByteString>
+  /** Undefined: taken away for this transaction. */
+  private transactionVariables: Overlay = new Map()
+  /** What connection and HELO saved, and all that waits for the next MAIL. */
+  private sessionSaved: Saved = nothingSaved()
+  private transactionSaved: Saved = nothingSaved()
+  private headerLines: ByteString[] = []
+  private headerBytes = 0
+  private accepted = 0
+  private asked = 0
+  private off = false
+
+  /** `environment`: the connection's; NOSPP in it switches everything off. */
+  constructor(plugIns: PlugIns, environment: Variables, tools: StageTools) {
+    this.plugIns = environment.has('NOSPP') ? noPlugIns : plugIns
+    this.tools = tools
+    this.sessionVariables = new Map(environment)
+  }
+
+  /** Whether asking about this stage can change anything: if not, nobody needs to wait for the answer. */
+  runs(stage: Stage): boolean {
+    return (!this.off && this.plugIns[stage].length > 0) || this.savedFor(stage).length > 0
+  }
+
+  /** HELO or MAIL where nothing runs: later stages are told of it all the same. */
+  pass(stage: Stage, value: ByteString): void {
+    if (stage === 'helo') this.beginHelo(value)
+    if (stage === 'mail') this.beginMail(value)
+  }
+
+  /** As the plug-ins of this moment see it: for queue programs, RELAYCLIENT and the Received field. */
+  environment(): Map<ByteString, ByteString> {
+    const variables = new Map(this.sessionVariables)
+    for (const [name, value] of this.transactionVariables) {
+      if (value === undefined) variables.delete(name)
+      else variables.set(name, value)
+    }
+    return variables
+  }
+
+  /** Lines that go behind our own Received field, in order, without line ends. */
+  get headers(): readonly ByteString[] {
+    return this.headerLines
+  }
+
+  /** Before the greeting. A refusal takes the greeting's place, and the session goes on. */
+  connection(): Promise<StageOutcome> {
+    return this.run('connection')
+  }
+
+  /** Before the reply to HELO or EHLO, which end a transaction. */
+  helo(name: ByteString): Promise<StageOutcome> {
+    this.beginHelo(name)
+    return this.run('helo')
+  }
+
+  /** After the syntax check, before our own checks of the sender. */
+  async mail(sender: ByteString): Promise<StageOutcome> {
+    const saved = this.savedRefusal('mail')
+    if (saved !== undefined) return saved
+    this.beginMail(sender)
+    const outcome = await this.run('mail')
+    if (isRefusal(outcome.verdict)) this.endTransaction()
+    else if (outcome.address !== undefined) this.transactionVariables.set('SMTPMAILFROM', outcome.address)
+    return outcome
+  }
+
+  /** After the syntax check and the sender's verdict. `hostsOk`: rcpthosts, or RELAYCLIENT, would let it pass. */
+  async rcpt(recipient: ByteString, hostsOk: boolean): Promise<StageOutcome> {
+    const saved = this.savedRefusal('rcpt')
+    if (saved !== undefined) return saved
+    this.asked++
+    this.transactionVariables.set('SMTPRCPTTO', recipient)
+    this.transactionVariables.set('SMTPRCPTCOUNT', String(this.accepted))
+    this.transactionVariables.set('SMTPRCPTCOUNTALL', String(this.asked))
+    this.transactionVariables.set('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
+    const outcome = await this.run('rcpt')
+    if (outcome.address !== undefined) this.transactionVariables.set('SMTPRCPTTO', outcome.address)
+    return outcome
+  }
+
+  /** The recipient that was asked about last is in the envelope. */
+  recipientAccepted(): void {
+    this.accepted++
+  }
+
+  /** After the order check, before the queue is opened and 354 is said. */
+  async data(): Promise<StageOutcome> {
+    return this.savedRefusal('data') ?? (await this.run('data'))
+  }
+
+  /** RSET. */
+  reset(): void {
+    this.endTransaction()
+    this.sessionSaved = nothingSaved()
+  }
+
+  /** The message is accepted or refused, or the client begins anew. */
+  endTransaction(): void {
+    this.transactionVariables = new Map()
+    this.transactionSaved = nothingSaved()
+    this.headerLines = []
+    this.headerBytes = 0
+    this.accepted = 0
+    this.asked = 0
+  }
+
+  private beginHelo(name: ByteString): void {
+    this.endTransaction()
+    this.sessionVariables.set('SMTPHELOHOST', name)
+  }
+
+  private beginMail(sender: ByteString): void {
+    this.endTransaction()
+    this.transactionVariables.set('SMTPMAILFROM', sender)
+  }
+
+  private async run(stage: Stage): Promise<StageOutcome> {
+    if (this.off || this.plugIns[stage].length === 0) return unasked
+    const outcome = await runStage(this.tools, stage, this.plugIns[stage], this.environment())
+    const isSessions = stage === 'connection' || stage === 'helo'
+    for (const { name, value } of outcome.changes) {
+      if (!isSessions) this.transactionVariables.set(name, value)
+      else if (value === undefined) this.sessionVariables.delete(name)
+      else this.sessionVariables.set(name, value)
+    }
+    for (const { savedFor, text } of outcome.saved) {
+      const saved = isSessions || savedFor === 'mail' ? this.sessionSaved : this.transactionSaved
+      saved[savedFor].push(text)
+    }
+    for (const line of outcome.headers) this.addHeader(line)
+    if (outcome.verdict.kind === 'off') this.off = true
+    return outcome
+  }
+
+  private addHeader(line: ByteString): void {
+    if (this.headerBytes + line.length > headersBytesMax) return
+    this.headerBytes += line.length
+    this.headerLines.push(line)
+  }
+
+  private savedFor(stage: Stage): readonly ByteString[] {
+    if (stage === 'connection' || stage === 'helo') return []
+    return [...this.sessionSaved[stage], ...this.transactionSaved[stage]]
+  }
+
+  /** Given as often as it is asked for, as in qmail-spp: a second DATA does not get through. */
+  private savedRefusal(stage: SavedFor): StageOutcome | undefined {
+    const texts = this.savedFor(stage)
+    const last = texts.at(-1)
+    if (last === undefined) return undefined
+    const code = last.slice(0, 3)
+    const lines = [...texts.slice(0, -1).map((text) => continued(code + text.slice(3))), lastLine(last)]
+    const text = `spp ${stage}: an error saved by an earlier plug-in`
+    const step = { check: 'spp', decidedBy: 'control/smtpplugins', plugIn: '', text } as const
+    return { ...unasked, verdict: { kind: 'refuse', lines }, steps: [step] }
+  }
+}
+
+const unasked: StageOutcome = {
+  verdict: { kind: 'pass' },
+  printed: [],
+  changes: [],
+  headers: [],
+  saved: [],
+  address: undefined,
+  steps: [],
+}
+
+function nothingSaved(): Saved {
+  return { mail: [], rcpt: [], data: [] }
+}
+
+function isRefusal(verdict: Verdict): boolean {
+  return verdict.kind === 'refuse' || verdict.kind === 'refuse-drop' || verdict.kind === 'drop'
+}

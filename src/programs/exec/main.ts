@@ -1,0 +1,98 @@
+/** exec: runs plug-ins and filters for smtpd, as smtpd's account, so that starting a process never holds up a session.
+ *  Touches: whatever the plug-ins touch; control/signatures (reads); unlinked temporary files; `queue-network`.
+ *  Never:   decides anything about a session; keeps mail.
+ *  Fails:   a program's failure is its caller's; when this process dies the callers are told so by their sockets. */
+import { parseArgs } from 'node:util'
+import { EnqueueClient } from '../../clients/queue/enqueue.ts'
+import { decodeExecuteRequest } from '../../contracts/execute.ts'
+import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { decodeHello } from '../../contracts/hello.ts'
+import { Control } from '../../stores/control/control.ts'
+import { homeAt, socketPath } from '../../stores/home/layout.ts'
+import { realClock } from '../../system/clock.ts'
+import { connectPath, FrameConnection, type FrameHandlers, serveDescriptor } from '../../system/frame-connection.ts'
+import { openLog } from '../../system/log.ts'
+import { realRandom } from '../../system/random.ts'
+import { supervised } from '../../system/supervised.ts'
+import { Chain } from './chain.ts'
+import { filterPass, type PassTools } from './filter-pass.ts'
+import { Launcher } from './launcher.ts'
+import { limits } from './limits.ts'
+import { Runs } from './runs.ts'
+
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
+})
+const log = openLog('exec')
+const home = homeAt(values.home ?? '.')
+const plugIns = new Launcher(realClock, log, home.path, limits.plugInsMax)
+const filters = new Launcher(realClock, log, home.path, limits.filtersMax)
+const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), realClock)
+const connections = new Set<FrameConnection>()
+
+const supervisor = supervised(log, { stop }, values.listen?.split(',') ?? ['exec'])
+const control = new Control(home.control, realClock, (problem) => log(`warning: ${problem}`))
+const tools: PassTools = {
+  launcher: filters,
+  random: realRandom,
+  clock: realClock,
+  home: home.path,
+  queue,
+  signatures() {
+    control.refresh()
+    return control.list('signatures') ?? []
+  },
+}
+const servers = [...supervisor.listeners.values()].map((fd) =>
+  serveDescriptor(fd, (socket) => {
+    const connection: FrameConnection = new FrameConnection(socket, {
+      onFrame(frame) {
+        if (decodeHello(frame).purpose !== 'execute') throw new ContractError('not for this socket')
+        connection.handOver(handlersFor(connection))
+      },
+      onClose: () => connections.delete(connection),
+    })
+    connections.add(connection)
+  }),
+)
+await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.once('listening', resolve))))
+supervisor.ready()
+
+/** A connection is for runs, until `chain` makes it one message's. */
+function handlersFor(connection: FrameConnection): FrameHandlers {
+  const runs = new Runs(connection, plugIns)
+  return {
+    onFrame(frame: Frame) {
+      const request = decodeExecuteRequest(frame)
+      if (request === undefined) throw new ContractError(`unexpected frame type ${frame.type}`)
+      if (request.request !== 'chain') return runs.handle(request)
+      const chain = new Chain(connection, realRandom, filterPass(tools, request))
+      connection.handOver({
+        onFrame: (next) => chain.handle(next),
+        onClose: (reason) => {
+          closed(connection, reason)
+          chain.closed()
+        },
+      })
+    },
+    onClose: (reason) => {
+      closed(connection, reason)
+      runs.closed()
+    },
+  }
+}
+
+function closed(connection: FrameConnection, reason: string): void {
+  connections.delete(connection)
+  if (reason !== '') log(`warning: lost a caller: ${reason}`)
+}
+
+/** smtpd stops before this program does: whatever still runs is nobody's. */
+function stop(): Promise<void> {
+  for (const server of servers) server.close()
+  plugIns.killAll()
+  filters.killAll()
+  for (const connection of connections) connection.end()
+  queue.close()
+  return Promise.resolve()
+}

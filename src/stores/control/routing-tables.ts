@@ -1,0 +1,20 @@
+/** The control files by which recipients are routed, as the tables that protocols/qmail/routing.ts wants: the queue
+ *  routes by them, and smtpd asks by them whether a recipient would be local. */
+import { lowerAscii } from '../../base/byte-string.ts'
+import type { RoutingTables } from '../../protocols/qmail/routing.ts'
+import type { Control } from './control.ts'
+
+/** Re-read at a reload only: a half-written `locals` would bounce local mail for good. */
+export const routingFiles = ['locals', 'virtualdomains', 'percenthack'] as const
+
+/** Undefined without locals and me: nobody could say which mail is ours. */
+export function routingTables(control: Control): RoutingTables | undefined {
+  const locals = control.list('locals')
+  if (locals === undefined) return undefined
+  return {
+    envnoathost: control.line('envnoathost'),
+    percenthack: new Set(control.list('percenthack')?.map(lowerAscii)),
+    locals: new Set(locals.map(lowerAscii)),
+    virtualdomains: control.map('virtualdomains') ?? new Map<string, string>(),
+  }
+}
