@@ -38,7 +38,10 @@ export interface Files {
 export const realFiles: Files = {
   async create(path, mode) {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-    return openFile(await open(path, flags, mode))
+    const handle = await open(path, flags, mode)
+    // Others are meant to read it: the umask must not take that away.
+    if ((mode & 0o077) !== 0) await handle.chmod(mode)
+    return openFile(handle)
   },
   async read(path, bytesMax) {
     const facts = await realFiles.facts(path)

@@ -1,4 +1,4 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept), called through node:ffi where it is there.
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup), called through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
 import { createRequire } from 'node:module'
@@ -7,6 +7,12 @@ const solSocket = 1
 const soPeercred = 17
 const lockExclusive = 2
 const lockNonBlocking = 4
+const duplicateCloseOnExec = 1030
+const setPipeSize = 1031
+const setStatusFlags = 4
+const openWriteOnly = 1
+const openNonBlocking = 0o4000
+const logPipeBytes = 1_048_576
 const openCloseOnExec = 0o2000000
 
 interface Libc {
@@ -14,6 +20,7 @@ interface Libc {
   flock(fd: number, operation: number): number
   pipe2(fds: Buffer, flags: number): number
   listen(fd: number, backlog: number): number
+  fcntl(fd: number, command: number, argument: number): number
 }
 
 let opened: Libc | undefined
@@ -32,6 +39,8 @@ function libc(): Libc | undefined {
         flock: { arguments: ['i32', 'i32'], return: 'i32' },
         pipe2: { arguments: ['pointer', 'i32'], return: 'i32' },
         listen: { arguments: ['i32', 'i32'], return: 'i32' },
+        // Variadic in C; on Linux an int goes where a declared one would.
+        fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -66,9 +75,25 @@ export function makePipe(): { readonly readFd: number; readonly writeFd: number 
   return { readFd: fds.readInt32LE(0), writeFd: fds.readInt32LE(4) }
 }
 
+/** A pipe for a log: one reader that may block, writers that never do (a full one refuses). Not inherited unless named. */
+export function makeLogPipe(): { readonly readFd: number; readonly writeFd: number } | undefined {
+  const pipe = makePipe()
+  if (pipe === undefined) return undefined
+  libc()?.fcntl(pipe.writeFd, setStatusFlags, openWriteOnly | openNonBlocking)
+  // A wish: the pipe stays as it is where the system allows no more.
+  libc()?.fcntl(pipe.writeFd, setPipeSize, logPipeBytes)
+  return pipe
+}
+
 /** Listens on a bound socket without accepting: whoever inherits the descriptor does that. */
 export function listenOnly(fd: number, backlog: number): 'listening' | 'refused' | 'unsupported' {
   const library = libc()
   if (library === undefined) return 'unsupported'
   return library.listen(fd, backlog) === 0 ? 'listening' : 'refused'
+}
+
+/** Another descriptor of the same open file, not inherited by programs; undefined where it cannot be had. */
+export function duplicate(fd: number): number | undefined {
+  const other = libc()?.fcntl(fd, duplicateCloseOnExec, 0) ?? -1
+  return other < 0 ? undefined : other
 }

@@ -1,7 +1,9 @@
-/** One line per event to descriptor 2, in qmail's words. `start` decides where descriptor 2 goes.
+/** One line per event to descriptor 2, in qmail's words. `start` decides where descriptor 2 goes, and QUAVER_LOG what a
+ *  line looks like there (log-form.ts).
  *  Lines are gathered for the rest of the turn and written in one call; `flush` writes at once (before an exit).
  *  A peer's bytes are made safe by the caller with `printable`. */
 import { writeSync } from 'node:fs'
+import { lineFormatter } from './log-form.ts'
 
 export interface Log {
   (line: string): void
@@ -14,13 +16,10 @@ const gatherBytesMax: number = 64 * 1024
 let gathered = ''
 let scheduled = false
 
-/** QUAVER_LOG=stamp puts a time in front (a log file); without it the receiver of descriptor 2 stamps. */
-const stamped = process.env['QUAVER_LOG'] === 'stamp'
-
-export function openLog(tag: string): Log {
+export function openLog(tag: string, form: string | undefined = process.env['QUAVER_LOG']): Log {
+  const format = lineFormatter(form, tag)
   return (line) => {
-    const text = line.length > lineBytesMax ? `${line.slice(0, lineBytesMax)}...` : line
-    gathered += stamped ? `${new Date().toISOString()} ${tag}: ${text}\n` : `${tag}: ${text}\n`
+    gathered += format(line.length > lineBytesMax ? `${line.slice(0, lineBytesMax)}...` : line)
     if (gathered.length > gatherBytesMax) flushLog()
     else if (!scheduled) {
       scheduled = true

@@ -37,25 +37,26 @@ describe('outward', { concurrency: false }, () => {
     assert.ok(text.endsWith(`\r\n${content}`), text)
   })
 
-  it('an unknown local user comes back to the sender as a bounce', async () => {
-    // The sender's own address is local to the queue, so the bounce ends in the demo's Maildir.
-    const content = 'Subject: nobody-home\r\n\r\nx\r\n'
+  it('an unknown local user is refused at RCPT, and comes back as a bounce if handed in locally', async () => {
     const client = await SmtpClient.greeted(instance.smtpPort)
     await client.command(`MAIL FROM:<${demoAddress}>`, 250)
-    await client.raw('RCPT TO:<no-such-user@localhost>\r\n')
-    const { code } = await client.reply()
-    if (code === 250) {
-      await client.command('DATA', 354)
-      await client.raw(`${content}.\r\n`)
-      await client.expect(250)
-      const bounce = await instance.message((found) => found.includes('failure notice'), 'the bounce')
-      const text = bounce.toString('latin1')
-      assert.match(text, /^Return-Path: <>\n/)
-      assert.match(text, /Hi\. This is the qmail-send program at quaver\.test\./)
-      assert.match(text, /<no-such-user@localhost>:\n/)
-      assert.match(text, /\nSubject: nobody-home\n/)
-    } else assert.equal(code, 550)
+    await client.command('RCPT TO:<no-such-user@localhost>', 553)
     await client.quit()
+    // The sender's own address is local to the queue, so the bounce ends in the demo's Maildir.
+    const sent = await instance.quaverWith(
+      'Subject: nobody-home\n\nx\n',
+      'send',
+      '-f',
+      demoAddress,
+      'no-such-user@localhost',
+    )
+    assert.equal(sent.code, 0, sent.stderr)
+    const bounce = await instance.message((found) => found.includes('failure notice'), 'the bounce')
+    const text = bounce.toString('latin1')
+    assert.match(text, /^Return-Path: <>\n/)
+    assert.match(text, /Hi\. This is the qmail-send program at quaver\.test\./)
+    assert.match(text, /<no-such-user@localhost>:\n/)
+    assert.match(text, /\nSubject: nobody-home\n/)
   })
 
   it('a recipient refused by the next host comes back as a bounce', async () => {

@@ -12,7 +12,7 @@ const launcher = join(import.meta.dirname, '../../bin/quaver')
 const waitMillisecondsMax = 60_000
 
 /** Accounts that every system has; none of them is used by Quaver. */
-const accounts = { queue: 'mail', smtpd: 'daemon', remote: 'nobody', alias: 'games' } as const
+const accounts = { queue: 'mail', smtpd: 'daemon', remote: 'nobody', policy: 'news', alias: 'games' } as const
 const uids = new Map(
   readFileSync('/etc/passwd', 'utf8')
     .split('\n')

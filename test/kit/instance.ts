@@ -141,7 +141,12 @@ export class Instance {
 
   /** Runs the command line on this home. */
   quaver(...args: readonly string[]): Promise<CommandResult> {
-    return run(launcher, [...args, '--home', this.home])
+    return this.quaverWith('', ...args)
+  }
+
+  /** The same with something on its standard input. */
+  quaverWith(input: string, ...args: readonly string[]): Promise<CommandResult> {
+    return run(launcher, [...args, '--home', this.home], input)
   }
 
   /** Waits until the queue is empty; what was deferred because a program died is tried again at once. */

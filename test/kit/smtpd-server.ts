@@ -5,10 +5,14 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
-import { Connections } from '../../src/programs/smtpd/connections.ts'
+import { admit } from '../../src/programs/smtpd/admission.ts'
+import type { ConnectionSetting } from '../../src/programs/smtpd/connection.ts'
+import { Connections, type TurnedAway } from '../../src/programs/smtpd/connections.ts'
 import { ContentBudget } from '../../src/programs/smtpd/content.ts'
+import { openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
 import { connectionEnvironment, type Peer } from '../../src/programs/smtpd/peer.ts'
+import type { Rules } from '../../src/stores/tcprules/rules-file.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { FakeTaker, policyOf, type World } from './smtpd.ts'
 
@@ -38,28 +42,43 @@ export function selfSigned(): SecureContext | undefined {
   }
 }
 
+/** How peers come in; without it as from a home without rules and proxies, and nobody waits for the greeting. */
+export interface Door {
+  readonly rules?: Rules
+  readonly isProxy?: (ip: string) => boolean
+}
+
 export class SmtpServer {
   readonly taker: FakeTaker = new FakeTaker()
   readonly log: string[] = []
   readonly connections: Connections
   private readonly server: Server
 
-  constructor(world: World = {}, secureContext?: SecureContext, spoof?: (peer: Peer) => Peer) {
+  constructor(world: World = {}, secureContext?: SecureContext, spoof?: (peer: Peer) => Peer, door: Door = {}) {
     const allLimits: Limits = { ...limits, ...world.limits }
     const policy = policyOf(world)
     const budget = new ContentBudget(allLimits.contentBytesInFlightMax)
     const log = (line: string): void => void this.log.push(line)
-    this.connections = new Connections(allLimits, realClock, log, (peer) => ({
-      policy,
-      environment: connectionEnvironment(spoof?.(peer) ?? peer, policy),
-      limits: allLimits,
-      clock: realClock,
-      budget,
-      log,
-      takerFor: () => this.taker,
-      tlsAvailable: () => secureContext !== undefined,
-      secureContext: () => secureContext,
-    }))
+    const settingFor = (real: Peer): ConnectionSetting | TurnedAway => {
+      const peer = spoof?.(real) ?? real
+      const admission = door.rules === undefined ? undefined : admit(peer, policy, door.rules)
+      if (admission !== undefined && admission.verdict !== 'allow')
+        return { ...admission, turnedAway: admission.verdict }
+      const environment = admission?.environment ?? connectionEnvironment(peer, policy)
+      return {
+        policy,
+        environment,
+        gate: openGate(environment),
+        limits: allLimits,
+        clock: realClock,
+        budget,
+        log,
+        takerFor: () => this.taker,
+        tlsAvailable: () => secureContext !== undefined,
+        secureContext: () => secureContext,
+      }
+    }
+    this.connections = new Connections(allLimits, realClock, log, settingFor, door.isProxy)
     this.server = createServer({ noDelay: true }, (socket) => this.connections.accept(socket))
   }
 

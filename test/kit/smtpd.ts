@@ -4,10 +4,12 @@ import { done, failed, type Failure, type Outcome } from '../../src/base/outcome
 import type { ContentSink, Taker } from '../../src/clients/queue/taker.ts'
 import type { Envelope, Params } from '../../src/contracts/envelope.ts'
 import { ContentBudget } from '../../src/programs/smtpd/content.ts'
+import { type Gate, openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
+import type { Environment } from '../../src/programs/smtpd/peer.ts'
 import { type Policy, readPolicy } from '../../src/programs/smtpd/policy.ts'
 import { Session } from '../../src/programs/smtpd/session.ts'
-import type { SessionSetting } from '../../src/programs/smtpd/session-setting.ts'
+import type { Announce, SessionSetting } from '../../src/programs/smtpd/session-setting.ts'
 import type { Control } from '../../src/stores/control/control.ts'
 import { parseLine, parseList, parseNumber } from '../../src/protocols/qmail/control-format.ts'
 import { controlFiles } from '../../src/stores/control/table.ts'
@@ -101,6 +103,9 @@ export function fakeControl(files: ControlFiles): Control {
 }
 
 export interface World {
+  readonly announce?: Announce
+  /** Undefined: an open one. */
+  readonly gate?: (environment: Environment) => Gate
   readonly control?: ControlFiles
   readonly environment?: Readonly<Record<string, string>>
   readonly limits?: Partial<Limits>
@@ -136,9 +141,13 @@ export class ScriptedSession {
   constructor(world: World = {}) {
     const allLimits: Limits = { ...limits, ...world.limits }
     this.budget = new ContentBudget(allLimits.contentBytesInFlightMax)
+    const variables = { TCPREMOTEIP: '192.0.2.9', TCPLOCALIP: '192.0.2.1', ...world.environment }
+    const environment = new Map(Object.entries(variables))
     const setting: SessionSetting = {
       policy: policyOf(world),
-      environment: new Map(Object.entries({ TCPREMOTEIP: '192.0.2.9', TCPLOCALIP: '192.0.2.1', ...world.environment })),
+      environment,
+      gate: world.gate?.(environment) ?? openGate(environment),
+      announce: world.announce,
       limits: allLimits,
       clock: this.clock,
       budget: this.budget,

@@ -13,13 +13,16 @@ import { supervised } from '../../system/supervised.ts'
 import { LocalProcess } from './local-process.ts'
 import { Locals } from './locals.ts'
 import { QueueLink } from './queue-link.ts'
+import { RecipientQuestions } from './recipient-questions.ts'
 import { Resolver } from './resolver.ts'
 
-const { values } = parseArgs({ options: { home: { type: 'string' }, demo: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, demo: { type: 'boolean', default: false }, listen: { type: 'string' } },
+})
 const log = openLog('lspawn')
 let stop = (): Promise<void> => Promise.resolve()
 process.umask(0o077)
-const start = supervised(log, { stop: () => stop() })
+const start = supervised(log, { stop: () => stop() }, values.listen?.split(','))
 if (values.home === undefined) start.fail('--home is missing')
 else serve(values.home, values.demo)
 
@@ -36,18 +39,20 @@ function serve(path: string, demo: boolean): void {
     (uid, gid, onExit) => new LocalProcess(setting, uid, gid, onExit),
   )
   const control = new Control(home.control, realClock, log)
+  const aliasName = accountName(control.map('accounts'), 'alias')
+  const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(aliasName))
   const resolver = new Resolver({
-    users: new UserLookup(
-      home,
-      demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(control.map('accounts'), 'alias')),
-    ),
+    users,
     locals,
     defaultDelivery: control.line('defaultdelivery'),
     rootMayReceive: demo && ownUid === 0,
     log,
   })
   const link = new QueueLink(queueSocket, resolver, realClock, log)
+  const questions = new RecipientQuestions(users, realClock, log)
+  for (const fd of start.listeners.values()) questions.serve(fd)
   stop = () => {
+    questions.close()
     link.stop()
     return locals.stop()
   }

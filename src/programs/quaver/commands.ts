@@ -33,6 +33,8 @@ export function quaver(): Command {
   addSend(program)
   addControl(program)
   addAccount(program)
+  addSmtp(program)
+  addRules(program)
   addTour(program)
   return program
 }
@@ -113,6 +115,51 @@ function addQueue(program: Command): void {
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).remove(id, remove.optsWithGlobals()))
   examples(remove, [['quaver queue delete 1795', '']])
+}
+
+function addSmtp(program: Command): void {
+  const group = subcommand(program, 'smtp', 'Ask what the SMTP server would do.')
+  examples(group, [['quaver smtp explain --ip 192.0.2.1 --from joe@example.org --to x@here.example', '']])
+  const command = subcommand(
+    group,
+    'explain',
+    'Say step by step what would happen to a transaction, by the code the running server uses. Nothing is sent.',
+  )
+    .requiredOption('--ip <address>', 'where the client comes from')
+    .option('--helo <name>', 'what it says in EHLO', 'client.example')
+    .requiredOption('--from <sender>', 'its reverse-path; empty for a bounce')
+    .requiredOption('--to <recipient...>', 'its recipients')
+    .action(async () => (await import('./smtp.ts')).explain(command.optsWithGlobals()))
+  examples(command, [
+    ['quaver smtp explain --ip 192.0.2.1 --from joe@example.org --to postmaster@here.example', ''],
+    ["quaver smtp explain --ip ::1 --from '' --to somebody@elsewhere.example --json", 'for scripts'],
+  ])
+}
+
+function addRules(program: Command): void {
+  const group = subcommand(program, 'rules', 'Who may connect: the rules in control/tcprules.')
+  examples(group, [
+    ['quaver rules check 192.0.2.1', 'which rule decides, and what it sets'],
+    ['quaver rules compile', "after a change; 'quaver start' does it too"],
+  ])
+  const check = subcommand(group, 'check', 'Show which rule decides about a client, and what it sets.')
+    .argument('<address>', 'IPv4 or IPv6')
+    .option('--service <name>', 'smtp, ofmip or pop3', 'smtp')
+    .option('--host <name>', 'as if this were its name (TCPREMOTEHOST)')
+    .option('--info <name>', 'as if this were its TCPREMOTEINFO')
+    .action(async (address: string) => (await import('./rules.ts')).check(address, check.optsWithGlobals()))
+  examples(check, [
+    ['quaver rules check ::1', ''],
+    ['quaver rules check 192.0.2.1 --service pop3 --json', 'exit code 1 if it would be turned away'],
+  ])
+  const compile = subcommand(
+    group,
+    'compile',
+    'Compile control/tcprules/NAME to NAME.cdb; running listeners use it at once.',
+  )
+    .argument('[name]', 'smtp, ofmip or pop3 (default: each that is there)')
+    .action(async (name: string | undefined) => (await import('./rules.ts')).compile(name, compile.optsWithGlobals()))
+  examples(compile, [['quaver rules compile smtp', 'names each line that is wrong; the cdb then stays as it was']])
 }
 
 function addSend(program: Command): void {

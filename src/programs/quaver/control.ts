@@ -47,7 +47,9 @@ export function show(name: string | undefined, options: GlobalOptions & { all?: 
 export function check(options: GlobalOptions): void {
   const home = requireHome(options)
   const faults = new Control(home.control, realClock).problems().map(toText)
-  const unread = filesIn(home.control).filter((name) => !names.some((known) => known === name) && !isDerived(name))
+  const unread = filesIn(home.control).filter(
+    (name) => !names.some((known) => isOrIsIn(known, name)) && !isDerived(name),
+  )
   if (faults.length > 0) process.exitCode = exitCode.failed
   if (options.json === true) return printJson({ faults, unread })
   for (const fault of faults) print(`${styled('red', 'wrong')}   ${harmless(fault)}`)
@@ -56,9 +58,14 @@ export function check(options: GlobalOptions): void {
   if (faults.length === 0) print(`${styled('green', 'ok')}      ${home.control}: every file that is read can be read`)
 }
 
-/** Compiled from a file beside it, or left by an editor. */
+/** A directory such as control/greylist holds files that are read. */
+function isOrIsIn(known: string, name: string): boolean {
+  return known === name || known.startsWith(`${name}/`)
+}
+
+/** Compiled from a file beside it, left by an editor, or the business of `quaver rules`. */
 function isDerived(name: string): boolean {
-  return name.endsWith('.cdb') || name.startsWith('.')
+  return name.endsWith('.cdb') || name.startsWith('.') || name === 'tcprules'
 }
 
 function filesIn(directory: string): string[] {

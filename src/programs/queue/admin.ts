@@ -39,8 +39,8 @@ export class Admin {
   }
 
   async handle(connection: FrameConnection, frame: Frame): Promise<void> {
-    const request = readRequest(decodeAdminRequest(frame))
     try {
+      const request = readRequest(decodeAdminRequest(frame))
       for await (const row of this.rows(request)) {
         connection.send(encodeAdminReply({ kind: 'row', row }))
         await connection.pressure()

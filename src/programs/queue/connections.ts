@@ -120,6 +120,11 @@ export class Connections {
         return this.local(connection, onBehalfOf)
       case 'admin':
         return { onFrame: (frame) => void this.ports.admin.handle(connection, frame), onClose: () => undefined }
+      case 'execute':
+      case 'policy':
+      case 'recipients':
+        // Other programs' affair: no socket of ours lets these through.
+        throw new ContractError(`${purpose} on ${name}`)
     }
   }
 

@@ -7,8 +7,9 @@ import { describeError } from '../../base/outcome.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
-import { homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
+import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
+import { homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
 import { StoreError } from '../../stores/queue/contract.ts'
 import { noteDamage } from '../../stores/queue/salvage.ts'
 import { findAccount } from '../../system/accounts.ts'
@@ -28,7 +29,7 @@ import { UncommittedBytes } from './intake.ts'
 import { stopMillisecondsMax } from './limits.ts'
 import { LocalDeliveries } from './local-deliveries.ts'
 import { RemoteDeliveries } from './remote-deliveries.ts'
-import { bounceSettings, channelSettings, routingTables } from './settings.ts'
+import { bounceSettings, channelSettings } from './settings.ts'
 
 const { values } = parseArgs({
   options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
@@ -138,7 +139,7 @@ const connections = new Connections({
 })
 
 reload = () => {
-  control.reload(['locals', 'virtualdomains', 'percenthack'])
+  control.reload(routingFiles)
   const next = routingTables(control)
   if (next === undefined) log.alert('unable to reread control/locals')
   else tables = next

@@ -6,6 +6,9 @@ import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import { describeError } from '../../base/outcome.ts'
 import { replies } from '../../protocols/smtp/replies.ts'
+import { refusalLine } from './log-lines.ts'
+import { greetDelay } from './admission.ts'
+import type { DelayWheel } from './delay-wheel.ts'
 import { Session } from './session.ts'
 import type { SessionSetting } from './session-setting.ts'
 
@@ -18,7 +21,8 @@ type Phase = 'greeting' | 'open' | 'handshake' | 'closing' | 'closed'
 
 export class Connection {
   private readonly setting: ConnectionSetting
-  private readonly session: Session
+  /** Made at the greeting: one that waits for it, or talks before it, costs little. */
+  private session: Session | undefined
   private readonly onClosed: () => void
   private socket: Socket
   private phase: Phase = 'greeting'
@@ -29,35 +33,34 @@ export class Connection {
   private closeWanted = false
   private tlsWanted = false
 
-  constructor(socket: Socket, setting: ConnectionSetting, onClosed: () => void) {
+  constructor(socket: Socket, setting: ConnectionSetting, delays: DelayWheel, onClosed: () => void) {
     this.socket = socket
     this.setting = setting
     this.onClosed = onClosed
     this.phaseSince = setting.clock.monotonic()
-    this.session = new Session(setting, {
-      send: (text) => (this.output += text),
-      startTls: () => (this.tlsWanted = true),
-      close: () => (this.closeWanted = true),
-      progress: () => this.settle(),
-    })
     // A peer may close its half after QUIT, or after the last dot: what it sent is still answered.
     socket.allowHalfOpen = true
     this.listen(socket)
+    // Whoever read a proxy's header before us has paused it.
+    if (socket.isPaused()) socket.resume()
+    const delay = greetDelay(setting.environment, setting.limits.greetDelaySecondsMax)
+    if (delay > 0) delays.after(delay, () => this.greet())
     // Two turns: what lies in the socket already, before any greeting, is read in between.
-    setImmediate(() => setImmediate(() => this.greet()))
+    else setImmediate(() => setImmediate(() => this.greet()))
   }
 
   /** To be called every second or so. */
   tick(): void {
     const { limits, clock } = this.setting
     const inPhase = clock.monotonic() - this.phaseSince
-    if (this.phase === 'open') this.withSession(() => this.session.tick())
+    if (this.phase === 'open') this.withSession((session) => session.tick())
     else if (this.phase === 'handshake' && inPhase > limits.handshakeMillisecondsMax) this.destroy('handshake-timeout')
     else if (this.phase === 'closing' && inPhase > limits.lingerMillisecondsMax) this.destroy('')
   }
 
   shutdown(): void {
-    if (this.phase === 'open') this.withSession(() => this.session.shutdown())
+    if (this.phase === 'open') this.withSession((session) => session.shutdown())
+    else if (this.phase === 'greeting') this.closeWith(`${replies.shuttingDown.code} ${replies.shuttingDown.text}\r\n`)
     else if (this.phase !== 'closing') this.destroy('')
   }
 
@@ -65,7 +68,7 @@ export class Connection {
     if (this.phase === 'closed') return
     if (reason !== '') this.note(reason)
     this.enter('closed')
-    this.session.abort()
+    this.session?.abort()
     this.socket.destroy()
     this.onClosed()
   }
@@ -79,12 +82,12 @@ export class Connection {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    if (this.phase === 'open') this.withSession(() => this.session.receive(chunk))
+    if (this.phase === 'open') this.withSession((session) => session.receive(chunk))
     else if (this.phase === 'greeting') this.refuseEarlyTalker()
   }
 
   private readonly onEnd = (): void => {
-    if (this.phase === 'open') this.withSession(() => this.session.receiveEnd())
+    if (this.phase === 'open') this.withSession((session) => session.receiveEnd())
     else this.destroy('')
   }
 
@@ -92,22 +95,34 @@ export class Connection {
 
   private greet(): void {
     if (this.phase !== 'greeting') return
+    this.session = new Session(this.setting, {
+      send: (text) => (this.output += text),
+      startTls: () => (this.tlsWanted = true),
+      close: () => (this.closeWanted = true),
+      progress: () => this.settle(),
+    })
     this.enter('open')
-    this.withSession(() => this.session.greet())
+    this.withSession((session) => session.greet())
   }
 
-  private refuseEarlyTalker(): void {
+  /** Before the greeting the peer has nothing to say: who talks does not listen, or not to us. */
+  refuseEarlyTalker(): void {
+    if (this.phase !== 'greeting') return
     this.note('early-talker')
-    this.output = `${replies.earlyTalker.code} ${replies.earlyTalker.text}\r\n`
-    this.session.abort()
+    this.closeWith(`${replies.earlyTalker.code} ${replies.earlyTalker.text}\r\n`)
+  }
+
+  private closeWith(text: string): void {
+    this.output = text
     this.closeWanted = true
     this.settle()
   }
 
-  private withSession(call: () => void): void {
+  private withSession(call: (session: Session) => void): void {
+    if (this.session === undefined) return
     this.gathering = true
     try {
-      call()
+      call(this.session)
     } finally {
       this.gathering = false
       this.settle()
@@ -132,7 +147,7 @@ export class Connection {
   }
 
   private regulate(): void {
-    if (this.phase !== 'open') return
+    if (this.phase !== 'open' || this.session === undefined) return
     const { limits } = this.setting
     const tooMuch =
       this.session.pendingBytes > limits.pendingInputBytesMax ||
@@ -166,7 +181,7 @@ export class Connection {
   private secured(secure: TLSSocket): void {
     if (this.phase !== 'handshake') return
     this.enter('open')
-    this.session.tlsStarted(secure.getProtocol() ?? 'TLS', secure.getCipher().standardName)
+    this.session?.tlsStarted(secure.getProtocol() ?? 'TLS', secure.getCipher().standardName)
   }
 
   private enter(phase: Phase): void {
@@ -175,7 +190,7 @@ export class Connection {
   }
 
   private note(check: string): void {
-    this.setting.log(`refused ${this.setting.environment.get('TCPREMOTEIP') ?? 'unknown'} ${check}:`)
+    this.setting.log(refusalLine(this.setting.environment, check))
   }
 }
 

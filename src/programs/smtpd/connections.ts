@@ -1,61 +1,88 @@
-/** All connections of the process: how many there may be, one clock tick for all of them, and the end of them. */
+/** All connections of the process: who may come, how many there may be, one clock tick for all of them, and the end.
+ *  Knows:  the order: limits, the proxy's header, rules, the greeting. Never: what is said in a session. */
 import type { Socket } from 'node:net'
+import { printable, type Log } from '../../system/log.ts'
 import { formatReply, replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { Log } from '../../system/log.ts'
+import { Census, type Leave } from './census.ts'
 import { Connection, type ConnectionSetting } from './connection.ts'
+import { ConnectionLog, waitStatus } from './connection-log.ts'
+import { DelayWheel } from './delay-wheel.ts'
+import type { Finding } from './gate.ts'
 import type { Limits } from './limits.ts'
-import { isLoopback, type Peer, peerKey, plainIp } from './peer.ts'
+import { type Environment, type Peer, plainIp } from './peer.ts'
+import { ProxyReception } from './proxy-reception.ts'
 
 /** Deadlines are kept to this precision: one timer for all connections instead of one for each. */
 const tickMilliseconds = 1000
+const nothing = Buffer.alloc(0)
+
+/** The rules do not let a peer in: `deny` closes without a word, `unknown` asks it to come again. */
+export interface TurnedAway {
+  readonly turnedAway: 'deny' | 'unknown'
+  readonly environment: Environment
+  readonly finding: Finding
+}
+
+interface Open {
+  tick(): void
+  shutdown(): void
+  destroy(reason: string): void
+}
+
+interface Arrival {
+  readonly socket: Socket
+  readonly number: number
+  readonly peer: Peer
+}
 
 export class Connections {
-  private readonly open = new Set<Connection>()
-  private readonly perPeer = new Map<string, number>()
-  private counted = 0
+  private readonly open = new Set<Open>()
+  private readonly census: Census
+  private readonly delays: DelayWheel
+  private readonly lines: ConnectionLog
+  private numbered = 0
   private ticking = false
   private stopping: (() => void) | undefined
   private readonly limits: Limits
   private readonly clock: Clock
   private readonly log: Log
-  private readonly settingFor: (peer: Peer) => ConnectionSetting
+  private readonly settingFor: (peer: Peer) => ConnectionSetting | TurnedAway
+  private readonly isProxy: (ip: string) => boolean
 
-  constructor(limits: Limits, clock: Clock, log: Log, settingFor: (peer: Peer) => ConnectionSetting) {
+  constructor(
+    limits: Limits,
+    clock: Clock,
+    log: Log,
+    settingFor: (peer: Peer) => ConnectionSetting | TurnedAway,
+    isProxy: (ip: string) => boolean = () => false,
+  ) {
     this.limits = limits
     this.clock = clock
     this.log = log
     this.settingFor = settingFor
+    this.isProxy = isProxy
+    this.census = new Census(limits, clock)
+    this.delays = new DelayWheel(clock)
+    this.lines = new ConnectionLog(log, limits.connectionsMax)
   }
 
   accept(socket: Socket): void {
     const peer = peerOf(socket)
     // The peer left while it waited in the backlog.
     if (peer === undefined) return void socket.destroy()
-    const counted = !isLoopback(peer.remoteIp)
-    const key = counted ? peerKey(peer.remoteIp) : ''
-    const refusal = counted ? this.refusal(key) : undefined
-    if (refusal !== undefined) {
-      this.log(`refused ${peer.remoteIp} connections: ${refusal.text}`)
-      return turnAway(socket, refusal)
-    }
-    this.count(key, 1)
-    const connection: Connection = new Connection(socket, this.settingFor(peer), () => {
-      this.open.delete(connection)
-      this.count(key, -1)
-      if (this.open.size === 0) this.stopping?.()
-    })
-    this.open.add(connection)
-    this.startTicking()
+    if (this.isProxy(peer.remoteIp)) return this.receiveProxy(socket, peer)
+    const leave = this.enter(socket, peer.remoteIp)
+    if (leave !== undefined) this.admit(this.arrived(socket, peer), leave, nothing)
   }
 
   /** 421 to whoever is idle; resolves when all are gone, at the latest after `stopMillisecondsMax`. */
   async stop(): Promise<void> {
     if (this.open.size === 0) return
     const gone = new Promise<void>((resolve) => (this.stopping = resolve))
-    for (const connection of this.open) connection.shutdown()
+    for (const one of this.open) one.shutdown()
     const cancel = this.clock.after(this.limits.stopMillisecondsMax, () => {
-      for (const connection of this.open) connection.destroy('stopped')
+      for (const one of this.open) one.destroy('stopped')
     })
     await gone
     cancel()
@@ -65,17 +92,90 @@ export class Connections {
     return this.open.size
   }
 
-  private refusal(key: string): Reply | undefined {
-    if (this.counted >= this.limits.connectionsMax) return replies.tooManyConnections
-    return (this.perPeer.get(key) ?? 0) >= this.limits.connectionsPerPeerMax ? replies.tooManyFromYou : undefined
+  /** Undefined: refused, and told so. */
+  private enter(socket: Socket, ip: string): Leave | undefined {
+    const place = this.census.enter(ip)
+    if ('leave' in place) return place.leave
+    const { refusal, first } = place
+    if (first) this.log(`refused ${ip} connections: ${refusal.code} ${refusal.text}`)
+    turnAway(socket, refusal)
+    return undefined
   }
 
-  private count(key: string, by: 1 | -1): void {
-    if (key === '') return
-    this.counted += by
-    const count = (this.perPeer.get(key) ?? 0) + by
-    if (count > 0) this.perPeer.set(key, count)
-    else this.perPeer.delete(key)
+  private arrived(socket: Socket, peer: Peer): Arrival {
+    const number = ++this.numbered
+    this.lines.begins(number, peer.remoteIp, this.open.size + 1)
+    return { socket, number, peer }
+  }
+
+  private receiveProxy(socket: Socket, proxy: Peer): void {
+    const leave = this.census.enterUnannounced()
+    if (leave === undefined) return turnAway(socket, replies.tooManyConnections)
+    const arrival = this.arrived(socket, proxy)
+    const gone = (): void => {
+      this.open.delete(reception)
+      leave()
+    }
+    const reception: ProxyReception = new ProxyReception(
+      socket,
+      {
+        announced: (announced, early) => {
+          gone()
+          this.admitAnnounced({ ...arrival, peer: announced ?? proxy }, early)
+        },
+        failed: (reason) => {
+          if (reason !== '') this.log(`refused ${proxy.remoteIp} ${printable(reason).replaceAll('_', '-')}:`)
+          gone()
+          this.ended(arrival, waitStatus.trouble)
+        },
+      },
+      this.limits,
+      this.clock,
+    )
+    this.open.add(reception)
+    this.startTicking()
+  }
+
+  private admitAnnounced(arrival: Arrival, early: Buffer): void {
+    const leave = this.enter(arrival.socket, arrival.peer.remoteIp)
+    if (leave === undefined) this.ended(arrival, waitStatus.trouble)
+    else this.admit(arrival, leave, early)
+  }
+
+  private admit(arrival: Arrival, leave: Leave, early: Buffer): void {
+    const { socket, number, peer } = arrival
+    const setting = this.settingFor(peer)
+    if ('turnedAway' in setting) {
+      leave()
+      return this.turnAwayByRules(arrival, setting)
+    }
+    this.lines.decided('ok', number, peer, setting.environment)
+    const connection: Connection = new Connection(socket, setting, this.delays, () => {
+      this.open.delete(connection)
+      leave()
+      this.ended(arrival, waitStatus.done)
+    })
+    this.open.add(connection)
+    this.startTicking()
+    if (early.length > 0) connection.refuseEarlyTalker()
+  }
+
+  private turnAwayByRules(arrival: Arrival, { turnedAway, environment, finding }: TurnedAway): void {
+    const { socket, number, peer } = arrival
+    if (turnedAway === 'deny') {
+      this.lines.decided('deny', number, peer, environment)
+      socket.destroy()
+      this.ended(arrival, waitStatus.denied)
+    } else {
+      this.log(`refused ${peer.remoteIp} ${finding.check}: ${finding.text}`)
+      turnAway(socket, replies.unreadableControls)
+      this.ended(arrival, waitStatus.trouble)
+    }
+  }
+
+  private ended({ number }: Arrival, status: number): void {
+    this.lines.ended(number, status, this.open.size)
+    if (this.open.size === 0) this.stopping?.()
   }
 
   private startTicking(): void {
@@ -83,7 +183,7 @@ export class Connections {
     this.ticking = true
     this.clock.after(tickMilliseconds, () => {
       this.ticking = false
-      for (const connection of this.open) connection.tick()
+      for (const one of this.open) one.tick()
       if (this.open.size > 0) this.startTicking()
     })
   }
@@ -102,5 +202,7 @@ function peerOf(socket: Socket): Peer | undefined {
 
 function turnAway(socket: Socket, reply: Reply): void {
   socket.on('error', () => socket.destroy())
+  // What it says is not wanted, but unread bytes would make the close a reset that takes the reply with it.
+  socket.resume()
   socket.end(formatReply(reply, false), 'latin1', () => socket.destroy())
 }

@@ -1,5 +1,5 @@
-/** Every limit and deadline of the SMTP server that no control file sets. `databytes` and `timeoutsmtpd` are control
- *  files; limits of decoded content (line, header, hops) are in protocols/smtp/data-decoder.ts, of an address in
+/** Every limit and deadline of the SMTP server but `databytes` and `timeoutsmtpd`, which are control files. Limits of
+ *  decoded content (line, header, hops) are in protocols/smtp/data-decoder.ts, of an address in
  *  protocols/smtp/address.ts. Handed to sessions as a value, so that a test can wait less. */
 export const limits = {
   /** RFC 5321 §4.5.3.1.4 asks for 512; extensions want more. Longer: 500 and close. */
@@ -29,10 +29,17 @@ export const limits = {
   lingerMillisecondsMax: 5000,
   stopMillisecondsMax: 10_000,
 
-  /** Loopback is counted in neither. */
+  /** Loopback is counted in none of these. control/concurrencyincoming sets this one … */
   connectionsMax: 1000,
-  /** From one IPv4 address or one IPv6 /64. */
+  /** … and control/concurrencyperip this: from one IPv4 address or one IPv6 /64. */
   connectionsPerPeerMax: 50,
+  /** From one of them, begun in one minute. */
+  connectionsPerMinuteMax: 300,
+
+  /** GREETDELAY is cut here. */
+  greetDelaySecondsMax: 60,
+  /** A listed proxy has so long to say whom it brings. */
+  proxyHeaderMillisecondsMax: 5000,
 
   /** Input that waits while a message is being committed: more, and the socket is not read. */
   pendingInputBytesMax: 65_536,

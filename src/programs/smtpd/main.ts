@@ -3,23 +3,42 @@
  *  Never:   the queue's files, users, keys on disk (certificate and key come from `start` as bytes).
  *  Fails:   without the queue every message is deferred with 451; nothing is kept here. */
 import { constants } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { describeError } from '../../base/outcome.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { ProgramTaker } from '../../clients/queue/program.ts'
+import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
+import { ExecuteClient } from '../../clients/execute/client.ts'
+import { PolicyClient } from '../../clients/policy/policy-client.ts'
+import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { Control } from '../../stores/control/control.ts'
+import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
+import { errorCode } from '../../system/files.ts'
+import { RulesFile } from '../../stores/tcprules/rules-file.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
+import { Acceptor } from '../../system/acceptor.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
+import { applyXclient, type XclientValues } from '../../protocols/smtp/xclient.ts'
+import type { Announce } from './session-setting.ts'
 import { openLog } from '../../system/log.ts'
 import { supervised } from '../../system/supervised.ts'
-import { Connections } from './connections.ts'
+import { admit } from './admission.ts'
+import { Connections, type TurnedAway } from './connections.ts'
 import { ContentBudget } from './content.ts'
-import { limits } from './limits.ts'
-import { connectionEnvironment, type Environment, type Peer } from './peer.ts'
+import { serveAdmin } from './admin.ts'
+import { type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
+import type { Finding } from './gate.ts'
+import { Gates } from './gates.ts'
+import { limits, type Limits } from './limits.ts'
+import { NetworkList } from '../../protocols/qmail/network-list.ts'
+import type { Environment, Peer } from './peer.ts'
+import type { Policy } from './policy.ts'
 import { PolicySource } from './policy-source.ts'
+import { ReplyRulesSource } from './reply-rules.ts'
 import type { ConnectionSetting } from './connection.ts'
 
 const log = openLog('smtpd')
@@ -33,24 +52,95 @@ const warn = (problem: string): void => log(`warning: ${problem}`)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock)
 let secureContext: SecureContext | undefined
 
-const supervisor = supervised(log, { stop, tls }, values.listen?.split(',') ?? ['smtp'])
+const supervisor = supervised(log, { stop, tls, reload }, values.listen?.split(',') ?? ['smtp'])
 const control = new Control(home.control, clock, warn)
 if (control.optionalLine('me') === undefined && !control.isPresent('smtpgreeting')) {
   supervisor.fail('unable to read controls: neither control/me nor control/smtpgreeting is there')
 }
 const policies = new PolicySource(control, clock, warn)
-const connections = new Connections(limits, clock, log, settingFor)
-const servers = [...supervisor.listeners.values()].map((fd) =>
-  serveDescriptor(fd, (socket) => connections.accept(socket)),
-)
-await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.once('listening', resolve))))
+let tables = routingTables(control)
+const executor = new ExecuteClient(() => connectPath(socketPath(home, 'exec')), clock)
+const policyClient = new PolicyClient(() => connectPath(socketPath(home, 'policy')), clock)
+const recipients = new RecipientClient(() => connectPath(socketPath(home, 'lspawn-recipients')), clock)
+const gates = new Gates({
+  control,
+  clock,
+  log,
+  executor,
+  readFile: (name) => readIfThere(resolvePath(home.path, name)),
+  policy: policyClient,
+  recipients: existsSync(socketPath(home, 'lspawn-recipients')) ? recipients : undefined,
+  tables: () => tables,
+})
+const replyRules = new ReplyRulesSource(control, log)
+const filterTools: FilterTools = {
+  queue,
+  connectExec: () => connectPath(socketPath(home, 'exec')),
+  clock,
+  signatures: () => control.list('signatures') ?? [],
+  readFile: (name) => readIfThere(resolvePath(home.path, name)),
+}
+const rules = new RulesFile(home, 'smtp', clock, warn)
+const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
+const trusted = new NetworkList('xclients', () => control.list('xclients'), warn)
+const connectionLimits: Limits = {
+  ...limits,
+  connectionsMax: control.number('concurrencyincoming'),
+  connectionsPerPeerMax: control.number('concurrencyperip'),
+}
+const connections = new Connections(connectionLimits, clock, log, settingFor, (ip) => proxies.has(ip))
+const adminFd = supervisor.listeners.get('smtpd-admin')
+const adminServer =
+  adminFd === undefined ? undefined : serveDescriptor(adminFd, (socket) => serveAdmin(socket, explain, clock))
+const smtpFds = [...supervisor.listeners.values()].filter((fd) => fd !== adminFd)
+const acceptor = new Acceptor(smtpFds, (socket) => connections.accept(socket), clock, log)
+await acceptor.listening()
 supervisor.ready()
 
-function settingFor(peer: Peer): ConnectionSetting {
+/** By the code that serves, for a client that is not there. */
+function explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
+  const peer = { remoteIp: request.ip, remotePort: 0, localIp: '127.0.0.1', localPort: 25 }
+  const findings: Finding[] = []
   const policy = policies.current()
+  const { verdict, environment, finding } = admit(peer, policy, rules.current())
+  if (verdict !== 'allow') return explainTurnedAway(finding)
+  findings.push(finding)
+  const gate = gates.openTelling(environment, (found) => findings.push(found))
+  return new Explanation({ ...settingWith(policy, environment), gate }, findings, finding.rule).steps(request)
+}
+
+async function* explainTurnedAway(finding: Finding): AsyncGenerator<ExplainStep> {
+  yield { command: '', reply: '', findings: [finding] }
+}
+
+function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
+  const policy = policies.current()
+  const { verdict, environment, finding } = admit(peer, policy, rules.current())
+  if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
+  const setting = settingWith(policy, environment)
+  return trusted.has(peer.remoteIp) ? { ...setting, announce: (client) => announced(client, environment) } : setting
+}
+
+/** The client that a trusted peer announced: decided about as if it had connected itself, but for GREETDELAY. */
+function announced(client: XclientValues, announcing: Environment): ReturnType<Announce> {
+  const told = applyXclient(announcing, client)
+  const peer = {
+    remoteIp: told.get('TCPREMOTEIP') ?? 'unknown',
+    remotePort: Number(told.get('TCPREMOTEPORT')) || 0,
+    localIp: told.get('TCPLOCALIP') ?? 'unknown',
+    localPort: Number(told.get('TCPLOCALPORT')) || 0,
+  }
+  const known = { host: client.get('NAME'), info: client.get('LOGIN') }
+  const { verdict, environment } = admit(peer, policies.current(), rules.current(), known)
+  return verdict === 'allow' ? { environment, gate: gates.open(environment), announce: undefined } : 'denied'
+}
+
+function settingWith(policy: Policy, environment: Environment): ConnectionSetting {
   return {
     policy,
-    environment: connectionEnvironment(peer, policy),
+    environment,
+    gate: gates.open(environment),
+    replyRules: replyRules.current(),
     limits,
     clock,
     budget,
@@ -61,10 +151,29 @@ function settingFor(peer: Peer): ConnectionSetting {
   }
 }
 
-/** QMAILQUEUE counts if it exists, even empty. */
+/** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
 function takerFor(environment: Environment): Taker {
+  const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
+  const listed = control.list(file) ?? []
   const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
-  return program === undefined ? queue : new ProgramTaker(program, home.path, Object.fromEntries(environment), clock)
+  if (program === undefined && listed.length === 0) return queue
+  const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
+  return takerForPlan(planFilters(whole, listed, file, filterTools.readFile), whole, filterTools)
+}
+
+/** Undefined if there is no such file. */
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function reload(): void {
+  control.reload(routingFiles)
+  tables = routingTables(control) ?? tables
 }
 
 function tls(certificatePem: string, keyPem: string): void {
@@ -81,7 +190,11 @@ function tls(certificatePem: string, keyPem: string): void {
 }
 
 async function stop(): Promise<void> {
-  for (const server of servers) server.close()
+  acceptor.close()
+  adminServer?.close()
   await connections.stop()
   queue.close()
+  executor.close()
+  policyClient.close()
+  recipients.close()
 }

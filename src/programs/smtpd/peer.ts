@@ -15,9 +15,9 @@ export interface Peer {
 
 export type Environment = ReadonlyMap<string, string>
 
-/** RELAYCLIENT is there, even if empty, for those who may relay: its value goes behind each of their recipients. */
-export function connectionEnvironment(peer: Peer, policy: Policy): Environment {
-  const environment = new Map([
+/** What is known without any rule. */
+export function baseEnvironment(peer: Peer, policy: Pick<Policy, 'me'>): Environment {
+  return new Map([
     ['PROTO', peer.remoteIp.includes(':') ? 'TCP6' : 'TCP'],
     ['TCPREMOTEIP', peer.remoteIp],
     ['TCPREMOTEPORT', String(peer.remotePort)],
@@ -26,6 +26,12 @@ export function connectionEnvironment(peer: Peer, policy: Policy): Environment {
     ['TCPLOCALPORT', String(peer.localPort)],
     ['TCPLOCALHOST', policy.me ?? peer.localIp],
   ])
+}
+
+/** RELAYCLIENT is there, even if empty, for those who may relay: its value goes behind each of their recipients.
+ *  By control/relayclients alone; admission.ts looks at the rules too. */
+export function connectionEnvironment(peer: Peer, policy: Policy): Environment {
+  const environment = new Map(baseEnvironment(peer, policy))
   if (policy.mayRelay(peer.remoteIp)) environment.set('RELAYCLIENT', '')
   return environment
 }

@@ -2,8 +2,8 @@
  *  Knows:  badmailfrom, rcpthosts, morercpthosts.cdb, databytes, localiphost, relayclients and their matching.
  *  Never:  opens up by default: without rcpthosts no domain is accepted (qmail would accept all).
  *  Fails:  never; what cannot be read was reported by its reader and keeps its last good value. */
-import ipaddr from 'ipaddr.js'
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { addressLiteral, domainOf, hostKeys, withDomain } from '../../protocols/smtp/address.ts'
 import type { Control } from '../../stores/control/control.ts'
 
@@ -26,8 +26,6 @@ export interface MoreHosts {
   has(key: ByteString): boolean
 }
 
-type Network = [ipaddr.IPv4 | ipaddr.IPv6, number]
-
 const nothing: readonly ByteString[] = []
 const loopback: readonly string[] = ['127.0.0.0/8', '::1']
 
@@ -41,7 +39,7 @@ export function readPolicy(
   const badSenders = lowerSet(control.list('badmailfrom') ?? nothing)
   const hosts = control.list('rcpthosts')
   const allowed = lowerSet(hosts ?? nothing)
-  const relays = parseNetworks(control.list('relayclients') ?? loopback, onProblem)
+  const relays = relayList(control.list('relayclients') ?? loopback, onProblem)
   const localIpHost = control.optionalLine('localiphost')
   return {
     greeting: control.line('smtpgreeting'),
@@ -66,13 +64,13 @@ export function readPolicy(
       const literal = addressLiteral(address)
       return literal !== undefined && isLocalAddress(literal) ? withDomain(address, localIpHost) : address
     },
-    mayRelay: (ip) => isInside(ip, relays),
+    mayRelay: (ip) => relays.has(ip),
   }
 }
 
 /** By list: a file that has not changed is neither folded nor complained about again. */
 const sets = new WeakMap<readonly ByteString[], ReadonlySet<ByteString>>()
-const networksOf = new WeakMap<readonly string[], readonly Network[]>()
+const relayLists = new WeakMap<readonly string[], NetworkList>()
 
 function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
   const known = sets.get(list)
@@ -82,29 +80,10 @@ function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
   return set
 }
 
-function parseNetworks(lines: readonly string[], onProblem: (problem: string) => void): readonly Network[] {
-  const known = networksOf.get(lines)
+function relayList(lines: readonly string[], onProblem: (problem: string) => void): NetworkList {
+  const known = relayLists.get(lines)
   if (known !== undefined) return known
-  const networks: Network[] = []
-  networksOf.set(lines, networks)
-  for (const line of lines) {
-    try {
-      if (line.includes('/')) networks.push(ipaddr.parseCIDR(line))
-      else {
-        const address = ipaddr.parse(line)
-        networks.push([address, address.kind() === 'ipv4' ? 32 : 128])
-      }
-    } catch {
-      onProblem(
-        `control/relayclients: ${JSON.stringify(line)} is neither an address nor a network; the line is ignored`,
-      )
-    }
-  }
-  return networks
-}
-
-function isInside(ip: string, networks: readonly Network[]): boolean {
-  if (networks.length === 0 || !ipaddr.isValid(ip)) return false
-  const address = ipaddr.process(ip)
-  return networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits))
+  const list = new NetworkList('relayclients', () => lines, onProblem)
+  relayLists.set(lines, list)
+  return list
 }

@@ -1,11 +1,22 @@
 /** What a session needs from outside, and what it asks of the one who drives it. */
 import type { Taker } from '../../clients/queue/taker.ts'
+import type { XclientValues } from '../../protocols/smtp/xclient.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import type { ContentBudget } from './content.ts'
+import type { Gate } from './gate.ts'
 import type { Limits } from './limits.ts'
 import type { Environment } from './peer.ts'
+import type { ReplyRules } from './reply-rules.ts'
 import type { Policy } from './policy.ts'
+
+export interface Announced {
+  readonly environment: Environment
+  readonly gate: Gate
+  /** Not twice. */
+  readonly announce: undefined
+}
+export type Announce = (client: XclientValues) => Announced | 'denied'
 
 /** The driver's side. Calls may come while it calls the session. */
 export interface SessionPort {
@@ -21,10 +32,22 @@ export interface SessionPort {
 export interface SessionSetting {
   readonly policy: Policy
   readonly environment: Environment
+  readonly gate: Gate
+  /** control/fixsmtpio; `broken`: it is there and cannot be parsed, and nobody is served by half of it. */
+  readonly replyRules?: ReplyRules | 'broken' | undefined
   readonly limits: Limits
   readonly clock: Clock
   readonly budget: ContentBudget
   readonly log: Log
+  /** For peers that may say XCLIENT: what the announced client's session has, or that it may not connect. */
+  readonly announce?: Announce | undefined
   takerFor(environment: Environment): Taker
   tlsAvailable(): boolean
+}
+
+/** DATABYTES in the environment wins; without digits it means no limit, as in qmail. */
+export function databytesOf({ environment, policy }: SessionSetting): number {
+  const override = environment.get('DATABYTES')
+  const digits = override === undefined ? undefined : /^[0-9]{1,15}/.exec(override)?.[0]
+  return override === undefined ? policy.databytes : Number(digits ?? 0)
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ScriptedSession, type World } from '#test/kit/smtpd.ts'
+import { openGate } from './gate.ts'
 import { permanent, transient } from '../../base/outcome.ts'
 
 const envelope = 'MAIL FROM:<a@b>\r\nRCPT TO:<joe@lab.test.example>\r\n'
@@ -316,4 +317,26 @@ test('a peer that leaves: nothing is queued, what was sent whole is', async () =
   await half.settle()
   assert.match(half.output, /250 ok \d+ qp 4711\r\n$/)
   assert.equal(half.closed, true)
+})
+
+test('XCLIENT begins the session anew as the announced client, by its rules, and only for listed peers', () => {
+  const plain = new ScriptedSession()
+  plain.session.receive(Buffer.from('XCLIENT ADDR=192.0.2.7\r\n'))
+  assert.match(plain.output, /\n502 /)
+  const announced: string[] = []
+  const listed = new ScriptedSession({
+    announce: (client) => {
+      announced.push(client.get('ADDR') ?? '')
+      const environment = new Map([['TCPREMOTEIP', client.get('ADDR') ?? '']])
+      return client.get('ADDR') === '192.0.2.8'
+        ? 'denied'
+        : { environment, gate: openGate(environment), announce: undefined }
+    },
+  })
+  listed.session.receive(Buffer.from('EHLO front\r\nXCLIENT ADDR=192.0.2.7 HELO=behind\r\n'))
+  assert.match(listed.output, /\n250-XCLIENT NAME ADDR [^]*\n220 lab\.test\.example ESMTP\r\n$/)
+  listed.output = ''
+  listed.session.receive(Buffer.from('MAIL FROM:<a@b>\r\nRCPT TO:<x@elsewhere.example>\r\nXCLIENT ADDR=192.0.2.9\r\n'))
+  assert.match(listed.output, /^250 [^]*\r\n553 [^]*\r\n502 /)
+  assert.deepEqual(announced, ['192.0.2.7'])
 })

@@ -5,7 +5,8 @@
  *  Fails:  a peer that breaks the protocol gets its reply and is closed; a taker's failure is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
-import { hasControl, isBinaryByte, isForeignVerb, parseCommand } from '../../protocols/smtp/command.ts'
+import { hasControl, isForeignVerb, parseCommand } from '../../protocols/smtp/command.ts'
+import { xclientCapability } from '../../protocols/smtp/xclient.ts'
 import { tlsProtocol } from '../../protocols/smtp/received.ts'
 import {
   accepted,
@@ -19,20 +20,29 @@ import {
   type Reply,
 } from '../../protocols/smtp/replies.ts'
 import { printable } from '../../system/log.ts'
+import { readAnnouncement } from './announcement.ts'
 import { Content } from './content.ts'
+import type { Stage, Verdict } from './gate.ts'
+import { factsOf, type Subject } from './facts.ts'
 import { receivedFor } from './peer.ts'
 import { Patience } from './patience.ts'
-import type { SessionPort, SessionSetting } from './session-setting.ts'
+import { Input } from './input.ts'
+import { refusalLine } from './log-lines.ts'
+import { databytesOf, type SessionPort, type SessionSetting } from './session-setting.ts'
+import { Speech } from './speech.ts'
 import { Transaction } from './transaction.ts'
 
-const lf = 10
+const plainReplies: ReadonlyMap<string, Reply> = new Map(
+  Object.entries({ noop: replies.noopOk, vrfy: replies.verify, help: replies.help }),
+)
 
 export class Session {
-  private readonly setting: SessionSetting
+  private setting: SessionSetting
   private readonly port: SessionPort
   private readonly databytes: number
   private readonly patience: Patience
-  private input: Buffer = nothing
+  private readonly input = new Input()
+  private readonly speech: Speech
   private helo: ByteString = ''
   private esmtp = false
   private tls: string | undefined
@@ -49,18 +59,20 @@ export class Session {
   constructor(setting: SessionSetting, port: SessionPort) {
     this.setting = setting
     this.port = port
+    this.speech = new Speech((text) => port.send(text))
     this.databytes = databytesOf(setting)
     this.patience = new Patience(setting.limits, setting.clock, setting.policy.idleSecondsMax)
   }
 
   greet(): void {
-    this.port.send(`220 ${this.setting.policy.greeting} ESMTP\r\n`)
+    if (this.setting.replyRules === 'broken') return this.closeWith(replies.unreadableControls)
+    this.ask('connection', '', {}, () => this.say(`220 ${this.setting.policy.greeting} ESMTP\r\n`))
   }
 
   receive(bytes: Buffer): void {
     if (this.ended) return
     this.patience.inputSeen()
-    this.input = this.input.length === 0 ? bytes : Buffer.concat([this.input, bytes])
+    this.input.push(bytes)
     this.process()
   }
 
@@ -78,7 +90,7 @@ export class Session {
   /** The connection is gone. */
   abort(): void {
     this.ended = true
-    this.input = nothing
+    this.input.drop()
     this.content?.drop()
     this.content = undefined
   }
@@ -86,7 +98,7 @@ export class Session {
   /** The handshake is done: RFC 3207 §4.2, everything learnt before is forgotten. */
   tlsStarted(version: string, cipher: string): void {
     this.tls = tlsProtocol(version, cipher)
-    this.transaction = undefined
+    this.endTransaction()
     this.helo = ''
     this.esmtp = false
     this.waiting = false
@@ -123,28 +135,16 @@ export class Session {
 
   /** False if the input holds no whole line. */
   private takeCommand(): boolean {
-    const { input } = this
-    const end = input.indexOf(lf)
-    if ((end < 0 ? input.length : end) > this.setting.limits.commandLineBytesMax) {
-      this.note('line-too-long')
-      this.closeWith(replies.lineTooLong)
-      return false
-    }
-    // A TLS ClientHello or other binary protocol would not send an LF for us to wait for.
-    if (isBinaryByte(input[0] ?? 0)) {
-      this.note('not-smtp')
-      this.closeWith(replies.unimplemented)
-      return false
-    }
-    if (end < 0) return false
-    const line = input.toString('latin1', 0, end)
-    this.input = rest(input, end + 1)
-    this.command(line)
-    return true
+    const taken = this.input.takeLine(this.setting.limits.commandLineBytesMax)
+    if (taken.kind === 'hopeless') {
+      this.note(taken.check)
+      this.closeWith(taken.reply)
+    } else if (taken.kind === 'line') this.command(taken.line)
+    return taken.kind === 'line'
   }
 
   private command(line: ByteString): void {
-    const { verb, argument } = parseCommand(line)
+    const { verb, argument } = parseCommand(this.speech.heard(line, this.setting))
     if (this.stopping) return this.closeWith(replies.shuttingDown)
     if (hasControl(argument)) return this.refuse(replies.controlCharacter, 'control-character')
     switch (verb) {
@@ -159,6 +159,8 @@ export class Session {
         return this.close()
       case 'starttls':
         return this.startTls(argument)
+      case 'xclient':
+        return this.xclient(argument)
       default:
         return this.idleCommand(verb, argument)
     }
@@ -175,16 +177,13 @@ export class Session {
       case 'ehlo':
         return this.hello(argument, verb === 'ehlo')
       case 'rset':
-        this.transaction = undefined
+        this.endTransaction()
+        this.setting.gate.reset()
         return this.reply(replies.flushed)
-      case 'noop':
-        return this.reply(replies.noopOk)
-      case 'vrfy':
-        return this.reply(replies.verify)
-      case 'help':
-        return this.reply(replies.help)
-      default:
-        return this.unknown(verb)
+      default: {
+        const reply = plainReplies.get(verb)
+        return reply === undefined ? this.unknown(verb) : this.reply(reply)
+      }
     }
   }
 
@@ -200,10 +199,16 @@ export class Session {
   private hello(name: ByteString, extended: boolean): void {
     this.helo = name
     this.esmtp = extended
-    this.transaction = undefined
+    this.endTransaction()
     const { greeting } = this.setting.policy
     const startTls = this.tls === undefined && this.setting.tlsAvailable()
-    this.port.send(extended ? formatExtensions(greeting, this.databytes, startTls) : `250 ${greeting}\r\n`)
+    this.ask('helo', name, {}, () =>
+      this.say(
+        extended
+          ? formatExtensions(greeting, this.databytes, startTls, this.setting.announce && xclientCapability)
+          : `250 ${greeting}\r\n`,
+      ),
+    )
   }
 
   private startTls(argument: ByteString): void {
@@ -211,9 +216,27 @@ export class Session {
     if (!this.setting.tlsAvailable()) return this.unknown('starttls')
     if (argument !== '') return this.refuse(replies.syntaxNoParameters, 'starttls')
     this.reply(replies.startTls)
-    this.input = nothing
+    this.input.drop()
     this.waiting = true
     this.port.startTls()
+  }
+
+  /** A listed peer says who the client behind it is: the session begins anew as that client's, by its rules. */
+  private xclient(argument: ByteString): void {
+    const { announce } = this.setting
+    if (announce === undefined) return this.unknown('xclient')
+    if (this.transaction !== undefined) return this.refuse(replies.inTransaction, 'xclient')
+    const read = readAnnouncement(argument, announce)
+    if (read.kind !== 'begin') {
+      this.refuse(read.reply, read.check, argument)
+      return read.kind === 'close' ? this.close() : undefined
+    }
+    this.endTransaction()
+    this.setting = { ...this.setting, ...read.announced }
+    this.helo = read.helo
+    this.esmtp = false
+    this.speech.toGreet()
+    this.greet()
   }
 
   private mail(argument: ByteString): void {
@@ -227,41 +250,74 @@ export class Session {
       extended: this.esmtp,
     })
     if (!(begun instanceof Transaction)) return this.refuse(begun, 'mail', argument)
-    this.transaction = begun
-    this.reply(replies.mailOk)
+    this.endTransaction()
+    this.ask('mail', argument, { transaction: begun }, ({ address, skipOwnChecks }) => {
+      begun.changeSender(address, skipOwnChecks)
+      this.transaction = begun
+      this.reply(replies.mailOk)
+    })
   }
 
   private recipient(argument: ByteString): void {
     const { transaction } = this
     if (transaction === undefined) return this.refuse(replies.mailFirst, 'order')
-    const { environment, limits } = this.setting
-    const verdict = transaction.addRecipient(argument, environment.get('RELAYCLIENT'), limits.recipientsMax)
-    if (verdict === replies.recipientOk) this.reply(verdict)
-    else this.refuse(verdict, `rcpt from ${printable(transaction.sender)}`, argument)
+    const suffix = this.setting.gate.environment.get('RELAYCLIENT')
+    const read = transaction.readRecipient(argument, suffix, this.setting.limits.recipientsMax)
+    if ('code' in read) return this.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
+    this.ask('rcpt', argument, { transaction, candidate: read }, ({ address, skipOwnChecks }) => {
+      const candidate = address === undefined ? read : transaction.candidate(address, suffix)
+      const reply = 'code' in candidate ? candidate : transaction.addRecipient(candidate, skipOwnChecks)
+      if (reply === replies.recipientOk) this.reply(reply)
+      else this.refuse(reply, `rcpt from ${printable(transaction.sender)}`, argument)
+    })
   }
 
   private data(): void {
     const { transaction } = this
     if (transaction === undefined) return this.refuse(replies.mailFirst, 'order')
     if (transaction.recipients.length === 0) return this.refuse(replies.recipientFirst, 'order')
-    const { environment, budget, clock } = this.setting
-    const received = receivedFor(environment, this.helo, this.tls ?? 'SMTP', clock.now())
-    const { envelope, params } = transaction
+    this.ask('data', '', { transaction }, () => this.beginContent(transaction))
+  }
+
+  private beginContent({ envelope, params }: Transaction): void {
+    const { gate, budget, clock } = this.setting
+    const received = receivedFor(gate.environment, this.helo, this.tls ?? 'SMTP', clock.now()) + gate.headers()
     this.transaction = undefined
     this.patience.contentBegun()
     const message = { envelope, params, received, databytes: this.databytes }
-    this.content = new Content(message, this.setting.takerFor(environment), budget)
+    this.content = new Content(message, this.setting.takerFor(gate.environment), budget)
     this.reply(replies.goAhead)
   }
 
+  /** What was learnt for one transaction is not carried to the next. */
+  private endTransaction(): void {
+    this.transaction = undefined
+    this.setting.gate.transactionEnded()
+  }
+
+  /** Asks the gate; goes on with `pass` if it lets the command pass, now or when its answer is there. */
+  private ask(stage: Stage, about: ByteString, subject: Subject, pass: (verdict: Verdict) => void): void {
+    const verdict = this.setting.gate.at(stage, factsOf(this.helo, subject))
+    if (verdict instanceof Promise) void this.wait(verdict.then((answer) => this.obey(answer, about, pass)))
+    else this.obey(verdict, about, pass)
+  }
+
+  private obey(verdict: Verdict, about: ByteString, pass: (verdict: Verdict) => void): void {
+    if (this.ended) return
+    for (const line of verdict.printed) this.speech.before(line)
+    if (verdict.refusal !== undefined) this.refuse(verdict.refusal, verdict.check, about)
+    else if (!verdict.drop) return pass(verdict)
+    if (!verdict.drop) return
+    if (verdict.refusal === undefined) this.note(verdict.check, undefined, about)
+    this.close()
+  }
+
   private takeContent(content: Content): void {
-    const { input } = this
-    const at = content.push(input, 0)
+    this.input.takeBytes((bytes) => content.push(bytes, 0))
     if (content.fault !== undefined) {
       this.note(content.fault)
       return this.closeWith(faultReplies[content.fault])
     }
-    this.input = rest(input, at)
     const pressure = content.ended ? this.finishContent(content) : content.pressure()
     if (pressure !== undefined) void this.wait(pressure)
   }
@@ -269,6 +325,7 @@ export class Session {
   private async finishContent(content: Content): Promise<void> {
     const verdict: Reply | Outcome<number> = await content.finish()
     this.content = undefined
+    this.endTransaction()
     if (this.ended) return
     if ('code' in verdict) return this.refuse(verdict, 'content')
     if (!verdict.done) {
@@ -324,7 +381,11 @@ export class Session {
   }
 
   private reply(reply: Reply): void {
-    this.port.send(formatReply(reply, this.esmtp))
+    this.say(formatReply(reply, this.esmtp))
+  }
+
+  private say(text: string): void {
+    if (this.speech.say(text, this.setting, this.tls !== undefined)) this.close()
   }
 
   private closeWith(reply: Reply): void {
@@ -339,22 +400,6 @@ export class Session {
   }
 
   private note(check: string, reply?: Reply, about: ByteString = ''): void {
-    const ip = this.setting.environment.get('TCPREMOTEIP') ?? 'unknown'
-    const answer = reply === undefined ? '' : ` ${reply.code} ${reply.text}`
-    this.setting.log(`refused ${ip} ${check}${about === '' ? '' : ` ${printable(about)}`}:${answer}`)
+    this.setting.log(refusalLine(this.setting.environment, check, reply, about))
   }
-}
-
-const nothing = Buffer.alloc(0)
-
-/** An empty view would keep what it views in memory for as long as the session waits. */
-function rest(input: Buffer, from: number): Buffer {
-  return from < input.length ? input.subarray(from) : nothing
-}
-
-/** DATABYTES in the environment wins; without digits it means no limit, as in qmail. */
-function databytesOf({ environment, policy }: SessionSetting): number {
-  const override = environment.get('DATABYTES')
-  const digits = override === undefined ? undefined : /^[0-9]{1,15}/.exec(override)?.[0]
-  return override === undefined ? policy.databytes : Number(digits ?? 0)
 }

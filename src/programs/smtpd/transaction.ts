@@ -14,13 +14,22 @@ export interface TransactionSetting {
   readonly extended: boolean
 }
 
+/** A recipient that is well formed. */
+export interface Candidate {
+  readonly recipient: ByteString
+  /** By rcpthosts, or because the client may relay. */
+  readonly allowed: boolean
+}
+
 export class Transaction {
-  readonly sender: ByteString
+  sender: ByteString
+  /** RCPT commands that were well formed, accepted or not. */
+  recipientsAsked = 0
   readonly recipients: ByteString[] = []
   readonly params: Params
   private readonly setting: TransactionSetting
   /** qmail decides this at MAIL and says it at every RCPT. */
-  private readonly badSender: boolean
+  private badSender: boolean
 
   private constructor(sender: ByteString, params: Params, setting: TransactionSetting) {
     this.sender = sender
@@ -38,19 +47,37 @@ export class Transaction {
     return 'code' in params ? params : new Transaction(parsed.address, params, setting)
   }
 
-  /** From the argument of RCPT. `suffix` is RELAYCLIENT: goes behind the recipient, and rcpthosts are not asked. */
-  addRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Reply {
+  /** From the argument of RCPT: the recipient as it would be accepted, or the reply that refuses it whatever the gate
+   *  says. `suffix` is RELAYCLIENT: it goes behind the recipient, and rcpthosts are not asked. */
+  readRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Candidate | Reply {
     const { policy, extended } = this.setting
     const parsed = checkedAddress(argument, policy)
     if ('code' in parsed) return parsed
     if (extended && parsed.rest.trim() !== '') return replies.unknownParameter
     if (this.badSender) return replies.badMailFrom
-    const recipient = parsed.address + (suffix ?? '')
-    if (!isAddress(recipient)) return replies.syntax
-    if (suffix === undefined && !policy.isAllowedRecipient(recipient)) return replies.notInRcptHosts
     if (this.recipients.length >= recipientsMax) return replies.tooManyRecipients
+    this.recipientsAsked++
+    return this.candidate(parsed.address, suffix)
+  }
+
+  /** After a check has put another address in the recipient's place. */
+  candidate(address: ByteString, suffix: ByteString | undefined): Candidate | Reply {
+    const recipient = address + (suffix ?? '')
+    if (!isAddress(recipient)) return replies.syntax
+    return { recipient, allowed: suffix !== undefined || this.setting.policy.isAllowedRecipient(recipient) }
+  }
+
+  /** The gate has let it pass. */
+  addRecipient({ recipient, allowed }: Candidate, skipOwnChecks: boolean): Reply {
+    if (!allowed && !skipOwnChecks) return replies.notInRcptHosts
     this.recipients.push(recipient)
     return replies.recipientOk
+  }
+
+  /** What the gate said at MAIL: another sender, or that badmailfrom is not to be asked. */
+  changeSender(address: ByteString | undefined, skipOwnChecks: boolean): void {
+    if (address !== undefined && isAddress(address)) this.sender = address
+    this.badSender = !skipOwnChecks && this.setting.policy.isBadSender(this.sender)
   }
 
   get envelope(): Envelope {

@@ -1,8 +1,10 @@
 /** How a program is run: arguments, environment, account, descriptors. */
+import type { LogForm } from '../../system/log-form.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import type { OwnerOf } from '../../stores/home/make.ts'
 import type { Command } from './child.ts'
 import type { Listening } from './prepare.ts'
+import type { Screen } from './screen.ts'
 import { type Program, programFile } from './program.ts'
 
 export interface Setting {
@@ -10,13 +12,13 @@ export interface Setting {
   readonly demo: boolean
   readonly listening: Listening
   readonly ownerOf: OwnerOf
-  readonly logFd: number
+  readonly screen: Pick<Screen, 'logFdFor' | 'logForm'>
 }
 
 export const nodeFlags: readonly string[] = ['--disable-warning=ExperimentalWarning']
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-export function commandFor(program: Program, { home, demo, listening, ownerOf, logFd }: Setting): Command {
+export function commandFor(program: Program, { home, demo, listening, ownerOf, screen }: Setting): Command {
   const sockets = program.listens.flatMap((name) => {
     // A second address of the same service is `smtp-2`, and so on.
     const bound = listening.bound.get(name) ?? []
@@ -33,17 +35,17 @@ export function commandFor(program: Program, { home, demo, listening, ownerOf, l
       ...(demo ? ['--demo'] : []),
       ...(sockets.length === 0 ? [] : ['--listen', sockets.map(({ name }) => name).join(',')]),
     ],
-    env: environment(program, demo),
+    env: environment(program, screen.logForm),
     cwd: home.path,
     uid: owner?.uid,
     gid: owner?.gid,
-    logFd,
+    logFd: screen.logFdFor(program.name),
     listenFds: sockets.map(({ fd }) => fd),
   }
 }
 
 /** Only what is named here: an environment is readable by the program's account, and flows on to users' programs. */
-function environment(program: Program, demo: boolean): Readonly<Record<string, string>> {
+function environment(program: Program, logForm: LogForm): Readonly<Record<string, string>> {
   const { env } = process
   const passed: Record<string, string | undefined> = {
     PATH: env['PATH'] ?? defaultPath,
@@ -51,7 +53,7 @@ function environment(program: Program, demo: boolean): Readonly<Record<string, s
     LANG: env['LANG'],
     TZ: env['TZ'],
     QMAILQUEUE: program.injects ? env['QMAILQUEUE'] : undefined,
-    QUAVER_LOG: demo ? 'stamp' : undefined,
+    QUAVER_LOG: logForm === 'stderr' ? undefined : logForm,
     UV_THREADPOOL_SIZE: program.threads?.toString(),
   }
   return Object.fromEntries(Object.entries(passed).filter((entry): entry is [string, string] => entry[1] !== undefined))

@@ -69,12 +69,12 @@ async function ownersOf(directory: string): Promise<DropOwner[]> {
   return [...owners.values()]
 }
 
-function runPickup(home: Home, { uid, gid }: DropOwner, { logFd, logPath }: Screen): ChildProcess {
+function runPickup(home: Home, { uid, gid }: DropOwner, { logFdFor, logForm }: Screen): ChildProcess {
   return spawn(process.execPath, [...nodeFlags, commandFile, 'pickup', '--home', home.path], {
     ...(uid === process.getuid?.() ? {} : { uid, gid }),
     cwd: '/',
-    env: logPath === undefined ? {} : { QUAVER_LOG: 'stamp' },
-    stdio: ['ignore', logFd, logFd],
+    env: { QUAVER_LOG: logForm },
+    stdio: ['ignore', logFdFor('pickup'), logFdFor('pickup')],
     timeout: pickupMillisecondsMax,
     killSignal: 'SIGKILL',
   })

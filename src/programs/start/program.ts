@@ -38,9 +38,29 @@ export const programs: readonly Program[] = [
     injects: true,
     threads: 16,
   },
-  { ...plain, name: 'lspawn', role: 'root', phase: 1, service: 'local', injects: true, threads: 16 },
+  {
+    ...plain,
+    name: 'lspawn',
+    role: 'root',
+    phase: 1,
+    service: 'local',
+    listens: ['lspawn-recipients'],
+    injects: true,
+    threads: 16,
+  },
   { ...plain, name: 'remote', role: 'remote', phase: 1, service: 'remote' },
-  { ...plain, name: 'smtpd', role: 'smtpd', phase: 2, service: 'smtp', listens: ['smtp'], tls: true, injects: true },
+  { ...plain, name: 'policy', role: 'policy', phase: 1, service: 'smtp', listens: ['policy'] },
+  { ...plain, name: 'exec', role: 'smtpd', phase: 1, service: 'smtp', listens: ['exec'] },
+  {
+    ...plain,
+    name: 'smtpd',
+    role: 'smtpd',
+    phase: 2,
+    service: 'smtp',
+    listens: ['smtpd-admin', 'smtp'],
+    tls: true,
+    injects: true,
+  },
 ]
 
 /** The same extension as this file: `.ts` in a clone, `.js` in a built tree. */

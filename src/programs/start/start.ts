@@ -2,9 +2,12 @@
  *  Knows:  order, owners, descriptors. Never: mail; input from the network.
  *  Fails:  before the first program runs: throws, with a text for the administrator. After that it goes on. */
 import { join } from 'node:path'
+import { describeError } from '../../base/outcome.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
+import { keepRulesCompiled } from '../../stores/tcprules/keep-compiled.ts'
+import { migrateRules } from '../../stores/tcprules/migrate.ts'
 import type { TlsPair } from '../../stores/home/tls-files.ts'
 import type { TcpAddress } from '../../system/bind.ts'
 import { realClock as clock } from '../../system/clock.ts'
@@ -49,7 +52,7 @@ export async function start(
     throw new HomeError(`another 'quaver start' runs on ${home.path}: stop it with 'quaver stop --home ${home.path}'`)
   await writeInjector(home)
   const listening = bindAll(home, programs, plan.addresses, ownerOf)
-  const screen = options.demo ? demoScreen(home.log) : systemScreen()
+  const screen = options.demo ? demoScreen(home.log) : systemScreen(plan.log, clock)
   // As qmail-start: what the programs make is for themselves unless they say otherwise.
   process.umask(0o077)
 
@@ -58,11 +61,14 @@ export async function start(
     endDrops = watchDrops(home, screen)
   })
   await keepTls(home, fleet, screen)
+  const endRules = await keepRules(home, options.demo, screen)
   const { promise: stopped, resolve: markStopped } = Promise.withResolvers<void>()
   const stop = once(async () => {
     endDrops()
+    endRules()
     await fleet.stop()
     listening.close()
+    screen.close()
     markStopped()
   })
   const summary = { home: home.path, demo: options.demo, pid: process.pid, startedMs: clock.now(), log: screen.logPath }
@@ -82,6 +88,8 @@ interface Plan {
   readonly services: readonly Service[]
   readonly programs: readonly Program[]
   readonly addresses: readonly TcpAddress[]
+  /** control/log. */
+  readonly log: string | undefined
 }
 
 /** What the options and control/ ask for. */
@@ -91,7 +99,8 @@ function makePlan(options: StartOptions, table: readonly Program[]): Plan {
   const wanted = wantedServices(options, control)
   const programs = table.filter(({ service }) => service === undefined || wanted.includes(service))
   const hasSmtp = programs.some(({ listens }) => listens.includes('smtp'))
-  return { home, services: wanted, programs, addresses: hasSmtp ? smtpAddresses(options, control) : [] }
+  const addresses = hasSmtp ? smtpAddresses(options, control) : []
+  return { home, services: wanted, programs, addresses, log: control.optionalLine('log') }
 }
 
 interface FleetSetting {
@@ -104,7 +113,7 @@ interface FleetSetting {
 
 function makeFleet(setting: FleetSetting, announcements: Announcements, onAllReady: () => void): Fleet {
   const { plan, screen } = setting
-  const forCommands = { ...setting, home: plan.home, logFd: screen.logFd }
+  const forCommands = { ...setting, home: plan.home }
   const members = plan.programs.map((program) => ({ program, command: commandFor(program, forCommands) }))
   return new Fleet(
     members,
@@ -122,6 +131,18 @@ function makeFleet(setting: FleetSetting, announcements: Announcements, onAllRea
     },
     clock,
   )
+}
+
+/** Rules are compiled here: their directory is root's. A demo takes none from the machine. */
+async function keepRules(home: Home, demo: boolean, screen: Screen): Promise<() => void> {
+  try {
+    const migrated = demo ? [] : await migrateRules(home)
+    for (const { from, to } of migrated) screen.note(`${from} has become ${to}; the old file is not read any more`)
+  } catch (error) {
+    screen.trouble(`old tcprules: ${describeError(error)}`)
+  }
+  const events = { compiled: (text: string) => screen.note(text), fault: (text: string) => screen.trouble(text) }
+  return keepRulesCompiled(home, events, clock)
 }
 
 async function keepTls(home: Home, fleet: Fleet, screen: Screen): Promise<void> {

@@ -1,4 +1,4 @@
-/** The constant database of users/cdb and morercpthosts.cdb: 256 header pairs (table position, slots), records
+/** The constant database of users/cdb, morercpthosts.cdb and tcprules: 256 header pairs (table position, slots), records
  *  (key length, data length, key, data), hash tables of (hash, record position); all numbers u32 little-endian.
  *  Knows:  the format, over bytes at hand.
  *  Fails:  bytes that contradict themselves throw CdbError; a file written by us or by qmail never does. */
@@ -43,6 +43,19 @@ export class CdbReader {
       if (data !== undefined) return data
     }
     return undefined
+  }
+
+  /** Of every record, in the order in which they were added. */
+  *keys(): Generator<ByteString> {
+    let end = this.bytes.length
+    for (let table = 0; table < tables; table++) end = Math.min(end, this.bytes.readUInt32LE(table * 8))
+    for (let record = headerBytes; record + 8 <= end; ) {
+      const keyEnd = record + 8 + this.bytes.readUInt32LE(record)
+      const next = keyEnd + this.bytes.readUInt32LE(record + 4)
+      if (next > end) throw new CdbError('cdb record lies outside the file')
+      yield fromBuffer(this.bytes.subarray(record + 8, keyEnd))
+      record = next
+    }
   }
 
   private dataIfKey(record: number, wanted: Buffer): ByteString | undefined {

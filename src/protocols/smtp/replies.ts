@@ -25,6 +25,7 @@ export const replies = {
   shuttingDown: { code: 421, text: 'shutting down, try again soon (#4.3.2)' },
   tooManyConnections: { code: 421, text: 'too many connections, try again later (#4.3.2)' },
   tooManyFromYou: { code: 421, text: 'too many connections from your address, try again later (#4.7.0)' },
+  tooFast: { code: 421, text: 'you connect too often, try again later (#4.7.0)' },
   tooManyErrors: { code: 421, text: 'too many errors (#4.7.0)' },
   tooManyCommands: { code: 421, text: 'too many commands without mail (#4.7.0)' },
   tooManyMessages: { code: 421, text: 'too many messages in one session, connect again (#4.7.0)' },
@@ -38,6 +39,8 @@ export const replies = {
   unimplemented: { code: 502, text: 'unimplemented (#5.5.1)' },
   mailFirst: { code: 503, text: 'MAIL first (#5.5.1)' },
   recipientFirst: { code: 503, text: 'RCPT first (#5.5.1)' },
+  inTransaction: { code: 503, text: 'not in a transaction (#5.5.1)' },
+  denied: { code: 554, text: 'access denied (#5.7.1)' },
   tlsAlready: { code: 503, text: 'TLS is on already (#5.5.1)' },
   badMailFrom: { code: 553, text: 'sorry, your envelope sender is in my badmailfrom list (#5.7.1)' },
   notInRcptHosts: { code: 553, text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)" },
@@ -55,7 +58,7 @@ export const replies = {
   },
   bareCr: { code: 554, text: 'bare CR in message, lines end with CRLF (#5.6.0)' },
   nulByte: { code: 554, text: 'NUL byte in message (#5.6.0)' },
-  earlyTalker: { code: 554, text: 'you talk before my greeting (#5.5.0)' },
+  earlyTalker: { code: 554, text: 'smtp protocol violation (#5.5.1)' },
 } as const satisfies Record<string, Reply>
 
 export function refusal(failure: Failure): Reply {
@@ -87,9 +90,10 @@ export function formatReply(reply: Reply, enhanced: boolean): string {
 }
 
 /** To EHLO (RFC 5321 §4.1.1.1). `sizeMax` (RFC 1870) of 0: no limit, or none that is told. */
-export function formatExtensions(greeting: string, sizeMax: number, startTls: boolean): string {
+export function formatExtensions(greeting: string, sizeMax: number, startTls: boolean, more?: string): string {
   const lines = [greeting, 'PIPELINING', sizeMax > 0 ? `SIZE ${sizeMax}` : 'SIZE', 'ENHANCEDSTATUSCODES']
   if (startTls) lines.push('STARTTLS')
+  if (more !== undefined) lines.push(more)
   return `${lines.map((line) => `250-${line}\r\n`).join('')}250 8BITMIME\r\n`
 }
 

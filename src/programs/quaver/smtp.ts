@@ -1,0 +1,40 @@
+/** `quaver smtp explain`: asks the running smtpd what would happen, and puts its steps into words. */
+import net from 'node:net'
+import { askProgram, type GlobalOptions, requireHome } from './context.ts'
+import { CommandError, exitCode } from './exit.ts'
+import { harmless, print, printJson, styled } from './output.ts'
+import { field, fieldsOf, textField } from './row.ts'
+
+export interface ExplainOptions extends GlobalOptions {
+  readonly ip: string
+  readonly helo: string
+  readonly from: string
+  readonly to: readonly string[]
+}
+
+export async function explain(options: ExplainOptions): Promise<void> {
+  if (net.isIP(options.ip) === 0) throw new CommandError(`--ip ${options.ip} is no IP address`, exitCode.usage)
+  const home = requireHome(options)
+  const { ip, helo, from, to } = options
+  const rows: object[] = []
+  await askProgram(home, 'smtpd-admin', { op: 'explain', ip, helo, from, to }, (row) => {
+    const step = fieldsOf(row)
+    rows.push(step)
+    if (options.json !== true) printStep(step)
+  })
+  if (options.json === true) printJson(rows)
+}
+
+function printStep(row: object): void {
+  const command = textField(row, 'command')
+  print(styled('bold', command === '' ? 'connects' : harmless(command)))
+  const findings = field(row, 'findings')
+  for (const one of Array.isArray(findings) ? findings : []) {
+    const finding = fieldsOf(one)
+    const check = harmless(textField(finding, 'check')).padEnd(12)
+    print(
+      `  ${check} ${harmless(textField(finding, 'text'))}  ${styled('dim', `(${harmless(textField(finding, 'rule'))})`)}`,
+    )
+  }
+  for (const line of textField(row, 'reply').split('\r\n')) print(`  ${styled('dim', '→')} ${harmless(line)}`)
+}

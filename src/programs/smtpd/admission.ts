@@ -1,0 +1,37 @@
+/** Whether a peer may connect, and the environment that its session has: control/tcprules/smtp decides if it is there;
+ *  else control/relayclients says who may relay, and strangers wait for the greeting. */
+import { type ConnectionDecision, decideConnection } from '../../stores/tcprules/decision.ts'
+import type { Rules } from '../../stores/tcprules/rules-file.ts'
+import type { Finding } from './gate.ts'
+import { baseEnvironment, type Environment, isLoopback, type Peer } from './peer.ts'
+import type { Policy } from './policy.ts'
+
+export interface Admission {
+  /** `unknown`: the rules cannot be read; nobody is let in, and may come again. */
+  readonly verdict: ConnectionDecision['verdict']
+  readonly environment: Environment
+  readonly finding: Finding
+}
+
+/** `known`: what an identd, a proxy or XCLIENT said, if one did. */
+export function admit(
+  peer: Peer,
+  policy: Pick<Policy, 'me' | 'mayRelay'>,
+  rules: Rules,
+  known: { readonly host?: string | undefined; readonly info?: string | undefined } = {},
+): Admission {
+  const ip = peer.remoteIp
+  const client = { mayRelay: policy.mayRelay(ip), isLoopback: isLoopback(ip) }
+  const { verdict, variables, check, rule, text } = decideConnection('smtp', rules, { ip, ...known }, client)
+  const environment = new Map(baseEnvironment(peer, policy))
+  if (known.host !== undefined) environment.set('TCPREMOTEHOST', known.host)
+  if (known.info !== undefined) environment.set('TCPREMOTEINFO', known.info)
+  for (const [name, value] of variables) environment.set(name, value)
+  return { verdict, environment, finding: { check, rule, text } }
+}
+
+/** Milliseconds before the greeting: GREETDELAY, for whoever may not relay. */
+export function greetDelay(environment: Environment, secondsMax: number): number {
+  const digits = environment.has('RELAYCLIENT') ? null : /^[0-9]{1,9}/.exec(environment.get('GREETDELAY') ?? '')
+  return digits === null ? 0 : Math.min(Number(digits[0]), secondsMax) * 1000
+}

@@ -1,0 +1,68 @@
+/** The gate: what is asked about a client, beyond the syntax of its commands, at each stage of a session.
+ *  The session asks and obeys; what is asked, and of whom, is the gate's. Answers that are at hand come at once. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Reply } from '../../protocols/smtp/replies.ts'
+import type { Environment } from './peer.ts'
+
+export type Stage = 'connection' | 'helo' | 'mail' | 'rcpt' | 'data'
+
+/** What a session knows at a stage; empty where it does not know yet. */
+export interface Facts {
+  readonly helo: ByteString
+  readonly sender: ByteString
+  readonly recipient: ByteString
+  /** In this transaction, before this one. */
+  readonly recipientsAccepted: number
+  readonly recipientsAsked: number
+  /** rcpthosts, or RELAYCLIENT, allow the recipient. */
+  readonly recipientAllowed: boolean
+}
+
+/** One check's answer: for the log, and for `quaver smtp explain`. */
+export interface Finding {
+  readonly check: string
+  /** The control file, line, record or account that decided. */
+  readonly rule: string
+  readonly text: string
+}
+
+export interface Verdict {
+  /** Refuses the command; undefined lets it pass. */
+  readonly refusal: Reply | undefined
+  /** Afterwards the connection is closed. */
+  readonly drop: boolean
+  /** The check that refused; empty if none did. */
+  readonly check: string
+  /** Lines sent before the reply. */
+  readonly printed: readonly ByteString[]
+  /** badmailfrom at mail, rcpthosts at rcpt are not asked any more. */
+  readonly skipOwnChecks: boolean
+  /** Stands for the sender or the recipient from now on. */
+  readonly address: ByteString | undefined
+}
+
+export const passed: Verdict = {
+  refusal: undefined,
+  drop: false,
+  check: '',
+  printed: [],
+  skipOwnChecks: false,
+  address: undefined,
+}
+
+export interface Gate {
+  /** The session's environment with what this transaction's checks have set. */
+  readonly environment: Environment
+  at(stage: Stage, facts: Facts): Verdict | Promise<Verdict>
+  /** Whole header lines for the message, below the Received line. */
+  headers(): ByteString
+  /** RSET: also what was saved for the next MAIL. */
+  reset(): void
+  /** MAIL begins another, RSET, HELO, EHLO or the end of DATA end it: what was for one transaction is forgotten. */
+  transactionEnded(): void
+}
+
+/** Asks nothing. */
+export function openGate(environment: Environment): Gate {
+  return { environment, at: () => passed, headers: () => '', reset: () => undefined, transactionEnded: () => undefined }
+}

@@ -1,0 +1,165 @@
+/** Makes each session's gate from what control files say now, and knows whom its checks ask.
+ *  Without control/smtpplugins the plug-ins are pkgsrc's: SPF at MAIL, recipient checks at RCPT; without
+ *  control/rcptchecks the recipient check is realrcptto. An empty file is none. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { CheckTools } from '../../clients/execute/recipient-check.ts'
+import type { Executor } from '../../clients/execute/client.ts'
+import type { PolicyClient } from '../../clients/policy/policy-client.ts'
+import type { RecipientClient } from '../../clients/recipients/recipient-client.ts'
+import { builtInPlugIns } from '../../clients/spp/built-ins.ts'
+import { planPlugIns } from '../../clients/spp/plan.ts'
+import { SppSession } from '../../clients/spp/session.ts'
+import type { BuiltIn, StageTools } from '../../clients/spp/stage.ts'
+import { defaultDnsLists } from '../../protocols/dnsbl/dnsbl.ts'
+import { type GreylistFacts, planGreylist, isLogged } from '../../protocols/greylist/plan.ts'
+import type { CheckVerdict } from '../../protocols/qmail/rcptchecks.ts'
+import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
+import { spfCommands, spfQuestion } from '../../protocols/spf/spp.ts'
+import type { Control } from '../../stores/control/control.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { Log } from '../../system/log.ts'
+import { ClientLists } from './client-lists.ts'
+import type { Finding, Gate } from './gate.ts'
+import { type Environment, isLoopback } from './peer.ts'
+import { SessionGate } from './session-gate.ts'
+
+const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']
+const defaultChecks: readonly ByteString[] = ['qmail-rcptcheck-realrcptto']
+const greylisted = '451 greylisted, retry later (#4.7.1)'
+const none: readonly ByteString[] = []
+
+type Tell = (finding: Finding) => void
+
+export interface GateParts {
+  readonly control: Control
+  readonly clock: Clock
+  readonly log: Log
+  readonly executor: Executor
+  /** Relative to the home; undefined if there is no such file. */
+  readonly readFile: (name: ByteString) => Buffer | undefined
+  readonly policy: Pick<PolicyClient, 'spf' | 'dnsbl' | 'greylist'>
+  /** Undefined: this host delivers nothing locally. */
+  readonly recipients: Pick<RecipientClient, 'find'> | undefined
+  /** As the queue routes; undefined without locals and me. */
+  tables(): RoutingTables | undefined
+}
+
+export class Gates {
+  private readonly parts: GateParts
+  private readonly tools: StageTools
+
+  constructor(parts: GateParts) {
+    this.parts = parts
+    this.tools = this.toolsWith(() => undefined, false)
+  }
+
+  open(environment: Environment): Gate {
+    return this.gate(environment, this.tools, () => undefined)
+  }
+
+  /** For `explain`: every check tells what it found, and a greylist is not touched. */
+  openTelling(environment: Environment, tell: Tell): Gate {
+    return this.gate(environment, this.toolsWith(tell, true), tell)
+  }
+
+  private gate(environment: Environment, tools: StageTools, tell: Tell): Gate {
+    const { control, policy } = this.parts
+    const lists = control.list('dnsbls') ?? defaultDnsLists
+    const isLocal = isLoopback(environment.get('TCPREMOTEIP') ?? '')
+    const listed = control.list('smtpplugins') ?? defaultPlugIns
+    const { plugIns } = planPlugIns(environment, listed, this.parts.readFile)
+    const spp = new SppSession(plugIns, environment, tools)
+    return new SessionGate(new ClientLists(environment, isLocal, lists, policy), spp, tell)
+  }
+
+  private toolsWith(tell: Tell, onlyLooks: boolean): StageTools {
+    return {
+      executor: this.parts.executor,
+      builtIn: builtInPlugIns({
+        check: this.checkTools(tell),
+        spf: this.spf(tell),
+        greylisting: this.greylisting(false, tell, onlyLooks),
+        greylistingWrapper: this.greylisting(true, tell, onlyLooks),
+      }),
+    }
+  }
+
+  private checkTools(tell: Tell): CheckTools {
+    const { control, executor, log } = this.parts
+    return {
+      executor,
+      log,
+      files: () => ({
+        rcptchecks: control.list('rcptchecks') ?? defaultChecks,
+        badrcptto: control.list('badrcptto') ?? none,
+        badhelo: control.list('badhelo') ?? none,
+        badmailfrom: control.list('badmailfrom') ?? none,
+        badmailfromnorelay: control.list('badmailfromnorelay') ?? none,
+        badmailto: control.list('badmailto') ?? none,
+        badmailtonorelay: control.list('badmailtonorelay') ?? none,
+      }),
+      isDeliverable: (recipient) => this.isDeliverable(recipient, tell),
+    }
+  }
+
+  /** qmail-rcptcheck-realrcptto, answered by the code that routes and delivers. */
+  private async isDeliverable(recipient: ByteString, tell: Tell): Promise<CheckVerdict> {
+    const tables = this.parts.tables()
+    if (tables === undefined || this.parts.recipients === undefined) return 'accept'
+    const { channel, address } = routeRecipient(recipient, tables)
+    if (channel === 'remote') {
+      tell({ check: 'realrcptto', rule: 'control/locals, control/virtualdomains', text: 'not local, not checked' })
+      return 'accept'
+    }
+    const { verdict, rule } = await this.parts.recipients.find(address)
+    tell({ check: 'realrcptto', rule, text: `local as ${address}: ${verdict}` })
+    return verdict === 'exists' ? 'accept' : verdict === 'absent' ? 'refuse' : 'cannot-verify'
+  }
+
+  private spf(tell: Tell): BuiltIn {
+    return async (environment) => {
+      const sender = environment.get('SMTPMAILFROM') ?? ''
+      const question = spfQuestion(environment, sender, environment.get('SMTPHELOHOST') ?? '')
+      if (question === undefined) return none
+      const answered = await this.parts.policy.spf(question)
+      const text = answered.answered ? answered.answer.logText : `no answer: ${answered.why}`
+      tell({ check: 'spf', rule: answered.answered ? answered.answer.rule : 'policy', text })
+      this.parts.log(`qmail-spp-spf:${question.ip}: ${text}`)
+      return spfCommands(answered.answered ? answered.answer : undefined, environment)
+    }
+  }
+
+  private greylisting(isWrapper: boolean, tell: Tell, onlyLooks: boolean): BuiltIn {
+    return async (environment) => {
+      const { control, policy, log } = this.parts
+      const recipient = environment.get('SMTPRCPTTO')
+      if (recipient === undefined) return none
+      const exemptions = {
+        recipients: control.list('greylist/exemptrcpts') ?? none,
+        hosts: control.list('greylist/exemptrcpthosts') ?? none,
+      }
+      const facts: GreylistFacts = { variables: environment, sender: environment.get('SMTPMAILFROM') ?? '', recipient }
+      const plan = planGreylist(isWrapper ? { ...facts, exemptions } : facts)
+      if (plan.kind === 'skip') {
+        tell({ check: 'greylist', rule: plan.rule, text: plan.logText })
+        if (plan.rule.startsWith('control/')) log(plan.logText)
+        return none
+      }
+      if (onlyLooks) {
+        tell({
+          check: 'greylist',
+          rule: 'control/smtpplugins',
+          text: `asked about (${plan.ip},${plan.sender},${plan.recipient})`,
+        })
+        return none
+      }
+      const { kind: _, ...question } = plan
+      const answered = await policy.greylist(question)
+      if (!answered.answered) return none
+      const { state, refuseAtData, logText } = answered.answer
+      if (isLogged(state, environment)) log(logText)
+      if (state === 'known') return none
+      return [refuseAtData ? `LD${greylisted}` : `E${greylisted}`]
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/** One session's gate: DNS lists, then plug-ins, of which SPF, greylisting and recipient checks are our own.
+ *  Knows:  in which order they are asked, who is exempt. Never: how any of them finds its answer.
+ *  Postmaster is always accepted (RFC 5321 §4.5.1): no list, no greylist and no recipient check is asked about it. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { lowerAscii } from '../../base/byte-string.ts'
+import type { SppSession } from '../../clients/spp/session.ts'
+import type { StageOutcome } from '../../clients/spp/stage.ts'
+import type { Reply } from '../../protocols/smtp/replies.ts'
+import { printable } from '../../system/log.ts'
+import type { ClientLists } from './client-lists.ts'
+import { type Facts, type Finding, type Gate, passed, type Stage, type Verdict } from './gate.ts'
+import type { Environment } from './peer.ts'
+
+export class SessionGate implements Gate {
+  private readonly lists: ClientLists
+  private readonly spp: SppSession
+  private readonly onFinding: (finding: Finding) => void
+
+  constructor(lists: ClientLists, spp: SppSession, onFinding: (finding: Finding) => void) {
+    this.lists = lists
+    this.spp = spp
+    this.onFinding = onFinding
+  }
+
+  get environment(): Environment {
+    return this.spp.environment()
+  }
+
+  at(stage: Stage, facts: Facts): Verdict | Promise<Verdict> {
+    if (stage !== 'rcpt') {
+      if (this.spp.runs(stage)) return this.askPlugIns(stage, facts)
+      this.spp.pass(stage, stage === 'helo' ? facts.helo : facts.sender)
+      return passed
+    }
+    if (isPostmaster(facts.recipient)) return passed
+    const known = this.lists.block()
+    if (known instanceof Promise) return this.afterLists(known, facts)
+    this.onFinding(known.finding)
+    if (known.block !== undefined) return refused({ code: known.block.code, text: known.block.text }, 'rblsmtpd')
+    return this.spp.runs('rcpt') ? this.askPlugIns('rcpt', facts) : passed
+  }
+
+  headers(): ByteString {
+    return this.spp.headers.map((line) => `${line}\n`).join('')
+  }
+
+  reset(): void {
+    this.spp.reset()
+  }
+
+  transactionEnded(): void {
+    this.spp.endTransaction()
+  }
+
+  private async afterLists(lists: Promise<unknown>, facts: Facts): Promise<Verdict> {
+    await lists
+    return await this.at('rcpt', facts)
+  }
+
+  private async askPlugIns(stage: Stage, facts: Facts): Promise<Verdict> {
+    const outcome = await this.runStage(stage, facts)
+    for (const { check, decidedBy, text } of outcome.steps) this.onFinding({ check, rule: decidedBy, text })
+    if (stage === 'rcpt' && outcome.verdict.kind !== 'refuse') this.spp.recipientAccepted()
+    return verdictOf(outcome)
+  }
+
+  private runStage(stage: Stage, facts: Facts): Promise<StageOutcome> {
+    switch (stage) {
+      case 'connection':
+        return this.spp.connection()
+      case 'helo':
+        return this.spp.helo(facts.helo)
+      case 'mail':
+        return this.spp.mail(facts.sender)
+      case 'rcpt':
+        return this.spp.rcpt(facts.recipient, facts.recipientAllowed)
+      case 'data':
+        return this.spp.data()
+    }
+  }
+}
+
+function verdictOf({ verdict, printed, address, steps }: StageOutcome): Verdict {
+  // The last plug-in that ran is the one that decided.
+  const plugIn = steps.at(-1)?.plugIn ?? ''
+  const check = `spp ${printable(plugIn.slice(plugIn.lastIndexOf('/') + 1))}`.trimEnd()
+  const base = { ...passed, printed, address }
+  switch (verdict.kind) {
+    case 'pass':
+    case 'skip-stage':
+    case 'off':
+      return base
+    case 'skip-own-checks':
+      return { ...base, skipOwnChecks: true }
+    case 'drop':
+      return { ...base, drop: true, check }
+    case 'refuse':
+    case 'refuse-drop': {
+      const lines = verdict.lines
+      const last = lines.at(-1) ?? '451 refused (#4.3.0)'
+      const reply: Reply = { code: Number(last.slice(0, 3)), text: last.slice(4) }
+      return {
+        ...base,
+        printed: [...printed, ...lines.slice(0, -1)],
+        refusal: reply,
+        check,
+        drop: verdict.kind === 'refuse-drop',
+      }
+    }
+  }
+}
+
+function refused(refusal: Reply, check: string): Verdict {
+  return { ...passed, refusal, check }
+}
+
+function isPostmaster(recipient: ByteString): boolean {
+  const folded = lowerAscii(recipient)
+  return folded === 'postmaster' || folded.startsWith('postmaster@')
+}

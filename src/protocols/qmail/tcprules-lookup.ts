@@ -1,0 +1,108 @@
+/** Which rule decides about a peer: the first key that the cdb holds, in tcpserver's order:
+ *  info@ip, info@=host, ip, =host, prefixes of the ip, networks, =.suffixes of the host, `=` (any host name), the empty key.
+ *  Prefixes, networks and suffixes are tried longest first. No key at all: the peer is allowed, as in tcpserver.
+ *  Never:  reads; the cdb is whatever answers to `get`. */
+import type ipaddr from 'ipaddr.js'
+import type { ByteString } from '../../base/byte-string.ts'
+import { networkMark, parseIp, prefixKey } from './ip-key.ts'
+import { decodeInstructions, type Instructions } from './tcprules.ts'
+
+export interface RulePeer {
+  readonly ip: string
+  /** Undefined: no name is known. */
+  readonly host?: ByteString | undefined
+  readonly info?: ByteString | undefined
+}
+
+/** Lengths of the networks that a cdb has rules for, longest first. */
+export interface NetworkLengths {
+  readonly ipv4: readonly number[]
+  readonly ipv6: readonly number[]
+}
+
+export interface RuleBase {
+  get(key: ByteString): ByteString | undefined
+  readonly networks: NetworkLengths
+}
+
+export interface RuleDecision extends Instructions {
+  /** Undefined: no rule; allowed. */
+  readonly key: ByteString | undefined
+}
+
+export function decideByRules(base: RuleBase, peer: RulePeer): RuleDecision {
+  for (const key of ruleKeys(peer, base.networks)) {
+    const data = base.get(key)
+    if (data !== undefined) return { key, ...decodeInstructions(data) }
+  }
+  return { key: undefined, verdict: 'allow', variables: [] }
+}
+
+export function networkLengths(keys: Iterable<ByteString>): NetworkLengths {
+  const ipv4 = new Set<number>()
+  const ipv6 = new Set<number>()
+  for (const key of keys) {
+    if (key.startsWith(networkMark[4])) ipv4.add(key.length - 1)
+    if (key.startsWith(networkMark[6])) ipv6.add(key.length - 1)
+  }
+  const longestFirst = (a: number, b: number): number => b - a
+  return { ipv4: [...ipv4].sort(longestFirst), ipv6: [...ipv6].sort(longestFirst) }
+}
+
+export function* ruleKeys({ ip, host, info }: RulePeer, networks: NetworkLengths): Generator<ByteString> {
+  const address = parseIp(ip)
+  const spellings = address === undefined ? [ip] : spellingsOf(address)
+  if (info !== undefined) {
+    for (const spelling of spellings) yield `${info}@${spelling}`
+    if (host !== undefined) yield `${info}@=${host}`
+  }
+  yield* spellings
+  if (host !== undefined) yield `=${host}`
+  if (address !== undefined) {
+    yield* prefixes(address, spellings)
+    const bytes = address.toByteArray()
+    for (const length of bytes.length === 4 ? networks.ipv4 : networks.ipv6) {
+      if (length <= bytes.length * 8) yield prefixKey(bytes, length)
+    }
+  }
+  if (host !== undefined) {
+    for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) yield `=${host.slice(dot)}`
+    yield '='
+  }
+  yield ''
+}
+
+/** ucspi-tcp6 writes an IPv6 address with all its digits, ucspi-tcp with IPv6 patches in its short form. */
+function spellingsOf(address: ipaddr.IPv4 | ipaddr.IPv6): readonly string[] {
+  if (!isIpv6(address)) return [address.toString()]
+  const padded = address.parts.map((part) => part.toString(16).padStart(4, '0')).join(':')
+  return [address.toRFC5952String(), padded]
+}
+
+function* prefixes(address: ipaddr.IPv4 | ipaddr.IPv6, spellings: readonly string[]): Generator<string> {
+  const [text = '', padded = ''] = spellings
+  if (!isIpv6(address)) {
+    yield* prefixesOf(text, '.')
+    return
+  }
+  // A prefix with `::` in it can only be meant for the short form.
+  for (const prefix of prefixesOf(text, ':')) if (prefix.includes('::')) yield prefix
+  const groups = address.parts.map((part) => part.toString(16))
+  const whole = [...prefixesOf(groups.join(':'), ':')]
+  const wholePadded = [...prefixesOf(padded, ':')]
+  for (const [at, prefix] of whole.entries()) {
+    yield prefix
+    const other = wholePadded[at]
+    if (other !== undefined && other !== prefix) yield other
+  }
+}
+
+/** Each ends in the separator; longest first. */
+function* prefixesOf(text: string, separator: string): Generator<string> {
+  for (let end = text.lastIndexOf(separator); end > 0; end = text.lastIndexOf(separator, end - 1))
+    yield text.slice(0, end + 1)
+}
+
+function isIpv6(address: ipaddr.IPv4 | ipaddr.IPv6): address is ipaddr.IPv6 {
+  return address.kind() === 'ipv6'
+}

@@ -1,0 +1,69 @@
+/** What the rules of a service say about a peer, with the defaults where there are none. One answer for the listener, for
+ *  `quaver smtp explain` and for `quaver rules check`.
+ *  Fails:  rules that cannot be read let nobody in (`unknown`), as tcpserver drops connections then. */
+import { type ByteString, toText } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import type { Variables, Verdict } from '../../protocols/qmail/tcprules.ts'
+import { decideByRules, type RulePeer } from '../../protocols/qmail/tcprules-lookup.ts'
+import type { RuleService } from './files.ts'
+import type { Rules } from './rules-file.ts'
+
+export interface ConnectionDecision {
+  readonly verdict: Verdict | 'unknown'
+  readonly variables: Variables
+  /** Of the rule in the cdb that decided; undefined: none did. */
+  readonly key: ByteString | undefined
+  readonly check: 'tcprules'
+  /** File and rule, for people. */
+  readonly rule: string
+  /** One line for the log. */
+  readonly text: string
+}
+
+/** Of a stranger, in seconds. */
+const defaultGreetDelay = '2'
+const relay: Variables = [['RELAYCLIENT', '']]
+const stranger: Variables = [['GREETDELAY', defaultGreetDelay]]
+/** Without TLS no password may be asked for. */
+const tlsNeeded: Variables = [['UCSPITLS', '!']]
+
+/** What control/relayclients holds where it is absent. */
+export const defaultRelayClients: readonly string[] = ['127.0.0.0/8', '::1']
+
+/** `mayRelay`: control/relayclients lists the peer; it counts only where no rules are. */
+export function decideConnection(
+  service: RuleService,
+  rules: Rules,
+  peer: RulePeer,
+  client: { readonly mayRelay: boolean; readonly isLoopback: boolean },
+): ConnectionDecision {
+  if (rules.kind === 'broken') return unknown(service, rules.problem)
+  if (rules.kind === 'absent') return byDefault(service, client)
+  try {
+    const { key, verdict, variables } = decideByRules(rules.base, peer)
+    const rule = key === undefined ? `${rules.name} (no rule)` : `${rules.name} ${toText(key)}:`
+    return decision(verdict, variables, rule, key)
+  } catch (error) {
+    return unknown(service, `${rules.name}.cdb: ${describeError(error)}`)
+  }
+}
+
+function byDefault(
+  service: RuleService,
+  { mayRelay, isLoopback }: { readonly mayRelay: boolean; readonly isLoopback: boolean },
+): ConnectionDecision {
+  const rule = `default, no control/tcprules/${service}`
+  if (service !== 'smtp') return decision('allow', tlsNeeded, rule)
+  if (mayRelay) return decision('allow', relay, 'control/relayclients')
+  return decision('allow', isLoopback ? [] : stranger, rule)
+}
+
+function decision(verdict: Verdict, variables: Variables, rule: string, key?: ByteString): ConnectionDecision {
+  const settings = variables.map(([name, value]) => `${toText(name)}=${JSON.stringify(toText(value))}`)
+  return { verdict, variables, key, check: 'tcprules', rule, text: [verdict, ...settings].join(' ') }
+}
+
+function unknown(service: RuleService, problem: string): ConnectionDecision {
+  const rule = `control/tcprules/${service}`
+  return { verdict: 'unknown', variables: [], key: undefined, check: 'tcprules', rule, text: problem }
+}

@@ -1,0 +1,48 @@
+/** Where the rules of each service are, and whether the compiled ones are behind.
+ *  `control/tcprules/NAME` is what people write, `NAME.cdb` beside it what the listener reads. */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCode } from '../../system/files.ts'
+import type { Home } from '../home/layout.ts'
+
+export type RuleService = 'smtp' | 'ofmip' | 'pop3'
+export const ruleServices: readonly RuleService[] = ['smtp', 'ofmip', 'pop3']
+
+export function rulesDirectory(home: Pick<Home, 'control'>): string {
+  return join(home.control, 'tcprules')
+}
+
+export interface RulePaths {
+  readonly source: string
+  readonly cdb: string
+  /** As the log and people call it. */
+  readonly name: string
+}
+
+export function rulePaths(home: Pick<Home, 'control'>, service: RuleService): RulePaths {
+  const source = join(rulesDirectory(home), service)
+  return { source, cdb: `${source}.cdb`, name: `control/tcprules/${service}` }
+}
+
+export interface FileStamp {
+  /** A changed stamp means a changed file. */
+  readonly stamp: string
+  readonly modifiedMs: number
+  readonly bytes: number
+}
+
+/** Undefined if there is no such file. */
+export function stampOf(path: string): FileStamp | undefined {
+  try {
+    const facts = statSync(path)
+    return { stamp: `${facts.ino}:${facts.size}:${facts.mtimeMs}`, modifiedMs: facts.mtimeMs, bytes: facts.size }
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** qmail-run's condition: the source is newer than the cdb, or there is no cdb. */
+export function isOutdated(source: FileStamp | undefined, cdb: FileStamp | undefined): boolean {
+  return source !== undefined && (cdb === undefined || source.modifiedMs > cdb.modifiedMs)
+}

@@ -1,0 +1,69 @@
+/** Keeps each cdb in step with its source, for as long as the process runs.
+ *  Knows:  when a source has settled. Never: makes rules of its own.
+ *  Fails:  a source that cannot be compiled is named once; its cdb stays as it was. */
+import { setInterval } from 'node:timers'
+import { describeError } from '../../base/outcome.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { Home } from '../home/layout.ts'
+import { compileRules } from './compile.ts'
+import { isOutdated, rulePaths, type RuleService, ruleServices, stampOf } from './files.ts'
+
+const pollMilliseconds = 2000
+const settledMilliseconds = 1000
+
+export interface RuleEvents {
+  compiled(text: string): void
+  fault(text: string): void
+}
+
+/** Resolves when what is outdated now has been compiled; goes on looking. The returned function ends that. */
+export async function keepRulesCompiled(home: Home, events: RuleEvents, clock: Clock): Promise<() => void> {
+  const keeper = new RulesKeeper(home, events, clock)
+  await keeper.look(false)
+  let looking = false
+  const timer = setInterval(() => {
+    if (looking) return
+    looking = true
+    void keeper.look(true).finally(() => (looking = false))
+  }, pollMilliseconds)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+export class RulesKeeper {
+  private readonly home: Pick<Home, 'control'>
+  private readonly events: RuleEvents
+  private readonly clock: Clock
+  /** By service: the state of the source that was last dealt with. */
+  private readonly seen = new Map<RuleService, string>()
+
+  constructor(home: Pick<Home, 'control'>, events: RuleEvents, clock: Clock) {
+    this.home = home
+    this.events = events
+    this.clock = clock
+  }
+
+  /** `settledOnly`: a source that is being written waits for the next look. */
+  async look(settledOnly: boolean): Promise<void> {
+    for (const service of ruleServices) await this.lookAt(service, settledOnly)
+  }
+
+  private async lookAt(service: RuleService, settledOnly: boolean): Promise<void> {
+    const { source, cdb, name } = rulePaths(this.home, service)
+    try {
+      const sourceStamp = stampOf(source)
+      const known = this.seen.get(service)
+      if (sourceStamp === undefined || sourceStamp.stamp === known) return
+      if (settledOnly && Math.abs(this.clock.now() - sourceStamp.modifiedMs) < settledMilliseconds) return
+      this.seen.set(service, sourceStamp.stamp)
+      // A source that changed under our eyes counts even if its time is an old one (cp -p, rsync).
+      if (known === undefined && !isOutdated(sourceStamp, stampOf(cdb))) return
+      const outcome = await compileRules(this.home, service)
+      if (outcome === undefined) return
+      if (!outcome.done) this.events.fault(`${outcome.failure.logText}; ${name}.cdb stays as it was`)
+      else this.events.compiled(`${name}.cdb made of ${outcome.value.rules} rules`)
+    } catch (error) {
+      this.events.fault(`${name}: ${describeError(error)}`)
+    }
+  }
+}
