@@ -5,7 +5,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import type { SavedFor } from '../../protocols/spp/command.ts'
-import { noPlugIns, type PlugIns, type Stage } from '../../protocols/spp/plug-ins.ts'
+import { noPlugIns, type PlugIn, plugInName, type PlugIns, type Stage } from '../../protocols/spp/plug-ins.ts'
 import { continued, lastLine, runStage, type StageOutcome, type StageTools, type Verdict } from './stage.ts'
 
 /** Of all headers of one transaction; what is more is passed over. */
@@ -23,6 +23,8 @@ export class SppSession {
   /** What connection and HELO saved, and all that waits for the next MAIL. */
   private sessionSaved: Saved = nothingSaved()
   private transactionSaved: Saved = nothingSaved()
+  /** Both together, until one of them changes. */
+  private merged: Variables | undefined
   private headerLines: ByteString[] = []
   private headerBytes = 0
   private accepted = 0
@@ -38,7 +40,7 @@ export class SppSession {
 
   /** Whether asking about this stage can change anything: if not, nobody needs to wait for the answer. */
   runs(stage: Stage): boolean {
-    return (!this.off && this.plugIns[stage].length > 0) || this.savedFor(stage).length > 0
+    return this.savedFor(stage).length > 0 || (!this.off && this.plugIns[stage].some((plugIn) => !this.isIdle(plugIn)))
   }
 
   /** HELO or MAIL where nothing runs: later stages are told of it all the same. */
@@ -48,13 +50,10 @@ export class SppSession {
   }
 
   /** As the plug-ins of this moment see it: for queue programs, RELAYCLIENT and the Received field. */
-  environment(): Map<ByteString, ByteString> {
-    const variables = new Map(this.sessionVariables)
-    for (const [name, value] of this.transactionVariables) {
-      if (value === undefined) variables.delete(name)
-      else variables.set(name, value)
-    }
-    return variables
+  environment(): Variables {
+    if (this.transactionVariables.size === 0) return this.sessionVariables
+    this.merged ??= this.merge()
+    return this.merged
   }
 
   /** Lines that go behind our own Received field, in order, without line ends. */
@@ -80,7 +79,7 @@ export class SppSession {
     this.beginMail(sender)
     const outcome = await this.run('mail')
     if (isRefusal(outcome.verdict)) this.endTransaction()
-    else if (outcome.address !== undefined) this.transactionVariables.set('SMTPMAILFROM', outcome.address)
+    else if (outcome.address !== undefined) this.setForTransaction('SMTPMAILFROM', outcome.address)
     return outcome
   }
 
@@ -89,12 +88,12 @@ export class SppSession {
     const saved = this.savedRefusal('rcpt')
     if (saved !== undefined) return saved
     this.asked++
-    this.transactionVariables.set('SMTPRCPTTO', recipient)
-    this.transactionVariables.set('SMTPRCPTCOUNT', String(this.accepted))
-    this.transactionVariables.set('SMTPRCPTCOUNTALL', String(this.asked))
-    this.transactionVariables.set('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
+    this.setForTransaction('SMTPRCPTTO', recipient)
+    this.setForTransaction('SMTPRCPTCOUNT', String(this.accepted))
+    this.setForTransaction('SMTPRCPTCOUNTALL', String(this.asked))
+    this.setForTransaction('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
     const outcome = await this.run('rcpt')
-    if (outcome.address !== undefined) this.transactionVariables.set('SMTPRCPTTO', outcome.address)
+    if (outcome.address !== undefined) this.setForTransaction('SMTPRCPTTO', outcome.address)
     return outcome
   }
 
@@ -116,7 +115,8 @@ export class SppSession {
 
   /** The message is accepted or refused, or the client begins anew. */
   endTransaction(): void {
-    this.transactionVariables = new Map()
+    this.merged = undefined
+    if (this.transactionVariables.size > 0) this.transactionVariables = new Map()
     this.transactionSaved = nothingSaved()
     this.headerLines = []
     this.headerBytes = 0
@@ -126,12 +126,36 @@ export class SppSession {
 
   private beginHelo(name: ByteString): void {
     this.endTransaction()
-    this.sessionVariables.set('SMTPHELOHOST', name)
+    this.setForSession('SMTPHELOHOST', name)
   }
 
   private beginMail(sender: ByteString): void {
     this.endTransaction()
-    this.transactionVariables.set('SMTPMAILFROM', sender)
+    this.setForTransaction('SMTPMAILFROM', sender)
+  }
+
+  private isIdle(plugIn: PlugIn): boolean {
+    return this.tools.isIdle?.(plugInName(plugIn) ?? '', this.sessionVariables) === true
+  }
+
+  private merge(): Variables {
+    const variables = new Map(this.sessionVariables)
+    for (const [name, value] of this.transactionVariables) {
+      if (value === undefined) variables.delete(name)
+      else variables.set(name, value)
+    }
+    return variables
+  }
+
+  private setForSession(name: ByteString, value: ByteString | undefined): void {
+    this.merged = undefined
+    if (value === undefined) this.sessionVariables.delete(name)
+    else this.sessionVariables.set(name, value)
+  }
+
+  private setForTransaction(name: ByteString, value: ByteString | undefined): void {
+    this.merged = undefined
+    this.transactionVariables.set(name, value)
   }
 
   private async run(stage: Stage): Promise<StageOutcome> {
@@ -139,9 +163,8 @@ export class SppSession {
     const outcome = await runStage(this.tools, stage, this.plugIns[stage], this.environment())
     const isSessions = stage === 'connection' || stage === 'helo'
     for (const { name, value } of outcome.changes) {
-      if (!isSessions) this.transactionVariables.set(name, value)
-      else if (value === undefined) this.sessionVariables.delete(name)
-      else this.sessionVariables.set(name, value)
+      if (isSessions) this.setForSession(name, value)
+      else this.setForTransaction(name, value)
     }
     for (const { savedFor, text } of outcome.saved) {
       const saved = isSessions || savedFor === 'mail' ? this.sessionSaved : this.transactionSaved

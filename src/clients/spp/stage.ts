@@ -21,6 +21,8 @@ export interface StageTools {
   readonly executor: Executor
   /** By the last part of the path; undefined: it is executed. */
   builtIn(name: ByteString): BuiltIn | undefined
+  /** A plug-in of this name would say nothing in such a session, so it need not be waited for. */
+  isIdle?(name: ByteString, environment: Variables): boolean
   /** For tests; undefined: a minute. */
   readonly plugInMillisecondsMax?: number | undefined
 }
@@ -120,7 +122,7 @@ function failureOf({ how, code }: RunEnd): string | undefined {
 
 class Course {
   readonly stage: Stage
-  readonly environment: Map<ByteString, ByteString>
+  environment: Variables
   private readonly addressVariable: ByteString | undefined
   private verdict: Verdict = { kind: 'pass' }
   private readonly printed: ByteString[] = []
@@ -134,7 +136,7 @@ class Course {
 
   constructor(stage: Stage, environment: Variables) {
     this.stage = stage
-    this.environment = new Map(environment)
+    this.environment = environment
     this.addressVariable = stage === 'mail' ? 'SMTPMAILFROM' : stage === 'rcpt' ? 'SMTPRCPTTO' : undefined
   }
 
@@ -217,14 +219,16 @@ class Course {
 
   private change(name: ByteString, value: ByteString | undefined): void {
     this.changes.push({ name, value })
-    if (value === undefined) this.environment.delete(name)
-    else this.environment.set(name, value)
+    const changed = new Map(this.environment)
+    if (value === undefined) changed.delete(name)
+    else changed.set(name, value)
+    this.environment = changed
   }
 
   private replaceAddress(address: ByteString): void {
     if (this.addressVariable === undefined || !isAddress(address)) return
     this.address = address
-    this.environment.set(this.addressVariable, address)
+    this.environment = new Map(this.environment).set(this.addressVariable, address)
   }
 }
 

@@ -30,7 +30,7 @@ export class Connection {
   private output = ''
   /** Inside a call of the session: replies are gathered and leave in one write. */
   private gathering = false
-  private closeWanted = false
+  private closeWanted: 'goodbye' | 'refused' | undefined
   private tlsWanted = false
 
   constructor(socket: Socket, setting: ConnectionSetting, delays: DelayWheel, onClosed: () => void) {
@@ -98,7 +98,7 @@ export class Connection {
     this.session = new Session(this.setting, {
       send: (text) => (this.output += text),
       startTls: () => (this.tlsWanted = true),
-      close: () => (this.closeWanted = true),
+      close: (how) => (this.closeWanted = how),
       progress: () => this.settle(),
     })
     this.enter('open')
@@ -114,7 +114,7 @@ export class Connection {
 
   private closeWith(text: string): void {
     this.output = text
-    this.closeWanted = true
+    this.closeWanted = 'refused'
     this.settle()
   }
 
@@ -134,8 +134,13 @@ export class Connection {
     if (this.gathering || this.phase === 'closed' || this.phase === 'closing') return
     const { output } = this
     this.output = ''
-    if (this.closeWanted) {
+    if (this.closeWanted !== undefined) {
       this.enter('closing')
+      // TLS wants its own goodbye; a plain peer that has said QUIT waits for our reply and nothing else.
+      if (this.closeWanted === 'goodbye' && !(this.socket instanceof TLSSocket)) {
+        this.socket.write(output, 'latin1', () => this.destroy(''))
+        return
+      }
       this.socket.resume()
       // What the peer still sends is read and dropped for a while: a reset would take our last reply with it.
       this.socket.end(output, 'latin1')

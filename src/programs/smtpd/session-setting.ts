@@ -23,8 +23,8 @@ export interface SessionPort {
   send(text: string): void
   /** After what was sent: begin the handshake. What was received until then is nobody's. */
   startTls(): void
-  /** After what was sent: close. The session has ended. */
-  close(): void
+  /** After what was sent: close. The session has ended; `goodbye`: the peer wanted it so, and says no more. */
+  close(how: 'goodbye' | 'refused'): void
   /** Something happened outside of a call by the driver: there may be replies to write, input is wanted again. */
   progress(): void
 }

@@ -156,7 +156,7 @@ export class Session {
         return this.data()
       case 'quit':
         this.reply(goodbye(this.setting.policy.greeting))
-        return this.close()
+        return this.close('goodbye')
       case 'starttls':
         return this.startTls(argument)
       case 'xclient':
@@ -394,9 +394,9 @@ export class Session {
     this.close()
   }
 
-  private close(): void {
+  private close(how: 'goodbye' | 'refused' = 'refused'): void {
     this.abort()
-    this.port.close()
+    this.port.close(how)
   }
 
   private note(check: string, reply?: Reply, about: ByteString = ''): void {

@@ -24,6 +24,7 @@ export interface ConnectionDecision {
 const defaultGreetDelay = '2'
 const relay: Variables = [['RELAYCLIENT', '']]
 const stranger: Variables = [['GREETDELAY', defaultGreetDelay]]
+const nobody: Variables = []
 /** Without TLS no password may be asked for. */
 const tlsNeeded: Variables = [['UCSPITLS', '!']]
 
@@ -55,12 +56,23 @@ function byDefault(
   const rule = `default, no control/tcprules/${service}`
   if (service !== 'smtp') return decision('allow', tlsNeeded, rule)
   if (mayRelay) return decision('allow', relay, 'control/relayclients')
-  return decision('allow', isLoopback ? [] : stranger, rule)
+  return decision('allow', isLoopback ? nobody : stranger, rule)
 }
 
 function decision(verdict: Verdict, variables: Variables, rule: string, key?: ByteString): ConnectionDecision {
+  return { verdict, variables, key, check: 'tcprules', rule, text: textOf(verdict, variables) }
+}
+
+/** By variables: a default's are always the same, and every connection asks. */
+const texts = new WeakMap<Variables, string>()
+
+function textOf(verdict: Verdict, variables: Variables): string {
+  const known = texts.get(variables)
+  if (known !== undefined) return known
   const settings = variables.map(([name, value]) => `${toText(name)}=${JSON.stringify(toText(value))}`)
-  return { verdict, variables, key, check: 'tcprules', rule, text: [verdict, ...settings].join(' ') }
+  const text = [verdict, ...settings].join(' ')
+  texts.set(variables, text)
+  return text
 }
 
 function unknown(service: RuleService, problem: string): ConnectionDecision {
