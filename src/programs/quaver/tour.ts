@@ -62,11 +62,11 @@ async function follow(log: LogReader, id: number, shown: Steps): Promise<boolean
   const deliveries = new Set<string>()
   const deadline = performance.now() + followMillisecondsMax
   while (performance.now() < deadline) {
-    // The reply and the log come by two ways: what is at hand is shown in the order of its times.
+    // The reply and the log come by two ways, the log a little later: what is at hand is shown in the order of its times.
+    await new Promise((resolve) => setTimeout(resolve, pollMilliseconds))
     const ends = log.read().map((line) => showLine(line, id, deliveries, shown))
     shown.flush()
     if (ends.includes(true)) return true
-    await new Promise((resolve) => setTimeout(resolve, pollMilliseconds))
   }
   return false
 }
