@@ -31,7 +31,7 @@ describe(`kill -9 under load, seed ${seed}`, { concurrency: false }, () => {
     await sink.close()
   })
 
-  for (const victim of ['smtpd', 'queue', 'lspawn', 'local', 'remote', 'start', 'all']) {
+  for (const victim of ['smtpd', 'queue', 'lspawn', 'local', 'remote', 'policy', 'exec', 'start', 'all']) {
     it(victim, async (t) => {
       const inMaildirBefore = (await outcome(instance, sink)).whole.size
       const load = new Load(() => instance.smtpPort, connections, firstNumberOf(victim))
