@@ -230,7 +230,7 @@ test('a stream that is cut off leaves nothing, and orphans of a crash are remove
   writeFileSync(join(directory, 'foreign'), 'not ours')
   await queue.start()
   assert.deepEqual(readdirSync(directory), ['foreign'])
-  assert.match(queue.log, /warning: queue\/content\/foreign is not ours; left alone/)
+  await queue.logged(/warning: queue\/content\/foreign is not ours; left alone/)
 })
 
 test('a second queue on the same home refuses to start', async (t) => {
@@ -283,7 +283,7 @@ test('a damaged database is noticed in use, set aside, and what can be read goes
   writeFileSync(path, Buffer.alloc(8192, 'garbage '))
   queue.log = ''
   await queue.start()
-  assert.match(queue.log, /alert: queue\.db was damaged: 0 messages saved/)
+  await queue.logged(/alert: queue\.db was damaged: 0 messages saved/)
   await submit(queue, 's@me.example', 'r@x.example')
 })
 
