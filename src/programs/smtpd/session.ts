@@ -12,7 +12,6 @@ import {
   accepted,
   faultReplies,
   formatExtensions,
-  formatReply,
   goodbye,
   overdueReplies,
   refusal,
@@ -20,6 +19,7 @@ import {
   type Reply,
 } from '../../protocols/smtp/replies.ts'
 import { printable } from '../../system/log.ts'
+import { Answers, type Now } from './answers.ts'
 import { readAnnouncement } from './announcement.ts'
 import { Content } from './content.ts'
 import type { Stage, Verdict } from './gate.ts'
@@ -27,9 +27,7 @@ import { factsOf, type Subject } from './facts.ts'
 import { receivedFor } from './peer.ts'
 import { Patience } from './patience.ts'
 import { Input } from './input.ts'
-import { refusalLine } from './log-lines.ts'
 import { databytesOf, type SessionPort, type SessionSetting } from './session-setting.ts'
-import { Speech } from './speech.ts'
 import { Transaction } from './transaction.ts'
 
 const plainReplies: ReadonlyMap<string, Reply> = new Map(
@@ -42,7 +40,7 @@ export class Session {
   private readonly databytes: number
   private readonly patience: Patience
   private readonly input = new Input()
-  private readonly speech: Speech
+  private readonly answers: Answers
   private helo: ByteString = ''
   private esmtp = false
   private tls: string | undefined
@@ -50,8 +48,6 @@ export class Session {
   private content: Content | undefined
   /** A promise, or the handshake, must be done first. */
   private waiting = false
-  /** A reply is held back. */
-  private delayed = false
   private ended = false
   private endOfInput = false
   private stopping = false
@@ -59,14 +55,22 @@ export class Session {
   constructor(setting: SessionSetting, port: SessionPort) {
     this.setting = setting
     this.port = port
-    this.speech = new Speech((text) => port.send(text))
     this.databytes = databytesOf(setting)
     this.patience = new Patience(setting.limits, setting.clock, setting.policy.idleSecondsMax)
+    const now = (): Now => {
+      return { setting: this.setting, extended: this.esmtp, tlsOn: this.tls !== undefined, ended: this.ended }
+    }
+    const released = (): void => {
+      this.goOn()
+      port.progress()
+    }
+    const speaker = { now, released, send: (text: string) => port.send(text), end: () => this.close() }
+    this.answers = new Answers(speaker, this.patience)
   }
 
   greet(): void {
-    if (this.setting.replyRules === 'broken') return this.closeWith(replies.unreadableControls)
-    this.ask('connection', '', {}, () => this.say(`220 ${this.setting.policy.greeting} ESMTP\r\n`))
+    if (this.setting.replyRules === 'broken') return this.answers.closeWith(replies.unreadableControls)
+    this.ask('connection', '', {}, () => this.answers.say(`220 ${this.setting.policy.greeting} ESMTP\r\n`))
   }
 
   receive(bytes: Buffer): void {
@@ -108,7 +112,7 @@ export class Session {
   /** Refuses new work; what runs is finished. */
   shutdown(): void {
     this.stopping = true
-    if (!this.busy && this.content === undefined) this.closeWith(replies.shuttingDown)
+    if (!this.busy && this.content === undefined) this.answers.closeWith(replies.shuttingDown)
   }
 
   /** To be called every second or so. */
@@ -116,13 +120,13 @@ export class Session {
     if (this.ended || this.busy) return
     const overdue = this.patience.overdue(this.content?.bytes)
     if (overdue === undefined) return
-    this.note(overdue)
-    this.closeWith(overdueReplies[overdue])
+    this.answers.note(overdue)
+    this.answers.closeWith(overdueReplies[overdue])
   }
 
   /** No input is taken. */
   private get busy(): boolean {
-    return this.waiting || this.delayed
+    return this.waiting || this.answers.held
   }
 
   private process(): void {
@@ -137,16 +141,16 @@ export class Session {
   private takeCommand(): boolean {
     const taken = this.input.takeLine(this.setting.limits.commandLineBytesMax)
     if (taken.kind === 'hopeless') {
-      this.note(taken.check)
-      this.closeWith(taken.reply)
+      this.answers.note(taken.check)
+      this.answers.closeWith(taken.reply)
     } else if (taken.kind === 'line') this.command(taken.line)
     return taken.kind === 'line'
   }
 
   private command(line: ByteString): void {
-    const { verb, argument } = parseCommand(this.speech.heard(line, this.setting))
-    if (this.stopping) return this.closeWith(replies.shuttingDown)
-    if (hasControl(argument)) return this.refuse(replies.controlCharacter, 'control-character')
+    const { verb, argument } = parseCommand(this.answers.heard(line))
+    if (this.stopping) return this.answers.closeWith(replies.shuttingDown)
+    if (hasControl(argument)) return this.answers.refuse(replies.controlCharacter, 'control-character')
     switch (verb) {
       case 'mail':
         return this.mail(argument)
@@ -155,7 +159,7 @@ export class Session {
       case 'data':
         return this.data()
       case 'quit':
-        this.reply(goodbye(this.setting.policy.greeting))
+        this.answers.reply(goodbye(this.setting.policy.greeting))
         return this.close('goodbye')
       case 'starttls':
         return this.startTls(argument)
@@ -169,8 +173,8 @@ export class Session {
   /** Commands that bring no mail nearer: there is a limit on how many. */
   private idleCommand(verb: ByteString, argument: ByteString): void {
     if (!this.patience.bearsIdleCommand()) {
-      this.note('idle-commands')
-      return this.closeWith(replies.tooManyCommands)
+      this.answers.note('idle-commands')
+      return this.answers.closeWith(replies.tooManyCommands)
     }
     switch (verb) {
       case 'helo':
@@ -179,21 +183,21 @@ export class Session {
       case 'rset':
         this.endTransaction()
         this.setting.gate.reset()
-        return this.reply(replies.flushed)
+        return this.answers.reply(replies.flushed)
       default: {
         const reply = plainReplies.get(verb)
-        return reply === undefined ? this.unknown(verb) : this.reply(reply)
+        return reply === undefined ? this.unknown(verb) : this.answers.reply(reply)
       }
     }
   }
 
   private unknown(verb: ByteString): void {
     if (isForeignVerb(verb)) {
-      this.note('not-smtp')
-      return this.closeWith(replies.unimplemented)
+      this.answers.note('not-smtp')
+      return this.answers.closeWith(replies.unimplemented)
     }
-    this.refuse(replies.unimplemented, 'unimplemented')
-    if (!this.patience.bearsUnknownCommand()) this.closeWith(replies.tooManyErrors)
+    this.answers.refuse(replies.unimplemented, 'unimplemented')
+    if (!this.patience.bearsUnknownCommand()) this.answers.closeWith(replies.tooManyErrors)
   }
 
   private hello(name: ByteString, extended: boolean): void {
@@ -203,7 +207,7 @@ export class Session {
     const { greeting } = this.setting.policy
     const startTls = this.tls === undefined && this.setting.tlsAvailable()
     this.ask('helo', name, {}, () =>
-      this.say(
+      this.answers.say(
         extended
           ? formatExtensions(greeting, this.databytes, startTls, this.setting.announce && xclientCapability)
           : `250 ${greeting}\r\n`,
@@ -212,10 +216,10 @@ export class Session {
   }
 
   private startTls(argument: ByteString): void {
-    if (this.tls !== undefined) return this.refuse(replies.tlsAlready, 'starttls')
+    if (this.tls !== undefined) return this.answers.refuse(replies.tlsAlready, 'starttls')
     if (!this.setting.tlsAvailable()) return this.unknown('starttls')
-    if (argument !== '') return this.refuse(replies.syntaxNoParameters, 'starttls')
-    this.reply(replies.startTls)
+    if (argument !== '') return this.answers.refuse(replies.syntaxNoParameters, 'starttls')
+    this.answers.reply(replies.startTls)
     this.input.drop()
     this.waiting = true
     this.port.startTls()
@@ -225,57 +229,57 @@ export class Session {
   private xclient(argument: ByteString): void {
     const { announce } = this.setting
     if (announce === undefined) return this.unknown('xclient')
-    if (this.transaction !== undefined) return this.refuse(replies.inTransaction, 'xclient')
+    if (this.transaction !== undefined) return this.answers.refuse(replies.inTransaction, 'xclient')
     const read = readAnnouncement(argument, announce)
     if (read.kind !== 'begin') {
-      this.refuse(read.reply, read.check, argument)
+      this.answers.refuse(read.reply, read.check, argument)
       return read.kind === 'close' ? this.close() : undefined
     }
     this.endTransaction()
     this.setting = { ...this.setting, ...read.announced }
     this.helo = read.helo
     this.esmtp = false
-    this.speech.toGreet()
+    this.answers.toGreet()
     this.greet()
   }
 
   private mail(argument: ByteString): void {
     if (this.patience.messagesExhausted) {
-      this.note('messages')
-      return this.closeWith(replies.tooManyMessages)
+      this.answers.note('messages')
+      return this.answers.closeWith(replies.tooManyMessages)
     }
     const begun = Transaction.begin(argument, {
       policy: this.setting.policy,
       databytes: this.databytes,
       extended: this.esmtp,
     })
-    if (!(begun instanceof Transaction)) return this.refuse(begun, 'mail', argument)
+    if (!(begun instanceof Transaction)) return this.answers.refuse(begun, 'mail', argument)
     this.endTransaction()
     this.ask('mail', argument, { transaction: begun }, ({ address, skipOwnChecks }) => {
       begun.changeSender(address, skipOwnChecks)
       this.transaction = begun
-      this.reply(replies.mailOk)
+      this.answers.reply(replies.mailOk)
     })
   }
 
   private recipient(argument: ByteString): void {
     const { transaction } = this
-    if (transaction === undefined) return this.refuse(replies.mailFirst, 'order')
+    if (transaction === undefined) return this.answers.refuse(replies.mailFirst, 'order')
     const suffix = this.setting.gate.environment.get('RELAYCLIENT')
     const read = transaction.readRecipient(argument, suffix, this.setting.limits.recipientsMax)
-    if ('code' in read) return this.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
+    if ('code' in read) return this.answers.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
     this.ask('rcpt', argument, { transaction, candidate: read }, ({ address, skipOwnChecks }) => {
       const candidate = address === undefined ? read : transaction.candidate(address, suffix)
       const reply = 'code' in candidate ? candidate : transaction.addRecipient(candidate, skipOwnChecks)
-      if (reply === replies.recipientOk) this.reply(reply)
-      else this.refuse(reply, `rcpt from ${printable(transaction.sender)}`, argument)
+      if (reply === replies.recipientOk) this.answers.reply(reply)
+      else this.answers.refuse(reply, `rcpt from ${printable(transaction.sender)}`, argument)
     })
   }
 
   private data(): void {
     const { transaction } = this
-    if (transaction === undefined) return this.refuse(replies.mailFirst, 'order')
-    if (transaction.recipients.length === 0) return this.refuse(replies.recipientFirst, 'order')
+    if (transaction === undefined) return this.answers.refuse(replies.mailFirst, 'order')
+    if (transaction.recipients.length === 0) return this.answers.refuse(replies.recipientFirst, 'order')
     this.ask('data', '', { transaction }, () => this.beginContent(transaction))
   }
 
@@ -286,7 +290,7 @@ export class Session {
     this.patience.contentBegun()
     const message = { envelope, params, received, databytes: this.databytes }
     this.content = new Content(message, this.setting.takerFor(gate.environment), budget)
-    this.reply(replies.goAhead)
+    this.answers.reply(replies.goAhead)
   }
 
   /** What was learnt for one transaction is not carried to the next. */
@@ -304,19 +308,19 @@ export class Session {
 
   private obey(verdict: Verdict, about: ByteString, pass: (verdict: Verdict) => void): void {
     if (this.ended) return
-    for (const line of verdict.printed) this.speech.before(line)
-    if (verdict.refusal !== undefined) this.refuse(verdict.refusal, verdict.check, about)
+    for (const line of verdict.printed) this.answers.before(line)
+    if (verdict.refusal !== undefined) this.answers.refuse(verdict.refusal, verdict.check, about)
     else if (!verdict.drop) return pass(verdict)
     if (!verdict.drop) return
-    if (verdict.refusal === undefined) this.note(verdict.check, undefined, about)
+    if (verdict.refusal === undefined) this.answers.note(verdict.check, undefined, about)
     this.close()
   }
 
   private takeContent(content: Content): void {
     this.input.takeBytes((bytes) => content.push(bytes, 0))
     if (content.fault !== undefined) {
-      this.note(content.fault)
-      return this.closeWith(faultReplies[content.fault])
+      this.answers.note(content.fault)
+      return this.answers.closeWith(faultReplies[content.fault])
     }
     const pressure = content.ended ? this.finishContent(content) : content.pressure()
     if (pressure !== undefined) void this.wait(pressure)
@@ -327,13 +331,13 @@ export class Session {
     this.content = undefined
     this.endTransaction()
     if (this.ended) return
-    if ('code' in verdict) return this.refuse(verdict, 'content')
+    if ('code' in verdict) return this.answers.refuse(verdict, 'content')
     if (!verdict.done) {
-      this.note(`queue ${verdict.failure.logText}`)
-      return this.reply(refusal(verdict.failure))
+      this.answers.note(`queue ${verdict.failure.logText}`)
+      return this.answers.reply(refusal(verdict.failure))
     }
     this.patience.messageAccepted()
-    this.reply(accepted(Math.floor(this.setting.clock.now() / 1000), verdict.value))
+    this.answers.reply(accepted(Math.floor(this.setting.clock.now() / 1000), verdict.value))
   }
 
   /** No input is taken until `promise` settles. */
@@ -343,10 +347,10 @@ export class Session {
       await promise
     } catch (error) {
       // Takers answer with outcomes: this is a bug, and one session's bug does not end the others.
-      this.note(`bug ${printable(describeError(error))}`)
+      this.answers.note(`bug ${printable(describeError(error))}`)
       this.content?.drop()
       this.content = undefined
-      this.closeWith(refusal(transient('temporary failure (#4.3.0)')))
+      this.answers.closeWith(refusal(transient('temporary failure (#4.3.0)')))
     }
     this.waiting = false
     this.goOn()
@@ -356,50 +360,12 @@ export class Session {
   private goOn(): void {
     if (this.busy) return
     this.patience.inputSeen()
-    if (this.stopping && this.content === undefined && !this.ended) this.closeWith(replies.shuttingDown)
+    if (this.stopping && this.content === undefined && !this.ended) this.answers.closeWith(replies.shuttingDown)
     this.process()
-  }
-
-  /** An error costs the peer time once it has made too many, and then the session. */
-  private refuse(reply: Reply, check: string, about: ByteString = ''): void {
-    this.note(check, reply, about)
-    const manner = reply.code >= 500 ? this.patience.error() : 'at-once'
-    if (manner === 'delayed') return this.replyLater(reply)
-    this.reply(reply)
-    if (manner === 'last') this.closeWith(replies.tooManyErrors)
-  }
-
-  private replyLater(reply: Reply): void {
-    this.delayed = true
-    this.setting.clock.after(this.setting.limits.errorDelayMilliseconds, () => {
-      if (this.ended) return
-      this.delayed = false
-      this.reply(reply)
-      this.goOn()
-      this.port.progress()
-    })
-  }
-
-  private reply(reply: Reply): void {
-    this.say(formatReply(reply, this.esmtp))
-  }
-
-  private say(text: string): void {
-    if (this.speech.say(text, this.setting, this.tls !== undefined)) this.close()
-  }
-
-  private closeWith(reply: Reply): void {
-    if (this.ended) return
-    this.reply(reply)
-    this.close()
   }
 
   private close(how: 'goodbye' | 'refused' = 'refused'): void {
     this.abort()
     this.port.close(how)
-  }
-
-  private note(check: string, reply?: Reply, about: ByteString = ''): void {
-    this.setting.log(refusalLine(this.setting.environment, check, reply, about))
   }
 }
