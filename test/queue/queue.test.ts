@@ -26,6 +26,17 @@ async function submit(queue: QueueProcess, sender: string, ...recipients: string
   return outcome.value
 }
 
+/** Waits until so many messages are left. */
+async function drainedTo(queue: QueueProcess, count: number): Promise<void> {
+  const until = Date.now() + 15_000
+  for (;;) {
+    const left = (await queue.ask({ op: 'counts' }))[0]?.['messages']
+    if (left === count) return
+    assert.ok(Date.now() < until, `${String(left)} messages are left, not ${count}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
 /** The log without tags, with message ids as #1, #2 … in order of appearance. */
 function normalised(queue: QueueProcess): string[] {
   const ids = new Map<string, string>()
@@ -250,6 +261,27 @@ test('a crash of the deliverer is not a deferral at first; the work is resumed b
   await queue.remote((attempt) => attempt.recipients.map(() => ok))
   await queue.logged(/end msg/)
   assert.doesNotMatch(queue.log, /deferral/)
+})
+
+test('a domain that is slow holds up only itself, whatever waits for it', async (t) => {
+  const queue = await queueFor(t, { ...me, concurrencyremote: '10\n', concurrencyhost: '2\n' })
+  const held: Attempt[] = []
+  let release = false
+  let mostAtOnce = 0
+  const connection = await queue.remote((attempt) => {
+    if (attempt.recipients[0]?.endsWith('@slow.example') !== true || release) return attempt.recipients.map(() => ok)
+    held.push(attempt)
+    mostAtOnce = Math.max(mostAtOnce, held.length)
+    return undefined
+  })
+  // More than may wait in memory for one domain.
+  await Promise.all(Array.from({ length: 200 }, (_, n) => submit(queue, 's@me.example', `r${n}@slow.example`)))
+  await Promise.all(Array.from({ length: 20 }, (_, n) => submit(queue, 's@me.example', `r${n}@other.example`)))
+  await drainedTo(queue, 200)
+  assert.equal(mostAtOnce, 2)
+  release = true
+  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, reports: [ok] }))
+  await drainedTo(queue, 0)
 })
 
 test('frames that break a contract close their connection and harm nobody else', async (t) => {
