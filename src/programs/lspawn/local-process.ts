@@ -11,6 +11,7 @@ import { encodeToLocal, type ToLocal } from '../../contracts/assign.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
+import { programFlags } from '../../system/runtime-flags.ts'
 
 const connectMillisecondsMax = 10_000
 /** A `local` that does not read what it is told is stuck, or traced by its user: it is ended. */
@@ -101,8 +102,7 @@ export class LocalProcess {
     const { home, demo, ownUid } = this.setting
     assert(uid !== 0 || demo, 'no local runs as root')
     const file = join(import.meta.dirname, '..', 'local', `main${extname(import.meta.filename)}`)
-    const flags = ['--disable-warning=ExperimentalWarning']
-    const args = [...flags, file, '--home', home, ...(demo ? ['--demo'] : [])]
+    const args = [...programFlags, file, '--home', home, ...(demo ? ['--demo'] : [])]
     return spawn(process.execPath, args, {
       // A home may be closed to the uid.
       cwd: '/',
