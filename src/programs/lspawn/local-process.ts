@@ -11,7 +11,6 @@ import { encodeToLocal, type ToLocal } from '../../contracts/assign.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
-import { programFlags } from '../../system/runtime-flags.ts'
 
 const connectMillisecondsMax = 10_000
 /** A `local` that does not read what it is told is stuck, or traced by its user: it is ended. */
@@ -102,7 +101,8 @@ export class LocalProcess {
     const { home, demo, ownUid } = this.setting
     assert(uid !== 0 || demo, 'no local runs as root')
     const file = join(import.meta.dirname, '..', 'local', `main${extname(import.meta.filename)}`)
-    const args = [...programFlags, file, '--home', home, ...(demo ? ['--demo'] : [])]
+    const flags = ['--disable-warning=ExperimentalWarning']
+    const args = [...flags, file, '--home', home, ...(demo ? ['--demo'] : [])]
     return spawn(process.execPath, args, {
       // A home may be closed to the uid.
       cwd: '/',

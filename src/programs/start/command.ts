@@ -5,7 +5,6 @@ import type { OwnerOf } from '../../stores/home/make.ts'
 import type { Command } from './child.ts'
 import type { Listening } from './prepare.ts'
 import type { Screen } from './screen.ts'
-import { programFlags } from '../../system/runtime-flags.ts'
 import { type Program, programFile } from './program.ts'
 
 export interface Setting {
@@ -16,6 +15,7 @@ export interface Setting {
   readonly screen: Pick<Screen, 'logFdFor' | 'logForm'>
 }
 
+export const nodeFlags: readonly string[] = ['--disable-warning=ExperimentalWarning']
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export function commandFor(program: Program, { home, demo, listening, ownerOf, screen }: Setting): Command {
@@ -28,7 +28,7 @@ export function commandFor(program: Program, { home, demo, listening, ownerOf, s
   return {
     file: process.execPath,
     args: [
-      ...programFlags,
+      ...nodeFlags,
       programFile(program),
       '--home',
       home.path,

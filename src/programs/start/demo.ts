@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { extname, join, relative } from 'node:path'
 import { styleText } from 'node:util'
 import type { Home } from '../../stores/home/layout.ts'
-import { programFlags } from '../../system/runtime-flags.ts'
+import { nodeFlags } from './command.ts'
 import { demoAddress, type DemoHome, makeDemoHome } from './demo-home.ts'
 import { followFile } from './follow-file.ts'
 import type { StartOptions } from './options.ts'
@@ -57,7 +57,7 @@ export class Demo implements Announcements {
   }
 
   private tour({ home, stopped }: Started): void {
-    const child = spawn(process.execPath, [...programFlags, commandFile, 'tour', '--home', home.path], {
+    const child = spawn(process.execPath, [...nodeFlags, commandFile, 'tour', '--home', home.path], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
     child.on('error', (error) => print(`  the tour could not be started: ${error.message}`))

@@ -9,7 +9,7 @@ import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
 import { dropDirectory } from '../../stores/drop/drop.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import { programFlags } from '../../system/runtime-flags.ts'
+import { nodeFlags } from './command.ts'
 import type { Screen } from './screen.ts'
 
 const roundMilliseconds = 60_000
@@ -70,7 +70,7 @@ async function ownersOf(directory: string): Promise<DropOwner[]> {
 }
 
 function runPickup(home: Home, { uid, gid }: DropOwner, { logFdFor, logForm }: Screen): ChildProcess {
-  return spawn(process.execPath, [...programFlags, commandFile, 'pickup', '--home', home.path], {
+  return spawn(process.execPath, [...nodeFlags, commandFile, 'pickup', '--home', home.path], {
     ...(uid === process.getuid?.() ? {} : { uid, gid }),
     cwd: '/',
     env: { QUAVER_LOG: logForm },
