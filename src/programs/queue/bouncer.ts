@@ -5,7 +5,7 @@ import { toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
 import { type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
@@ -79,26 +79,36 @@ export class Bouncer {
   ): Promise<Outcome<Bounced>> {
     const sink = await taker.open(envelope, noParams)
     if (!sink.done) return sink
-    await sink.value.write(toBuffer(head))
-    await this.copy(id, copyBytes, (bytes) => sink.value.write(bytes))
+    await this.fill(sink.value, id, head, copyBytes)
     const outcome = await sink.value.close()
     return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
   }
 
   private async addLarge(id: number, envelope: Envelope, head: string, copyBytes: number): Promise<Outcome<Bounced>> {
     const intoFile = this.acceptance.open(envelope, noParams, this.acceptance.bounceOrigin)
-    await intoFile.write(toBuffer(head))
-    await this.copy(id, copyBytes, (bytes) => intoFile.write(bytes))
+    await this.fill(intoFile, id, head, copyBytes)
     const outcome = await intoFile.commit()
     return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
   }
 
-  private async copy(id: number, bytesMax: number, write: (bytes: Buffer) => Promise<void>): Promise<void> {
-    let left = bytesMax
-    for await (const bytes of this.source.read(id)) {
-      await write(bytes.subarray(0, left))
-      left -= bytes.length
-      if (left <= 0) return
+  /** Writes head and copy; if the original cannot be read, what was begun is given up. */
+  private async fill(
+    into: Pick<ContentSink, 'write' | 'abandon'>,
+    id: number,
+    head: string,
+    copyBytes: number,
+  ): Promise<void> {
+    try {
+      await into.write(toBuffer(head))
+      let left = copyBytes
+      for await (const bytes of this.source.read(id)) {
+        await into.write(bytes.subarray(0, left))
+        left -= bytes.length
+        if (left <= 0) return
+      }
+    } catch (error) {
+      into.abandon()
+      throw error
     }
   }
 }
