@@ -7,6 +7,8 @@ import { SppSession } from '../../src/clients/spp/session.ts'
 import { parsePlugIns } from '../../src/protocols/spp/plug-ins.ts'
 import { ExecProcess } from '../kit/exec-process.ts'
 
+const first = { accepted: 0, asked: 1 } as const
+
 const exec = new ExecProcess()
 before(() => exec.start())
 after(() => exec.stop())
@@ -127,11 +129,11 @@ test('qmail-rcptcheck as a plug-in: E553 goes on, R421 ends', async () => {
   const plugIns = parsePlugIns(['[rcpt]', '/usr/pkg/bin/qmail-rcptcheck'])
   const spp = new SppSession(plugIns, connection, { executor: exec.client, builtIn })
   await spp.mail('joe@example.com')
-  assert.deepEqual((await spp.rcpt('no@example.org', true)).verdict, {
+  assert.deepEqual((await spp.rcpt('no@example.org', true, first)).verdict, {
     kind: 'refuse',
     lines: ['553 sorry, no mailbox here by that name. (#5.1.1)'],
   })
-  assert.deepEqual((await spp.rcpt('x@example.org', true)).verdict, {
+  assert.deepEqual((await spp.rcpt('x@example.org', true, first)).verdict, {
     kind: 'refuse-drop',
     lines: ['421 unable to verify recipient (#4.3.0)'],
   })

@@ -6,6 +6,8 @@ import type { BuiltIn, StageOutcome } from '../../src/clients/spp/stage.ts'
 import { parsePlugIns } from '../../src/protocols/spp/plug-ins.ts'
 import { ExecProcess, skipWithoutInterpreter } from '../kit/exec-process.ts'
 
+const first = { accepted: 0, asked: 1 } as const
+
 const exec = new ExecProcess()
 before(() => exec.start())
 after(() => exec.stop())
@@ -88,9 +90,8 @@ test('P S U H C work on, and the next plug-in sees them', async () => {
   const outcome = await spp.mail('a@example.com')
   assert.deepEqual(said(outcome), ['250-one', '250-two', 'pass'])
   assert.equal(outcome.address, 'other@example.com')
-  assert.equal((await spp.rcpt('x@example.org', true)).address, '+x@example.org')
-  spp.recipientAccepted()
-  await spp.rcpt('y@example.org', false)
+  assert.equal((await spp.rcpt('x@example.org', true, first)).address, '+x@example.org')
+  await spp.rcpt('y@example.org', false, { accepted: 1, asked: 2 })
   assert.deepEqual(spp.headers, [
     'X-One: 1',
     '\tmore',
@@ -113,9 +114,9 @@ test('what one transaction set does not serve the next; what connection and helo
   ])
   await spp.helo('h')
   await spp.mail('good@example.com')
-  assert.deepEqual(said(await spp.rcpt('x@example.org', true)), ['pass'])
+  assert.deepEqual(said(await spp.rcpt('x@example.org', true, first)), ['pass'])
   await spp.mail('bad@example.com')
-  assert.deepEqual(said(await spp.rcpt('x@example.org', true)), ['451 GL - temporary'])
+  assert.deepEqual(said(await spp.rcpt('x@example.org', true, first)), ['451 GL - temporary'])
   assert.deepEqual(spp.headers, ['Received-SPF: pass'], 'two MAILs without RSET leave one')
 })
 
@@ -127,7 +128,7 @@ test('LM LR LD are kept, given each time, and forgotten in time', async () => {
     ':echo E554 not asked',
   ])
   await spp.mail('')
-  assert.deepEqual(said(await spp.rcpt('x@example.org', true)), ['pass'])
+  assert.deepEqual(said(await spp.rcpt('x@example.org', true, first)), ['pass'])
   assert.deepEqual(said(await spp.data()), ['451-later', '451 (#4.3.0)'])
   assert.deepEqual(said(await spp.data()), ['451-later', '451 (#4.3.0)'], 'a second DATA does not get through')
   assert.deepEqual(said(await spp.mail('')), ['550 next'])
@@ -136,7 +137,7 @@ test('LM LR LD are kept, given each time, and forgotten in time', async () => {
   assert.deepEqual(said(await spp.data()), ['554 not asked'])
   const refusing = session(['[mail]', ':echo LR550 nobody'])
   await refusing.mail('')
-  assert.deepEqual(said(await refusing.rcpt('x@example.org', true)), ['550 nobody'])
+  assert.deepEqual(said(await refusing.rcpt('x@example.org', true, first)), ['550 nobody'])
 })
 
 test('a plug-in that fails refuses the command with 451', async () => {
@@ -254,9 +255,10 @@ else: print("C" + os.environ["SMTPRCPTTO"].lower())
   exec.program('abort.py', '#!/usr/bin/env python3\nimport os\nprint("A")\nos.abort()\n')
   const spp = session(['[rcpt]', 'bin/count.py', '[data]', 'bin/abort.py'])
   await spp.mail('a@example.com')
-  assert.equal((await spp.rcpt('JOE@Example.org', true)).address, 'joe@example.org')
-  spp.recipientAccepted()
-  assert.deepEqual(said(await spp.rcpt('x@example.org', true)), ['452 one at a time (#4.5.3)'])
+  assert.equal((await spp.rcpt('JOE@Example.org', true, first)).address, 'joe@example.org')
+  assert.deepEqual(said(await spp.rcpt('x@example.org', true, { accepted: 1, asked: 2 })), [
+    '452 one at a time (#4.5.3)',
+  ])
   assert.deepEqual(said(await spp.data()), ['451 qmail-spp failure: bin/abort.py: child crashed (#4.3.0)'])
 })
 

@@ -14,6 +14,14 @@ const headersBytesMax: number = 64 * 1024
 type Overlay = Map<ByteString, ByteString | undefined>
 type Saved = Record<SavedFor, ByteString[]>
 
+/** Recipients of this transaction. */
+export interface RecipientCounts {
+  /** In the envelope. */
+  readonly accepted: number
+  /** Asked about, with this one. */
+  readonly asked: number
+}
+
 export class SppSession {
   private readonly plugIns: PlugIns
   private readonly tools: StageTools
@@ -27,8 +35,6 @@ export class SppSession {
   private merged: Variables | undefined
   private headerLines: ByteString[] = []
   private headerBytes = 0
-  private accepted = 0
-  private asked = 0
   private off = false
 
   /** `environment`: the connection's; NOSPP in it switches everything off. */
@@ -84,22 +90,16 @@ export class SppSession {
   }
 
   /** After the syntax check and the sender's verdict. `hostsOk`: rcpthosts, or RELAYCLIENT, would let it pass. */
-  async rcpt(recipient: ByteString, hostsOk: boolean): Promise<StageOutcome> {
+  async rcpt(recipient: ByteString, hostsOk: boolean, counts: RecipientCounts): Promise<StageOutcome> {
     const saved = this.savedRefusal('rcpt')
     if (saved !== undefined) return saved
-    this.asked++
     this.setForTransaction('SMTPRCPTTO', recipient)
-    this.setForTransaction('SMTPRCPTCOUNT', String(this.accepted))
-    this.setForTransaction('SMTPRCPTCOUNTALL', String(this.asked))
+    this.setForTransaction('SMTPRCPTCOUNT', String(counts.accepted))
+    this.setForTransaction('SMTPRCPTCOUNTALL', String(counts.asked))
     this.setForTransaction('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
     const outcome = await this.run('rcpt')
     if (outcome.address !== undefined) this.setForTransaction('SMTPRCPTTO', outcome.address)
     return outcome
-  }
-
-  /** The recipient that was asked about last is in the envelope. */
-  recipientAccepted(): void {
-    this.accepted++
   }
 
   /** After the order check, before the queue is opened and 354 is said. */
@@ -120,8 +120,6 @@ export class SppSession {
     this.transactionSaved = nothingSaved()
     this.headerLines = []
     this.headerBytes = 0
-    this.accepted = 0
-    this.asked = 0
   }
 
   private beginHelo(name: ByteString): void {

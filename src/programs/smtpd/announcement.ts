@@ -6,7 +6,8 @@ import type { Announce, Announced } from './session-setting.ts'
 
 export type Announcement =
   | { readonly kind: 'begin'; readonly announced: Announced; readonly helo: ByteString }
-  | { readonly kind: 'refuse' | 'close'; readonly reply: Reply; readonly check: string }
+  | { readonly kind: 'refuse'; readonly reply: Reply; readonly check: string }
+  | { readonly kind: 'close'; readonly reply: Reply; readonly check: string }
 
 export function readAnnouncement(argument: ByteString, announce: Announce): Announcement {
   const parsed = parseXclient(argument)

@@ -89,6 +89,12 @@ export class Answers {
     if (manner === 'last') this.closeWith(replies.tooManyErrors)
   }
 
+  /** A refusal that is the last word. */
+  refuseAndEnd(reply: Reply, check: string, about: ByteString): void {
+    this.note(check, reply, about)
+    this.closeWith(reply)
+  }
+
   /** The last word. */
   closeWith(reply: Reply): void {
     if (this.speaker.now().ended) return

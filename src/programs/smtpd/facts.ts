@@ -14,8 +14,7 @@ export function factsOf(helo: ByteString, { transaction, candidate }: Subject): 
     helo,
     sender: transaction?.sender ?? '',
     recipient: candidate?.recipient ?? '',
-    recipientsAccepted: transaction?.recipients.length ?? 0,
-    recipientsAsked: transaction?.recipientsAsked ?? 0,
+    counts: { accepted: transaction?.recipients.length ?? 0, asked: transaction?.recipientsAsked ?? 0 },
     recipientAllowed: candidate?.allowed ?? false,
   }
 }

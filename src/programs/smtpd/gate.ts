@@ -1,6 +1,7 @@
 /** The gate: what is asked about a client, beyond the syntax of its commands, at each stage of a session.
  *  The session asks and obeys; what is asked, and of whom, is the gate's. Answers that are at hand come at once. */
 import type { ByteString } from '../../base/byte-string.ts'
+import type { RecipientCounts } from '../../clients/spp/session.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Environment } from './peer.ts'
 
@@ -11,9 +12,7 @@ export interface Facts {
   readonly helo: ByteString
   readonly sender: ByteString
   readonly recipient: ByteString
-  /** In this transaction, before this one. */
-  readonly recipientsAccepted: number
-  readonly recipientsAsked: number
+  readonly counts: RecipientCounts
   /** rcpthosts, or RELAYCLIENT, allow the recipient. */
   readonly recipientAllowed: boolean
 }

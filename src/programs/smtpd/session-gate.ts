@@ -60,7 +60,6 @@ export class SessionGate implements Gate {
   private async askPlugIns(stage: Stage, facts: Facts): Promise<Verdict> {
     const outcome = await this.runStage(stage, facts)
     for (const { check, decidedBy, text } of outcome.steps) this.onFinding({ check, rule: decidedBy, text })
-    if (stage === 'rcpt' && outcome.verdict.kind !== 'refuse') this.spp.recipientAccepted()
     return verdictOf(outcome)
   }
 
@@ -73,7 +72,7 @@ export class SessionGate implements Gate {
       case 'mail':
         return this.spp.mail(facts.sender)
       case 'rcpt':
-        return this.spp.rcpt(facts.recipient, facts.recipientAllowed)
+        return this.spp.rcpt(facts.recipient, facts.recipientAllowed, facts.counts)
       case 'data':
         return this.spp.data()
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ScriptedSession, type World } from '#test/kit/smtpd.ts'
-import { openGate } from './gate.ts'
+import { openGate, passed } from './gate.ts'
 import { permanent, transient } from '../../base/outcome.ts'
 
 const envelope = 'MAIL FROM:<a@b>\r\nRCPT TO:<joe@lab.test.example>\r\n'
@@ -339,4 +339,25 @@ test('XCLIENT begins the session anew as the announced client, by its rules, and
   listed.session.receive(Buffer.from('MAIL FROM:<a@b>\r\nRCPT TO:<x@elsewhere.example>\r\nXCLIENT ADDR=192.0.2.9\r\n'))
   assert.match(listed.output, /^250 [^]*\r\n553 [^]*\r\n502 /)
   assert.deepEqual(announced, ['192.0.2.7'])
+})
+
+test('the gate is told how many recipients are in the envelope, not how many it let pass', () => {
+  const counts: object[] = []
+  const session = new ScriptedSession({
+    gate: (environment) => ({
+      ...openGate(environment),
+      at(stage, facts) {
+        if (stage === 'rcpt') counts.push(facts.counts)
+        return passed
+      },
+    }),
+  })
+  const recipients = ['x@elsewhere.example', 'joe@lab.test.example', 'mary@lab.test.example']
+  const commands = ['MAIL FROM:<a@b>', ...recipients.map((recipient) => `RCPT TO:<${recipient}>`)]
+  session.session.receive(Buffer.from(commands.map((command) => `${command}\r\n`).join('')))
+  assert.deepEqual(counts, [
+    { accepted: 0, asked: 1 },
+    { accepted: 0, asked: 2 },
+    { accepted: 1, asked: 3 },
+  ])
 })

@@ -231,10 +231,8 @@ export class Session {
     if (announce === undefined) return this.unknown('xclient')
     if (this.transaction !== undefined) return this.answers.refuse(replies.inTransaction, 'xclient')
     const read = readAnnouncement(argument, announce)
-    if (read.kind !== 'begin') {
-      this.answers.refuse(read.reply, read.check, argument)
-      return read.kind === 'close' ? this.close() : undefined
-    }
+    if (read.kind === 'close') return this.answers.refuseAndEnd(read.reply, read.check, argument)
+    if (read.kind === 'refuse') return this.answers.refuse(read.reply, read.check, argument)
     this.endTransaction()
     this.setting = { ...this.setting, ...read.announced }
     this.helo = read.helo
@@ -308,11 +306,12 @@ export class Session {
 
   private obey(verdict: Verdict, about: ByteString, pass: (verdict: Verdict) => void): void {
     if (this.ended) return
+    const { refusal: reply, check, drop } = verdict
     for (const line of verdict.printed) this.answers.before(line)
-    if (verdict.refusal !== undefined) this.answers.refuse(verdict.refusal, verdict.check, about)
-    else if (!verdict.drop) return pass(verdict)
-    if (!verdict.drop) return
-    if (verdict.refusal === undefined) this.answers.note(verdict.check, undefined, about)
+    if (reply !== undefined)
+      return drop ? this.answers.refuseAndEnd(reply, check, about) : this.answers.refuse(reply, check, about)
+    if (!drop) return pass(verdict)
+    this.answers.note(check, undefined, about)
     this.close()
   }
 
