@@ -1,11 +1,13 @@
-/** assign: what lspawn tells a `local` over its descriptor 5 (one way): who the user is, and what each key stands for.
+/** assign: what lspawn tells a `local` over its descriptor 5 (one way): who the user is, what each key stands for, and
+ *  which sessions it may open (contracts/sessions.ts).
  *  The local lives as long as this pipe: at end of file it finishes its deliveries and exits. */
 import type { ByteString } from '../base/byte-string.ts'
 import { addressBytesMax } from './envelope.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { encodeFrame, type Frame } from './frame.ts'
+import { accountBytesMax, readPeer, type SessionPeer, ticketBytes, writePeer } from './sessions.ts'
 
-const type = { assignment: 80, retire: 81 } as const
+const type = { assignment: 80, retire: 81, session: 82 } as const
 const nameBytesMax = 4096
 
 /** The arguments of qmail-local that follow from the recipient address alone. */
@@ -23,22 +25,55 @@ export interface Assignment {
   readonly defaultDelivery: ByteString
 }
 
-export type ToLocal = ({ readonly kind: 'assignment' } & Assignment) | { readonly kind: 'retire' }
+/** Whose session a token opens, once and within half a minute. */
+export interface SessionGrant {
+  readonly token: ByteString
+  /** What the client logged in as. */
+  readonly account: ByteString
+  readonly user: ByteString
+  readonly home: ByteString
+  readonly peer: SessionPeer
+}
+
+export type ToLocal =
+  | ({ readonly kind: 'assignment' } & Assignment)
+  | ({ readonly kind: 'session' } & SessionGrant)
+  | { readonly kind: 'retire' }
 
 export function encodeToLocal(message: ToLocal): Buffer {
   const fields = new FieldWriter()
   if (message.kind === 'assignment') {
     fields.u32(message.key).string(message.user).string(message.home).string(message.local)
     fields.string(message.dash).string(message.ext).string(message.domain).string(message.defaultDelivery)
+  } else if (message.kind === 'session') {
+    fields.string(message.token).string(message.account).string(message.user).string(message.home)
+    writePeer(fields, message.peer)
   }
   return encodeFrame(type[message.kind], ...fields.end())
 }
 
 export function decodeToLocal(frame: Frame): ToLocal | undefined {
   if (frame.type === type.retire) return { kind: 'retire' }
-  if (frame.type !== type.assignment) return undefined
+  if (frame.type !== type.assignment && frame.type !== type.session) return undefined
   const fields = new FieldReader(frame.payload)
-  const message = {
+  const message = frame.type === type.session ? readSession(fields) : readAssignment(fields)
+  fields.end()
+  return message
+}
+
+function readSession(fields: FieldReader): ToLocal {
+  return {
+    kind: 'session',
+    token: fields.string(ticketBytes),
+    account: fields.string(accountBytesMax),
+    user: fields.string(nameBytesMax),
+    home: fields.string(nameBytesMax),
+    peer: readPeer(fields),
+  }
+}
+
+function readAssignment(fields: FieldReader): ToLocal {
+  return {
     kind: 'assignment',
     key: fields.u32(),
     user: fields.string(nameBytesMax),
@@ -48,7 +83,5 @@ export function decodeToLocal(frame: Frame): ToLocal | undefined {
     ext: fields.string(2 * addressBytesMax),
     domain: fields.string(2 * addressBytesMax),
     defaultDelivery: fields.string(nameBytesMax),
-  } as const
-  fields.end()
-  return message
+  }
 }

@@ -17,6 +17,10 @@ export type Purpose =
   | 'admin'
   | 'policy'
   | 'recipients'
+  | 'auth'
+  | 'tickets'
+  | 'login'
+  | 'session'
 const purposes: readonly Purpose[] = [
   'enqueue',
   'execute',
@@ -27,6 +31,10 @@ const purposes: readonly Purpose[] = [
   'admin',
   'policy',
   'recipients',
+  'auth',
+  'tickets',
+  'login',
+  'session',
 ]
 
 export interface Hello {

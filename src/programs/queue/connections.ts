@@ -123,6 +123,10 @@ export class Connections {
       case 'execute':
       case 'policy':
       case 'recipients':
+      case 'auth':
+      case 'tickets':
+      case 'login':
+      case 'session':
         // Other programs' affair: no socket of ours lets these through.
         throw new ContractError(`${purpose} on ${name}`)
     }

@@ -61,8 +61,10 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'queue/content', owner: 'queue', mode: 0o700 },
   { name: 'queue/drop', owner: 'root', mode: 0o1777 },
   { name: 'run', owner: 'root', mode: 0o755 },
+  // A socket for each `local`, made by lspawn; who may connect is said by the socket's own mode.
+  { name: 'run/local', owner: 'root', mode: 0o755 },
   { name: 'tls', owner: 'root', mode: 0o700 },
-  { name: 'auth', owner: 'root', mode: 0o700 },
+  { name: 'auth', owner: 'authd', mode: 0o700 },
   { name: 'greylist', owner: 'policy', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
@@ -83,6 +85,14 @@ export const sockets = {
   'smtpd-admin': { owner: 'root', mode: 0o600, servedBy: 'smtpd' },
   /** smtpd asks here whether a local recipient exists. */
   'lspawn-recipients': { owner: 'smtpd', mode: 0o600, servedBy: 'lspawn' },
+  /** authd tells lspawn here of the logins that it has seen proven. */
+  'lspawn-tickets': { owner: 'authd', mode: 0o600, servedBy: 'lspawn' },
+  /** login asks here for the session that a ticket stands for. */
+  'lspawn-login': { owner: 'login', mode: 0o600, servedBy: 'lspawn' },
+  /** login asks here who somebody is. */
+  authd: { owner: 'login', mode: 0o600, servedBy: 'authd' },
+  /** The command line sees here who is locked out, and lets in again. */
+  'authd-admin': { owner: 'root', mode: 0o600, servedBy: 'authd' },
   /** smtpd asks here about SPF, DNS lists and greylisting. */
   policy: { owner: 'smtpd', mode: 0o600, servedBy: 'policy' },
   /** Plug-ins are run here, for smtpd and as smtpd's account. */
