@@ -21,7 +21,15 @@ const mechanismBytesMax = 20
 const mechanismsMax = 16
 const bindingBytesMax = 64
 
-const type = { begin: 160, respond: 161, cancel: 162, serving: 168, challenge: 169, accepted: 170, rejected: 171 } as const
+const type = {
+  begin: 160,
+  respond: 161,
+  cancel: 162,
+  serving: 168,
+  challenge: 169,
+  accepted: 170,
+  rejected: 171,
+} as const
 
 /** `credentials`: name or password wrong, or no such account, or disabled: the same for all.
  *  `malformed`: not what the mechanism says. `mechanism`: not offered. `locked`: too many failures, come back later.
