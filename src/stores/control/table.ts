@@ -22,7 +22,7 @@ export const controlFiles = {
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'remote', 'quaver'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
     reread: 'start',
   },
   accounts: {
@@ -114,6 +114,13 @@ export const controlFiles = {
     readBy: ['queue'],
     reread: 'start',
   },
+  checkpassword: {
+    form: 'line',
+    meaning:
+      'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
+    readBy: ['lspawn', 'authd'],
+    reread: 'live',
+  },
   concurrencyincoming: {
     form: 'number',
     fallback: 1000,
@@ -126,9 +133,44 @@ export const controlFiles = {
     form: 'number',
     fallback: 50,
     unit: 'connections',
-    meaning: 'SMTP connections at once from one IPv4 address or one IPv6 /64',
-    readBy: ['smtpd'],
+    meaning: 'connections at once from one IPv4 address or one IPv6 /64, to each service',
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'start',
+  },
+  concurrencysubmission: {
+    form: 'number',
+    fallback: 500,
+    unit: 'connections',
+    meaning: 'submission connections at once, on all its ports; those from this host are not counted',
+    readBy: ['ofmipd'],
+    reread: 'start',
+  },
+  concurrencypop3: {
+    form: 'number',
+    fallback: 500,
+    unit: 'connections',
+    meaning: 'POP3 connections at once, on all its ports; those from this host are not counted',
+    readBy: ['pop3d'],
+    reread: 'start',
+  },
+  pop3capabilities: {
+    form: 'list',
+    meaning: 'more lines for POP3’s CAPA',
+    readBy: ['pop3d'],
+    reread: 'live',
+  },
+  pop3greeting: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'host name in POP3’s greeting',
+    readBy: ['pop3d'],
+    reread: 'live',
+  },
+  smtpcapabilities: {
+    form: 'list',
+    meaning: 'what submission offers in EHLO before a login, beside STARTTLS and AUTH; absent = what it can',
+    readBy: ['ofmipd'],
+    reread: 'live',
   },
   concurrencylocal: {
     form: 'number',
@@ -222,6 +264,31 @@ export const controlFiles = {
     readBy: ['start'],
     reread: 'start',
   },
+  'listen-submission': {
+    form: 'list',
+    meaning:
+      'where submission with STARTTLS listens; absent = port 587 everywhere, demo 127.0.0.1:2587, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-submissions': {
+    form: 'list',
+    meaning: 'where submission in TLS listens; absent = port 465 everywhere, demo 127.0.0.1:2465, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-pop3': {
+    form: 'list',
+    meaning: 'where POP3 with STLS listens; absent = port 110 everywhere, demo 127.0.0.1:2110, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-pop3s': {
+    form: 'list',
+    meaning: 'where POP3 in TLS listens; absent = port 995 everywhere, demo 127.0.0.1:2995, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
   localiphost: {
     form: 'line',
     fallback: 'me',
@@ -251,7 +318,7 @@ export const controlFiles = {
   proxyclients: {
     form: 'list',
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'live',
   },
   queuelifetime: {
@@ -270,7 +337,7 @@ export const controlFiles = {
   },
   services: {
     form: 'list',
-    meaning: 'what runs beside the queue: smtp, local, remote; absent = all',
+    meaning: 'what runs beside the queue: smtp, submission, pop3, local, remote; absent = all',
     readBy: ['start'],
     reread: 'start',
   },
@@ -298,7 +365,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd'],
     reread: 'live',
   },
   smtproutes: {
