@@ -24,10 +24,14 @@ import {
 } from 'node:fs'
 import { type ByteString, fromText, toBuffer, toText } from '../base/byte-string.ts'
 
+const beyondAscii = /[\u0080-\uffff]/
+
 /** A path that is not valid UTF-8 can only be given to Node as a Buffer. */
 export type Path = string | Buffer
 
 export function pathOf(bytes: ByteString): Path {
+  // Nearly all are, and the detour over two buffers costs as much as a call of the system.
+  if (!beyondAscii.test(bytes)) return bytes
   const text = toText(bytes)
   return fromText(text) === bytes ? text : toBuffer(bytes)
 }

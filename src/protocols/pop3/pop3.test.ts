@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { authorizationError, formatChallenge, parseAuthorization } from './authorization.ts'
 import { formatCapabilities } from './capabilities.ts'

@@ -18,7 +18,7 @@ export class TooManyMessagesError extends Error {
 /** Parallel lists, in order: an object a message would cost more than all of it. */
 export interface ScannedMessages {
   readonly names: ByteString[]
-  /** As stored. */
+  /** As stored; NaN: neither the name says it, nor did the file have to be asked. */
   readonly bytes: Float64Array
   /** 1: under new/; 0: under cur/. */
   readonly inNew: Uint8Array
@@ -71,15 +71,15 @@ function gather(
   const arrival = arrivalInName(name)
   let bytes = bytesInName(name)
   let seconds = arrival?.seconds ?? now
-  if (bytes === undefined || seconds >= now) {
+  if (seconds >= now) {
     const facts = files.factsOfEntry(directory + name)
     if (facts === undefined || !facts.isFile()) return
     bytes ??= facts.size
-    if (seconds >= now) seconds = Math.floor(facts.mtimeMs / 1000)
+    seconds = Math.floor(facts.mtimeMs / 1000)
     if (seconds >= now) return
   }
   found.names.push(name)
-  found.bytes.push(bytes)
+  found.bytes.push(bytes ?? Number.NaN)
   found.inNew.push(inNew)
   found.seconds.push(seconds)
   found.microseconds.push(arrival?.microseconds ?? 0)

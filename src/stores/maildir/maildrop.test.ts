@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, readdir, rename, rm, symlink, unlink, utimes, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { type Clock, realClock } from '../../system/clock.ts'
 import { type QuickFiles, quickFiles } from '../../system/quick-files.ts'
-import { Maildrop, openMaildrop } from './maildrop.ts'
+import { type Maildrop, openMaildrop } from './maildrop.ts'
 import { MaildropLocks } from './maildrop-locks.ts'
 import { cleanTemporary, scanMaildir, TooManyMessagesError } from './maildrop-scan.ts'
 import { sortInTurns, Turns } from './turns.ts'
@@ -87,7 +87,12 @@ describe('maildrop: what is in it', () => {
     await utimes(`${maildir}new/9999999999.h,S=9`, 1500000002, 1500000002)
     const maildrop = await openMaildrop(machine, maildir)
     assert.deepEqual(await idsIn(maildir), ['b', '1500000001.h', '9999999999.h,S=9', 'a'])
+    await maildrop.measure()
     assert.equal(maildrop.bytes, 6 + 6 + 9 + 6)
+    assert.deepEqual(
+      [0, 1, 2, 3].map((index) => maildrop.bytesOf(index)),
+      [6, 6, 9, 6],
+    )
   })
 
   it('does not show what came in this second', async (test) => {
@@ -158,6 +163,15 @@ describe('maildrop: a message that another reader touched', () => {
     assert.deepEqual(await readdir(`${maildir}cur`), ['1500000001.h:2,FRS'])
   })
 
+  it('is measured where it is now', async (test) => {
+    const maildir = await makeMaildir(test, ['new/1500000000.h', 'new/1500000001.h', 'new/1500000002.h'])
+    const maildrop = await openMaildrop(machine, maildir)
+    await rename(`${maildir}new/1500000000.h`, `${maildir}cur/1500000000.h:2,S`)
+    await unlink(`${maildir}new/1500000001.h`)
+    await maildrop.measure()
+    assert.deepEqual([maildrop.bytes, maildrop.bytesOf(0), maildrop.bytesOf(1)], [12, 6, 0])
+  })
+
   it('cannot be opened when it is gone, and is looked for once', async (test) => {
     const maildir = await makeMaildir(test, ['new/1500000000.h', 'new/1500000001.h'])
     let looks = 0
@@ -192,6 +206,7 @@ describe('maildrop: update', () => {
     const steps: string[] = []
     const maildrop = await openMaildrop({ files: recording(steps, maildir), clock: realClock }, maildir)
     maildrop.mark(0)
+    await maildrop.measure()
     maildrop.mark(1)
     maildrop.mark(1)
     assert.equal(maildrop.bytes, 12)

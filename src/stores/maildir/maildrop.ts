@@ -59,6 +59,7 @@ export class Maildrop {
   private readonly flags: Uint8Array
   private unmarkedBytes = 0
   private markedCount = 0
+  private isMeasured = false
 
   constructor({ files, clock }: MaildropMachine, maildir: ByteString, scanned: ScannedMessages) {
     this.files = files
@@ -67,7 +68,22 @@ export class Maildrop {
     this.messages = scanned
     this.count = scanned.names.length
     this.flags = new Uint8Array(this.count)
-    for (let index = 0; index < this.count; index++) this.unmarkedBytes += this.bytesOf(index)
+    for (const bytes of scanned.bytes) if (!Number.isNaN(bytes)) this.unmarkedBytes += bytes
+  }
+
+  /** Asks for every size that is not known, for `bytes` and `bytesOf` to be right. */
+  async measure(): Promise<void> {
+    if (this.isMeasured) return
+    this.isMeasured = true
+    const turns = new Turns(this.clock)
+    let missing = 0
+    for (let index = 0; index < this.count; index++) {
+      if (!this.learnBytes(index)) missing++
+      if (turns.isOver) await turns.next()
+    }
+    if (missing === 0) return
+    await this.lookAgain()
+    for (let index = 0; index < this.count; index++) this.learnBytes(index)
   }
 
   /** Of all that are not marked. */
@@ -75,8 +91,9 @@ export class Maildrop {
     return this.unmarkedBytes
   }
 
+  /** 0 if it is not known. */
   bytesOf(index: number): number {
-    return this.messages.bytes[index] ?? 0
+    return this.messages.bytes[index] || 0
   }
 
   uniqueId(index: number): ByteString {
@@ -128,10 +145,14 @@ export class Maildrop {
         continue
       }
       try {
-        const found = await this.where(index, (path) => (this.files.remove(path), this.partOf(index)))
+        const part = await this.where(index, (path) => {
+          this.learnBytes(index)
+          this.files.remove(path)
+          return this.partOf(index)
+        })
         // If it was gone already, whoever removed it has counted it.
-        if (found === undefined) continue
-        changed.add(found)
+        if (part === undefined) continue
+        changed.add(part)
         removedMessages++
         removedBytes += this.bytesOf(index)
       } catch (error) {
@@ -141,6 +162,21 @@ export class Maildrop {
     const unsynced = await this.sync(changed)
     if (removedMessages > 0) problem ||= unsynced
     return { removed: { bytes: removedBytes, messages: removedMessages }, problem }
+  }
+
+  /** False if there is no such file where it was. */
+  private learnBytes(index: number): boolean {
+    if (!Number.isNaN(this.messages.bytes[index])) return true
+    try {
+      const facts = this.files.factsOfEntry(this.pathOf(index))
+      if (facts === undefined) return false
+      this.messages.bytes[index] = facts.size
+      if (!this.isMarked(index)) this.unmarkedBytes += facts.size
+    } catch {
+      // Not to be read either; it counts nothing.
+      this.messages.bytes[index] = 0
+    }
+    return true
   }
 
   /** A message where it is now: if another reader moved it or changed its flags, it is looked for once. Undefined if it
