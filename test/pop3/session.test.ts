@@ -311,6 +311,26 @@ describe('POP3 session: large messages', () => {
     assert.ok(most <= limits.pieceBytes, `${most} bytes waited in the process`)
   })
 
+  it('lists 100,000 messages, a piece at a time', async (test) => {
+    const rig = await pop3Rig(test, {})
+    const names = Array.from({ length: 100_000 }, (_, at) => `${1_500_000_000 + at}.M1P2Q3R4.mail.example.org,S=${at}`)
+    const files = { ...quickFiles, listFiles: (path: string) => (path.endsWith('/cur/') ? [names.toReversed()] : []) }
+    const client = await opened(await rig.open({ files }))
+    client.socket.pause()
+    client.raw('UIDL\r\nLIST\r\n')
+    while (client.far.writableLength === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.ok(client.far.writableLength <= 2 * limits.pieceBytes, `${client.far.writableLength} bytes wait`)
+    client.socket.resume()
+    assert.equal(await client.line(), '+OK ')
+    assert.deepEqual(
+      await client.lines(),
+      names.map((name, at) => `${at + 1} ${name}`),
+    )
+    assert.equal(await client.line(), '+OK ')
+    assert.equal((await client.lines()).at(-1), '100000 99999')
+    assert.equal(await client.command('STAT'), `+OK 100000 ${(100_000 * 99_999) / 2}`)
+  })
+
   it('does not end a message with a dot that could not be read to its end', async (test) => {
     const rig = await pop3Rig(test, { 'new/1500000000.a': Buffer.alloc(200_000, 'x\n') })
     const readFromDisk = (fd: number, buffer: Buffer, position: number): Promise<number> =>

@@ -198,6 +198,31 @@ describe('maildrop: a message that another reader touched', () => {
   })
 })
 
+describe('maildrop: a disk that does not answer', () => {
+  it('is given up, and its descriptor closed when it comes back', async (test) => {
+    const maildir = await makeMaildir(test, ['new/1500000000.h'])
+    const closed: number[] = []
+    let comeBack: (count: number) => void = () => undefined
+    const files: QuickFiles = {
+      ...quickFiles,
+      readFromDisk: () => new Promise((resolve) => (comeBack = resolve)),
+      close: (fd) => (closed.push(fd), quickFiles.close(fd)),
+    }
+    const clock: Clock = { ...realClock, after: (_, callback) => realClock.after(1, callback) }
+    const message = await (await openMaildrop({ files, clock }, maildir)).openMessage(0)
+    assert.ok(message)
+    // Keeps the process alive: a time limit does not.
+    const alive = setInterval(() => undefined, 1000)
+    await assert.rejects(message.read(Buffer.alloc(10), 0), { name: 'DeadlineError' })
+    clearInterval(alive)
+    message.close()
+    assert.deepEqual(closed, [])
+    comeBack(0)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(closed.length, 1)
+  })
+})
+
 describe('maildrop: update', () => {
   const names = ['new/1500000000.h', 'cur/1500000001.h:2,S', 'new/1500000002.h', 'cur/1500000003.h:2,']
 

@@ -17,6 +17,8 @@ import { Turns } from './turns.ts'
 /** A hundred bytes of memory each. */
 export const messagesMax = 1_000_000
 const syncMillisecondsMax = 60_000
+/** Of one piece of a message, from a disk or a server far away. */
+const readMillisecondsMax = 60_000
 const readFlags: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 const marked = 1
@@ -31,7 +33,8 @@ export interface MaildropMachine {
 /** To be closed. */
 export interface OpenedMessage {
   readonly bytes: number
-  /** From a position, at most `buffer.length`; 0 at the end. Rejects as Node does. */
+  /** From a position, at most `buffer.length`; 0 at the end. Rejects as Node does, or after a minute; then the buffer is
+   *  not to be used again. */
   read(buffer: Buffer, position: number): Promise<number>
   close(): void
 }
@@ -254,10 +257,21 @@ export class Maildrop {
       files.close(fd)
       throw error
     }
+    const { clock } = this
+    let reading: Promise<number> | undefined
     return {
       bytes,
-      read: (buffer, position) => files.readFromDisk(fd, buffer, position),
-      close: () => files.close(fd),
+      async read(buffer, position) {
+        reading = files.readFromDisk(fd, buffer, position)
+        const count = await within(clock, readMillisecondsMax, 'read', reading)
+        reading = undefined
+        return count
+      },
+      close() {
+        if (reading === undefined) files.close(fd)
+        // One that hangs still holds the descriptor: it is closed when, and if, it comes back.
+        else void Promise.allSettled([reading]).then(() => files.close(fd))
+      },
     }
   }
 

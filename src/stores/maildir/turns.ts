@@ -2,7 +2,7 @@
 import type { Clock } from '../../system/clock.ts'
 import { nextTurn } from '../../system/spool.ts'
 
-const millisecondsAtOnce = 8
+const millisecondsAtOnce = 5
 
 export class Turns {
   private readonly clock: Clock
