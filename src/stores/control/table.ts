@@ -382,6 +382,14 @@ export const controlFiles = {
     readBy: ['remote'],
     reread: 'live',
   },
+  timeoutpop3d: {
+    form: 'number',
+    fallback: 600,
+    unit: 'seconds',
+    meaning: 'limit on waiting for a command of a POP3 client',
+    readBy: ['local'],
+    reread: 'start',
+  },
   timeoutremote: {
     form: 'number',
     fallback: 1200,
