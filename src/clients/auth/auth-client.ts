@@ -172,7 +172,12 @@ export class AuthClient {
     const exchange = this.exchanges.get(reply.ref)
     // It came too late; nobody waits any more.
     if (exchange === undefined) return
-    if (exchange.settle === undefined) throw new ContractError(`${reply.kind} out of turn`)
+    if (exchange.settle === undefined) {
+      if (reply.kind !== 'rejected') throw new ContractError(`${reply.kind} out of turn`)
+      // The client took too long; what it says now is answered by `step`.
+      this.exchanges.delete(reply.ref)
+      return
+    }
     if (reply.kind === 'challenge') exchange.settle(this.challenge(reply.ref, reply.data))
     else if (reply.kind === 'accepted')
       exchange.settle({ kind: 'accepted', account: reply.account, ticket: reply.ticket })
