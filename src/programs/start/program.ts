@@ -65,7 +65,16 @@ export const programs: readonly Program[] = [
     tls: true,
     injects: true,
   },
+  { ...plain, name: 'authd', role: 'authd', phase: 1, for: ['submission', 'pop3'], listens: ['authd', 'authd-admin'] },
+  loginProgram('ofmipd', 'submission', ['submission', 'submissions']),
+  loginProgram('pop3d', 'pop3', ['pop3', 'pop3s']),
 ]
+
+/** `login` once for each service: each logs under its own tag, and can be had alone. */
+function loginProgram(name: string, service: 'submission' | 'pop3', listens: readonly TcpName[]): Program {
+  const args = ['--service', service]
+  return { ...plain, name, role: 'login', phase: 2, for: [service], listens, tls: true, file: fileOf('login'), args }
+}
 
 /** It is not started before there is a certificate. */
 export function needsTls({ listens }: Pick<Program, 'listens'>): boolean {
