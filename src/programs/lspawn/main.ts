@@ -41,15 +41,16 @@ function serve(path: string, demo: boolean): void {
   const control = new Control(home.control, realClock, log)
   const aliasName = accountName(control.map('accounts'), 'alias')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(aliasName))
+  const defaultDelivery = control.line('defaultdelivery')
   const resolver = new Resolver({
     users,
     locals,
-    defaultDelivery: control.line('defaultdelivery'),
+    defaultDelivery,
     rootMayReceive: demo && ownUid === 0,
     log,
   })
   const link = new QueueLink(queueSocket, resolver, realClock, log)
-  const questions = new RecipientQuestions(users, realClock, log)
+  const questions = new RecipientQuestions({ users, clock: realClock, defaultDelivery }, log)
   for (const fd of start.listeners.values()) questions.serve(fd)
   stop = () => {
     questions.close()

@@ -4,26 +4,22 @@ import type { Server, Socket } from 'node:net'
 import { ContractError } from '../../contracts/frame.ts'
 import { decodeHello } from '../../contracts/hello.ts'
 import { decodeRecipientQuestion, encodeRecipientAnswer, type RecipientQuestion } from '../../contracts/recipients.ts'
-import type { UserLookup } from '../../stores/users/lookup-user.ts'
-import type { Clock } from '../../system/clock.ts'
 import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
 import type { Log } from '../../system/log.ts'
-import { checkRecipient } from './recipient-check.ts'
+import { checkRecipient, type RecipientWorld } from './recipient-check.ts'
 
 /** At once, on all connections; more are answered `unknown`. */
 const runningMax = 1000
 const connectionsMax = 64
 
 export class RecipientQuestions {
-  private readonly users: Pick<UserLookup, 'lookup'>
-  private readonly clock: Clock
+  private readonly world: RecipientWorld
   private readonly log: Log
   private server: Server | undefined
   private running = 0
 
-  constructor(users: Pick<UserLookup, 'lookup'>, clock: Clock, log: Log) {
-    this.users = users
-    this.clock = clock
+  constructor(world: RecipientWorld, log: Log) {
+    this.world = world
     this.log = log
   }
 
@@ -60,7 +56,7 @@ export class RecipientQuestions {
     }
     this.running++
     try {
-      connection.send(encodeRecipientAnswer({ ref, ...(await checkRecipient(address, this.users, this.clock)) }))
+      connection.send(encodeRecipientAnswer({ ref, ...(await checkRecipient(address, this.world)) }))
     } finally {
       this.running--
     }
