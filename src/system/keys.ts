@@ -1,14 +1,5 @@
-/** Keys and password hashes, as node:crypto gives them. */
-import {
-  argon2,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-  X509Certificate,
-  createPrivateKey,
-} from 'node:crypto'
-import { promisify } from 'node:util'
+/** Keys, as node:crypto gives them. */
+import { generateKeyPairSync, type KeyObject, sign, X509Certificate, createPrivateKey } from 'node:crypto'
 
 export interface SigningKey {
   /** SubjectPublicKeyInfo in DER. */
@@ -43,23 +34,4 @@ export function keyPairFault(certificatePem: string, keyPem: string): string | u
     return 'the key file holds no unencrypted private key in PEM form'
   }
   return 'certificate and key do not belong together'
-}
-
-const argon2Async = promisify(argon2)
-/** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
-const cost = { memory: 19_456, passes: 2, parallelism: 1 } as const
-const hashBytes = 32
-const saltBytes = 16
-
-/** A PHC string: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`. */
-export async function hashPassword(password: string): Promise<string> {
-  const nonce = randomBytes(saltBytes)
-  const message = Buffer.from(password, 'utf8')
-  const hash = await argon2Async('argon2id', { ...cost, message, nonce, tagLength: hashBytes })
-  const { memory, passes, parallelism } = cost
-  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${unpadded(nonce)}$${unpadded(hash)}`
-}
-
-function unpadded(bytes: Buffer): string {
-  return bytes.toString('base64').replace(/=+$/, '')
 }

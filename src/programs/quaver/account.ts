@@ -6,12 +6,12 @@ import { addAccount, listAccounts } from '../../stores/accounts/accounts.ts'
 import { AccountError, type AccountAddress, parseAccountAddress } from '../../stores/accounts/address.ts'
 import type { AssignOwner } from '../../stores/accounts/assign-lines.ts'
 import { newPassword } from '../../stores/accounts/new-password.ts'
+import { deriveSecrets } from '../../stores/credentials/derive.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
 import { ask } from '../../clients/admin/ask.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
 import { errorCode, realFiles } from '../../system/files.ts'
-import { hashPassword } from '../../system/keys.ts'
 import { realRandom } from '../../system/random.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
@@ -30,7 +30,7 @@ export async function add(
     const address = parseAccountAddress(text)
     const owner = await ownerFor(home, address, options.user)
     const password = options.passwordStdin === true ? await readPassword() : newPassword(realRandom)
-    await addAccount(realFiles, home, { address, owner, passwordHash: await hashPassword(password) })
+    await addAccount(realFiles, home, { address, owner, secrets: await deriveSecrets(password) })
     const reloaded = await reload(home)
     report(
       `${address.local}@${address.domain}`,

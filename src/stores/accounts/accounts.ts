@@ -8,12 +8,13 @@ import { join } from 'node:path'
 import { fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { parseList, parseMap } from '../../protocols/qmail/control-format.ts'
 import { errorCode, type Files, replaceFile } from '../../system/files.ts'
-import { tryLockExclusive } from '../../system/libc.ts'
+import { listCredentials, putSecrets } from '../credentials/credentials.ts'
+import type { Secrets } from '../credentials/derive.ts'
 import type { Home } from '../home/layout.ts'
 import { assignBytesMax, compileAssign } from '../users/assign.ts'
 import { type AccountAddress, AccountError } from './address.ts'
 import { type AssignOwner, accountLines, aliasLine, readAccountLine, withoutKey } from './assign-lines.ts'
-import { passwordAddresses, setPassword } from './passwords.ts'
+import { lockDirectory } from './directory-lock.ts'
 
 const controlBytesMax: number = 8 * 1024 * 1024
 
@@ -30,15 +31,15 @@ export interface Account {
 export interface NewAccount {
   readonly address: AccountAddress
   readonly owner: AssignOwner
-  /** A PHC string. */
-  readonly passwordHash: string
+  /** Of its main password. */
+  readonly secrets: Secrets
   /** Names in the same domain whose mail it gets, too, where they are no accounts of their own. */
   readonly alsoFor?: readonly string[]
 }
 
 export async function addAccount(files: Files, home: Home, account: NewAccount): Promise<void> {
   const { local, domain } = account.address
-  const unlock = await lockAccounts(home)
+  const unlock = await lockDirectory(home.users)
   try {
     const assign = await readText(files, join(home.users, 'assign'), assignBytesMax)
     const { isNew, key } = await checkNew(files, home, account.address, assign)
@@ -49,7 +50,7 @@ export async function addAccount(files: Files, home: Home, account: NewAccount):
     const others = [...(isNew ? ['postmaster'] : []), ...(account.alsoFor ?? [])].filter((name) => name !== local)
     for (const name of others) lines.push(aliasLine(`${domain}-${name}`, account.owner, directory))
     await writeAssign(files, home, [...withoutKey(assign, key), ...lines])
-    await setPassword(files, home, `${local}@${domain}`, account.passwordHash)
+    await putSecrets(home, `${local}@${domain}`, account.secrets)
     await addLine(files, join(home.control, 'virtualdomains'), `${domain}:${domain}`, (text) =>
       parseMap(text).has(domain),
     )
@@ -62,7 +63,8 @@ export async function addAccount(files: Files, home: Home, account: NewAccount):
 /** In the order of users/assign. */
 export async function listAccounts(files: Files, home: Home): Promise<Account[]> {
   const assign = await readText(files, join(home.users, 'assign'), assignBytesMax)
-  const withPassword = await passwordAddresses(files, home)
+  // Another account's process may list, without knowing who has a password.
+  const withPassword = await listCredentials(home).catch(() => new Map<string, unknown>())
   const accounts: Account[] = []
   for (const line of assign.split('\n')) {
     const found = readAccountLine(line, home.mail)
@@ -142,14 +144,4 @@ async function addLine(files: Files, path: string, line: string, has: (text: str
 async function readText(files: Files, path: string, bytesMax: number): Promise<string> {
   const bytes = await files.read(path, bytesMax)
   return bytes === undefined ? '' : fromBuffer(bytes)
-}
-
-/** Two administrators at once must not lose each other's lines. */
-async function lockAccounts(home: Home): Promise<() => Promise<void>> {
-  const handle = await open(home.users)
-  if (tryLockExclusive(handle.fd) === 'busy') {
-    await handle.close()
-    throw new AccountError(`another command is changing ${home.users}; try again when it is done`)
-  }
-  return () => handle.close()
 }
