@@ -20,6 +20,20 @@ export function newSigningKey(): SigningKey {
   }
 }
 
+/** Whom a certificate speaks for, and whether anybody but itself says so; undefined if it is none in PEM form. */
+export function certificateFacts(
+  pem: string,
+): { readonly hosts: readonly string[]; readonly selfSigned: boolean } | undefined {
+  try {
+    const certificate = new X509Certificate(pem)
+    const names = (certificate.subjectAltName ?? '').split(', ').filter((name) => name.startsWith('DNS:'))
+    const hosts = names.map((name) => name.slice('DNS:'.length).toLowerCase())
+    return { hosts, selfSigned: certificate.issuer === certificate.subject }
+  } catch {
+    return undefined
+  }
+}
+
 /** Undefined if certificate and key are a pair; else what is wrong, without a byte of the key. */
 export function keyPairFault(certificatePem: string, keyPem: string): string | undefined {
   let certificate: X509Certificate

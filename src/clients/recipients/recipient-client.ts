@@ -19,8 +19,8 @@ export interface RecipientFinding {
 }
 
 const answerMillisecondsMax = 5_000
-/** A mailbox that was just made is found soon; one that was just removed bounces for a while. */
-const rememberMilliseconds = { exists: 60_000, absent: 5_000, unknown: 0 } as const
+/** A mailbox that was just made, or emptied, is found soon; one that was just removed bounces for a while. */
+const rememberMilliseconds = { exists: 60_000, absent: 5_000, full: 5_000, unknown: 0 } as const
 const rememberedMax = 20_000
 
 export class RecipientClient {

@@ -1,8 +1,11 @@
 /** The sessions of this process, with what they need of the machine. Nothing of it is made before the first one comes. */
 import { fstatSync } from 'node:fs'
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Usage } from '../../protocols/maildir/quota.ts'
 import { Control } from '../../stores/control/control.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
+import { recordRemoval } from '../../stores/maildir/quota-file.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import { quickFiles } from '../../system/quick-files.ts'
@@ -33,7 +36,7 @@ export function serveSessions(fd: number, { home, log, hold }: SessionsWorld): S
     limits: pop3Limits,
     locks: new MaildropLocks(),
     idleSecondsMax: () => control().number('timeoutpop3d'),
-    removed: () => undefined,
+    removed: (maildir: ByteString, what: Usage) => recordRemoval(quickFiles, maildir, what),
   }
   const sessions = new Sessions({
     clock,

@@ -20,6 +20,7 @@ import { Locals } from './locals.ts'
 import { Logins } from './logins.ts'
 import { PasswordChecker } from './password-checker.ts'
 import { QueueLink } from './queue-link.ts'
+import type { RecipientWorld } from './recipient-check.ts'
 import { RecipientQuestions } from './recipient-questions.ts'
 import { Resolver } from './resolver.ts'
 import { SessionOpener } from './session-opener.ts'
@@ -56,7 +57,10 @@ async function serve(path: string, demo: boolean): Promise<void> {
   const defaultDelivery = control.line('defaultdelivery')
   const resolver = new Resolver({ users, locals, defaultDelivery, rootMayReceive, log })
   const link = new QueueLink(queueSocket, resolver, realClock, log)
-  const servers = [serveRecipients(users), serveLogins(home, control, users, locals, rootMayReceive)]
+  const servers = [
+    serveRecipients({ users, clock: realClock, defaultDelivery }),
+    serveLogins(home, control, users, locals, rootMayReceive),
+  ]
   stop = () => {
     for (const server of servers) server?.close()
     link.stop()
@@ -65,9 +69,9 @@ async function serve(path: string, demo: boolean): Promise<void> {
   void link.connect(() => start.ready())
 }
 
-function serveRecipients(users: UserLookup): RecipientQuestions | undefined {
+function serveRecipients(world: RecipientWorld): RecipientQuestions | undefined {
   const fd = start.listeners.get('lspawn-recipients')
-  return fd === undefined ? undefined : new RecipientQuestions(fd, users, realClock, log)
+  return fd === undefined ? undefined : new RecipientQuestions(fd, world, log)
 }
 
 function serveLogins(
