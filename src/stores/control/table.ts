@@ -114,6 +114,13 @@ export const controlFiles = {
     readBy: ['queue'],
     reread: 'start',
   },
+  checkpassword: {
+    form: 'line',
+    meaning:
+      'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
+    readBy: ['lspawn', 'authd'],
+    reread: 'live',
+  },
   concurrencyincoming: {
     form: 'number',
     fallback: 1000,
@@ -199,8 +206,8 @@ export const controlFiles = {
   envnoathost: {
     form: 'line',
     fallback: 'me',
-    meaning: 'added to recipients without @',
-    readBy: ['queue'],
+    meaning: 'added to recipients without @, and to login names without @',
+    readBy: ['queue', 'authd'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -229,7 +236,13 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
-  locals: { form: 'list', fallback: 'me', meaning: 'domains delivered here', readBy: ['queue'], reread: 'reload' },
+  locals: {
+    form: 'list',
+    fallback: 'me',
+    meaning: 'domains delivered here',
+    readBy: ['queue', 'authd'],
+    reread: 'reload',
+  },
   log: {
     form: 'line',
     meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
