@@ -241,8 +241,8 @@ export const controlFiles = {
   envnoathost: {
     form: 'line',
     fallback: 'me',
-    meaning: 'added to recipients without @',
-    readBy: ['queue'],
+    meaning: 'added to recipients without @, and to login names without @',
+    readBy: ['queue', 'authd'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -296,7 +296,13 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
-  locals: { form: 'list', fallback: 'me', meaning: 'domains delivered here', readBy: ['queue'], reread: 'reload' },
+  locals: {
+    form: 'list',
+    fallback: 'me',
+    meaning: 'domains delivered here',
+    readBy: ['queue', 'authd'],
+    reread: 'reload',
+  },
   log: {
     form: 'line',
     meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
