@@ -1,28 +1,16 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
-import type { ByteString } from '../../base/byte-string.ts'
+import type { ControlFile, Form } from './form.ts'
+import { submissionFiles } from './submission-files.ts'
 
-export type Form = 'line' | 'number' | 'list' | 'map'
-/** `live`: re-read when changed and settled for a second. `reload`: at HUP. `start`: when its program starts. */
-export type Reread = 'live' | 'reload' | 'start'
-
-export interface ControlFile {
-  readonly form: Form
-  /** Line and number: the value if the file is absent. `me`: control/me, or the file's own name if that is absent too. */
-  readonly fallback?: ByteString | number | 'me'
-  readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
-  readonly meaning: string
-  readonly readBy: readonly string[]
-  readonly reread: Reread
-  /** Its content is never printed, and the file must not be readable by others. */
-  readonly secret?: true
-}
+export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
+  ...submissionFiles,
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'remote', 'quaver'],
+    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
     reread: 'start',
   },
   accounts: {
@@ -77,7 +65,7 @@ export const controlFiles = {
   signatures: {
     form: 'list',
     meaning: 'starts of MIME parts refused by qmail-qfilter-viruscan',
-    readBy: ['smtpd', 'exec'],
+    readBy: ['smtpd', 'exec', 'local'],
     reread: 'live',
   },
   localfilters: {
@@ -159,7 +147,7 @@ export const controlFiles = {
     fallback: 52428800,
     unit: 'bytes',
     meaning: 'largest message accepted; 0 = no limit',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   defaultdelivery: {
@@ -200,7 +188,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'added to recipients without @',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -229,7 +217,13 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
-  locals: { form: 'list', fallback: 'me', meaning: 'domains delivered here', readBy: ['queue'], reread: 'reload' },
+  locals: {
+    form: 'list',
+    fallback: 'me',
+    meaning: 'domains delivered here',
+    readBy: ['queue', 'local'],
+    reread: 'reload',
+  },
   log: {
     form: 'line',
     meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
@@ -245,7 +239,7 @@ export const controlFiles = {
   percenthack: {
     form: 'list',
     meaning: 'domains in which user%host is user@host',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'reload',
   },
   proxyclients: {
@@ -298,7 +292,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   smtproutes: {
@@ -328,7 +322,7 @@ export const controlFiles = {
     fallback: 300,
     unit: 'seconds',
     meaning: 'limit on waiting for a client',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   xclients: {
@@ -340,7 +334,7 @@ export const controlFiles = {
   virtualdomains: {
     form: 'map',
     meaning: 'domain:prepend or user@domain:prepend',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'reload',
   },
 } as const satisfies Record<string, ControlFile>
