@@ -80,7 +80,8 @@ function serve(homePath: string): void {
     },
     deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
   })
-  const sessions = serveSessions(sessionsFd, { home: homePath, log, hold: () => attempts.hold() })
+  const world = { homePath, demo: values.demo, queue: queueTaker(port), log, hold: () => attempts.hold() }
+  const sessions = serveSessions(sessionsFd, world)
   retire = () => {
     sessions?.shutdown()
     attempts.retire()
@@ -110,10 +111,6 @@ function serve(homePath: string): void {
 
 function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
   const machine = { files: quickFiles, clock: realClock }
-  const queueTaker: Taker = {
-    submit: (envelope, params, content) => port.submit(envelope, params, content),
-    open: (envelope, params) => Promise.resolve({ done: true, value: port.open(envelope, params) }),
-  }
   const program = process.env['QMAILQUEUE']
   return {
     ...machine,
@@ -123,7 +120,14 @@ function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
     maildirs: new Maildirs({ ...machine, random: realRandom, pid: process.pid, host: fromText(hostname()) }),
     mboxes: new Mboxes(machine),
     takerFor: (environment) =>
-      program === undefined ? queueTaker : new ProgramTaker(program, homePath, textOf(environment), realClock),
+      program === undefined ? queueTaker(port) : new ProgramTaker(program, homePath, textOf(environment), realClock),
+  }
+}
+
+function queueTaker(port: EnqueuePort): Taker {
+  return {
+    submit: (envelope, params, content) => port.submit(envelope, params, content),
+    open: (envelope, params) => Promise.resolve({ done: true, value: port.open(envelope, params) }),
   }
 }
 

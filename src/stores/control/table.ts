@@ -1,24 +1,14 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
-import type { ByteString } from '../../base/byte-string.ts'
+import type { ControlFile, Form } from './form.ts'
+import { loginFiles } from './login-files.ts'
+import { submissionFiles } from './submission-files.ts'
 
-export type Form = 'line' | 'number' | 'list' | 'map'
-/** `live`: re-read when changed and settled for a second. `reload`: at HUP. `start`: when its program starts. */
-export type Reread = 'live' | 'reload' | 'start'
-
-export interface ControlFile {
-  readonly form: Form
-  /** Line and number: the value if the file is absent. `me`: control/me, or the file's own name if that is absent too. */
-  readonly fallback?: ByteString | number | 'me'
-  readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
-  readonly meaning: string
-  readonly readBy: readonly string[]
-  readonly reread: Reread
-  /** Its content is never printed, and the file must not be readable by others. */
-  readonly secret?: true
-}
+export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
+  ...submissionFiles,
+  ...loginFiles,
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
@@ -77,7 +67,7 @@ export const controlFiles = {
   signatures: {
     form: 'list',
     meaning: 'starts of MIME parts refused by qmail-qfilter-viruscan',
-    readBy: ['smtpd', 'exec'],
+    readBy: ['smtpd', 'exec', 'local'],
     reread: 'live',
   },
   localfilters: {
@@ -114,13 +104,6 @@ export const controlFiles = {
     readBy: ['queue'],
     reread: 'start',
   },
-  checkpassword: {
-    form: 'line',
-    meaning:
-      'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
-    readBy: ['lspawn', 'authd'],
-    reread: 'live',
-  },
   concurrencyincoming: {
     form: 'number',
     fallback: 1000,
@@ -136,41 +119,6 @@ export const controlFiles = {
     meaning: 'connections at once from one IPv4 address or one IPv6 /64, to each service',
     readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'start',
-  },
-  concurrencysubmission: {
-    form: 'number',
-    fallback: 500,
-    unit: 'connections',
-    meaning: 'submission connections at once, on all its ports; those from this host are not counted',
-    readBy: ['ofmipd'],
-    reread: 'start',
-  },
-  concurrencypop3: {
-    form: 'number',
-    fallback: 500,
-    unit: 'connections',
-    meaning: 'POP3 connections at once, on all its ports; those from this host are not counted',
-    readBy: ['pop3d'],
-    reread: 'start',
-  },
-  pop3capabilities: {
-    form: 'list',
-    meaning: 'more lines for POP3’s CAPA',
-    readBy: ['pop3d'],
-    reread: 'live',
-  },
-  pop3greeting: {
-    form: 'line',
-    fallback: 'me',
-    meaning: 'host name in POP3’s greeting',
-    readBy: ['pop3d'],
-    reread: 'live',
-  },
-  smtpcapabilities: {
-    form: 'list',
-    meaning: 'what submission offers in EHLO before a login, beside STARTTLS and AUTH; absent = what it can',
-    readBy: ['ofmipd'],
-    reread: 'live',
   },
   concurrencylocal: {
     form: 'number',
@@ -201,7 +149,7 @@ export const controlFiles = {
     fallback: 52428800,
     unit: 'bytes',
     meaning: 'largest message accepted; 0 = no limit',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   defaultdelivery: {
@@ -242,7 +190,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'added to recipients without @, and to login names without @',
-    readBy: ['queue', 'authd'],
+    readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -264,31 +212,6 @@ export const controlFiles = {
     readBy: ['start'],
     reread: 'start',
   },
-  'listen-submission': {
-    form: 'list',
-    meaning:
-      'where submission with STARTTLS listens; absent = port 587 everywhere, demo 127.0.0.1:2587, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-  },
-  'listen-submissions': {
-    form: 'list',
-    meaning: 'where submission in TLS listens; absent = port 465 everywhere, demo 127.0.0.1:2465, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-  },
-  'listen-pop3': {
-    form: 'list',
-    meaning: 'where POP3 with STLS listens; absent = port 110 everywhere, demo 127.0.0.1:2110, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-  },
-  'listen-pop3s': {
-    form: 'list',
-    meaning: 'where POP3 in TLS listens; absent = port 995 everywhere, demo 127.0.0.1:2995, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-  },
   localiphost: {
     form: 'line',
     fallback: 'me',
@@ -300,7 +223,7 @@ export const controlFiles = {
     form: 'list',
     fallback: 'me',
     meaning: 'domains delivered here',
-    readBy: ['queue', 'authd'],
+    readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'reload',
   },
   log: {
@@ -318,7 +241,7 @@ export const controlFiles = {
   percenthack: {
     form: 'list',
     meaning: 'domains in which user%host is user@host',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'reload',
   },
   proxyclients: {
@@ -371,7 +294,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd', 'ofmipd'],
+    readBy: ['smtpd', 'ofmipd', 'local'],
     reread: 'live',
   },
   smtproutes: {
@@ -388,14 +311,6 @@ export const controlFiles = {
     readBy: ['remote'],
     reread: 'live',
   },
-  timeoutpop3d: {
-    form: 'number',
-    fallback: 600,
-    unit: 'seconds',
-    meaning: 'limit on waiting for a command of a POP3 client',
-    readBy: ['local'],
-    reread: 'start',
-  },
   timeoutremote: {
     form: 'number',
     fallback: 1200,
@@ -409,7 +324,7 @@ export const controlFiles = {
     fallback: 300,
     unit: 'seconds',
     meaning: 'limit on waiting for a client',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   xclients: {
@@ -421,7 +336,7 @@ export const controlFiles = {
   virtualdomains: {
     form: 'map',
     meaning: 'domain:prepend or user@domain:prepend',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'reload',
   },
 } as const satisfies Record<string, ControlFile>

@@ -1,21 +1,19 @@
 /** A whole chain: filter after filter, then the queue, or the program that stands for it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
-import { builtInFilter, type FilterContext } from '../../clients/queue/built-in-filters.ts'
-import { ProgramTaker } from '../../clients/queue/program.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import { builtInFilter, type FilterContext } from '../queue/built-in-filters.ts'
+import { ProgramTaker } from '../queue/program.ts'
+import type { Taker } from '../queue/taker.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { programTimeout } from '../../protocols/qmail/queue-exit.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
 import type { Clock } from '../../system/clock.ts'
+import type { Launcher } from '../../system/launcher.ts'
 import type { Random } from '../../system/random.ts'
 import { nextTurn, Spool } from '../../system/spool.ts'
-import type { Pass } from './chain.ts'
 import { runFilter } from './filter.ts'
-import type { Launcher } from './launcher.ts'
-import { limits } from './limits.ts'
 
 export interface PassTools {
   readonly launcher: Launcher
@@ -33,6 +31,11 @@ export interface ChainOrder {
   readonly environment: Variables
 }
 
+/** Filters the message and hands it on. `gone` says whether anybody still waits for the answer. */
+export type Pass = (message: Spool, envelope: Envelope, params: Params, gone: () => boolean) => Promise<Outcome<number>>
+
+/** A chain's share of the time that an SMTP client waits for the end of DATA (600 s). */
+const chainMillisecondsMax = 300_000
 const bytesAtOnce: number = 1024 * 1024
 
 export function filterPass(tools: PassTools, order: ChainOrder): Pass {
@@ -54,7 +57,7 @@ async function pass(
   params: Params,
   gone: () => boolean,
 ): Promise<Outcome<number>> {
-  const deadline = tools.clock.monotonic() + limits.chainMillisecondsMax
+  const deadline = tools.clock.monotonic() + chainMillisecondsMax
   const { environment } = order
   const context: FilterContext = { environment, now: () => tools.clock.now(), signatures: () => tools.signatures() }
   let envelope = first

@@ -1,16 +1,17 @@
 /** Starts programs for callers: a slot first, then the program with exactly the environment it was given, and PATH.
  *  Knows:  deadlines count from the request; descriptor 2 is the log.
  *  Fails:  never throws: an ending says what went wrong. */
-import type { ByteString } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
-import type { Ending, Run, Variables } from '../../contracts/execute.ts'
-import type { Clock } from '../../system/clock.ts'
-import type { Log } from '../../system/log.ts'
-import { WatchedProcess } from '../../system/watched-process.ts'
-import { limits } from './limits.ts'
+import type { ByteString } from '../base/byte-string.ts'
+import { describeError } from '../base/outcome.ts'
+import type { Ending, Run, Variables } from '../contracts/execute.ts'
+import type { Clock } from './clock.ts'
+import type { Log } from './log.ts'
+import { WatchedProcess } from './watched-process.ts'
 import { ProgramLog } from './program-log.ts'
 import { Slots } from './slots.ts'
 
+/** More than so many waiting for a slot: `busy` at once. */
+const waitingMax = 2000
 const pathFallback = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface Ended {
@@ -43,7 +44,7 @@ export class Launcher {
     this.clock = clock
     this.log = log
     this.home = home
-    this.slots = new Slots(clock, processesMax, limits.waitingMax)
+    this.slots = new Slots(clock, processesMax, waitingMax)
   }
 
   async run(launch: Launch): Promise<Ended> {

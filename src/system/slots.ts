@@ -1,5 +1,5 @@
 /** How many programs run at once: the others wait in the order in which they came, each only so long. */
-import type { Clock } from '../../system/clock.ts'
+import type { Clock } from './clock.ts'
 
 interface Waiting {
   readonly resolve: (granted: boolean) => void

@@ -1,7 +1,10 @@
 /** What a program says on descriptor 2, as lines of our log: printable, cut, and not too many. */
-import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
-import type { Log } from '../../system/log.ts'
-import { limits } from './limits.ts'
+import { type ByteString, fromBuffer } from '../base/byte-string.ts'
+import type { Log } from './log.ts'
+
+/** Of what one program says. */
+const linesMax = 50
+const lineBytesMax = 800
 
 export class ProgramLog {
   private readonly log: Log
@@ -15,7 +18,7 @@ export class ProgramLog {
   }
 
   write(bytes: Buffer): void {
-    if (this.lines > limits.logLinesMax) return
+    if (this.lines > linesMax) return
     const [first = '', ...more] = fromBuffer(bytes).split('\n')
     this.keep(first)
     for (const part of more) {
@@ -30,15 +33,15 @@ export class ProgramLog {
   }
 
   private keep(part: ByteString): void {
-    this.partial += part.slice(0, limits.logLineBytesMax - this.partial.length)
+    this.partial += part.slice(0, lineBytesMax - this.partial.length)
   }
 
   private flush(): void {
     const line = this.partial
     this.partial = ''
     this.lines++
-    if (this.lines <= limits.logLinesMax) this.log(`${this.name}: ${safe(line)}`)
-    else if (this.lines === limits.logLinesMax + 1) this.log(`${this.name}: says more, which is not logged`)
+    if (this.lines <= linesMax) this.log(`${this.name}: ${safe(line)}`)
+    else if (this.lines === linesMax + 1) this.log(`${this.name}: says more, which is not logged`)
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Clock } from '../../system/clock.ts'
+import type { Clock } from './clock.ts'
 import { Slots } from './slots.ts'
 
 test('the others wait in order, only so long, and only so many', async () => {

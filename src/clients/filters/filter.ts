@@ -9,7 +9,7 @@ import type { Variables } from '../../contracts/execute.ts'
 import { customErrorBytesMax, programTimeout, queueExitFailure } from '../../protocols/qmail/queue-exit.ts'
 import type { Random } from '../../system/random.ts'
 import { Spool } from '../../system/spool.ts'
-import type { Ended, Launcher } from './launcher.ts'
+import type { Ended, Launcher } from '../../system/launcher.ts'
 
 const discardCode = 99
 const tempRejectCode = 71
