@@ -9,7 +9,6 @@ import {
   isOver,
   parseLimit,
   parseMaildirsize,
-  sizeInName,
 } from './quota.ts'
 
 describe('maildirsize', () => {
@@ -72,12 +71,6 @@ describe('a quota', () => {
 })
 
 describe('names', () => {
-  it('say sizes where a Maildir++ writer put them', () => {
-    assert.equal(sizeInName('1.M2P3.host,S=4711'), 4711)
-    assert.equal(sizeInName('1.M2P3.host,S=4711,W=4800:2,ST'), 4711)
-    assert.equal(sizeInName('1.M2P3.host:2,S=1'), 1)
-    for (const none of ['1.host', '1.host,S=', '1.host,S=12x', '1.host,W=5']) assert.equal(sizeInName(none), undefined)
-  })
   it('of folders begin with a dot; the trash does not count', () => {
     assert.deepEqual(['.', '..', 'cur', '.Trash', '.Sent', '.a.b'].map(isCountedFolder), [
       false,

@@ -90,12 +90,6 @@ export function isFull({ limit, used }: Maildirsize): boolean {
   return isOver(limit, used, { bytes: 1, messages: 1 })
 }
 
-/** Of a message's file name, where a Maildir++ writer put it (`,S=bytes`). */
-export function sizeInName(name: ByteString): number | undefined {
-  const found = /,S=([0-9]{1,15})(?=[,:]|$)/.exec(name)
-  return found === null ? undefined : Number(found[1])
-}
-
 /** Whether an entry of the Maildir is a folder whose messages count; those in the trash do not. */
 export function isCountedFolder(name: ByteString): boolean {
   return name.startsWith('.') && name !== '.' && name !== '..' && name !== '.Trash'

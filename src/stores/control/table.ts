@@ -22,7 +22,7 @@ export const controlFiles = {
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'remote', 'quaver'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
     reread: 'start',
   },
   accounts: {
@@ -114,6 +114,13 @@ export const controlFiles = {
     readBy: ['queue'],
     reread: 'start',
   },
+  checkpassword: {
+    form: 'line',
+    meaning:
+      'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
+    readBy: ['lspawn', 'authd'],
+    reread: 'live',
+  },
   concurrencyincoming: {
     form: 'number',
     fallback: 1000,
@@ -126,9 +133,44 @@ export const controlFiles = {
     form: 'number',
     fallback: 50,
     unit: 'connections',
-    meaning: 'SMTP connections at once from one IPv4 address or one IPv6 /64',
-    readBy: ['smtpd'],
+    meaning: 'connections at once from one IPv4 address or one IPv6 /64, to each service',
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'start',
+  },
+  concurrencysubmission: {
+    form: 'number',
+    fallback: 500,
+    unit: 'connections',
+    meaning: 'submission connections at once, on all its ports; those from this host are not counted',
+    readBy: ['ofmipd'],
+    reread: 'start',
+  },
+  concurrencypop3: {
+    form: 'number',
+    fallback: 500,
+    unit: 'connections',
+    meaning: 'POP3 connections at once, on all its ports; those from this host are not counted',
+    readBy: ['pop3d'],
+    reread: 'start',
+  },
+  pop3capabilities: {
+    form: 'list',
+    meaning: 'more lines for POP3’s CAPA',
+    readBy: ['pop3d'],
+    reread: 'live',
+  },
+  pop3greeting: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'host name in POP3’s greeting',
+    readBy: ['pop3d'],
+    reread: 'live',
+  },
+  smtpcapabilities: {
+    form: 'list',
+    meaning: 'what submission offers in EHLO before a login, beside STARTTLS and AUTH; absent = what it can',
+    readBy: ['ofmipd'],
+    reread: 'live',
   },
   concurrencylocal: {
     form: 'number',
@@ -199,8 +241,8 @@ export const controlFiles = {
   envnoathost: {
     form: 'line',
     fallback: 'me',
-    meaning: 'added to recipients without @',
-    readBy: ['queue'],
+    meaning: 'added to recipients without @, and to login names without @',
+    readBy: ['queue', 'authd'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -222,6 +264,31 @@ export const controlFiles = {
     readBy: ['start'],
     reread: 'start',
   },
+  'listen-submission': {
+    form: 'list',
+    meaning:
+      'where submission with STARTTLS listens; absent = port 587 everywhere, demo 127.0.0.1:2587, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-submissions': {
+    form: 'list',
+    meaning: 'where submission in TLS listens; absent = port 465 everywhere, demo 127.0.0.1:2465, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-pop3': {
+    form: 'list',
+    meaning: 'where POP3 with STLS listens; absent = port 110 everywhere, demo 127.0.0.1:2110, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-pop3s': {
+    form: 'list',
+    meaning: 'where POP3 in TLS listens; absent = port 995 everywhere, demo 127.0.0.1:2995, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
   localiphost: {
     form: 'line',
     fallback: 'me',
@@ -229,7 +296,13 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
-  locals: { form: 'list', fallback: 'me', meaning: 'domains delivered here', readBy: ['queue'], reread: 'reload' },
+  locals: {
+    form: 'list',
+    fallback: 'me',
+    meaning: 'domains delivered here',
+    readBy: ['queue', 'authd'],
+    reread: 'reload',
+  },
   log: {
     form: 'line',
     meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
@@ -251,7 +324,7 @@ export const controlFiles = {
   proxyclients: {
     form: 'list',
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'live',
   },
   queuelifetime: {
@@ -270,7 +343,7 @@ export const controlFiles = {
   },
   services: {
     form: 'list',
-    meaning: 'what runs beside the queue: smtp, local, remote; absent = all',
+    meaning: 'what runs beside the queue: smtp, submission, pop3, local, remote; absent = all',
     readBy: ['start'],
     reread: 'start',
   },
@@ -298,7 +371,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd'],
     reread: 'live',
   },
   smtproutes: {
@@ -314,6 +387,14 @@ export const controlFiles = {
     meaning: 'limit on connecting to a remote host',
     readBy: ['remote'],
     reread: 'live',
+  },
+  timeoutpop3d: {
+    form: 'number',
+    fallback: 600,
+    unit: 'seconds',
+    meaning: 'limit on waiting for a command of a POP3 client',
+    readBy: ['local'],
+    reread: 'start',
   },
   timeoutremote: {
     form: 'number',

@@ -6,6 +6,7 @@
 import { constants } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
+import { bytesInName } from '../../protocols/maildir/name.ts'
 import {
   formatChange,
   formatMaildirsize,
@@ -14,7 +15,6 @@ import {
   maildirsizeBytesMax,
   parseMaildirsize,
   type QuotaLimit,
-  sizeInName,
   type Usage,
 } from '../../protocols/maildir/quota.ts'
 import { errorCode } from '../../system/files.ts'
@@ -74,7 +74,7 @@ export async function countMaildir(files: QuickFiles, root: ByteString): Promise
     for await (const name of namesIn(directory)) {
       if (name.startsWith('.')) continue
       // One that is gone meanwhile counts nothing.
-      const size = sizeInName(name) ?? files.facts(`${directory}/${name}`)?.size
+      const size = bytesInName(name) ?? files.facts(`${directory}/${name}`)?.size
       if (size === undefined) continue
       bytes += size
       messages++
