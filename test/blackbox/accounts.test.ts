@@ -92,7 +92,7 @@ describe('accounts from outside', { concurrency: false }, () => {
       'both@people.test',
     ])
     const text = await ok('account', 'show', 'anna@people.test')
-    for (const expected of ['port 465', 'port 587', 'port 995', 'port 110', 'STARTTLS', 'phone', 'disabled'])
+    for (const expected of ['SSL/TLS', 'STARTTLS', 'send (SMTP)', 'fetch (POP3)', 'phone', 'disabled', '127.0.0.1'])
       assert.ok(text.includes(expected), expected)
     await ok('account', 'enable', 'anna@people.test')
     await fails(/has no app password 'tablet'/, 'account', 'password', 'anna@people.test', '--remove-app', 'tablet')
