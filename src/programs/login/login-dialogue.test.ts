@@ -135,7 +135,7 @@ describe('submission before its login', () => {
     secure()
     assert.equal(await say('AUTH LOGIN am9l\r\n'), '334 UGFzc3dvcmQ6\r\n')
     assert.equal(await say('c2VjcmV0\r\n'), '')
-    clock.pass(1000)
+    clock.advance(1000)
     assert.equal(heard.said, '535 authup authorization failed (#5.7.8)\r\n')
     assert.equal(await say('AUTH LOGIN =\r\n'), '334 UGFzc3dvcmQ6\r\n')
     assert.equal(await say('*\r\n'), '501 authup authentication cancelled (#5.0.0)\r\n')
@@ -148,9 +148,9 @@ describe('submission before its login', () => {
     for (let tries = 1; tries <= 5; tries++) {
       assert.equal(heard.closed, '')
       assert.equal(await say(`AUTH PLAIN ${plain}\r\n`), '')
-      clock.pass(tries * limits.failureDelayMilliseconds - 1)
+      clock.advance(tries * limits.failureDelayMilliseconds - 1)
       assert.equal(heard.said, '')
-      clock.pass(1)
+      clock.advance(1)
       assert.equal(heard.said, '535 authup authorization failed (#5.7.8)\r\n')
     }
     assert.equal(heard.closed, 'refused')
@@ -166,7 +166,7 @@ describe('submission before its login', () => {
 
   it('ends for silence, for talk without a login, and for a line without end', async () => {
     const silent = open(submission())
-    silent.clock.pass(limits.idleMillisecondsMax + 1)
+    silent.clock.advance(limits.idleMillisecondsMax + 1)
     silent.dialogue.tick()
     assert.match(silent.heard.said, /451 authup timeout/)
     const talker = open(submission())
@@ -200,7 +200,8 @@ describe('POP3 before its login', () => {
     const clear = await say('CAPA\r\n')
     assert.match(clear, /\r\nSTLS\r\n/)
     assert.doesNotMatch(clear, /USER|SASL/)
-    for (const line of ['USER joe', 'PASS secret', 'AUTH PLAIN']) assert.match(await say(`${line}\r\n`), /^-ERR .*TLS first/)
+    for (const line of ['USER joe', 'PASS secret', 'AUTH PLAIN'])
+      assert.match(await say(`${line}\r\n`), /^-ERR .*TLS first/)
   })
 
   it('makes USER and PASS one exchange; the password may have spaces', async () => {
@@ -211,7 +212,7 @@ describe('POP3 before its login', () => {
     assert.equal(await say('USER joe\r\n'), '+OK \r\n')
     assert.equal(await say('PASS two  words \r\n'), '')
     assert.equal(attempts[0]?.initial, '\0joe\0two  words ')
-    clock.pass(1000)
+    clock.advance(1000)
     assert.match(heard.said, /^-ERR \[AUTH\] /)
     // The name is asked for again.
     assert.match(await say('PASS x\r\n'), /USER first/)
