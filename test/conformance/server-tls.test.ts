@@ -119,10 +119,10 @@ describe('sessions', { skip }, () => {
       const session = join(dirname(home), `session${version}.${process.pid}`)
       try {
         assert.match(await sClient(version, '-servername', 'other.test', '-sess_out', session), /^New, TLS/m)
-        const before = await instance.pidOf('smtpd')
+        const killed = await instance.pidOf('smtpd')
         await instance.kill('smtpd')
         await until('another smtpd', waitMillisecondsMax, async () => {
-          return (await instance.pidOf('smtpd')) !== before || undefined
+          return (await instance.pidOf('smtpd')) !== killed || undefined
         })
         assert.match(await sClient(version, '-servername', 'other.test', '-sess_in', session), /^Reused, TLS/m)
       } finally {

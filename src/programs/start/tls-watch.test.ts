@@ -184,19 +184,20 @@ describe('one order from many pairs', () => {
       ['/tls/a', pair(['a.test', 'both.test'])],
       ['/tls/b', pair(['both.test'])],
     ])
-    const { pairs, faults } = planTls(pair([]), named)
+    const plan = planTls(pair([]), named)
     assert.deepEqual(
-      pairs.map(({ names }) => names),
+      plan.pairs.map(({ names }) => names),
       [[], ['a.test', 'both.test']],
     )
-    assert.deepEqual(faults, ['/tls/b is for both.test too, which gets the certificate of /tls/a'])
+    assert.deepEqual(plan.faults, ['/tls/b is for both.test too, which gets the certificate of /tls/a'])
   })
 
   it('as many as fit into a frame; the rest is named', () => {
     const named = new Map(Array.from({ length: 40 }, (_, n) => [`/tls/${n}`, pair([`${n}.test`], 64 * 1024)]))
-    const { pairs, faults } = planTls(pair([]), named)
+    const plan = planTls(pair([]), named)
+    const { pairs } = plan
     assert.ok(pairs.length > 10 && pairs.length < 20)
-    assert.match(faults.join(), /^\/tls\/15 and those after it are too much/)
+    assert.match(plan.faults.join(), /^\/tls\/15 and those after it are too much/)
     const order: TlsOrder = { kind: 'tls', pairs, ticketKeys: '\u00ff'.repeat(48) }
     const read: unknown[] = []
     new FrameReader().push(encodeToProgram(order), (frame) => read.push(decodeToProgram(frame)))
