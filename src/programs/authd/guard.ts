@@ -19,7 +19,7 @@ import {
   expireMilliseconds,
   failuresShownMax,
   forgetMilliseconds,
-  freeFailures,
+  locksFrom,
   judgedAtOnceMax,
   knownNetworkMilliseconds,
   lockMillisecondsMax,
@@ -59,7 +59,7 @@ export class LoginGuard {
     for (const [subject, name] of locks) {
       const failures = this.failures(subject, name)
       if (failures !== undefined && failures.untilMs > this.parts.clock.now()) return subject
-      const max = (failures?.count ?? 0) < freeFailures[subject] ? judgedAtOnceMax : 1
+      const max = (failures?.count ?? 0) < locksFrom[subject] ? judgedAtOnceMax : 1
       if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
     }
     this.count(peer, account, 1)
@@ -110,7 +110,7 @@ export class LoginGuard {
   private add(subject: Subject, name: ByteString, before: Failures | undefined, only: ByteString): void {
     const now = this.parts.clock.now()
     const count = (before?.count ?? 0) + 1
-    const tooMany = count - freeFailures[subject]
+    const tooMany = count - locksFrom[subject]
     const lock = tooMany < 0 ? 0 : Math.min(lockMillisecondsMax, lockMillisecondsMin * 2 ** Math.min(tooMany, 30))
     this.use((store) => store.setFailures(subject, name, { count, lastMs: now, untilMs: now + lock, only }))
   }

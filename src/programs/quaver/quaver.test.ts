@@ -39,6 +39,9 @@ describe('help', () => {
       'check',
       'account',
       'add',
+      'login',
+      'failures',
+      'forgive',
     ])
       assert.ok(names.includes(name), name)
   })

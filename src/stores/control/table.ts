@@ -1,6 +1,7 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { loginFiles } from './login-files.ts'
 
 export type Form = 'line' | 'number' | 'list' | 'map'
 /** `live`: re-read when changed and settled for a second. `reload`: at HUP. `start`: when its program starts. */
@@ -19,6 +20,7 @@ export interface ControlFile {
 }
 
 export const controlFiles = {
+  ...loginFiles,
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
@@ -113,13 +115,6 @@ export const controlFiles = {
     meaning: 'copy of the message in a bounce is cut here; 0 = whole',
     readBy: ['queue'],
     reread: 'start',
-  },
-  checkpassword: {
-    form: 'line',
-    meaning:
-      'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
-    readBy: ['lspawn', 'authd'],
-    reread: 'live',
   },
   concurrencyincoming: {
     form: 'number',
