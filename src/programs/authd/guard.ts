@@ -87,6 +87,12 @@ export class LoginGuard {
     })
   }
 
+  /** The account was used from that network lately. */
+  isKnown(ip: string, account: ByteString): boolean {
+    const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
+    return last !== undefined && last > this.parts.clock.now() - knownNetworkMilliseconds
+  }
+
   list(): FailuresRow[] {
     return this.use((store) => store.list(failuresShownMax)) ?? []
   }
@@ -113,11 +119,6 @@ export class LoginGuard {
     const tooMany = count - locksFrom[subject]
     const lock = tooMany < 0 ? 0 : Math.min(lockMillisecondsMax, lockMillisecondsMin * 2 ** Math.min(tooMany, 30))
     this.use((store) => store.setFailures(subject, name, { count, lastMs: now, untilMs: now + lock, only }))
-  }
-
-  private isKnown(ip: string, account: ByteString): boolean {
-    const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
-    return last !== undefined && last > this.parts.clock.now() - knownNetworkMilliseconds
   }
 
   private count(peer: string, account: ByteString, by: 1 | -1): void {
