@@ -1,16 +1,18 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
 import type { ControlFile, Form } from './form.ts'
+import { loginFiles } from './login-files.ts'
 import { submissionFiles } from './submission-files.ts'
 
 export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
   ...submissionFiles,
+  ...loginFiles,
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
     reread: 'start',
   },
   accounts: {
@@ -114,8 +116,8 @@ export const controlFiles = {
     form: 'number',
     fallback: 50,
     unit: 'connections',
-    meaning: 'SMTP connections at once from one IPv4 address or one IPv6 /64',
-    readBy: ['smtpd'],
+    meaning: 'connections at once from one IPv4 address or one IPv6 /64, to each service',
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'start',
   },
   concurrencylocal: {
@@ -187,8 +189,8 @@ export const controlFiles = {
   envnoathost: {
     form: 'line',
     fallback: 'me',
-    meaning: 'added to recipients without @',
-    readBy: ['queue', 'local'],
+    meaning: 'added to recipients without @, and to login names without @',
+    readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -221,7 +223,7 @@ export const controlFiles = {
     form: 'list',
     fallback: 'me',
     meaning: 'domains delivered here',
-    readBy: ['queue', 'local'],
+    readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'reload',
   },
   log: {
@@ -245,7 +247,7 @@ export const controlFiles = {
   proxyclients: {
     form: 'list',
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'live',
   },
   queuelifetime: {
@@ -264,7 +266,7 @@ export const controlFiles = {
   },
   services: {
     form: 'list',
-    meaning: 'what runs beside the queue: smtp, local, remote; absent = all',
+    meaning: 'what runs beside the queue: smtp, submission, pop3, local, remote; absent = all',
     readBy: ['start'],
     reread: 'start',
   },
@@ -292,7 +294,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd', 'local'],
+    readBy: ['smtpd', 'ofmipd', 'local'],
     reread: 'live',
   },
   smtproutes: {

@@ -132,7 +132,7 @@ export class Session {
 
   /** False if the input holds no whole line. */
   private takeCommand(): boolean {
-    const taken = this.input.takeLine(this.tools.limits.commandLineBytesMax)
+    const taken = this.input.takeCommand(this.tools.limits.commandLineBytesMax)
     if (taken.kind === 'hopeless') {
       this.note(taken.check, taken.reply)
       this.closeWith(taken.reply)
