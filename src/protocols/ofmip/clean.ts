@@ -131,7 +131,7 @@ function mailboxOf(address: ByteString, phrase: readonly ByteString[]): Mailbox 
 
 function phraseFor(name: ByteString): ByteString[] {
   const words = name.split(' ').filter((word) => word !== '')
-  return words.length === 0 || words.every(isAtom) ? words : [quoteString(name)]
+  return words.every(isAtom) ? words : [quoteString(name)]
 }
 
 /** An address of the envelope after rewriting. */
