@@ -38,6 +38,7 @@ export function quaver(): Command {
   addLogin(program)
   addSmtp(program)
   addRules(program)
+  addOfmipname(program)
   addTour(program)
   return program
 }
@@ -163,6 +164,22 @@ function addRules(program: Command): void {
     .argument('[name]', 'smtp, ofmip or pop3 (default: each that is there)')
     .action(async (name: string | undefined) => (await import('./rules.ts')).compile(name, compile.optsWithGlobals()))
   examples(compile, [['quaver rules compile smtp', 'names each line that is wrong; the cdb then stays as it was']])
+}
+
+function addOfmipname(program: Command): void {
+  const command = subcommand(
+    program,
+    'ofmipname',
+    'Compile your own sender rules, key:name:address: on standard input, for submission.',
+  )
+    .argument('[files...]', 'rules.cdb rules.tmp')
+    .action(async (files: string[]) => (await import('./ofmipname.ts')).ofmipname(files))
+  examples(command, [
+    [
+      'cd ~/.ofmipd && quaver ofmipname rules.cdb rules.tmp < rules',
+      'joe@laptop.example.org:Joe Public:joe@example.org: sends as joe@example.org what joe@laptop wrote',
+    ],
+  ])
 }
 
 function addSend(program: Command): void {
