@@ -39,6 +39,11 @@ export class FrameReader {
   private pendingBytes = 0
   private neededBytes = headerBytes
 
+  /** A frame has begun and is not complete. */
+  get hasPart(): boolean {
+    return this.pendingBytes > 0
+  }
+
   /** Calls `handle` for every frame completed by this chunk, in order. */
   push(chunk: Buffer, handle: (frame: Frame) => void): void {
     let input = chunk

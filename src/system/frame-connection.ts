@@ -22,15 +22,26 @@ export class FrameConnection {
   constructor(stream: Duplex, handlers: FrameHandlers) {
     this.stream = stream
     this.handlers = handlers
-    stream.on('data', (chunk: Buffer) => this.receive(chunk))
+    stream.on('data', this.onData)
     stream.on('error', (error: Error) => this.finish(describeError(error)))
     stream.on('close', () => this.finish(''))
-    stream.on('end', () => stream.end())
+    stream.on('end', this.onEnd)
   }
 
   /** From now on frames go to another handler: for a connection whose purpose is known only after its first frame. */
   handOver(handlers: FrameHandlers): void {
     this.handlers = handlers
+  }
+
+  /** The stream itself, paused, for a connection that carries no more frames. The other side must have been silent since
+   *  its last one: bytes that came behind it close the stream. `onClose` is not called any more. */
+  release(): Duplex {
+    const { stream } = this
+    this.ended = true
+    stream.off('data', this.onData)
+    stream.off('end', this.onEnd)
+    stream.pause()
+    return stream
   }
 
   send(frame: Uint8Array): void {
@@ -82,11 +93,16 @@ export class FrameConnection {
     return this.ended
   }
 
+  private readonly onData = (chunk: Buffer): void => this.receive(chunk)
+
+  private readonly onEnd = (): void => void this.stream.end()
+
   private receive(chunk: Buffer): void {
     try {
       this.reader.push(chunk, (frame) => {
         if (!this.ended) this.handlers.onFrame(frame)
       })
+      if (this.ended && this.reader.hasPart) this.stream.destroy()
     } catch (error) {
       this.finish(describeError(error))
     }

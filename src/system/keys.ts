@@ -1,14 +1,5 @@
-/** Keys and password hashes, as node:crypto gives them. */
-import {
-  argon2,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-  X509Certificate,
-  createPrivateKey,
-} from 'node:crypto'
-import { promisify } from 'node:util'
+/** Keys, as node:crypto gives them. */
+import { generateKeyPairSync, type KeyObject, sign, X509Certificate, createPrivateKey } from 'node:crypto'
 
 export interface SigningKey {
   /** SubjectPublicKeyInfo in DER. */
@@ -26,6 +17,20 @@ export function newSigningKey(): SigningKey {
     publicKey: pair.publicKey.export({ type: 'spki', format: 'der' }),
     privatePem: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     sign: (bytes) => sign('sha256', bytes, pair.privateKey),
+  }
+}
+
+/** Whom a certificate speaks for, and whether anybody but itself says so; undefined if it is none in PEM form. */
+export function certificateFacts(
+  pem: string,
+): { readonly hosts: readonly string[]; readonly selfSigned: boolean } | undefined {
+  try {
+    const certificate = new X509Certificate(pem)
+    const names = (certificate.subjectAltName ?? '').split(', ').filter((name) => name.startsWith('DNS:'))
+    const hosts = names.map((name) => name.slice('DNS:'.length).toLowerCase())
+    return { hosts, selfSigned: certificate.issuer === certificate.subject }
+  } catch {
+    return undefined
   }
 }
 
@@ -66,23 +71,4 @@ export function hostNamesOf(certificatePem: string): string[] {
 /** By an exact name or a wildcard of subjectAltName. */
 export function coversHost(certificatePem: string, host: string): boolean {
   return new X509Certificate(certificatePem).checkHost(host, { subject: 'never' }) !== undefined
-}
-
-const argon2Async = promisify(argon2)
-/** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
-const cost = { memory: 19_456, passes: 2, parallelism: 1 } as const
-const hashBytes = 32
-const saltBytes = 16
-
-/** A PHC string: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`. */
-export async function hashPassword(password: string): Promise<string> {
-  const nonce = randomBytes(saltBytes)
-  const message = Buffer.from(password, 'utf8')
-  const hash = await argon2Async('argon2id', { ...cost, message, nonce, tagLength: hashBytes })
-  const { memory, passes, parallelism } = cost
-  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${unpadded(nonce)}$${unpadded(hash)}`
-}
-
-function unpadded(bytes: Buffer): string {
-  return bytes.toString('base64').replace(/=+$/, '')
 }

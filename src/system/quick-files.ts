@@ -11,7 +11,10 @@ import {
   fsync,
   ftruncateSync,
   linkSync,
+  lstatSync,
+  opendirSync,
   openSync,
+  read,
   readSync,
   renameSync,
   type Stats,
@@ -21,10 +24,14 @@ import {
 } from 'node:fs'
 import { type ByteString, fromText, toBuffer, toText } from '../base/byte-string.ts'
 
+const beyondAscii = /[\u0080-\uffff]/
+
 /** A path that is not valid UTF-8 can only be given to Node as a Buffer. */
 export type Path = string | Buffer
 
 export function pathOf(bytes: ByteString): Path {
+  // Nearly all are, and the detour over two buffers costs as much as a call of the system.
+  if (!beyondAscii.test(bytes)) return bytes
   const text = toText(bytes)
   return fromText(text) === bytes ? text : toBuffer(bytes)
 }
@@ -37,10 +44,17 @@ export interface QuickFiles {
   write(fd: number, parts: readonly Uint8Array[]): void
   /** At most `buffer.length` bytes from a position; 0 at the end. */
   read(fd: number, buffer: Buffer, position: number): number
+  /** The same for what is probably not in the page cache: the disk is waited for in the pool. */
+  readFromDisk(fd: number, buffer: Buffer, position: number): Promise<number>
   truncate(fd: number, bytes: number): void
   factsOf(fd: number): Stats
   /** Undefined if there is no such file; an exception costs more than the call. */
   facts(path: ByteString): Stats | undefined
+  /** Of a link itself, not of what it points to. Undefined if there is no such entry. */
+  factsOfEntry(path: ByteString): Stats | undefined
+  /** Names of the regular files in a directory, in portions, so that the caller can let others work in between. The
+   *  directory is closed at the end, also of a loop that is left. */
+  listFiles(path: ByteString): Iterable<readonly ByteString[]>
   /** Throws unless the caller could make this its working directory. */
   enter(path: ByteString): void
   close(fd: number): void
@@ -64,9 +78,15 @@ export const quickFiles: QuickFiles = {
     while (rest.length > 0) rest = after(rest, writevSync(fd, rest))
   },
   read: (fd, buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
+  readFromDisk: (fd, buffer, position) =>
+    new Promise((resolve, reject) => {
+      read(fd, buffer, 0, buffer.length, position, (error, count) => (error === null ? resolve(count) : reject(error)))
+    }),
   truncate: ftruncateSync,
   factsOf: (fd) => fstatSync(fd),
   facts: (path) => statSync(pathOf(path), { throwIfNoEntry: false }),
+  factsOfEntry: (path) => lstatSync(pathOf(path), { throwIfNoEntry: false }),
+  listFiles,
   enter(path) {
     // With the dot at the end, what is not a directory fails with ENOTDIR.
     accessSync(pathOf(`${path}/.`), constants.X_OK)
@@ -84,6 +104,24 @@ export const quickFiles: QuickFiles = {
       close(fd)
     }
   },
+}
+
+const namesAtOnce = 512
+
+function* listFiles(path: ByteString): Generator<readonly ByteString[]> {
+  const directory = opendirSync(pathOf(path), { encoding: 'latin1', bufferSize: namesAtOnce })
+  try {
+    let names: ByteString[] = []
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+      if (entry.isFile()) names.push(entry.name)
+      if (names.length < namesAtOnce) continue
+      yield names
+      names = []
+    }
+    yield names
+  } finally {
+    directory.closeSync()
+  }
 }
 
 function syncDescriptor(fd: number): Promise<void> {

@@ -100,6 +100,35 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
     assert.match(asked.stderr, /this account may not connect: ask as root/)
   })
 
+  it('an account with a uid of its own shares it with nobody; an alias reaches both, with a quota kept by its owner', async () => {
+    const box = (name: string): string => join(home, 'mail/example.test', name, 'Maildir')
+    const wrong = await quaver(['account', 'add', 'carl@example.test', '--user', 'bin', '--own-uid'])
+    assert.match(wrong.stderr, /'bin' owns the mail of anna@example\.test, too/)
+    const own = await quaver([
+      ...['account', 'add', 'carl@example.test', '--user', 'sync', '--own-uid', '--quota', '1M'],
+    ])
+    assert.equal(own.code, 0, own.stderr)
+    const second = await quaver(['account', 'add', 'dora@example.test', '--user', 'sync'])
+    assert.match(second.stderr, /'sync' is the own uid of carl@example\.test/)
+    const alias = ['alias', 'add', 'all@example.test', 'anna@example.test', 'carl@example.test']
+    assert.equal((await quaver(alias)).code, 0)
+    await quaver(['send', 'all@example.test'], 'Subject: to both\n\nhello\n')
+    await waitFor(() => Promise.resolve(readdirSync(join(box('carl'), 'new')).length === 1))
+    await waitFor(() => Promise.resolve(readdirSync(join(box('anna'), 'new')).length === 2))
+    const file = join(box('carl'), 'new', readdirSync(join(box('carl'), 'new'))[0] ?? '')
+    for (const path of [file, box('carl'), join(box('carl'), 'maildirsize')])
+      assert.equal(statSync(path).uid, uids.get('sync'), path)
+    assert.match(readFileSync(join(box('carl'), 'maildirsize'), 'latin1'), /^1048576S\n0 0\n\d+ 1\n$/)
+    assert.equal(statSync(join(home, 'mail/example.test/.aliases')).uid, 0)
+    const removed = await quaver(['account', 'remove', 'carl@example.test', '--delete-mail', '--yes'])
+    assert.equal(removed.code, 0, removed.stderr)
+    assert.deepEqual(readdirSync(join(home, 'mail/example.test')), ['.aliases', 'anna'])
+    for (const name of readdirSync(join(box('anna'), 'new'))) {
+      if (readFileSync(join(box('anna'), 'new', name), 'latin1').includes('to both'))
+        rmSync(join(box('anna'), 'new', name))
+    }
+  })
+
   it('what another user leaves while nothing runs is sent as from that user', async () => {
     assert.ok(running !== undefined)
     const ended = once(running, 'exit')

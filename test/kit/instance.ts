@@ -43,7 +43,13 @@ export interface ProgramStatus {
 
 interface Summary {
   readonly smtp: readonly string[]
+  readonly listening: Readonly<Record<string, readonly string[]>>
 }
+
+/** TCP services with a login. */
+export type LoginPort = 'submission' | 'submissions' | 'pop3' | 'pop3s'
+/** Of demo@quaver.test in every instance with that account. */
+export const demoPassword = 'a-password-for-tests'
 
 export interface CommandResult {
   readonly code: number
@@ -55,6 +61,8 @@ export class Instance {
   readonly home: string
   readonly maildir: string
   smtpPort = 0
+  /** Empty for a service that does not run. */
+  private ports: ReadonlyMap<string, number> = new Map()
   private readonly setup: Setup
   private process: ChildProcess | undefined
 
@@ -81,6 +89,13 @@ export class Instance {
     const pid = this.process?.pid
     if (pid === undefined) throw new Error('the instance does not run')
     return pid
+  }
+
+  /** Where a service with a login listens. */
+  portOf(name: LoginPort): number {
+    const port = this.ports.get(name)
+    if (port === undefined) throw new Error(`${name} does not listen`)
+    return port
   }
 
   /** What `start` says of itself (first row) and of its programs. */
@@ -213,8 +228,9 @@ export class Instance {
       })
       const programs = rows.slice(1) as ProgramStatus[]
       if (programs.length === 0 || programs.some(({ state }) => state !== 'running')) return undefined
-      const address = (rows[0] as Summary).smtp[0]
-      this.smtpPort = address === undefined ? 0 : Number(address.slice(address.lastIndexOf(':') + 1))
+      const { listening } = rows[0] as Summary
+      this.ports = new Map(Object.entries(listening).map(([name, addresses]) => [name, portOf(addresses[0])]))
+      this.smtpPort = this.ports.get('smtp') ?? 0
       // The demo shows the way of a message of its own: not one that a test should count.
       return treeOf(this.pid).some(({ pid }) => commandLine(pid).includes('tour')) ? undefined : true
     }).catch(async (error: unknown) => {
@@ -246,7 +262,7 @@ export class Instance {
       'control/locals': 'localhost\n',
       'control/rcpthosts': ['localhost', 'quaver.test', ...domains, ''].join('\n'),
       // It says that the home is a demo's.
-      'demo-password': 'a-password-for-tests\n',
+      'demo-password': `${demoPassword}\n`,
       ...this.setup.files,
       // Last: its presence says that the home is made.
       'control/me': 'quaver.test\n',
@@ -256,6 +272,10 @@ export class Instance {
       await writeFile(join(this.home, name), text)
     }
   }
+}
+
+function portOf(address: string | undefined): number {
+  return address === undefined ? 0 : Number(address.slice(address.lastIndexOf(':') + 1))
 }
 
 /** One request of the admin contract, all its rows. */

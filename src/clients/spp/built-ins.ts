@@ -25,7 +25,8 @@ export function builtInPlugIns(parts: BuiltInParts): (name: ByteString) => Built
   return (name) => known.get(name)
 }
 
-/** qmail-rcptcheck, which speaks qmail-spp where SMTPRCPTTO is set: a refusal goes on, a doubt ends the session. */
+/** qmail-rcptcheck, which speaks qmail-spp where SMTPRCPTTO is set: a refusal, for good or for now, goes on; a doubt ends the
+ *  session. */
 function recipientCheck(tools: CheckTools): BuiltIn {
   return async (environment) => {
     const recipient = environment.get('SMTPRCPTTO')
@@ -33,6 +34,7 @@ function recipientCheck(tools: CheckTools): BuiltIn {
     const sender = environment.get('SMTPMAILFROM') ?? ''
     const answer = await checkRecipient(tools, { program: 'qmail-rcptcheck', sender, recipient, environment })
     if (answer.verdict === 'accept') return []
-    return [`${answer.verdict === 'refuse' ? 'E' : 'R'}${checkReplies[answer.verdict]}`]
+    const goesOn = answer.verdict === 'refuse' || answer.verdict === 'full'
+    return [`${goesOn ? 'E' : 'R'}${checkReplies[answer.verdict]}`]
   }
 }

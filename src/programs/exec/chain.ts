@@ -2,14 +2,12 @@
  *  Fails:  whatever goes wrong is the message's failure; nothing of it is left behind. */
 import { describeError, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
+import type { Pass } from '../../clients/filters/filter-pass.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Random } from '../../system/random.ts'
 import { Spool } from '../../system/spool.ts'
-
-/** Filters the message and hands it on. `gone` says whether anybody still waits for the answer. */
-export type Pass = (message: Spool, envelope: Envelope, params: Params, gone: () => boolean) => Promise<Outcome<number>>
 
 interface Message {
   readonly ref: number

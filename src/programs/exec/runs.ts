@@ -4,7 +4,7 @@ import type { ExecuteRequest, Run } from '../../contracts/execute.ts'
 import { encodeExecuteReply } from '../../contracts/execute.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { WatchedProcess } from '../../system/watched-process.ts'
-import type { Ended, Launcher } from './launcher.ts'
+import type { Ended, Launcher } from '../../system/launcher.ts'
 
 const stdoutFd = 1
 

@@ -78,6 +78,16 @@ export class Attempts {
     }
   }
 
+  /** Something else than an attempt keeps the process here until the returned function is called, once. */
+  hold(): () => void {
+    this.cancelIdle()
+    this.running++
+    return () => {
+      this.running--
+      this.settleDown()
+    }
+  }
+
   /** Asks the queue for no more attempts. */
   retire(): void {
     if (this.state !== 'serving') return

@@ -1,7 +1,9 @@
-/** local: delivers to one uid's mailboxes, as that uid. Started by lspawn; one process per recipient uid.
- *  Descriptors: 2 log, 4 the queue (attempts, contents, reports, forwards), 5 lspawn's assignments.
+/** local: delivers to one uid's mailboxes and serves its users' sessions, as that uid. Started by lspawn; one process per
+ *  uid.
+ *  Descriptors: 2 log, 4 the queue (attempts, contents, reports, forwards), 5 lspawn's assignments, 6 where the front
+ *  brings sessions.
  *  Never:  changes its working directory: deliveries to many homes of one uid run at once.
- *  Ends:   after a minute without work, when lspawn says so or is gone, when the queue is gone. */
+ *  Ends:   after a minute without work or sessions, when lspawn says so or is gone, when the queue is gone. */
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
@@ -21,9 +23,11 @@ import { Attempts } from './attempts.ts'
 import { ContentRoom } from './content.ts'
 import { deliver, type DeliveryTools } from './delivery.ts'
 import { checkHome } from './home-files.ts'
+import { serveSessions } from './serve-sessions.ts'
 
 const queueFd = 4
 const assignmentsFd = 5
+const sessionsFd = 6
 /** After the queue or lspawn is gone. A program that still runs then is left to itself. */
 const leaveMillisecondsMax = 15_000
 const defaultPath = '/usr/local/bin:/usr/bin:/bin'
@@ -58,6 +62,7 @@ function serve(homePath: string): void {
       if (reason !== '') log(`lost the queue: ${reason}`)
       port.connectionClosed(reason)
       attempts.connectionClosed()
+      sessions?.shutdown()
       realClock.after(leaveMillisecondsMax, () => leave(0))
     },
   })
@@ -75,15 +80,22 @@ function serve(homePath: string): void {
     },
     deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
   })
-  retire = () => attempts.retire()
+  const world = { homePath, demo: values.demo, queue: queueTaker(port), log, hold: () => attempts.hold() }
+  const sessions = serveSessions(sessionsFd, world)
+  retire = () => {
+    sessions?.shutdown()
+    attempts.retire()
+  }
   new FrameConnection(adoptDescriptor(assignmentsFd), {
     onFrame(frame) {
       const message = decodeToLocal(frame)
       if (message?.kind === 'assignment') assignments.add(message)
+      else if (message?.kind === 'session') sessions?.expect(message)
+      // Sessions go on: only mail goes to another process.
       else if (message?.kind === 'retire') attempts.retire()
     },
     onClose() {
-      attempts.retire()
+      retire()
       realClock.after(leaveMillisecondsMax, () => leave(0))
     },
   })
@@ -99,10 +111,6 @@ function serve(homePath: string): void {
 
 function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
   const machine = { files: quickFiles, clock: realClock }
-  const queueTaker: Taker = {
-    submit: (envelope, params, content) => port.submit(envelope, params, content),
-    open: (envelope, params) => Promise.resolve({ done: true, value: port.open(envelope, params) }),
-  }
   const program = process.env['QMAILQUEUE']
   return {
     ...machine,
@@ -112,7 +120,14 @@ function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
     maildirs: new Maildirs({ ...machine, random: realRandom, pid: process.pid, host: fromText(hostname()) }),
     mboxes: new Mboxes(machine),
     takerFor: (environment) =>
-      program === undefined ? queueTaker : new ProgramTaker(program, homePath, textOf(environment), realClock),
+      program === undefined ? queueTaker(port) : new ProgramTaker(program, homePath, textOf(environment), realClock),
+  }
+}
+
+function queueTaker(port: EnqueuePort): Taker {
+  return {
+    submit: (envelope, params, content) => port.submit(envelope, params, content),
+    open: (envelope, params) => Promise.resolve({ done: true, value: port.open(envelope, params) }),
   }
 }
 

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
 import { encodeToLocal, type ToLocal } from '../../contracts/assign.ts'
 import { encodeHello } from '../../contracts/hello.ts'
+import { type Bound, bindPath } from '../../system/bind.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 
@@ -21,6 +22,9 @@ const assignmentsFd = 5
 const threads = '16'
 const defaultPath = '/usr/local/bin:/usr/bin:/bin'
 
+/** So that no two have the same name. */
+let socketsMade = 0
+
 export interface LocalSetting {
   readonly clock: Clock
   readonly home: string
@@ -28,6 +32,14 @@ export interface LocalSetting {
   readonly queueSocket: string
   /** No change of uid for this one. */
   readonly ownUid: number
+  /** Undefined: there is no front that could bring sessions. */
+  readonly sessions: SessionSockets | undefined
+}
+
+export interface SessionSockets {
+  readonly directory: string
+  /** The front's account: nobody else connects. Undefined in a demo. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined
 }
 
 export class LocalProcess {
@@ -35,11 +47,16 @@ export class LocalProcess {
   readonly started: Promise<void>
   private readonly setting: LocalSetting
   private child: ChildProcess | undefined
+  private sessionSocket: Bound | undefined
   private pipe: Duplex | undefined
 
   constructor(setting: LocalSetting, uid: number, gid: number, onExit: (how: string) => void) {
     this.setting = setting
     this.started = this.start(uid, gid, onExit)
+  }
+
+  get sessionPath(): string | undefined {
+    return this.sessionSocket?.address
   }
 
   /** After `started`. */
@@ -60,6 +77,7 @@ export class LocalProcess {
   private async start(uid: number, gid: number, onExit: (how: string) => void): Promise<void> {
     const socket = await this.connect(uid)
     try {
+      this.sessionSocket = this.bindSessions(uid)
       const child = this.spawn(uid, gid, socket)
       this.child = child
       child.on('error', () => undefined)
@@ -74,12 +92,25 @@ export class LocalProcess {
       })
       child.once('exit', (code, signal) => {
         this.pipe?.destroy()
+        this.sessionSocket?.close()
         onExit(signal === null ? `exit ${code}` : `signal ${signal}`)
       })
+    } catch (error) {
+      this.sessionSocket?.close()
+      throw error
     } finally {
       // The child has its own copy.
       socket.destroy()
     }
+  }
+
+  private bindSessions(uid: number): Bound | undefined {
+    const { sessions } = this.setting
+    if (sessions === undefined) return undefined
+    const name = `${uid}.${process.pid}.${++socketsMade}.sock`
+    const bound = bindPath(join(sessions.directory, name), 0o600, sessions.owner)
+    bound.listen()
+    return bound
   }
 
   /** Opened here on behalf of the uid: the queue believes only what lspawn's socket says. */
@@ -107,7 +138,7 @@ export class LocalProcess {
       // A home may be closed to the uid.
       cwd: '/',
       env: localEnvironment(),
-      stdio: ['ignore', logFd, logFd, 'ignore', socket, 'pipe'],
+      stdio: ['ignore', logFd, logFd, 'ignore', socket, 'pipe', this.sessionSocket?.fd ?? 'ignore'],
       // With these, Node also drops all supplementary groups.
       ...(uid === ownUid ? {} : { uid, gid }),
     })

@@ -5,7 +5,7 @@ import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import { type LocalHandle, Locals } from './locals.ts'
 
-const limits = { residentMax: 2, keysMax: 3 }
+const limits = { residentMax: 2, keysMax: 3, runningMax: 3 }
 
 function meaning(local: string): Omit<Assignment, 'key'> {
   return { user: 'u', home: '/h', local, dash: '', ext: '', domain: 'd', defaultDelivery: './Maildir/' }
@@ -40,6 +40,7 @@ function world(startFails = false) {
       started.push(process)
       return {
         started: startFails ? Promise.reject(new Error('no process')) : Promise.resolve(),
+        sessionPath: `/run/${started.length}`,
         tell: (message) => process.told.push(message),
         letGo: () => (process.letGo = true),
       }

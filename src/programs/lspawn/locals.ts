@@ -3,7 +3,7 @@
  *  too, since the queue remembers a resolution for a few seconds.
  *  Fails:  `keyFor` rejects if a process cannot be had. */
 import { describeError } from '../../base/outcome.ts'
-import type { Assignment } from '../../contracts/assign.ts'
+import type { Assignment, SessionGrant, ToLocal } from '../../contracts/assign.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
@@ -11,7 +11,9 @@ import type { Random } from '../../system/random.ts'
 /** What `Locals` needs of a process; LocalProcess is the real one. */
 export interface LocalHandle {
   readonly started: Promise<void>
-  tell(message: { kind: 'retire' } | ({ kind: 'assignment' } & Assignment)): void
+  /** Where it takes sessions; undefined: nowhere. */
+  readonly sessionPath: string | undefined
+  tell(message: ToLocal): void
   letGo(): void
 }
 export type StartLocal = (uid: number, gid: number, onExit: (how: string) => void) => LocalHandle
@@ -20,8 +22,10 @@ export interface LocalsLimits {
   readonly residentMax: number
   /** Of one process; then it is replaced. */
   readonly keysMax: number
+  /** Processes, with those that were retired and still have sessions: beyond, no session is begun for a new one. */
+  readonly runningMax: number
 }
-export const localsLimits: LocalsLimits = { residentMax: 100, keysMax: 20_000 }
+export const localsLimits: LocalsLimits = { residentMax: 100, keysMax: 20_000, runningMax: 1000 }
 /** Longer than the queue remembers a resolution, shorter than an idle `local` lives. */
 const recentMilliseconds = 20_000
 /** A process that ended badly within this is not started again for as long: those who ask wait. */
@@ -38,6 +42,12 @@ interface Resident {
   readonly handle: LocalHandle
   readonly known: Map<string, Known>
   usedAt: number
+}
+
+export interface OpenedSession {
+  readonly path: string
+  /** Its process has ended. */
+  isGone(): boolean
 }
 
 export class Locals {
@@ -89,6 +99,23 @@ export class Locals {
     known.usedAt = now
     await resident.handle.started
     return known.assignment.key
+  }
+
+  /** Where the uid's `local` takes the session that it has just been told of. Undefined: there are too many processes. */
+  async sessionFor(uid: number, gid: number, grant: SessionGrant): Promise<OpenedSession | undefined> {
+    await this.pauseOver(uid)
+    if (this.stopping) throw new Error('stopping')
+    const known = this.residents.get(uid)
+    if (known === undefined && this.running.size >= this.limits.runningMax) return undefined
+    if (known !== undefined && known.gid !== gid)
+      throw new Error(`uid ${uid} has group ${gid} here, ${known.gid} elsewhere`)
+    const resident = known ?? this.start(uid, gid, new Map())
+    resident.usedAt = this.clock.monotonic()
+    const { handle } = resident
+    await handle.started
+    if (handle.sessionPath === undefined) throw new Error('it takes no sessions')
+    handle.tell({ kind: 'session', ...grant })
+    return { path: handle.sessionPath, isGone: () => !this.running.has(handle) }
   }
 
   /** All finish what they have; resolves when the last is gone. */

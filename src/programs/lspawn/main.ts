@@ -1,62 +1,126 @@
-/** lspawn: says which uid owns a local recipient, and starts that user's `local`. Runs as root in a system home.
+/** lspawn: says which uid owns a local recipient or an account, and starts that user's `local`. Runs as root in a system
+ *  home.
  *  Descriptors: 2 log, 3 start. Connects to the queue once for itself and once on behalf of each `local`.
- *  Never:  reads mail, or anything from the network but a recipient address. */
+ *  Never:  reads mail, or anything from the network but a recipient address, and what a checkpassword program is given. */
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { accountOf, homeAt, socketPath } from '../../stores/home/layout.ts'
+import { accountOf, type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { accountName } from '../../stores/home/account-name.ts'
 import { Control } from '../../stores/control/control.ts'
+import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { AccountBook, UserLookup, type UserWorld } from '../../stores/users/lookup-user.ts'
+import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
-import { LocalProcess } from './local-process.ts'
+import { LocalProcess, type SessionSockets } from './local-process.ts'
 import { Locals } from './locals.ts'
+import { Logins } from './logins.ts'
+import { PasswordChecker } from './password-checker.ts'
 import { QueueLink } from './queue-link.ts'
+import type { RecipientWorld } from './recipient-check.ts'
 import { RecipientQuestions } from './recipient-questions.ts'
 import { Resolver } from './resolver.ts'
+import { SessionOpener } from './session-opener.ts'
+import { Tickets } from './tickets.ts'
 
 const { values } = parseArgs({
   options: { home: { type: 'string' }, demo: { type: 'boolean', default: false }, listen: { type: 'string' } },
 })
 const log = openLog('lspawn')
 let stop = (): Promise<void> => Promise.resolve()
+let reload = (): void => undefined
 process.umask(0o077)
-const start = supervised(log, { stop: () => stop() }, values.listen?.split(','))
+const start = supervised(log, { stop: () => stop(), reload: () => reload() }, values.listen?.split(','))
 if (values.home === undefined) start.fail('--home is missing')
-else serve(values.home, values.demo)
+else await serve(values.home, values.demo)
 
-function serve(path: string, demo: boolean): void {
+async function serve(path: string, demo: boolean): Promise<void> {
   const home = homeAt(path)
   const queueSocket = socketPath(home, 'queue-lspawn')
   const ownUid = process.getuid?.() ?? start.fail('this system has no uids')
   const ownGid = process.getgid?.() ?? start.fail('this system has no gids')
-  const setting = { clock: realClock, home: path, demo, queueSocket, ownUid }
+  const rootMayReceive = demo && ownUid === 0
+  const control = new Control(home.control, realClock, log)
+  const names = control.map('accounts')
+  const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
+  const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))
+  const setting = { clock: realClock, home: path, demo, queueSocket, ownUid, sessions }
   const locals = new Locals(
     realClock,
     realRandom,
     log,
     (uid, gid, onExit) => new LocalProcess(setting, uid, gid, onExit),
   )
-  const control = new Control(home.control, realClock, log)
-  const aliasName = accountName(control.map('accounts'), 'alias')
-  const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(aliasName))
-  const resolver = new Resolver({
-    users,
-    locals,
-    defaultDelivery: control.line('defaultdelivery'),
-    rootMayReceive: demo && ownUid === 0,
-    log,
-  })
+  const defaultDelivery = control.line('defaultdelivery')
+  const resolver = new Resolver({ users, locals, defaultDelivery, rootMayReceive, log })
   const link = new QueueLink(queueSocket, resolver, realClock, log)
-  const questions = new RecipientQuestions(users, realClock, log)
-  for (const fd of start.listeners.values()) questions.serve(fd)
+  const servers = [
+    serveRecipients({ users, clock: realClock, defaultDelivery }),
+    serveLogins(home, control, users, locals, rootMayReceive),
+  ]
   stop = () => {
-    questions.close()
+    for (const server of servers) server?.close()
     link.stop()
     return locals.stop()
   }
   void link.connect(() => start.ready())
+}
+
+function serveRecipients(world: RecipientWorld): RecipientQuestions | undefined {
+  const fd = start.listeners.get('lspawn-recipients')
+  return fd === undefined ? undefined : new RecipientQuestions(fd, world, log)
+}
+
+function serveLogins(
+  home: Home,
+  control: Control,
+  users: UserLookup,
+  locals: Locals,
+  rootMayReceive: boolean,
+): Logins | undefined {
+  const ticketsFd = start.listeners.get('lspawn-tickets')
+  const loginFd = start.listeners.get('lspawn-login')
+  if (ticketsFd === undefined || loginFd === undefined) return undefined
+  let tables = routingTables(control)
+  reload = () => {
+    control.reload(routingFiles)
+    tables = routingTables(control) ?? tables
+  }
+  const tickets = new Tickets(realClock)
+  const shared = { tickets, clock: realClock, log }
+  const opener = new SessionOpener({
+    ...shared,
+    users,
+    locals,
+    random: realRandom,
+    rootMayReceive,
+    tables: () => tables,
+  })
+  const checker = new PasswordChecker({
+    ...shared,
+    directory: home.path,
+    rootMayReceive,
+    command() {
+      control.refresh()
+      return control
+        .optionalLine('checkpassword')
+        ?.split(' ')
+        .filter((word) => word !== '')
+    },
+  })
+  return new Logins(ticketsFd, loginFd, { ...shared, opener, checker })
+}
+
+/** Sockets of an lspawn before this one lead nowhere. `front`: the account that connects; undefined in a demo. */
+async function sessionSockets(home: Home, front: string | undefined): Promise<SessionSockets | undefined> {
+  const directory = join(home.run, 'local')
+  const owner = front === undefined ? undefined : await findAccount(front)
+  if (front !== undefined && owner === undefined) return undefined
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { force: true })
+  return { directory, owner }
 }
 
 /** The machine's accounts matter to a system home only. */

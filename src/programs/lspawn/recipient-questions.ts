@@ -1,56 +1,37 @@
 /** Serves smtpd's questions about recipients on `lspawn-recipients`. Hostile input: an address within limits, or the
  *  connection ends. */
-import type { Server, Socket } from 'node:net'
-import { ContractError } from '../../contracts/frame.ts'
-import { decodeHello } from '../../contracts/hello.ts'
 import { decodeRecipientQuestion, encodeRecipientAnswer, type RecipientQuestion } from '../../contracts/recipients.ts'
-import type { UserLookup } from '../../stores/users/lookup-user.ts'
-import type { Clock } from '../../system/clock.ts'
-import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
+import type { FrameConnection } from '../../system/frame-connection.ts'
+import { FrameServer } from '../../system/frame-server.ts'
 import type { Log } from '../../system/log.ts'
-import { checkRecipient } from './recipient-check.ts'
+import { checkRecipient, type RecipientWorld } from './recipient-check.ts'
 
 /** At once, on all connections; more are answered `unknown`. */
 const runningMax = 1000
-const connectionsMax = 64
 
 export class RecipientQuestions {
-  private readonly users: Pick<UserLookup, 'lookup'>
-  private readonly clock: Clock
-  private readonly log: Log
-  private server: Server | undefined
+  private readonly world: RecipientWorld
+  private readonly server: FrameServer
   private running = 0
 
-  constructor(users: Pick<UserLookup, 'lookup'>, clock: Clock, log: Log) {
-    this.users = users
-    this.clock = clock
-    this.log = log
-  }
-
-  serve(fd: number): void {
-    this.server = serveDescriptor(fd, (socket) => this.accept(socket))
-    this.server.maxConnections = connectionsMax
-  }
-
-  close(): void {
-    this.server?.close()
-  }
-
-  private accept(socket: Socket): void {
-    const connection: FrameConnection = new FrameConnection(socket, {
-      onFrame: (first) => {
-        if (decodeHello(first).purpose !== 'recipients') throw new ContractError('not a recipients connection')
-        connection.handOver({
+  constructor(fd: number, world: RecipientWorld, log: Log) {
+    this.world = world
+    this.server = new FrameServer(fd, {
+      socket: 'lspawn-recipients',
+      purpose: 'recipients',
+      clock: world.clock,
+      log,
+      accept: (connection) => {
+        return {
           onFrame: (frame) => void this.answer(connection, decodeRecipientQuestion(frame)),
-          onClose: this.closed,
-        })
+          onClose: () => undefined,
+        }
       },
-      onClose: this.closed,
     })
   }
 
-  private readonly closed = (reason: string): void => {
-    if (reason !== '') this.log(`warning: connection on lspawn-recipients closed: ${reason}`)
+  close(): void {
+    this.server.close()
   }
 
   private async answer(connection: FrameConnection, { ref, address }: RecipientQuestion): Promise<void> {
@@ -60,7 +41,7 @@ export class RecipientQuestions {
     }
     this.running++
     try {
-      connection.send(encodeRecipientAnswer({ ref, ...(await checkRecipient(address, this.users, this.clock)) }))
+      connection.send(encodeRecipientAnswer({ ref, ...(await checkRecipient(address, this.world)) }))
     } finally {
       this.running--
     }

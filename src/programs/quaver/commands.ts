@@ -1,5 +1,7 @@
 /** Names, arguments, options, help and examples of all subcommands. What they do is in files of their own. */
 import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
+import { addAccounts } from './account-commands.ts'
+import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
@@ -32,7 +34,7 @@ export function quaver(): Command {
   addQueue(program)
   addSend(program)
   addControl(program)
-  addAccount(program)
+  addAccounts(program)
   addSmtp(program)
   addRules(program)
   addTour(program)
@@ -200,48 +202,11 @@ function addControl(program: Command): void {
   examples(check, [['quaver control check && quaver stop', '']])
 }
 
-function addAccount(program: Command): void {
-  const group = subcommand(program, 'account', 'Mail accounts of hosted domains.')
-  examples(group, [
-    ['quaver account add anna@example.org', ''],
-    ['quaver account list', ''],
-  ])
-  const add = subcommand(group, 'add', 'Add an account; its domain becomes one of ours. Prints the password once.')
-    .argument('<address>', 'name@domain')
-    .option('--password-stdin', 'read the password from standard input instead of making one')
-    .option('--user <name>', 'account of the machine that owns the mail (default: that of the domain; demo: you)')
-    .action(async (address: string) => (await import('./account.ts')).add(address, add.optsWithGlobals()))
-  examples(add, [
-    ['quaver account add anna@example.org', ''],
-    ['quaver account add anna@example.org --password-stdin < file', ''],
-    ['quaver account add anna@example.org --user vmail', "root: 'vmail' must exist and owns the domain's mail"],
-  ])
-  const list = subcommand(group, 'list', 'List accounts and their Maildirs.').action(async () =>
-    (await import('./account.ts')).list(list.optsWithGlobals()),
-  )
-  examples(list, [['quaver account list --json', 'names each Maildir']])
-}
-
 function addTour(program: Command): void {
   const command = subcommand(program, 'tour', 'Demo: send a message to yourself by SMTP and watch its way.').action(
     async () => (await import('./tour.ts')).tour(command.optsWithGlobals()),
   )
   examples(command, [['quaver tour', "while 'npm start' runs in another terminal"]])
-}
-
-function subcommand(parent: Command, name: string, description: string): Command {
-  return common(parent.command(name).description(description).helpOption('--help', 'show this help'))
-}
-
-function common(command: Command): Command {
-  return command
-    .option('--home <directory>', 'the home (default: QUAVER_HOME, .quaver of the clone, /var/lib/quaver)')
-    .option('--json', 'answer in JSON')
-}
-
-function examples(command: Command, lines: readonly (readonly [command: string, meaning: string])[]): void {
-  const shown = lines.map(([line, meaning]) => (meaning === '' ? `  ${line}` : `  ${line}\n      ${meaning}`))
-  command.addHelpText('after', `\nExamples:\n${shown.join('\n')}`)
 }
 
 function idArgument(name = '<id>'): Argument {

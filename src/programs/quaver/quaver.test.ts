@@ -39,6 +39,14 @@ describe('help', () => {
       'check',
       'account',
       'add',
+      'password',
+      'disable',
+      'enable',
+      'quota',
+      'remove',
+      'domain',
+      'alias',
+      'dns',
     ])
       assert.ok(names.includes(name), name)
   })

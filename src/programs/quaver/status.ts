@@ -34,8 +34,8 @@ function showStatus(summary: object, programs: readonly object[], queue: object 
   const now = realClock.now()
   const mode = field(summary, 'demo') === true ? ' (demo)' : ''
   print(`${styled('bold', textField(summary, 'home'))}${mode}, up ${duration(now - numberField(summary, 'startedMs'))}`)
-  const smtp = field(summary, 'smtp')
-  if (Array.isArray(smtp) && smtp.length > 0) print(`SMTP on ${smtp.join(', ')}`)
+  for (const [name, addresses] of Object.entries(fieldsOf(field(summary, 'listening'))))
+    if (Array.isArray(addresses) && addresses.length > 0) print(`${name} on ${addresses.join(', ')}`)
   if (queue !== undefined) print(queueSentence(queue))
   else print(styled('yellow', 'the queue does not answer'))
   print('')
@@ -46,7 +46,8 @@ function programCells(row: object, now: number): string[] {
   const state = textField(row, 'state')
   const since = duration(now - numberField(row, 'sinceMs'))
   const restarts = numberField(row, 'restarts')
-  const ends = restarts === 0 ? '' : `restarted ${restarts}×, last: ${harmless(textField(row, 'lastEnd'))}`
+  const lastEnd = harmless(textField(row, 'lastEnd'))
+  const ends = restarts === 0 ? lastEnd : `restarted ${restarts}×, last: ${lastEnd}`
   const pid = field(row, 'pid')
   return [
     textField(row, 'program'),

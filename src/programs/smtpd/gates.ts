@@ -28,6 +28,7 @@ const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt
 const defaultChecks: readonly ByteString[] = ['qmail-rcptcheck-realrcptto']
 const greylisted = '451 greylisted, retry later (#4.7.1)'
 const none: readonly ByteString[] = []
+const verdictOf = { exists: 'accept', absent: 'refuse', full: 'full', unknown: 'cannot-verify' } as const
 
 type Tell = (finding: Finding) => void
 
@@ -116,7 +117,7 @@ export class Gates {
     }
     const { verdict, rule } = await this.parts.recipients.find(address)
     tell({ check: 'realrcptto', rule, text: `local as ${address}: ${verdict}` })
-    return verdict === 'exists' ? 'accept' : verdict === 'absent' ? 'refuse' : 'cannot-verify'
+    return verdictOf[verdict]
   }
 
   private spf(tell: Tell): BuiltIn {

@@ -140,7 +140,7 @@ export class Session implements Dialogue {
 
   /** False if the input holds no whole line. */
   private takeCommand(): boolean {
-    const taken = this.input.takeLine(this.setting.limits.commandLineBytesMax)
+    const taken = this.input.takeCommand(this.setting.limits.commandLineBytesMax)
     if (taken.kind === 'hopeless') {
       this.answers.note(taken.check)
       this.answers.closeWith(taken.reply)

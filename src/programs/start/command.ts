@@ -34,6 +34,7 @@ export function commandFor(program: Program, { home, demo, listening, ownerOf, s
       home.path,
       ...(demo ? ['--demo'] : []),
       ...(sockets.length === 0 ? [] : ['--listen', sockets.map(({ name }) => name).join(',')]),
+      ...(program.args ?? []),
     ],
     env: environment(program, screen.logForm),
     cwd: home.path,

@@ -5,12 +5,12 @@ import { userInfo } from 'node:os'
 import { addAccount, listAccounts } from '../../stores/accounts/accounts.ts'
 import { parseAccountAddress } from '../../stores/accounts/address.ts'
 import { newPassword } from '../../stores/accounts/new-password.ts'
+import { deriveSecrets } from '../../stores/credentials/derive.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { HomeError, makeHome } from '../../stores/home/make.ts'
 import { readTls, writeSelfSigned } from '../../stores/home/tls-files.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles, replaceFile } from '../../system/files.ts'
-import { hashPassword } from '../../system/keys.ts'
 import { realRandom } from '../../system/random.ts'
 
 const passwordBytesMax = 1024
@@ -73,9 +73,9 @@ async function makeAccount(home: Home, password: string): Promise<boolean> {
   if (accounts.some(({ address }) => address === demoAddress)) return false
   const { username: user, uid, gid } = userInfo()
   const address = parseAccountAddress(demoAddress)
-  const passwordHash = await hashPassword(password)
+  const secrets = await deriveSecrets(password)
   // What `quaver send` sends is from the caller: bounces must come back.
   const alsoFor = /^[a-z0-9_][a-z0-9._-]*$/.test(user) ? [user] : []
-  await addAccount(realFiles, home, { address, owner: { user, uid, gid }, passwordHash, alsoFor })
+  await addAccount(realFiles, home, { address, owner: { user, uid, gid }, secrets, alsoFor })
   return true
 }

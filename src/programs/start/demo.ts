@@ -9,6 +9,7 @@ import { followFile } from './follow-file.ts'
 import type { StartOptions } from './options.ts'
 import { print } from './screen.ts'
 import type { Announcements, Started } from './start.ts'
+import { isTcpName, tcpServices } from './tcp-services.ts'
 
 const commandFile = join(import.meta.dirname, `../quaver/main${extname(import.meta.filename)}`)
 const slowMilliseconds = 5000
@@ -48,10 +49,13 @@ export class Demo implements Announcements {
     clearTimeout(this.slow)
     const started = this.begun
     if (started === undefined) return
-    const smtp = started.listening.bound.get('smtp')?.map(({ address }) => address) ?? []
     print(row('running', this.readyNames.join(', ')))
-    if (smtp.length > 0) print(row('SMTP', smtp.join(', ')))
+    for (const [name, bound] of started.listening.bound) {
+      if (!isTcpName(name) || bound.length === 0) continue
+      print(row(name, `${bound.map(({ address }) => address).join(', ')}  ${dim(tcpServices[name].title)}`))
+    }
     const services = new Set(started.fleet.status().map(({ program }) => program))
+    const smtp = started.listening.bound.get('smtp') ?? []
     if (smtp.length > 0 && services.has('lspawn')) this.tour(started)
     else print(`\n${dim('  Ctrl-C stops it.')}\n`)
   }
@@ -84,7 +88,7 @@ export class Demo implements Announcements {
 }
 
 function row(label: string, text: string): string {
-  return `  ${dim(label.padEnd(9))} ${text}`
+  return `  ${dim(label.padEnd(11))} ${text}`
 }
 
 /** Relative to where the caller stands, if that is shorter. */

@@ -4,18 +4,23 @@
 import type { ToProgram } from '../../contracts/supervise.ts'
 import type { Clock } from '../../system/clock.ts'
 import { Child, type ChildStatus, type Command, type Events } from './child.ts'
-import type { Program } from './program.ts'
+import { needsTls, type Program } from './program.ts'
 
 export interface Member {
   readonly program: Program
   readonly command: Command
 }
 
+const noCertificate = 'no certificate: cert.pem and key.pem in tls/'
+
 export class Fleet {
   private readonly children: { readonly program: Program; readonly child: Child }[]
   private readonly everReady = new Set<Child>()
+  /** Programs that wait for a certificate. */
+  private held: ReadonlySet<Child>
   private readonly events: Events & { allReady(): void }
   private announced = false
+  private started = false
   private stopping = false
 
   constructor(members: readonly Member[], events: Events & { allReady(): void }, clock: Clock) {
@@ -24,9 +29,11 @@ export class Fleet {
     this.children = members.map(({ program, command }) => {
       return { program, child: new Child(program.name, command, childEvents, clock) }
     })
+    this.held = new Set(this.children.filter(({ program }) => needsTls(program)).map(({ child }) => child))
   }
 
   start(): void {
+    this.started = true
     this.startDuePhases()
   }
 
@@ -47,10 +54,14 @@ export class Fleet {
 
   giveTls(order: ToProgram): void {
     for (const { program, child } of this.children) if (program.tls) child.giveTls(order)
+    this.held = new Set()
+    if (this.started && !this.stopping) this.startDuePhases()
   }
 
   status(): ChildStatus[] {
-    return this.children.map(({ child }) => child.status())
+    return this.children.map(({ child }) => {
+      return this.held.has(child) ? { ...child.status(), state: 'waiting', lastEnd: noCertificate } : child.status()
+    })
   }
 
   private ready(child: Child): void {
@@ -64,8 +75,9 @@ export class Fleet {
   private startDuePhases(): void {
     for (const phase of this.phases()) {
       const members = this.inPhase(phase)
-      if (members.every(({ child }) => this.everReady.has(child))) continue
-      for (const { child } of members) if (child.status().state === 'stopped') child.start()
+      const due = members.filter(({ child }) => !this.everReady.has(child) && !this.held.has(child))
+      if (due.length === 0) continue
+      for (const { child } of due) if (child.status().state === 'stopped') child.start()
       return
     }
     if (this.announced) return

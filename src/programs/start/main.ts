@@ -4,10 +4,11 @@ import { homeAt } from '../../stores/home/layout.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import { BindError } from '../../system/bind.ts'
 import { flushLog } from '../../system/log.ts'
-import { parseOptions, type StartOptions, UsageError } from './options.ts'
+import { parseOptions, type StartOptions } from './options.ts'
 import { programs } from './program.ts'
 import { stopOnSignals } from './signals.ts'
 import { type Announcements, start, type Started } from './start.ts'
+import { UsageError } from './usage-error.ts'
 
 // Files of the home are read by other accounts, whatever the caller's umask; `start` narrows it before the programs.
 process.umask(0o022)

@@ -1,14 +1,11 @@
 /** The arguments of `start`, and what control/ says where they are silent. */
-import { networkInterfaces } from 'node:os'
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import type { Control } from '../../stores/control/control.ts'
-import { parseAddress, type TcpAddress } from '../../system/bind.ts'
+import type { TcpAddress } from '../../system/bind.ts'
 import { type Service, services } from './program.ts'
-
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
+import { addressesOf, type TcpName } from './tcp-services.ts'
+import { UsageError } from './usage-error.ts'
 
 export interface StartOptions {
   /** Absolute. */
@@ -19,15 +16,6 @@ export interface StartOptions {
   readonly smtpPort: number | undefined
   /** The demo's log is shown on the terminal as well. */
   readonly verbose: boolean
-}
-
-const demoListen: readonly TcpAddress[] = [{ host: '127.0.0.1', port: 2525 }]
-
-/** Every address; IPv6 only where the machine has it. */
-function systemListen(): readonly TcpAddress[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const hosts = all.some(({ family }) => family === 'IPv6') ? ['0.0.0.0', '::'] : ['0.0.0.0']
-  return hosts.map((host) => ({ host, port: 25 }))
 }
 
 export function parseOptions(args: readonly string[]): StartOptions {
@@ -46,19 +34,21 @@ export function wantedServices(options: StartOptions, control: Control): readonl
   return options.services ?? parseServices(control.list('services') ?? services, 'control/services')
 }
 
-export function smtpAddresses(options: StartOptions, control: Control): readonly TcpAddress[] {
-  const lines = control.list('listen-smtp')
-  const addresses = lines?.map(parseListenLine) ?? (options.demo ? demoListen : systemListen())
-  const shown = addresses.map(({ host, port }) => `${host} ${port}`)
-  if (new Set(shown).size < shown.length) throw new UsageError('control/listen-smtp names an address twice')
-  const { smtpPort } = options
-  return smtpPort === undefined ? addresses : addresses.map(({ host }) => ({ host, port: smtpPort }))
-}
-
-function parseListenLine(line: string): TcpAddress {
-  const address = parseAddress(line)
-  if (address !== undefined) return address
-  throw new UsageError(`control/listen-smtp: '${line}' is not address:port, as in 192.0.2.1:25 or [2001:db8::1]:25`)
+/** Where each service listens. A demo that is moved from its usual SMTP port is a second one: its other ports are free
+ *  ones, unless control/ names them. */
+export function addressesFor(
+  names: readonly TcpName[],
+  options: StartOptions,
+  control: Control,
+): ReadonlyMap<TcpName, readonly TcpAddress[]> {
+  const { smtpPort, demo } = options
+  return new Map(
+    names.map((name) => {
+      const addresses = addressesOf(name, control, demo, smtpPort === undefined)
+      const moved = name === 'smtp' && smtpPort !== undefined
+      return [name, moved ? addresses.map(({ host }) => ({ host, port: smtpPort })) : addresses]
+    }),
+  )
 }
 
 function parse(args: readonly string[]): ReturnType<typeof parseStartArgs> {

@@ -7,7 +7,8 @@ import { HomeError, makeHome, type OwnerOf } from '../../stores/home/make.ts'
 import { findOwners } from '../../stores/home/owners.ts'
 import { BindError, type Bound, bindPath, bindTcp, type TcpAddress } from '../../system/bind.ts'
 import type { Clock } from '../../system/clock.ts'
-import { type Program, programFile } from './program.ts'
+import { needsTls, type Program, programFile } from './program.ts'
+import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
 
 /** The account of each role, after checking that a system home can be run at all. */
 export async function prepareSystemHome(home: Home, programs: readonly Program[], clock: Clock): Promise<OwnerOf> {
@@ -21,7 +22,7 @@ export async function prepareSystemHome(home: Home, programs: readonly Program[]
       `${join(home.control, 'me')} is missing: write this host's name there (mkdir -p ${home.control} && hostname -f > ${home.control}/me)`,
     )
   const needed = new Set(programs.map(({ role }) => role))
-  if (programs.some(({ service }) => service === 'local')) needed.add('alias')
+  if (programs.some(({ name }) => name === 'lspawn')) needed.add('alias')
   const ownerOf = await findOwners(needed, control.map('accounts'))
   await makeHome(home.path, ownerOf)
   checkReachableByAll(home, programs)
@@ -29,8 +30,10 @@ export async function prepareSystemHome(home: Home, programs: readonly Program[]
 }
 
 export interface Listening {
-  /** By name as in `Program.listens`; one `smtp` for each address. */
+  /** By name as in `Program.listens`; of a TCP service one for each address. */
   readonly bound: ReadonlyMap<string, readonly Bound[]>
+  /** What waited for a certificate. */
+  listenWithTls(): void
   close(): void
 }
 
@@ -38,7 +41,7 @@ export interface Listening {
 export function bindAll(
   home: Home,
   programs: readonly Program[],
-  smtp: readonly TcpAddress[],
+  addresses: ReadonlyMap<TcpName, readonly TcpAddress[]>,
   ownerOf: OwnerOf,
 ): Listening {
   const bound = new Map<string, readonly Bound[]>()
@@ -47,26 +50,32 @@ export function bindAll(
   }
   try {
     for (const name of ['start', ...programs.flatMap(({ listens }) => listens)] as const) {
-      if (name === 'smtp') {
-        const addresses: Bound[] = []
-        bound.set(name, addresses)
-        for (const address of smtp) addresses.push(bindSmtp(address))
+      if (isTcpName(name)) {
+        const ofName: Bound[] = []
+        bound.set(name, ofName)
+        for (const address of addresses.get(name) ?? []) ofName.push(bindService(name, address))
       } else bound.set(name, [bindUnix(home, name, ownerOf)])
-      if (name !== 'start') for (const one of bound.get(name) ?? []) one.listen()
     }
+    const waiting = new Set(['start', ...programs.filter(needsTls).flatMap(({ listens }) => listens)])
+    for (const [name, ofName] of bound) if (!waiting.has(name)) for (const one of ofName) one.listen()
   } catch (error) {
     close()
     throw error
   }
-  return { bound, close }
+  const listenWithTls = (): void => {
+    for (const program of programs.filter(needsTls))
+      for (const name of program.listens) for (const one of bound.get(name) ?? []) one.listen()
+  }
+  return { bound, close, listenWithTls }
 }
 
-function bindSmtp(address: TcpAddress): Bound {
+function bindService(name: TcpName, address: TcpAddress): Bound {
   try {
     return bindTcp(address)
   } catch (error) {
     if (!(error instanceof BindError)) throw error
-    throw new BindError(`${error.message}: --smtp-port ${address.port + 1}, or other addresses in control/listen-smtp`)
+    const option = name === 'smtp' ? `--smtp-port ${address.port + 1}, or ` : ''
+    throw new BindError(`${error.message}: ${option}other addresses in control/${tcpServices[name].file}`)
   }
 }
 

@@ -2,9 +2,10 @@
  *  stopped the other way round. */
 import { extname, join } from 'node:path'
 import type { Role, SocketName } from '../../stores/home/layout.ts'
+import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
 
-export type Service = 'smtp' | 'local' | 'remote'
-export const services: readonly Service[] = ['smtp', 'local', 'remote']
+export type Service = 'smtp' | 'submission' | 'pop3' | 'local' | 'remote'
+export const services: readonly Service[] = ['smtp', 'submission', 'pop3', 'local', 'remote']
 
 export interface Program {
   readonly name: string
@@ -12,10 +13,10 @@ export interface Program {
   readonly role: Role
   /** A program is started when all of the phases before are ready. */
   readonly phase: number
-  /** It runs only if this service is wanted; undefined runs always. */
-  readonly service: Service | undefined
-  /** The sockets it serves, in the order of its descriptors from 4 on. `smtp` is TCP, the others are in HOME/run. */
-  readonly listens: readonly (SocketName | 'smtp')[]
+  /** It runs only if one of these services is wanted; undefined runs always. */
+  readonly for: readonly Service[] | undefined
+  /** The sockets it serves, in the order of its descriptors from 4 on: TCP services, and sockets in HOME/run. */
+  readonly listens: readonly (SocketName | TcpName)[]
   /** Gets the certificate and the key. */
   readonly tls: boolean
   /** It may put mail into the queue by way of the program that QMAILQUEUE names. */
@@ -24,9 +25,11 @@ export interface Program {
   readonly threads: number | undefined
   /** Path of the file to run; undefined: programs/NAME/main.ts beside this folder. */
   readonly file?: string
+  /** Behind the arguments that every program gets. */
+  readonly args?: readonly string[]
 }
 
-const plain = { service: undefined, listens: [], tls: false, injects: false, threads: undefined } as const
+const plain = { for: undefined, listens: [], tls: false, injects: false, threads: undefined } as const
 
 export const programs: readonly Program[] = [
   {
@@ -43,27 +46,46 @@ export const programs: readonly Program[] = [
     name: 'lspawn',
     role: 'root',
     phase: 1,
-    service: 'local',
-    listens: ['lspawn-recipients'],
+    // Sessions are in the users' own locals.
+    for: ['local', 'submission', 'pop3'],
+    listens: ['lspawn-recipients', 'lspawn-tickets', 'lspawn-login'],
     injects: true,
     threads: 16,
   },
-  { ...plain, name: 'remote', role: 'remote', phase: 1, service: 'remote' },
-  { ...plain, name: 'policy', role: 'policy', phase: 1, service: 'smtp', listens: ['policy'] },
-  { ...plain, name: 'exec', role: 'smtpd', phase: 1, service: 'smtp', listens: ['exec'] },
+  { ...plain, name: 'remote', role: 'remote', phase: 1, for: ['remote'] },
+  { ...plain, name: 'policy', role: 'policy', phase: 1, for: ['smtp'], listens: ['policy'] },
+  { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp'], listens: ['exec'] },
   {
     ...plain,
     name: 'smtpd',
     role: 'smtpd',
     phase: 2,
-    service: 'smtp',
+    for: ['smtp'],
     listens: ['smtpd-admin', 'smtp'],
     tls: true,
     injects: true,
   },
+  { ...plain, name: 'authd', role: 'authd', phase: 1, for: ['submission', 'pop3'], listens: ['authd', 'authd-admin'] },
+  loginProgram('ofmipd', 'submission', ['submission', 'submissions']),
+  loginProgram('pop3d', 'pop3', ['pop3', 'pop3s']),
 ]
+
+/** `login` once for each service: each logs under its own tag, and can be had alone. */
+function loginProgram(name: string, service: 'submission' | 'pop3', listens: readonly TcpName[]): Program {
+  const args = ['--service', service]
+  return { ...plain, name, role: 'login', phase: 2, for: [service], listens, tls: true, file: fileOf('login'), args }
+}
+
+/** It is not started before there is a certificate. */
+export function needsTls({ listens }: Pick<Program, 'listens'>): boolean {
+  return listens.some((name) => isTcpName(name) && tcpServices[name].needsTls)
+}
 
 /** The same extension as this file: `.ts` in a clone, `.js` in a built tree. */
 export function programFile(program: Pick<Program, 'name' | 'file'>): string {
-  return program.file ?? join(import.meta.dirname, '..', program.name, `main${extname(import.meta.filename)}`)
+  return program.file ?? fileOf(program.name)
+}
+
+function fileOf(name: string): string {
+  return join(import.meta.dirname, '..', name, `main${extname(import.meta.filename)}`)
 }

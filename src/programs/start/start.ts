@@ -9,17 +9,17 @@ import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
 import { keepRulesCompiled } from '../../stores/tcprules/keep-compiled.ts'
 import { migrateRules } from '../../stores/tcprules/migrate.ts'
-import type { TcpAddress } from '../../system/bind.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { serveAdmin } from './admin-server.ts'
 import { commandFor } from './command.ts'
 import { Fleet } from './fleet.ts'
 import { writeInjector } from './injector.ts'
 import { lockHome } from './lock.ts'
-import { smtpAddresses, type StartOptions, wantedServices } from './options.ts'
+import { addressesFor, type StartOptions, wantedServices } from './options.ts'
 import { bindAll, type Listening, prepareSystemHome } from './prepare.ts'
 import { watchDrops } from './pickup.ts'
 import type { Program, Service } from './program.ts'
+import { isTcpName, type TcpName } from './tcp-services.ts'
 import { demoScreen, type Screen, systemScreen } from './screen.ts'
 import { watchTls } from './tls-watch.ts'
 
@@ -60,7 +60,7 @@ export async function start(
   const fleet = makeFleet({ plan, demo: options.demo, ownerOf, listening, screen }, announcements, () => {
     endDrops = watchDrops(home, screen)
   })
-  await keepTls(home, fleet, screen)
+  await keepTls(home, fleet, listening, screen)
   const endRules = await keepRules(home, options.demo, screen)
   const { promise: stopped, resolve: markStopped } = Promise.withResolvers<void>()
   const stop = once(async () => {
@@ -72,9 +72,15 @@ export async function start(
     markStopped()
   })
   const summary = { home: home.path, demo: options.demo, pid: process.pid, startedMs: clock.now(), log: screen.logPath }
-  const smtp = (listening.bound.get('smtp') ?? []).map(({ address }) => address)
+  const addresses = new Map(
+    [...plan.addresses.keys()].map((name) => [name, addressesOfBound(listening, name)] as const),
+  )
+  const smtp = addresses.get('smtp') ?? []
   const operations = {
-    status: () => [{ ...summary, services: plan.services, smtp }, ...fleet.status()],
+    status: () => [
+      { ...summary, services: plan.services, smtp, listening: Object.fromEntries(addresses) },
+      ...fleet.status(),
+    ],
     reload: () => fleet.reload(),
     stop,
   }
@@ -87,7 +93,7 @@ interface Plan {
   readonly home: Home
   readonly services: readonly Service[]
   readonly programs: readonly Program[]
-  readonly addresses: readonly TcpAddress[]
+  readonly addresses: ReturnType<typeof addressesFor>
   /** control/log. */
   readonly log: string | undefined
 }
@@ -97,9 +103,12 @@ function makePlan(options: StartOptions, table: readonly Program[]): Plan {
   const home = homeAt(options.home)
   const control = new Control(home.control, clock)
   const wanted = wantedServices(options, control)
-  const programs = table.filter(({ service }) => service === undefined || wanted.includes(service))
-  const hasSmtp = programs.some(({ listens }) => listens.includes('smtp'))
-  const addresses = hasSmtp ? smtpAddresses(options, control) : []
+  const programs = table.filter((program) => program.for?.some((service) => wanted.includes(service)) ?? true)
+  const addresses = addressesFor(
+    programs.flatMap(({ listens }) => listens.filter(isTcpName)),
+    options,
+    control,
+  )
   return { home, services: wanted, programs, addresses, log: control.optionalLine('log') }
 }
 
@@ -145,13 +154,21 @@ async function keepRules(home: Home, demo: boolean, screen: Screen): Promise<() 
   return keepRulesCompiled(home, events, clock)
 }
 
-async function keepTls(home: Home, fleet: Fleet, screen: Screen): Promise<void> {
+function addressesOfBound(listening: Listening, name: TcpName): string[] {
+  return (listening.bound.get(name) ?? []).map(({ address }) => address)
+}
+
+async function keepTls(home: Home, fleet: Fleet, listening: Listening, screen: Screen): Promise<void> {
   const events = {
-    onOrder: (order: TlsOrder) => fleet.giveTls(order),
+    onOrder(order: TlsOrder) {
+      listening.listenWithTls()
+      fleet.giveTls(order)
+    },
     onFault: (fault: string) => screen.trouble(`TLS: ${fault}; what was in force before stays so`),
   }
   const { kind } = await watchTls(home.tls, events, clock)
-  if (kind === 'absent') screen.note(`no cert.pem and key.pem in ${home.tls}: SMTP runs without STARTTLS`)
+  if (kind === 'absent')
+    screen.note(`no cert.pem and key.pem in ${home.tls}: SMTP runs without STARTTLS, submission and POP3 not at all`)
 }
 
 function once(act: () => Promise<void>): () => Promise<void> {

@@ -21,10 +21,10 @@ import type { Program } from './program.ts'
 import { start, type Started } from './start.ts'
 
 const file = fileURLToPath(import.meta.resolve('../../../test/start/answering.ts'))
-const plain = { service: undefined, tls: false, injects: false, threads: undefined, file } as const
+const plain = { for: undefined, tls: false, injects: false, threads: undefined, file } as const
 const table: readonly Program[] = [
   { ...plain, name: 'first', role: 'queue', phase: 0, listens: ['queue-inject'] },
-  { ...plain, name: 'last', role: 'smtpd', phase: 1, listens: ['smtp'], service: 'smtp', tls: true },
+  { ...plain, name: 'last', role: 'smtpd', phase: 1, listens: ['smtp'], for: ['smtp'], tls: true },
 ]
 const waitMillisecondsMax = 20_000
 

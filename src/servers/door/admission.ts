@@ -1,6 +1,7 @@
-/** Whether a peer may connect, and the environment that its session has: control/tcprules/smtp decides if it is there;
- *  else control/relayclients says who may relay, and strangers wait for the greeting. */
+/** Whether a peer may connect, and the environment that its session has: control/tcprules decides if it has rules for the
+ *  service; else control/relayclients says who may relay, and strangers wait for the greeting. */
 import { type ConnectionDecision, decideConnection } from '../../stores/tcprules/decision.ts'
+import type { RuleService } from '../../stores/tcprules/files.ts'
 import type { Rules } from '../../stores/tcprules/rules-file.ts'
 import type { Finding } from './finding.ts'
 import { baseEnvironment, type Environment, type Host, isLoopback, type Peer } from './peer.ts'
@@ -12,16 +13,20 @@ export interface Admission {
   readonly finding: Finding
 }
 
-/** `known`: what an identd, a proxy or XCLIENT said, if one did. */
-export function admit(
-  peer: Peer,
-  host: Host,
-  rules: Rules,
-  known: { readonly host?: string | undefined; readonly info?: string | undefined } = {},
-): Admission {
+/** By the rules of smtp. `known`: what an identd, a proxy or XCLIENT said, if one did. */
+export function admit(peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
+  return admitTo('smtp', peer, host, rules, known)
+}
+
+export interface Known {
+  readonly host?: string | undefined
+  readonly info?: string | undefined
+}
+
+export function admitTo(service: RuleService, peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
   const ip = peer.remoteIp
   const client = { mayRelay: host.mayRelay(ip), isLoopback: isLoopback(ip) }
-  const { verdict, variables, check, rule, text } = decideConnection('smtp', rules, { ip, ...known }, client)
+  const { verdict, variables, check, rule, text } = decideConnection(service, rules, { ip, ...known }, client)
   const environment = new Map(baseEnvironment(peer, host))
   if (known.host !== undefined) environment.set('TCPREMOTEHOST', known.host)
   if (known.info !== undefined) environment.set('TCPREMOTEINFO', known.info)

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { realFiles } from '../../system/files.ts'
-import { hashPassword } from '../../system/keys.ts'
+import type { Secrets } from '../credentials/derive.ts'
 import { type Home, homeAt } from '../home/layout.ts'
 import { makeHome } from '../home/make.ts'
-import { addAccount, listAccounts } from './accounts.ts'
+import { listCredentials, setCredential, setDisabled } from '../credentials/credentials.ts'
+import { addAccount, type Account, listAccounts, removeAccount } from './accounts.ts'
 import { parseAccountAddress } from './address.ts'
 import { newPassword } from './new-password.ts'
 
 const owner = { user: 'me', uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+const phc = `$argon2id$v=19$m=8,t=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+const secrets: Secrets = { phc, scram: '' }
 let home: Home = homeAt('/')
 
 describe('accounts', () => {
@@ -21,21 +24,22 @@ describe('accounts', () => {
   })
   afterEach(() => rmSync(home.path, { recursive: true, force: true }))
 
-  const add = (address: string, hash = 'hash'): Promise<void> =>
-    addAccount(realFiles, home, { address: parseAccountAddress(address), owner, passwordHash: hash })
+  const add = (address: string): Promise<void> =>
+    addAccount(realFiles, home, { address: parseAccountAddress(address), owner, secrets })
   const content = (name: string): string => readFileSync(join(home.path, name), 'utf8')
 
   it('writes mailbox, assignment, password and domain in qmail’s own files', async () => {
     await add('Anna@Example.test')
     const mail = `me:${owner.uid}:${owner.gid}:${home.mail}/example.test/anna`
+    const roles = ['postmaster', 'abuse', 'hostmaster'].map((name) => `=example.test-${name}:${mail}:::\n`).join('')
     assert.equal(
       content('users/assign'),
-      `=example.test-anna:${mail}:::\n+example.test-anna-:${mail}:-::\n+example.test-anna+:${mail}:+::\n=example.test-postmaster:${mail}:::\n.\n`,
+      `=example.test-anna:${mail}:::\n+example.test-anna-:${mail}:-::\n+example.test-anna+:${mail}:+::\n${roles}.\n`,
     )
     assert.ok(existsSync(join(home.users, 'cdb')))
     assert.equal(content('control/virtualdomains'), 'example.test:example.test\n')
     assert.equal(content('control/rcpthosts'), 'example.test\n')
-    assert.equal(content('auth/passwd'), 'anna@example.test:hash\n')
+    assert.equal(content('auth/passwd'), `anna@example.test::${phc}:\n`)
     assert.equal(statSync(join(home.auth, 'passwd')).mode & 0o777, 0o600)
     for (const name of ['', '/Maildir', '/Maildir/tmp', '/Maildir/new', '/Maildir/cur'])
       assert.equal(statSync(`${home.mail}/example.test/anna${name}`).mode & 0o777, 0o700)
@@ -76,6 +80,93 @@ describe('accounts', () => {
   })
 })
 
+describe('accounts, changed', () => {
+  beforeEach(async () => {
+    home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-accounts-')))
+    await makeHome(home.path, undefined)
+  })
+  afterEach(() => rmSync(home.path, { recursive: true, force: true }))
+
+  const add = (address: string, more: Partial<Parameters<typeof addAccount>[2]> = {}): Promise<void> =>
+    addAccount(realFiles, home, { address: parseAccountAddress(address), owner, secrets, ...more })
+  const account = async (address: string): Promise<Account | undefined> =>
+    (await listAccounts(realFiles, home)).find((one) => one.address === address)
+
+  it('are listed with their app passwords, and whether they are disabled', async () => {
+    await add('anna@example.test')
+    await setCredential(home, 'anna@example.test', 'phone', 'secret words')
+    await setDisabled(home, 'anna@example.test', true)
+    const found = await account('anna@example.test')
+    assert.deepEqual([found?.hasPassword, found?.apps, found?.disabled], [true, ['phone'], true])
+  })
+
+  it('lose assignment, extensions and passwords when removed; the mail, and what others wrote, stays', async () => {
+    const foreign = '=joe:joe:7:7:/home/joe:::\n+example.test-anna-list-:joe:7:7:/home/joe:-:list-:\n'
+    writeFileSync(join(home.users, 'assign'), `${foreign}.\n`)
+    await add('anna@example.test')
+    await add('anna-b@example.test')
+    await setCredential(home, 'anna@example.test', 'phone', 'secret words')
+    await removeAccount(realFiles, home, parseAccountAddress('anna-b@example.test'))
+    assert.match(readFileSync(join(home.users, 'assign'), 'utf8'), /\+example\.test-anna-:/)
+    assert.deepEqual(await removeAccount(realFiles, home, parseAccountAddress('anna@example.test')), [
+      { address: 'postmaster@example.test', targets: [] },
+      { address: 'abuse@example.test', targets: [] },
+      { address: 'hostmaster@example.test', targets: [] },
+    ])
+    assert.equal(readFileSync(join(home.users, 'assign'), 'utf8'), `${foreign}.\n`)
+    assert.equal((await listCredentials(home)).size, 0)
+    assert.ok(existsSync(join(home.mail, 'example.test/anna/Maildir/new')))
+    await assert.rejects(
+      removeAccount(realFiles, home, parseAccountAddress('anna@example.test')),
+      /anna@example\.test is no account/,
+    )
+    await add('anna@example.test')
+    assert.ok(await account('anna@example.test'))
+  })
+
+  it('leave the addresses that every domain has to the next account', async () => {
+    await add('a@example.test')
+    await add('b@example.test')
+    const changed = await removeAccount(realFiles, home, parseAccountAddress('a@example.test'))
+    assert.deepEqual(
+      changed.map(({ targets }) => targets),
+      [['b@example.test'], ['b@example.test'], ['b@example.test']],
+    )
+  })
+
+  it('that have a uid of their own share it with nobody, whoever comes first', async () => {
+    const one = { user: 'one', uid: owner.uid, gid: owner.gid }
+    await add('a@example.test', { owner: one, ownUid: true })
+    assert.match(readFileSync(join(home.users, 'assign'), 'utf8'), /^=example\.test-a:.*:::own-uid$/m)
+    assert.equal((await account('a@example.test'))?.ownUid, true)
+    await assert.rejects(add('b@example.test', { owner: one }), /'one' is the own uid of a@example\.test/)
+    await removeAccount(realFiles, home, parseAccountAddress('a@example.test'))
+    await add('b@example.test', { owner: one })
+    await assert.rejects(
+      add('a@example.test', { owner: one, ownUid: true }),
+      /'one' owns the mail of b@example\.test, too/,
+    )
+  })
+
+  it('are not made where an administrator has a line, where the domain is the host itself, or begins like another', async () => {
+    writeFileSync(join(home.users, 'assign'), '=example.test-list:joe:7:7:/home/joe:::\n.\n')
+    await assert.rejects(add('list@example.test'), /users\/assign has a line for list@example\.test that is not ours/)
+    writeFileSync(join(home.control, 'me'), 'Mail.example.test\n')
+    await assert.rejects(add('a@mail.example.test'), /is this host's own name .* to control\/locals/)
+    await add('a@example.test')
+    await assert.rejects(add('a@example.test-two.test'), /example\.test-two\.test and example\.test begin alike/)
+  })
+
+  it('say who owns a mailbox that is there from before', { skip: process.getuid?.() !== 0 }, async () => {
+    const other = { user: 'bin', uid: 2, gid: 2 }
+    chmodSync(home.path, 0o755)
+    await add('a@example.test', { owner: other })
+    assert.equal(statSync(join(home.mail, 'example.test/a/Maildir/new')).uid, 2)
+    await removeAccount(realFiles, home, parseAccountAddress('a@example.test'))
+    await assert.rejects(add('a@example.test'), /belongs to uid 2, not to me: move it away, or chown -R me/)
+  })
+})
+
 describe('account addresses', () => {
   for (const bad of [
     '',
@@ -101,11 +192,6 @@ describe('account addresses', () => {
 })
 
 describe('passwords', () => {
-  it('are hashed with argon2id and a salt of their own', async () => {
-    const hash = await hashPassword('secret')
-    assert.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
-    assert.notEqual(hash, await hashPassword('secret'))
-  })
   it('that we make take every byte to one letter of 32', () => {
     const all = newPassword({ bytes: (count) => Buffer.alloc(count, 31), below: () => 0 })
     assert.equal(all, '99999-99999-99999-99999')

@@ -1,155 +1,162 @@
 /** Accounts of hosted domains, kept in qmail's own files: control/virtualdomains `D:D`, control/rcpthosts `D`, and for
- *  each account lines `=D-local:…` and `+D-local-:…` in users/assign; its mail is in HOME/mail/D/local/Maildir.
- *  Knows:  the order that leaves nothing half-made: mailbox, assignment, password, and only then the domain.
+ *  each account lines `=D-local:…`, `+D-local-:…` and `+D-local+:…` in users/assign; its mail is in HOME/mail/D/local/Maildir.
+ *  Knows:  the order that leaves nothing half-made: mailbox, assignment, password, and only then the domain; back, the
+ *          password first, so that what is left of an account can be removed again.
  *  Never:  touches lines that it did not write; hashes passwords.
  *  Fails:  throws AccountError with the place and the remedy. */
-import { chmod, chown, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fromBuffer, toBuffer } from '../../base/byte-string.ts'
-import { parseList, parseMap } from '../../protocols/qmail/control-format.ts'
-import { errorCode, type Files, replaceFile } from '../../system/files.ts'
-import { tryLockExclusive } from '../../system/libc.ts'
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Files } from '../../system/files.ts'
+import { listCredentials, putSecrets, removeAccount as removeCredentials } from '../credentials/credentials.ts'
+import type { Secrets } from '../credentials/derive.ts'
 import type { Home } from '../home/layout.ts'
-import { assignBytesMax, compileAssign } from '../users/assign.ts'
-import { type AccountAddress, AccountError } from './address.ts'
-import { type AssignOwner, accountLines, aliasLine, readAccountLine, withoutKey } from './assign-lines.ts'
-import { passwordAddresses, setPassword } from './passwords.ts'
+import { type AccountAddress, AccountError, textOf } from './address.ts'
+import { type Alias, type PlacedAlias, placeAlias, targetsOf } from './aliases.ts'
+import {
+  type AssignOwner,
+  accountLines,
+  aliasLine,
+  type FoundAccount,
+  keyIn,
+  keyOf,
+  readAccountLine,
+} from './assign-lines.ts'
+import { mailHome, makeMailbox } from './mailbox.ts'
+import { addDomainLines, changeSite, checkDomain, readSite, type Site, writeAssign } from './site-files.ts'
 
-const controlBytesMax: number = 8 * 1024 * 1024
+/** Addresses that each domain should have (RFC 5321 §4.5.1, RFC 2142). */
+export const roleNames: readonly string[] = ['postmaster', 'abuse', 'hostmaster']
 
-export interface Account {
+export interface Account extends AssignOwner {
   readonly address: string
-  readonly user: string
-  readonly uid: number
-  readonly gid: number
   readonly home: string
   readonly maildir: string
+  /** No other account has its uid. */
+  readonly ownUid: boolean
   readonly hasPassword: boolean
+  readonly disabled: boolean
+  /** Names of its further passwords. */
+  readonly apps: readonly string[]
 }
 
 export interface NewAccount {
   readonly address: AccountAddress
   readonly owner: AssignOwner
-  /** A PHC string. */
-  readonly passwordHash: string
-  /** Names in the same domain whose mail it gets, too, where they are no accounts of their own. */
+  /** No other account may have its uid. */
+  readonly ownUid?: boolean
+  /** Of its main password. */
+  readonly secrets: Secrets
+  /** Names in the same domain whose mail it gets, too, where nobody has it. */
   readonly alsoFor?: readonly string[]
 }
 
 export async function addAccount(files: Files, home: Home, account: NewAccount): Promise<void> {
-  const { local, domain } = account.address
-  const unlock = await lockAccounts(home)
-  try {
-    const assign = await readText(files, join(home.users, 'assign'), assignBytesMax)
-    const { isNew, key } = await checkNew(files, home, account.address, assign)
-    await makeMailbox(home, account.address, account.owner)
-    const directory = mailHome(home, account.address)
-    const lines = accountLines(key, account.owner, directory)
-    // Every domain has a postmaster (RFC 5321 4.5.1): the first account, until there is one of that name.
-    const others = [...(isNew ? ['postmaster'] : []), ...(account.alsoFor ?? [])].filter((name) => name !== local)
-    for (const name of others) lines.push(aliasLine(`${domain}-${name}`, account.owner, directory))
-    await writeAssign(files, home, [...withoutKey(assign, key), ...lines])
-    await setPassword(files, home, `${local}@${domain}`, account.passwordHash)
-    await addLine(files, join(home.control, 'virtualdomains'), `${domain}:${domain}`, (text) =>
-      parseMap(text).has(domain),
-    )
-    await addLine(files, join(home.control, 'rcpthosts'), domain, (text) => parseList(text).includes(domain))
-  } finally {
-    await unlock()
-  }
+  const { address, owner, ownUid = false } = account
+  await changeSite(files, home, async (site) => {
+    checkNew(site, account)
+    await checkDomain(files, home, site, address.domain)
+    await makeMailbox(home, address, owner)
+    const directory = mailHome(home, address)
+    // An account takes over an alias of its name.
+    const placed = await placeAlias(files, home, site, site.lines, address, [], owner)
+    const isFirst = !site.accounts.some(({ domain }) => domain === address.domain)
+    const others = [...(isFirst ? roleNames : []), ...(account.alsoFor ?? [])].filter((name) => name !== address.local)
+    const more = others
+      .map((name): AccountAddress => ({ local: name, domain: address.domain }))
+      .filter((other) => !site.lines.some((line) => line.startsWith('=') && keyIn(line) === keyOf(other)))
+      .map((other) => aliasLine(other, owner, directory))
+    await writeAssign(files, home, [
+      ...placed.lines,
+      ...accountLines(keyOf(address), owner, directory, ownUid),
+      ...more,
+    ])
+    await placed.afterwards()
+    await putSecrets(home, textOf(address), account.secrets)
+    await addDomainLines(files, home, address.domain)
+  })
 }
 
 /** In the order of users/assign. */
 export async function listAccounts(files: Files, home: Home): Promise<Account[]> {
-  const assign = await readText(files, join(home.users, 'assign'), assignBytesMax)
-  const withPassword = await passwordAddresses(files, home)
-  const accounts: Account[] = []
-  for (const line of assign.split('\n')) {
-    const found = readAccountLine(line, home.mail)
-    if (found === undefined) continue
-    const { local, domain, user, uid, gid, directory } = found
+  const { accounts } = await readSite(files, home)
+  // Another account's process may list, without knowing who has a password.
+  const credentials = await listCredentials(home).catch(() => undefined)
+  return accounts.map(({ local, domain, user, uid, gid, directory, ownUid }) => {
     const address = `${local}@${domain}`
+    const { disabled = false, labels = [] } = credentials?.get(address) ?? {}
+    const apps = labels.filter((label) => label !== '')
     const maildir = join(directory, 'Maildir')
-    accounts.push({ address, user, uid, gid, home: directory, maildir, hasPassword: withPassword.has(address) })
+    const hasPassword = labels.includes('')
+    return { address, user, uid, gid, home: directory, maildir, ownUid, hasPassword, disabled, apps }
+  })
+}
+
+/** Takes passwords, assignment, and the account out of the aliases that led to it; the mail stays. The addresses that
+ *  each domain should have go to its next account. The answer: what became of those aliases. */
+export async function removeAccount(files: Files, home: Home, address: AccountAddress): Promise<readonly Alias[]> {
+  return await changeSite(files, home, async (site) => {
+    const account = site.accounts.find((one) => textOf(one) === textOf(address))
+    if (account === undefined)
+      throw new AccountError(`${textOf(address)} is no account ('quaver account list' shows all)`)
+    await removeCredentials(home, textOf(address))
+    return await removeAssignment(files, home, site, account)
+  })
+}
+
+async function removeAssignment(files: Files, home: Home, site: Site, account: FoundAccount): Promise<Alias[]> {
+  const address = textOf(account)
+  const rest = { ...site, accounts: site.accounts.filter((one) => one !== account) }
+  const heir = rest.accounts.find(({ domain }) => domain === account.domain)
+  let lines: readonly string[] = withoutAccount(site.lines, account, home.mail)
+  const changed: Alias[] = []
+  const placed: PlacedAlias[] = []
+  for (const alias of site.aliases) {
+    const before = await targetsOf(files, home, alias)
+    const isRole = alias.address.domain === account.domain && roleNames.includes(alias.address.local)
+    const targets = withoutTarget(before, address, isRole ? heir : undefined)
+    if (targets.length === before.length && targets.every((target, at) => target === before[at])) continue
+    const one = await placeAlias(files, home, rest, lines, alias.address, targets, account)
+    lines = one.lines
+    placed.push(one)
+    changed.push({ address: textOf(alias.address), targets })
   }
-  return accounts
+  await writeAssign(files, home, lines)
+  for (const one of placed) await one.afterwards()
+  return changed
 }
 
-export function mailHome(home: Home, { local, domain }: AccountAddress): string {
-  return join(home.mail, domain, local)
+/** `heir` takes the last one's place. */
+function withoutTarget(
+  targets: readonly ByteString[],
+  address: string,
+  heir: AccountAddress | undefined,
+): readonly ByteString[] {
+  const others = targets.filter((target) => target.toLowerCase() !== address)
+  return others.length === 0 && targets.length > 0 && heir !== undefined ? [textOf(heir)] : others
 }
 
-async function checkNew(
-  files: Files,
-  home: Home,
-  { local, domain }: AccountAddress,
-  assign: string,
-): Promise<{ isNew: boolean; key: string }> {
-  const key = `${domain}-${local}`
-  const existing = assign.split('\n').map((line) => readAccountLine(line, home.mail))
-  if (existing.some((one) => one?.local === local && one.domain === domain))
-    throw new AccountError(`${local}@${domain} is an account already ('quaver account list' shows all)`)
-  const locals = parseList(await readText(files, join(home.control, 'locals'), controlBytesMax))
-  if (locals.some((line) => line.toLowerCase() === domain))
-    throw new AccountError(
-      `${domain} is in control/locals, so its addresses are the machine's own users; take that line out to host accounts`,
-    )
-  const prepend = parseMap(await readText(files, join(home.control, 'virtualdomains'), controlBytesMax)).get(domain)
-  if (prepend !== undefined && prepend !== domain)
-    throw new AccountError(`control/virtualdomains sends ${domain} to '${prepend}'; accounts need ${domain}:${domain}`)
-  return { isNew: !existing.some((one) => one?.domain === domain), key }
+function withoutAccount(lines: readonly string[], account: FoundAccount, mail: string): string[] {
+  const extensions = [`${keyOf(account)}-`, `${keyOf(account)}+`]
+  return lines.filter((line) => {
+    const found = readAccountLine(line, mail)
+    if (found !== undefined) return textOf(found) !== textOf(account)
+    // Its extensions, unless an administrator sends them elsewhere.
+    return !(line.startsWith('+') && extensions.includes(keyIn(line)) && line.split(':')[4] === account.directory)
+  })
 }
 
-async function makeMailbox(home: Home, address: AccountAddress, owner: AssignOwner): Promise<void> {
-  const domainDirectory = join(home.mail, address.domain)
-  await makeDirectory(domainDirectory, 0o755, undefined)
-  const directory = mailHome(home, address)
-  const maildir = join(directory, 'Maildir')
-  for (const path of [directory, maildir, ...['tmp', 'new', 'cur'].map((name) => join(maildir, name))])
-    await makeDirectory(path, 0o700, owner)
-  for (const path of [maildir, directory, domainDirectory, home.mail]) {
-    const handle = await open(path)
-    await handle.sync()
-    await handle.close()
-  }
-}
-
-async function makeDirectory(path: string, mode: number, owner: AssignOwner | undefined): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 })
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return
-    throw error
-  }
-  if (owner !== undefined && process.getuid?.() === 0) await chown(path, owner.uid, owner.gid)
-  await chmod(path, mode)
-}
-
-async function writeAssign(files: Files, home: Home, lines: readonly string[]): Promise<void> {
-  const text = [...lines, '.', ''].join('\n')
-  await replaceFile(files, join(home.users, 'assign'), toBuffer(text), 0o644)
-  const compiled = await compileAssign(home, files)
-  if (!compiled.done) throw new AccountError(`users/cdb is as it was: ${compiled.failure.logText}`)
-}
-
-async function addLine(files: Files, path: string, line: string, has: (text: string) => boolean): Promise<void> {
-  const text = await readText(files, path, controlBytesMax)
-  if (has(text)) return
-  const ended = text === '' || text.endsWith('\n') ? text : `${text}\n`
-  await replaceFile(files, path, toBuffer(`${ended}${line}\n`), 0o644)
-}
-
-async function readText(files: Files, path: string, bytesMax: number): Promise<string> {
-  const bytes = await files.read(path, bytesMax)
-  return bytes === undefined ? '' : fromBuffer(bytes)
-}
-
-/** Two administrators at once must not lose each other's lines. */
-async function lockAccounts(home: Home): Promise<() => Promise<void>> {
-  const handle = await open(home.users)
-  if (tryLockExclusive(handle.fd) === 'busy') {
-    await handle.close()
-    throw new AccountError(`another command is changing ${home.users}; try again when it is done`)
-  }
-  return () => handle.close()
+function checkNew({ accounts, aliases, lines }: Site, { address, owner, ownUid }: NewAccount): void {
+  const text = textOf(address)
+  if (accounts.some((one) => textOf(one) === text))
+    throw new AccountError(`${text} is an account already ('quaver account list' shows all)`)
+  const isAlias = aliases.some((alias) => textOf(alias.address) === text)
+  if (!isAlias && lines.some((line) => line.startsWith('=') && keyIn(line) === keyOf(address)))
+    throw new AccountError(`users/assign has a line for ${text} that is not ours: '=${keyOf(address)}:'`)
+  const same = accounts.find((one) => one.uid === owner.uid && (ownUid === true || one.ownUid))
+  if (same === undefined) return
+  throw new AccountError(
+    same.ownUid
+      ? `'${owner.user}' is the own uid of ${textOf(same)}: name another account of the machine with --user`
+      : `'${owner.user}' owns the mail of ${textOf(same)}, too: --own-uid needs an account of the machine for this address alone (--user)`,
+  )
 }

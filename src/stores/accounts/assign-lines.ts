@@ -1,5 +1,8 @@
-/** The lines of users/assign that make an account. */
+/** The lines of users/assign that make accounts, aliases and catch-alls of hosted domains. The key of an address is
+ *  `domain-local`, as control/virtualdomains `D:D` makes it. Of keys that fit, an exact one (`=`) wins, then the longest
+ *  wildcard (`+`): an account's own extensions go before the catch-all of its domain. */
 import { join, relative } from 'node:path'
+import type { AccountAddress } from './address.ts'
 
 /** Whose mail it is: an account of the machine, by name and numbers. */
 export interface AssignOwner {
@@ -8,42 +11,116 @@ export interface AssignOwner {
   readonly gid: number
 }
 
+/** After the last colon, which nobody looks at: no other account is to have this uid. */
+const ownUidMark = 'own-uid'
+/** Below HOME/mail/D; no account can have this name. */
+const forwardsName = '.aliases'
+/** The extension of a catch-all's forwards; no alias can have this name. */
+const catchAllExtension = '@-'
+
+export function keyOf({ local, domain }: AccountAddress): string {
+  return `${domain}-${local}`
+}
+
 /** The address itself first; then its extensions, after `-` as in qmail and after `+` as everywhere else. */
-export function accountLines(key: string, owner: AssignOwner, directory: string): string[] {
-  const fields = `${owner.user}:${owner.uid}:${owner.gid}:${directory}`
-  return [aliasLine(key, owner, directory), `+${key}-:${fields}:-::`, `+${key}+:${fields}:+::`]
+export function accountLines(key: string, owner: AssignOwner, directory: string, ownUid: boolean): string[] {
+  const fields = fieldsOf(owner, directory)
+  return [`=${key}:${fields}:::${ownUid ? ownUidMark : ''}`, `+${key}-:${fields}:-::`, `+${key}+:${fields}:+::`]
 }
 
-/** One more address of a mailbox. */
-export function aliasLine(key: string, owner: AssignOwner, directory: string): string {
-  return `=${key}:${owner.user}:${owner.uid}:${owner.gid}:${directory}:::`
+/** One more address of a mailbox; of a catch-all, what stands before the `@` becomes the extension after a `+`. */
+export function aliasLine(address: AccountAddress, owner: AssignOwner, directory: string): string {
+  const isCatchAll = address.local === ''
+  return `${isCatchAll ? '+' : '='}${keyOf(address)}:${fieldsOf(owner, directory)}:${isCatchAll ? '+' : ''}::`
 }
 
-/** What is there, without its end and without the lines of one key. */
-export function withoutKey(assign: string, key: string): string[] {
-  const own = [`=${key}:`, `+${key}-:`, `+${key}+:`]
-  return assignBody(assign).filter((line) => !own.some((start) => line.toLowerCase().startsWith(start)))
+/** An address whose mail goes where a `.qmail` file in the domain's forwards says. */
+export function forwardLine(address: AccountAddress, owner: AssignOwner, mail: string): string {
+  const fields = fieldsOf(owner, forwardsDirectory(mail, address.domain))
+  const { local } = address
+  return local === ''
+    ? `+${keyOf(address)}:${fields}:-:${catchAllExtension}:`
+    : `=${keyOf(address)}:${fields}:-:${local}:`
+}
+
+export function forwardsDirectory(mail: string, domain: string): string {
+  return join(mail, domain, forwardsName)
+}
+
+/** As the delivering code looks for it: dots are colons. */
+export function forwardFile(mail: string, { local, domain }: AccountAddress): string {
+  const ext = local === '' ? `${catchAllExtension}default` : local.replaceAll('.', ':')
+  return join(forwardsDirectory(mail, domain), `.qmail-${ext}`)
 }
 
 export interface FoundAccount extends AssignOwner {
   readonly local: string
   readonly domain: string
   readonly directory: string
+  readonly ownUid: boolean
 }
 
 /** Undefined for a line that is no account of a mailbox below `mail`: such lines belong to the administrator. */
 export function readAccountLine(line: string, mail: string): FoundAccount | undefined {
   if (!line.startsWith('=')) return undefined
-  const [key, user, uid, gid, directory] = line.slice(1).split(':')
+  const [key, user, uid, gid, directory, , , rest] = line.slice(1).split(':')
   if (key === undefined || user === undefined || directory === undefined) return undefined
-  const [domain, local, ...deeper] = relative(mail, directory).split('/')
-  if (domain === undefined || local === undefined || deeper.length > 0 || key !== `${domain}-${local}`) return undefined
-  return { local, domain, user, uid: Number(uid), gid: Number(gid), directory: join(mail, domain, local) }
+  const owner = mailboxIn(directory, mail)
+  if (owner === undefined || key !== keyOf(owner)) return undefined
+  return { ...owner, user, uid: Number(uid), gid: Number(gid), directory, ownUid: rest === ownUidMark }
+}
+
+export interface FoundAlias {
+  readonly address: AccountAddress
+  /** Undefined: its forward file says. */
+  readonly account: AccountAddress | undefined
+}
+
+/** Undefined for a line that is no alias of ours. `domains`: those that are hosted. */
+export function readAliasLine(line: string, mail: string, domains: readonly string[]): FoundAlias | undefined {
+  const [key, , , , directory, dash, ext] = line.slice(1).split(':')
+  if (key === undefined || directory === undefined) return undefined
+  const domain = domainOfKey(key, domains)
+  if (domain === undefined) return undefined
+  const address: AccountAddress = { local: key.slice(domain.length + 1), domain }
+  const isCatchAll = address.local === ''
+  if (line.startsWith('+') !== isCatchAll) return undefined
+  if (directory === forwardsDirectory(mail, domain)) {
+    const isOurs = dash === '-' && ext === (isCatchAll ? catchAllExtension : address.local)
+    return isOurs ? { address, account: undefined } : undefined
+  }
+  const account = mailboxIn(directory, mail)
+  if (account === undefined || keyOf(account) === key || dash !== (isCatchAll ? '+' : '') || ext !== '')
+    return undefined
+  return { address, account }
+}
+
+/** Of names that begin alike the longest; the domain of a key is followed by a dash. */
+export function domainOfKey(key: string, domains: readonly string[]): string | undefined {
+  let found: string | undefined
+  for (const domain of domains) if (key.startsWith(`${domain}-`) && domain.length > (found?.length ?? 0)) found = domain
+  return found
+}
+
+/** Without `=` or `+`. */
+export function keyIn(line: string): string {
+  const end = line.indexOf(':')
+  return line.slice(1, end === -1 ? undefined : end).toLowerCase()
 }
 
 /** The lines before the one that begins with a dot, which ends the file. */
-function assignBody(assign: string): string[] {
+export function assignBody(assign: string): string[] {
   const lines = assign.split('\n')
   const end = lines.findIndex((line) => line.startsWith('.'))
   return (end === -1 ? lines : lines.slice(0, end)).filter((line) => line !== '')
+}
+
+function fieldsOf({ user, uid, gid }: AssignOwner, directory: string): string {
+  return `${user}:${uid}:${gid}:${directory}`
+}
+
+function mailboxIn(directory: string, mail: string): AccountAddress | undefined {
+  const [domain, local, ...deeper] = relative(mail, directory).split('/')
+  if (domain === undefined || local === undefined || deeper.length > 0 || domain === '..') return undefined
+  return local.startsWith('.') ? undefined : { local, domain }
 }

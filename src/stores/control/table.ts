@@ -1,28 +1,18 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
-import type { ByteString } from '../../base/byte-string.ts'
+import type { ControlFile, Form } from './form.ts'
+import { loginFiles } from './login-files.ts'
+import { submissionFiles } from './submission-files.ts'
 
-export type Form = 'line' | 'number' | 'list' | 'map'
-/** `live`: re-read when changed and settled for a second. `reload`: at HUP. `start`: when its program starts. */
-export type Reread = 'live' | 'reload' | 'start'
-
-export interface ControlFile {
-  readonly form: Form
-  /** Line and number: the value if the file is absent. `me`: control/me, or the file's own name if that is absent too. */
-  readonly fallback?: ByteString | number | 'me'
-  readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
-  readonly meaning: string
-  readonly readBy: readonly string[]
-  readonly reread: Reread
-  /** Its content is never printed, and the file must not be readable by others. */
-  readonly secret?: true
-}
+export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
+  ...submissionFiles,
+  ...loginFiles,
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'policy', 'queue', 'lspawn', 'remote', 'quaver'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
     reread: 'start',
   },
   accounts: {
@@ -77,7 +67,7 @@ export const controlFiles = {
   signatures: {
     form: 'list',
     meaning: 'starts of MIME parts refused by qmail-qfilter-viruscan',
-    readBy: ['smtpd', 'exec'],
+    readBy: ['smtpd', 'exec', 'local'],
     reread: 'live',
   },
   localfilters: {
@@ -126,8 +116,8 @@ export const controlFiles = {
     form: 'number',
     fallback: 50,
     unit: 'connections',
-    meaning: 'SMTP connections at once from one IPv4 address or one IPv6 /64',
-    readBy: ['smtpd'],
+    meaning: 'connections at once from one IPv4 address or one IPv6 /64, to each service',
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'start',
   },
   concurrencylocal: {
@@ -159,7 +149,7 @@ export const controlFiles = {
     fallback: 52428800,
     unit: 'bytes',
     meaning: 'largest message accepted; 0 = no limit',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   defaultdelivery: {
@@ -199,8 +189,8 @@ export const controlFiles = {
   envnoathost: {
     form: 'line',
     fallback: 'me',
-    meaning: 'added to recipients without @',
-    readBy: ['queue'],
+    meaning: 'added to recipients without @, and to login names without @',
+    readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'start',
   },
   'greylist/exemptrcpthosts': {
@@ -229,7 +219,13 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
-  locals: { form: 'list', fallback: 'me', meaning: 'domains delivered here', readBy: ['queue'], reread: 'reload' },
+  locals: {
+    form: 'list',
+    fallback: 'me',
+    meaning: 'domains delivered here',
+    readBy: ['queue', 'authd', 'lspawn', 'local'],
+    reread: 'reload',
+  },
   log: {
     form: 'line',
     meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
@@ -245,13 +241,13 @@ export const controlFiles = {
   percenthack: {
     form: 'list',
     meaning: 'domains in which user%host is user@host',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'reload',
   },
   proxyclients: {
     form: 'list',
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'live',
   },
   queuelifetime: {
@@ -270,7 +266,7 @@ export const controlFiles = {
   },
   services: {
     form: 'list',
-    meaning: 'what runs beside the queue: smtp, local, remote; absent = all',
+    meaning: 'what runs beside the queue: smtp, submission, pop3, local, remote; absent = all',
     readBy: ['start'],
     reread: 'start',
   },
@@ -298,7 +294,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'ofmipd', 'local'],
     reread: 'live',
   },
   smtproutes: {
@@ -328,7 +324,7 @@ export const controlFiles = {
     fallback: 300,
     unit: 'seconds',
     meaning: 'limit on waiting for a client',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'local'],
     reread: 'live',
   },
   xclients: {
@@ -340,7 +336,7 @@ export const controlFiles = {
   virtualdomains: {
     form: 'map',
     meaning: 'domain:prepend or user@domain:prepend',
-    readBy: ['queue'],
+    readBy: ['queue', 'local'],
     reread: 'reload',
   },
 } as const satisfies Record<string, ControlFile>

@@ -1,10 +1,11 @@
 /** Delivery into a Maildir (maildir(5)): written under tmp/, synced, linked into new/, and new/ synced, in this order:
  *  success means that the file and its directory entry survive a power cut.
  *  Knows:  names, order. Never: overwrites; makes a Maildir; follows a link at the last step of a path.
- *  Fails:  temporary Outcomes with qmail-local's texts. The file under tmp/ is removed. If only the last sync fails, the
+ *  Fails:  temporary Outcomes with qmail-local's texts; for good only if the Maildir is over its quota (quotas.ts), before
+ *          anything is written. The file under tmp/ is removed. If only the last sync fails, the
  *          message may be there and come again: twice rather than never. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
+import { done, failed, type Outcome, permanent, transient, transientFrom } from '../../base/outcome.ts'
 import { isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
 import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
@@ -12,6 +13,7 @@ import type { QuickFiles } from '../../system/quick-files.ts'
 import type { Random } from '../../system/random.ts'
 import { nextTurn, type StoredBytes } from '../../system/spool.ts'
 import { DirectorySync } from './directory-sync.ts'
+import { Quotas, type Reservation } from './quotas.ts'
 
 /** qmail's, for a file system that hangs. */
 const deliveryMillisecondsMax = 86_400_000
@@ -24,6 +26,8 @@ const bytesAtOnce: number = 1024 * 1024
 const chdirText = 'Unable to chdir to maildir. (#4.2.1)'
 const timeoutText = 'Timeout on maildir delivery. (#4.3.0)'
 const temporaryText = 'Temporary error on maildir delivery. (#4.3.0)'
+const fullText = 'Sorry, this mailbox is full. (#5.2.2)'
+const unsureText = 'This mailbox is almost full. (#4.2.2)'
 
 export interface MaildirMachine {
   readonly files: QuickFiles
@@ -37,6 +41,7 @@ export class Maildirs {
   private readonly machine: MaildirMachine
   private readonly files: QuickFiles
   private readonly newSync: DirectorySync
+  private readonly quotas: Quotas
   private readonly host: ByteString
   private sequence = 0
 
@@ -44,11 +49,31 @@ export class Maildirs {
     this.machine = machine
     this.files = machine.files
     this.newSync = new DirectorySync((path) => machine.files.syncDirectory(path))
+    this.quotas = new Quotas(machine)
     this.host = machine.host.slice(0, hostBytesMax).replaceAll('/', '\\057').replaceAll(':', '\\072')
   }
 
   /** `maildir` ends in a slash; `head` goes before the content. */
   async deliver(maildir: ByteString, head: Buffer, content: StoredBytes): Promise<Outcome<void>> {
+    const asked = this.quotas.reserve(maildir, head.length + content.bytes)
+    const room = asked instanceof Promise ? await asked : asked
+    if (room === 'full') return failed(permanent(fullText, `maildir ${maildir}: over its quota`))
+    if (room === 'unsure')
+      return failed(transient(unsureText, `maildir ${maildir}: at its quota, or not to be counted`))
+    const reservation = room === 'none' ? undefined : room
+    try {
+      return await this.write(maildir, head, content, reservation)
+    } finally {
+      reservation?.release()
+    }
+  }
+
+  private async write(
+    maildir: ByteString,
+    head: Buffer,
+    content: StoredBytes,
+    reservation: Reservation | undefined,
+  ): Promise<Outcome<void>> {
     let file: { name: ByteString; fd: number }
     try {
       file = this.create(maildir, head.length + content.bytes)
@@ -59,6 +84,7 @@ export class Maildirs {
     try {
       await this.fill(file.fd, head, content)
       this.publish(temporary, `${maildir}new/${file.name}`)
+      reservation?.arrived()
       await within(this.machine.clock, deliveryMillisecondsMax, 'sync', this.newSync.sync(`${maildir}new`))
       return done(undefined)
     } catch (error) {

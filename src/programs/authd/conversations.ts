@@ -1,0 +1,208 @@
+/** The connections of those who ask: hello, `serving`, then any number of exchanges at once.
+ *  Knows:  limits on connections, exchanges and their time; the log's line for each end.
+ *  Fails:  a frame that breaks the contract closes its connection; an exchange that cannot go on is `temporary`. */
+import type { Server, Socket } from 'node:net'
+import { describeError } from '../../base/outcome.ts'
+import {
+  type AuthReply,
+  type AuthRequest,
+  decodeAuthRequest,
+  encodeAuthReply,
+  type Rejection,
+} from '../../contracts/auth.ts'
+import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { decodeHello } from '../../contracts/hello.ts'
+import { type Mechanism, mechanisms } from '../../protocols/sasl/mechanisms.ts'
+import type { Clock } from '../../system/clock.ts'
+import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
+import { type Log, printable } from '../../system/log.ts'
+import type { Random } from '../../system/random.ts'
+import { Exchange, type ExchangeStep } from './exchange.ts'
+import type { Judge } from './judge.ts'
+import {
+  connectionsMax,
+  exchangeMillisecondsMax,
+  exchangesMax,
+  exchangesPerConnectionMax,
+  helloMillisecondsMax,
+} from './limits.ts'
+
+export interface ConversationParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly judge: Judge
+  /** In the order in which they are offered. */
+  readonly offered: () => readonly Mechanism[]
+}
+
+type Begin = Extract<AuthRequest, { kind: 'begin' }>
+
+interface Running {
+  readonly exchange: Exchange
+  readonly asked: Begin
+  readonly cancelTimer: () => void
+  /** It is the client's turn. */
+  waits: boolean
+}
+
+export class Conversations {
+  private readonly parts: ConversationParts
+  private readonly connections = new Map<FrameConnection, Map<number, Running>>()
+  private server: Server | undefined
+  private running = 0
+  private offered = ''
+
+  constructor(parts: ConversationParts) {
+    this.parts = parts
+  }
+
+  /** Resolves when the descriptor is served. */
+  async serve(fd: number): Promise<void> {
+    const server = serveDescriptor(fd, (socket) => this.accept(socket))
+    server.maxConnections = connectionsMax
+    this.server = server
+    await new Promise<void>((resolve) => server.once('listening', resolve))
+  }
+
+  /** Ends at once: the fronts take what is under way for temporary. */
+  close(): void {
+    this.server?.close()
+    for (const connection of this.connections.keys()) connection.end()
+  }
+
+  /** Tells everybody, if what is offered has changed. */
+  offerAgain(): void {
+    const offered = this.parts.offered().join(' ')
+    if (offered === this.offered) return
+    this.offered = offered
+    for (const connection of this.connections.keys()) this.tellServing(connection)
+  }
+
+  private accept(socket: Socket): void {
+    const { clock, log } = this.parts
+    const cancel = clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
+    const onClose = (reason: string): void => {
+      cancel()
+      this.closed(connection)
+      if (reason !== '') log(`warning: connection on authd closed: ${reason}`)
+    }
+    const connection: FrameConnection = new FrameConnection(socket, {
+      onFrame: (frame) => {
+        cancel()
+        const { purpose } = decodeHello(frame)
+        if (purpose !== 'auth') throw new ContractError(`${purpose} on authd`)
+        const exchanges = new Map<number, Running>()
+        this.connections.set(connection, exchanges)
+        connection.handOver({ onFrame: (later) => this.receive(connection, exchanges, later), onClose })
+        this.tellServing(connection)
+      },
+      onClose,
+    })
+  }
+
+  private tellServing(connection: FrameConnection): void {
+    connection.send(encodeAuthReply({ kind: 'serving', mechanisms: this.parts.offered() }))
+  }
+
+  private closed(connection: FrameConnection): void {
+    const exchanges = this.connections.get(connection)
+    this.connections.delete(connection)
+    for (const ref of [...(exchanges?.keys() ?? [])]) this.forget(exchanges, ref)
+  }
+
+  /** What throws here closes the connection. */
+  private receive(connection: FrameConnection, exchanges: Map<number, Running>, frame: Frame): void {
+    const request = decodeAuthRequest(frame)
+    const { ref } = request
+    const running = exchanges.get(ref)
+    if (request.kind === 'begin') {
+      if (running !== undefined) throw new ContractError('an exchange of that number is under way')
+      this.begin(connection, exchanges, request)
+    } else if (request.kind === 'cancel') this.forget(exchanges, ref)
+    // Its time was up, and the front has been told.
+    else if (running === undefined) return
+    else if (!running.waits) throw new ContractError('a response out of turn')
+    else {
+      running.waits = false
+      void this.advance(connection, exchanges, running, running.exchange.respond(request.data))
+    }
+  }
+
+  private begin(connection: FrameConnection, exchanges: Map<number, Running>, asked: Begin): void {
+    const mechanism = this.parts.offered().find((one) => one === asked.mechanism)
+    if (mechanism === undefined || (mechanism.endsWith('-PLUS') && asked.bindings.size === 0))
+      return this.reject(connection, asked, '', 'mechanism', 'not offered')
+    if (exchanges.size >= exchangesPerConnectionMax || this.running >= exchangesMax)
+      return this.reject(connection, asked, '', 'temporary', 'temporary: too many exchanges at once')
+    const exchange = new Exchange(this.parts.judge, asked.peer)
+    const cancelTimer = this.parts.clock.after(exchangeMillisecondsMax, () => {
+      this.forget(exchanges, asked.ref)
+      this.reject(connection, asked, exchange.account, 'temporary', 'temporary: it took too long')
+    })
+    const running: Running = { exchange, asked, cancelTimer, waits: false }
+    exchanges.set(asked.ref, running)
+    this.running++
+    const { initial, peer, bindings } = asked
+    const first = exchange.begin({ mechanism, initial, peer, bindings }, this.parts.random)
+    void this.advance(connection, exchanges, running, first)
+  }
+
+  private async advance(
+    connection: FrameConnection,
+    exchanges: Map<number, Running>,
+    running: Running,
+    stepping: Promise<ExchangeStep>,
+  ): Promise<void> {
+    const { asked, exchange } = running
+    const step = await stepping.catch((error: unknown): ExchangeStep => {
+      return { kind: 'rejected', why: 'temporary', reason: `temporary: ${describeError(error)}` }
+    })
+    // Cancelled, timed out, or its connection was lost meanwhile. A wrong password is logged all the same.
+    const isOver = exchanges.get(asked.ref) !== running
+    if (step.kind === 'challenge') {
+      running.waits = true
+      if (!isOver) this.send(connection, { kind: 'challenge', ref: asked.ref, data: step.data })
+      return
+    }
+    if (!isOver) this.forget(exchanges, asked.ref)
+    if (step.kind === 'rejected') return this.reject(connection, asked, exchange.account, step.why, step.reason, isOver)
+    const { account, ticket, label } = step
+    this.parts.log(`login ${who(asked)} ${field(account)} ${field(label)}`)
+    this.send(connection, { kind: 'accepted', ref: asked.ref, account, ticket })
+  }
+
+  private reject(
+    connection: FrameConnection,
+    asked: Begin,
+    account: string,
+    why: Rejection,
+    reason: string,
+    isSilent = false,
+  ): void {
+    this.parts.log(`failed-login ${who(asked)} ${field(account)}: ${reason}`)
+    if (!isSilent) this.send(connection, { kind: 'rejected', ref: asked.ref, why })
+  }
+
+  private send(connection: FrameConnection, reply: AuthReply): void {
+    connection.send(encodeAuthReply(reply))
+  }
+
+  private forget(exchanges: Map<number, Running> | undefined, ref: number): void {
+    const running = exchanges?.get(ref)
+    if (exchanges === undefined || running === undefined) return
+    running.cancelTimer()
+    exchanges.delete(ref)
+    this.running--
+  }
+}
+
+function who({ peer, mechanism }: Begin): string {
+  const named = mechanisms.find((one) => one === mechanism) ?? printable(mechanism)
+  return `${printable(peer.remoteIp)} ${peer.service} ${field(named)}`
+}
+
+/** A field of a log line is never empty. */
+function field(text: string): string {
+  return text === '' ? '-' : printable(text)
+}

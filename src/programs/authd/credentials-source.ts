@@ -1,0 +1,83 @@
+/** What HOME/auth/passwd says now. A file that was replaced (as `quaver account` does) is read at once; one that was
+ *  edited in place, when it has not changed for a second.
+ *  Fails:  a file that cannot be read is told once, and what was read before stays in force. */
+import { describeError } from '../../base/outcome.ts'
+import type { AccountCredentials } from '../../stores/credentials/credential-lines.ts'
+import { readCredentials } from '../../stores/credentials/credentials.ts'
+import { credentialsStamp } from '../../stores/credentials/credentials-file.ts'
+import type { Home } from '../../stores/home/layout.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { Log } from '../../system/log.ts'
+import { faultsToldMax, settledMilliseconds } from './limits.ts'
+
+export interface SourceParts {
+  readonly home: Home
+  readonly clock: Clock
+  readonly log: Log
+  /** After each reading. */
+  readonly onChange: () => void
+}
+
+export class CredentialsSource {
+  private readonly parts: SourceParts
+  private accounts: ReadonlyMap<string, AccountCredentials> = new Map()
+  private verifiers = false
+  /** Of what was read last. */
+  private stamp: string | undefined
+  /** The last that was seen, and since when. */
+  private seen = { stamp: '', sinceMs: 0 }
+  private trouble = ''
+  private reading: Promise<void> | undefined
+
+  constructor(parts: SourceParts) {
+    this.parts = parts
+  }
+
+  /** Reads again if there is need. */
+  async current(): Promise<ReadonlyMap<string, AccountCredentials>> {
+    this.reading ??= this.refresh().finally(() => (this.reading = undefined))
+    await this.reading
+    return this.accounts
+  }
+
+  /** Whether anybody can use SCRAM. */
+  get hasVerifiers(): boolean {
+    return this.verifiers
+  }
+
+  private async refresh(): Promise<void> {
+    try {
+      const stamp = await credentialsStamp(this.parts.home)
+      if (stamp === this.stamp || !this.isReady(stamp)) return
+      const { accounts, faults } = await readCredentials(this.parts.home)
+      this.stamp = stamp
+      this.trouble = ''
+      this.accounts = accounts
+      this.verifiers = [...accounts.values()].some(({ credentials }) => credentials.some(({ scram }) => scram))
+      this.tell(faults)
+      this.parts.onChange()
+    } catch (error) {
+      const trouble = describeError(error)
+      if (trouble !== this.trouble) this.parts.log(`alert: auth/passwd: ${trouble}; what it said before stays in force`)
+      this.trouble = trouble
+    }
+  }
+
+  private isReady(stamp: string): boolean {
+    const now = this.parts.clock.monotonic()
+    if (stamp !== this.seen.stamp) this.seen = { stamp, sinceMs: now }
+    const isReplaced = this.stamp === undefined || fileOf(stamp) !== fileOf(this.stamp)
+    return isReplaced || now - this.seen.sinceMs >= settledMilliseconds
+  }
+
+  private tell(faults: readonly string[]): void {
+    for (const fault of faults.slice(0, faultsToldMax)) this.parts.log(`warning: auth/passwd: ${fault}`)
+    if (faults.length > faultsToldMax)
+      this.parts.log(`warning: auth/passwd: ${faults.length - faultsToldMax} more lines that are none`)
+  }
+}
+
+/** The inode. */
+function fileOf(stamp: string): string {
+  return stamp.split(':', 1)[0] ?? ''
+}

@@ -1,0 +1,85 @@
+/** One exchange: the mechanism's steps, and the judge's word where a step claims something. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { ChannelBindings } from '../../contracts/auth.ts'
+import type { SessionPeer } from '../../contracts/sessions.ts'
+import { begin, type Mechanism } from '../../protocols/sasl/mechanisms.ts'
+import type { SaslStep } from '../../protocols/sasl/step.ts'
+import { hmacSha256, sameBytes, sha256 } from '../../system/digests.ts'
+import type { Random } from '../../system/random.ts'
+import type { Identity } from './identity.ts'
+import type { Judge, Verdict } from './judge.ts'
+
+export interface ExchangeStart {
+  readonly mechanism: Mechanism
+  readonly initial: ByteString | undefined
+  readonly peer: SessionPeer
+  readonly bindings: ChannelBindings
+}
+
+export type ExchangeStep = { readonly kind: 'challenge'; readonly data: ByteString } | Verdict
+
+const nonceBytes = 18
+
+export class Exchange {
+  private readonly judge: Judge
+  private readonly peer: SessionPeer
+  private identity: Identity | undefined
+  private next: ((response: ByteString) => SaslStep) | undefined
+  private isProven = false
+
+  constructor(judge: Judge, peer: SessionPeer) {
+    this.judge = judge
+    this.peer = peer
+  }
+
+  /** Of whom it is, as far as that was said; for the log. */
+  get account(): ByteString {
+    return this.identity?.account ?? ''
+  }
+
+  async begin({ mechanism, initial, bindings }: ExchangeStart, random: Random): Promise<ExchangeStep> {
+    const nonce = random.bytes(nonceBytes).toString('base64')
+    const means = { hmac: hmacSha256, hash: sha256, same: sameBytes, nonce, bindings }
+    return await this.go(begin(mechanism, initial, means))
+  }
+
+  /** Only after a challenge. */
+  async respond(response: ByteString): Promise<ExchangeStep> {
+    const { next, identity } = this
+    if (next === undefined) throw new Error('a response without a challenge')
+    this.next = undefined
+    if (identity === undefined || this.isProven) return await this.go(next(response))
+    // SCRAM's proof: the name was said before it, so the guard can be asked.
+    const judged = this.judge.prove(identity.account, this.peer, () => {
+      const result = next(response)
+      this.isProven = result.kind === 'challenge'
+      return { isWrong: result.kind === 'refused', result }
+    })
+    return judged.kind === 'rejected' ? judged : await this.go(judged)
+  }
+
+  private async go(step: SaslStep): Promise<ExchangeStep> {
+    switch (step.kind) {
+      case 'challenge':
+        this.next = (response) => step.next(response)
+        return { kind: 'challenge', data: step.data }
+      case 'password':
+        this.identity = await this.judge.identify(step.name)
+        return await this.judge.password(this.identity, step.password, step.authorize, this.peer)
+      case 'verifiers': {
+        this.identity = await this.judge.identify(step.name)
+        const offer = await this.judge.offer(this.identity, step.authorize, this.peer)
+        return 'kind' in offer ? offer : await this.go(step.resume(offer))
+      }
+      case 'proven':
+        if (this.identity === undefined) throw new Error('a proof without a name')
+        return await this.judge.proven(this.identity, step.verifier, this.peer)
+      case 'token':
+        return await this.go(step.fail())
+      case 'refused':
+        return { kind: 'rejected', why: 'credentials', reason: step.reason }
+      case 'malformed':
+        return { kind: 'rejected', why: 'malformed', reason: `malformed: ${step.reason}` }
+    }
+  }
+}

@@ -1,0 +1,192 @@
+/** Who is locked out: failures are counted by peer (an IPv4 address, an IPv6 /64) and by account, and each one too many
+ *  locks twice as long as the one before. An account's lock does not hold up the networks (IPv4 /24, IPv6 /48) from which
+ *  it was used lately: whoever guesses from elsewhere locks out elsewhere.
+ *  Knows:  nothing about which accounts exist: a name that is none is dealt with in the same way.
+ *  Fails:  never: a store that cannot be used is set aside, or replaced by one in memory, with an alert. */
+import ipaddr from 'ipaddr.js'
+import type { ByteString } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import {
+  type Failures,
+  type FailuresRow,
+  LoginGuardStore,
+  type Subject,
+} from '../../stores/login-guard/login-guard-store.ts'
+import type { Clock } from '../../system/clock.ts'
+import { SmallDatabaseError } from '../../system/small-database.ts'
+import {
+  expireAgainMilliseconds,
+  expireMilliseconds,
+  failuresShownMax,
+  forgetMilliseconds,
+  freeFailures,
+  judgedAtOnceMax,
+  knownNetworkMilliseconds,
+  lockMillisecondsMax,
+  lockMillisecondsMin,
+} from './limits.ts'
+
+export interface GuardParts {
+  /** HOME/auth. */
+  readonly directory: string
+  readonly clock: Clock
+  readonly onAlert: (text: string) => void
+}
+
+/** `peer`, `account`: locked, and why. `busy`: too many at once. */
+export type Entry = 'free' | 'peer' | 'account' | 'busy'
+
+export class LoginGuard {
+  private readonly parts: GuardParts
+  private store: LoginGuardStore
+  private readonly judged = new Map<string, number>()
+  private cancelExpiry = (): void => undefined
+
+  constructor(parts: GuardParts) {
+    this.parts = parts
+    this.store = this.opened()
+    this.expireIn(expireAgainMilliseconds)
+  }
+
+  /** Asks whether a password may be judged; after `free` the caller owes `leave`. */
+  enter(ip: string, account: ByteString): Entry {
+    const peer = peerName(ip)
+    const known = this.isKnown(ip, account)
+    const locks = [
+      ['peer', peer],
+      ...(known ? [] : [['account', account] as const]),
+    ] as const satisfies readonly (readonly [Subject, string])[]
+    for (const [subject, name] of locks) {
+      const failures = this.failures(subject, name)
+      if (failures !== undefined && failures.untilMs > this.parts.clock.now()) return subject
+      const max = (failures?.count ?? 0) < freeFailures[subject] ? judgedAtOnceMax : 1
+      if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
+    }
+    this.count(peer, account, 1)
+    return 'free'
+  }
+
+  leave(ip: string, account: ByteString): void {
+    this.count(peerName(ip), account, -1)
+  }
+
+  failed(ip: string, account: ByteString): void {
+    const peer = peerName(ip)
+    const before = this.failures('peer', peer)
+    const only = before === undefined || before.only === account ? account : ''
+    this.add('peer', peer, before, only)
+    this.add('account', account, this.failures('account', account), '')
+  }
+
+  succeeded(ip: string, account: ByteString): void {
+    const peer = peerName(ip)
+    this.use((store) => {
+      store.setSuccess(account, networkName(ip), this.parts.clock.now())
+      // Somebody who mistyped his own password. What was tried on others' accounts stays counted.
+      if (store.failures('peer', peer)?.only === account) store.forget('peer', peer)
+    })
+  }
+
+  list(): FailuresRow[] {
+    return this.use((store) => store.list(failuresShownMax)) ?? []
+  }
+
+  /** An address of a peer, or an account. False if nothing was known of it. */
+  forgive(who: ByteString): boolean {
+    const peer = ipaddr.isValid(who) ? peerName(who) : who
+    return this.use((store) => [store.forget('peer', peer), store.forget('account', who)].includes(true)) ?? false
+  }
+
+  close(): void {
+    this.cancelExpiry()
+    this.use((store) => store.close())
+  }
+
+  private failures(subject: Subject, name: ByteString): Failures | undefined {
+    const found = this.use((store) => store.failures(subject, name))
+    return found === undefined || found.lastMs < this.parts.clock.now() - forgetMilliseconds ? undefined : found
+  }
+
+  private add(subject: Subject, name: ByteString, before: Failures | undefined, only: ByteString): void {
+    const now = this.parts.clock.now()
+    const count = (before?.count ?? 0) + 1
+    const tooMany = count - freeFailures[subject]
+    const lock = tooMany < 0 ? 0 : Math.min(lockMillisecondsMax, lockMillisecondsMin * 2 ** Math.min(tooMany, 30))
+    this.use((store) => store.setFailures(subject, name, { count, lastMs: now, untilMs: now + lock, only }))
+  }
+
+  private isKnown(ip: string, account: ByteString): boolean {
+    const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
+    return last !== undefined && last > this.parts.clock.now() - knownNetworkMilliseconds
+  }
+
+  private count(peer: string, account: ByteString, by: 1 | -1): void {
+    for (const key of [`peer ${peer}`, `account ${account}`]) {
+      const count = (this.judged.get(key) ?? 0) + by
+      if (count <= 0) this.judged.delete(key)
+      else this.judged.set(key, count)
+    }
+  }
+
+  private use<T>(act: (store: LoginGuardStore) => T): T | undefined {
+    try {
+      return act(this.store)
+    } catch (error) {
+      this.replaceStore(error)
+      return undefined
+    }
+  }
+
+  private replaceStore(error: unknown): void {
+    try {
+      this.store.close()
+    } catch {
+      // What matters is that it is not used any more.
+    }
+    if (error instanceof SmallDatabaseError && error.damaged) this.store = this.opened(error.message)
+    else this.store = this.withoutDisk(error)
+  }
+
+  private opened(damage?: string): LoginGuardStore {
+    const { directory, onAlert } = this.parts
+    try {
+      if (damage !== undefined) return LoginGuardStore.afresh(directory, damage, onAlert)
+      return LoginGuardStore.open(directory, onAlert)
+    } catch (error) {
+      return this.withoutDisk(error)
+    }
+  }
+
+  private withoutDisk(error: unknown): LoginGuardStore {
+    this.parts.onAlert(`${describeError(error)}; failed logins are counted in memory until authd starts again`)
+    return LoginGuardStore.inMemory()
+  }
+
+  private expireIn(milliseconds: number): void {
+    this.cancelExpiry()
+    this.cancelExpiry = this.parts.clock.after(milliseconds, () => {
+      const now = this.parts.clock.now()
+      const more = this.use((store) => store.expire(now - forgetMilliseconds, now - knownNetworkMilliseconds))
+      this.expireIn(more === true ? expireAgainMilliseconds : expireMilliseconds)
+    })
+  }
+}
+
+function peerName(ip: string): string {
+  return networkOf(ip, 32, 64)
+}
+
+function networkName(ip: string): string {
+  return networkOf(ip, 24, 48)
+}
+
+/** What is no address is its own network: it comes from our front, and a front may be broken. */
+function networkOf(ip: string, bits4: number, bits6: number): string {
+  if (!ipaddr.isValid(ip)) return ip
+  const address = ipaddr.process(ip)
+  if (address.kind() === 'ipv4')
+    return bits4 === 32
+      ? address.toString()
+      : `${ipaddr.IPv4.networkAddressFromCIDR(`${address.toString()}/${bits4}`).toString()}/${bits4}`
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString()}/${bits6}`).toString()}/${bits6}`
+}

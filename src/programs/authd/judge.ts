@@ -1,0 +1,196 @@
+/** Who somebody is: puts together what is kept, the guard, and lspawn's word.
+ *  Knows:  that a locked name is not looked at, and that nobody is let in before lspawn knows of the ticket.
+ *  Never:  tells the peer more than the contract's reason; what exactly was wrong is for the log.
+ *  Fails:  whatever cannot be found out is `temporary`. */
+import { type ByteString } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import type { Rejection } from '../../contracts/auth.ts'
+import { passwordBytesMax, type SessionPeer, ticketBytes } from '../../contracts/sessions.ts'
+import type { TicketClient } from '../../clients/tickets/ticket-client.ts'
+import type { ScramOffer } from '../../protocols/sasl/step.ts'
+import type { ScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
+import type { AccountCredentials } from '../../stores/credentials/credential-lines.ts'
+import type { Random } from '../../system/random.ts'
+import type { LoginGuard } from './guard.ts'
+import { type Identity, identify, systemUser } from './identity.ts'
+import type { Passwords } from './passwords.ts'
+import type { Slots } from './slots.ts'
+
+const noLspawn = 'no answer from lspawn'
+
+export interface JudgeParts {
+  readonly accounts: () => Promise<ReadonlyMap<ByteString, AccountCredentials>>
+  readonly passwords: Passwords
+  readonly guard: LoginGuard
+  readonly tickets: Pick<TicketClient, 'admit' | 'check'>
+  readonly checks: Slots
+  readonly random: Random
+  /** control/envnoathost. */
+  readonly ownHost: () => ByteString
+  /** Domains whose addresses are the machine's own users. */
+  readonly ownDomains: () => readonly ByteString[]
+  /** control/checkpassword is there. */
+  readonly hasChecker: () => boolean
+  /** Rejects if nobody can tell. */
+  readonly uidOf: (user: ByteString) => Promise<number | undefined>
+}
+
+export type Verdict =
+  | {
+      readonly kind: 'accepted'
+      readonly account: ByteString
+      readonly ticket: ByteString
+      /** Of the password that was used; empty for the main one. */
+      readonly label: string
+    }
+  | { readonly kind: 'rejected'; readonly why: Rejection; readonly reason: string }
+
+export type Rejected = Extract<Verdict, { kind: 'rejected' }>
+
+export class Judge {
+  private readonly parts: JudgeParts
+
+  constructor(parts: JudgeParts) {
+    this.parts = parts
+  }
+
+  async identify(name: ByteString): Promise<Identity> {
+    return identify(name, await this.parts.accounts(), this.parts.ownHost())
+  }
+
+  async password(identity: Identity, password: ByteString, authorize: ByteString, peer: SessionPeer): Promise<Verdict> {
+    return await this.guarded(identity.account, peer, async () => {
+      const isOurs = identity.known !== undefined || !this.parts.hasChecker()
+      return isOurs
+        ? await this.ownPassword(identity, password, authorize, peer)
+        : await this.foreignPassword(identity, password, authorize, peer)
+    })
+  }
+
+  /** What SCRAM says first, or why it ends here. */
+  async offer(identity: Identity, authorize: ByteString, peer: SessionPeer): Promise<ScramOffer | Rejected> {
+    const locked = this.enter(identity.account, peer)
+    if (locked !== undefined) return locked
+    this.parts.guard.leave(peer.remoteIp, identity.account)
+    const offer = this.parts.passwords.offer(identity)
+    try {
+      const isNobody = !(await this.isSame(authorize, identity)) || (await this.isSuperuser(identity.account))
+      return isNobody ? { ...offer, verifiers: [] } : offer
+    } catch (error) {
+      return temporary(describeError(error))
+    }
+  }
+
+  /** A proof was wrong, or is about to be judged: `act` says whether it was wrong. */
+  prove<T>(account: ByteString, peer: SessionPeer, act: () => { isWrong: boolean; result: T }): T | Rejected {
+    const locked = this.enter(account, peer)
+    if (locked !== undefined) return locked
+    try {
+      const { isWrong, result } = act()
+      if (isWrong) this.parts.guard.failed(peer.remoteIp, account)
+      return result
+    } finally {
+      this.parts.guard.leave(peer.remoteIp, account)
+    }
+  }
+
+  async proven({ account, known }: Identity, verifier: ScramVerifier, peer: SessionPeer): Promise<Verdict> {
+    this.parts.guard.succeeded(peer.remoteIp, account)
+    const label = known?.credentials.find(({ scram }) => scram?.storedKey === verifier.storedKey)?.label ?? ''
+    return await this.admit(account, label, peer)
+  }
+
+  private async ownPassword(
+    identity: Identity,
+    password: ByteString,
+    authorize: ByteString,
+    peer: SessionPeer,
+  ): Promise<Verdict> {
+    const { account } = identity
+    const verdict = await this.parts.passwords.judge(identity, password)
+    if (verdict.kind === 'full') return temporary('too many passwords at once')
+    if (verdict.kind === 'wrong') return wrong(verdict.reason)
+    if (await this.isSuperuser(account)) return wrong('uid 0')
+    if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
+    this.parts.guard.succeeded(peer.remoteIp, account)
+    return await this.admit(account, verdict.label, peer)
+  }
+
+  private async foreignPassword(
+    identity: Identity,
+    password: ByteString,
+    authorize: ByteString,
+    peer: SessionPeer,
+  ): Promise<Verdict> {
+    const { account } = identity
+    if (password.length > passwordBytesMax) return wrong('longer than a password checker reads')
+    const ticket = this.newTicket()
+    const isSame = await this.isSame(authorize, identity)
+    const found = await this.parts.checks.run(() => this.parts.tickets.check(ticket, account, password, peer))
+    if (found === 'full') return temporary('too many password checkers at once')
+    if (!found.admitted) return found.why === 'failed' ? wrong('the password checker says no') : temporary(noLspawn)
+    if (await this.isSuperuser(account)) return wrong('uid 0')
+    if (!isSame) return wrong('on behalf of another account')
+    this.parts.guard.succeeded(peer.remoteIp, account)
+    return { kind: 'accepted', account: found.account, ticket, label: '' }
+  }
+
+  private async admit(account: ByteString, label: string, peer: SessionPeer): Promise<Verdict> {
+    const ticket = this.newTicket()
+    const admission = await this.parts.tickets.admit(ticket, account, peer)
+    if (!admission.admitted)
+      return temporary(admission.why === 'failed' ? 'lspawn does not know the account' : noLspawn)
+    return { kind: 'accepted', account: admission.account, ticket, label }
+  }
+
+  private async guarded(account: ByteString, peer: SessionPeer, act: () => Promise<Verdict>): Promise<Verdict> {
+    const locked = this.enter(account, peer)
+    if (locked !== undefined) return locked
+    const { guard } = this.parts
+    try {
+      const verdict = await act()
+      if (verdict.kind === 'rejected' && verdict.why === 'credentials') guard.failed(peer.remoteIp, account)
+      return verdict
+    } catch (error) {
+      return temporary(describeError(error))
+    } finally {
+      guard.leave(peer.remoteIp, account)
+    }
+  }
+
+  private enter(account: ByteString, peer: SessionPeer): Rejected | undefined {
+    switch (this.parts.guard.enter(peer.remoteIp, account)) {
+      case 'free':
+        return undefined
+      case 'busy':
+        return temporary('too many attempts at once')
+      case 'peer':
+        return { kind: 'rejected', why: 'locked', reason: 'locked: too many failures from this address' }
+      case 'account':
+        return { kind: 'rejected', why: 'locked', reason: 'locked: too many failures for this account' }
+    }
+  }
+
+  /** Nobody acts for somebody else. */
+  private async isSame(authorize: ByteString, { account }: Identity): Promise<boolean> {
+    return authorize === '' || (await this.identify(authorize)).account === account
+  }
+
+  /** checknotroot: a right password of root looks like a wrong one. */
+  private async isSuperuser(account: ByteString): Promise<boolean> {
+    const user = systemUser(account, this.parts.ownDomains())
+    return user !== undefined && (await this.parts.uidOf(user)) === 0
+  }
+
+  private newTicket(): ByteString {
+    return this.parts.random.bytes(ticketBytes).toString('latin1')
+  }
+}
+
+function wrong(reason: string): Rejected {
+  return { kind: 'rejected', why: 'credentials', reason }
+}
+
+function temporary(reason: string): Rejected {
+  return { kind: 'rejected', why: 'temporary', reason: `temporary: ${reason}` }
+}

@@ -1,0 +1,44 @@
+/** Every limit and deadline of authd, and how it deals with failures. */
+
+/** An exchange, from its first message to its last, the client's thinking included. */
+export const exchangeMillisecondsMax = 60_000
+export const exchangesPerConnectionMax = 5_000
+export const exchangesMax = 10_000
+export const connectionsMax = 100
+export const helloMillisecondsMax = 30_000
+
+/** Hashes at once: each takes 19 MiB and a thread. More wait, up to `hashesWaitingMax`, so long; then `temporary`. */
+export const hashesAtOnceMax = 2
+export const hashesWaitingMax = 300
+export const hashWaitMillisecondsMax = 15_000
+
+/** What was right stays right so long, unless the file changes. */
+export const successMilliseconds = 5 * 60_000
+export const successesMax = 10_000
+
+/** lspawn's answers; an external checker may be slow on purpose. */
+export const admitMillisecondsMax = 10_000
+export const checkMillisecondsMax = 25_000
+export const checksAtOnceMax = 20
+
+/** A file that was edited in place is believed when it has not changed for so long; one that was replaced, at once. */
+export const settledMilliseconds = 1_000
+export const pollMilliseconds = 500
+/** Faults of the file that are named in the log, each time it is read. */
+export const faultsToldMax = 20
+
+/** Failures that cost nothing; from then on each locks, twice as long as the one before. */
+export const freeFailures = { peer: 10, account: 20 } as const
+export const lockMillisecondsMin = 30_000
+export const lockMillisecondsMax: number = 60 * 60_000
+/** Without a failure for so long, all are forgotten. */
+export const forgetMilliseconds: number = 24 * 60 * 60_000
+/** A network from which the account was used so lately is not held up by the account's lock. */
+export const knownNetworkMilliseconds: number = 30 * 24 * 60 * 60_000
+/** Passwords under judgement at once for one peer or account that has failures to spare; afterwards one. */
+export const judgedAtOnceMax = 64
+/** Failed logins that the command line is shown. */
+export const failuresShownMax = 1_000
+/** Old rows are looked for so often; while there are more, at `expireAgainMilliseconds`. */
+export const expireMilliseconds = 60_000
+export const expireAgainMilliseconds = 200

@@ -1,0 +1,95 @@
+/** Whether a password is one of an account's. The work is the same for every name, known or not: one key derivation
+ *  over the account's salt, which says which of its passwords it can be, and one argon2id.
+ *  (Passwords without a verifier, or with a foreign salt, cost an argon2id each.)
+ *  Fails:  `full` if there was no place in time; rejects if argon2 cannot run. */
+import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
+import { deriveScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
+import type { ScramOffer } from '../../protocols/sasl/step.ts'
+import type { Credential } from '../../stores/credentials/credential-lines.ts'
+import { scramDigests, scramIterations } from '../../stores/credentials/derive.ts'
+import { prepareText } from '../../stores/credentials/prepare-text.ts'
+import type { Clock } from '../../system/clock.ts'
+import { hmacSha256, sameBytes } from '../../system/digests.ts'
+import { dummyPasswordHash, verifyPassword } from '../../system/password-hash.ts'
+import type { Random } from '../../system/random.ts'
+import type { Identity } from './identity.ts'
+import { hashesAtOnceMax, hashesWaitingMax, hashWaitMillisecondsMax } from './limits.ts'
+import { Slots } from './slots.ts'
+import { SuccessCache } from './success-cache.ts'
+
+export type PasswordVerdict =
+  | { readonly kind: 'right'; readonly label: string }
+  | { readonly kind: 'wrong'; readonly reason: string }
+  | { readonly kind: 'full' }
+
+const saltBytes = 16
+const slotLimits = {
+  atOnceMax: hashesAtOnceMax,
+  waitingMax: hashesWaitingMax,
+  waitMillisecondsMax: hashWaitMillisecondsMax,
+}
+
+export class Passwords {
+  private readonly saltKey: ByteString
+  private readonly slots: Slots
+  private readonly successes: SuccessCache
+  private readonly dummy = dummyPasswordHash()
+
+  constructor(saltKey: ByteString, clock: Clock, random: Random) {
+    this.saltKey = saltKey
+    this.slots = new Slots(slotLimits, clock)
+    this.successes = new SuccessCache(clock, random)
+  }
+
+  /** What SCRAM says of a name; without a verifier it looks the same, and nobody can prove anything. */
+  offer({ account, known }: Identity): ScramOffer {
+    const all = known === undefined ? [] : known.credentials.map(({ scram }) => scram)
+    const first = all.find((scram) => scram !== undefined)
+    if (first === undefined) {
+      const salt = hmacSha256(this.saltKey, account).slice(0, saltBytes)
+      return { salt, iterations: scramIterations, verifiers: [] }
+    }
+    const { salt, iterations } = first
+    const usable = all.filter((one) => one !== undefined && one.salt === salt && one.iterations === iterations)
+    const verifiers = known?.disabled === true ? [] : usable.filter((one) => one !== undefined)
+    return { salt, iterations, verifiers }
+  }
+
+  async judge(identity: Identity, password: ByteString): Promise<PasswordVerdict> {
+    const { account, known } = identity
+    const cached = this.successes.find(account, password)
+    if (cached !== undefined) return { kind: 'right', label: cached }
+    const candidates = known === undefined || known.disabled ? [] : known.credentials
+    const found = await this.slots.run(() => this.search(candidates, this.offer(identity), toText(password)))
+    if (found === 'full') return { kind: 'full' }
+    if (found === undefined) {
+      const reason = known === undefined ? 'no such account' : known.disabled ? 'disabled' : 'wrong password'
+      return { kind: 'wrong', reason }
+    }
+    this.successes.add(account, password, found.label)
+    return { kind: 'right', label: found.label }
+  }
+
+  /** The file has changed. */
+  forget(): void {
+    this.successes.clear()
+  }
+
+  private async search(
+    candidates: readonly Credential[],
+    { salt, iterations }: ScramOffer,
+    password: string,
+  ): Promise<Credential | undefined> {
+    const prepared = prepareText(password)
+    // What RFC 4013 forbids is nobody's password, and takes as long.
+    const tried = prepared ?? password
+    const { storedKey } = await deriveScramVerifier(scramDigests, fromText(tried), salt, iterations)
+    const isOffered = ({ scram }: Credential): boolean => scram?.salt === salt && scram.iterations === iterations
+    const meant = candidates.find((one) => isOffered(one) && sameBytes(one.scram?.storedKey ?? '', storedKey))
+    const toTry = meant === undefined ? candidates.filter((one) => !isOffered(one)) : [meant]
+    if (toTry.length === 0) await verifyPassword(tried, this.dummy)
+    let found: Credential | undefined
+    for (const one of toTry) if (await verifyPassword(tried, one.hash)) found ??= one
+    return prepared === undefined ? undefined : found
+  }
+}

@@ -1,0 +1,105 @@
+/** What authd is made of, put together. Loaded after its process has given way to others (main.ts). */
+import { parseArgs } from 'node:util'
+import { TicketClient } from '../../clients/tickets/ticket-client.ts'
+import { describeError } from '../../base/outcome.ts'
+import type { Mechanism } from '../../protocols/sasl/mechanisms.ts'
+import { Control } from '../../stores/control/control.ts'
+import { saltKey } from '../../stores/credentials/salt-key.ts'
+import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
+import { findAccount } from '../../system/accounts.ts'
+import { realClock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
+import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
+import { type Log, openLog } from '../../system/log.ts'
+import { realRandom } from '../../system/random.ts'
+import { supervised } from '../../system/supervised.ts'
+import { serveAdmin } from './admin.ts'
+import { Conversations } from './conversations.ts'
+import { CredentialsSource } from './credentials-source.ts'
+import { LoginGuard } from './guard.ts'
+import { Judge } from './judge.ts'
+import {
+  admitMillisecondsMax,
+  checkMillisecondsMax,
+  checksAtOnceMax,
+  connectionsMax,
+  hashesWaitingMax,
+  hashWaitMillisecondsMax,
+  pollMilliseconds,
+} from './limits.ts'
+import { Passwords } from './passwords.ts'
+import { Slots } from './slots.ts'
+
+const clock = realClock
+const ticketLimits = { admitMilliseconds: admitMillisecondsMax, checkMilliseconds: checkMillisecondsMax }
+const checkLimits = {
+  atOnceMax: checksAtOnceMax,
+  waitingMax: hashesWaitingMax,
+  waitMillisecondsMax: hashWaitMillisecondsMax,
+}
+
+export async function serve(): Promise<void> {
+  const { values } = parseArgs({
+    options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
+  })
+  const log = openLog('authd')
+  const home = homeAt(values.home ?? '.')
+  process.umask(0o077)
+  const control = new Control(home.control, clock, (problem) => log(`warning: ${problem}`))
+  let stopped = (): void => undefined
+  const program = supervised(
+    log,
+    { stop: () => Promise.resolve(stopped()), reload: () => control.reload(['locals']) },
+    values.listen?.split(',') ?? ['authd', 'authd-admin'],
+  )
+  const passwords = new Passwords(await openSaltKey(home, log), clock, realRandom)
+  const guard = new LoginGuard({ directory: home.auth, clock, onAlert: (text) => log(`alert: ${text}`) })
+  const tickets = new TicketClient(() => connectPath(socketPath(home, 'lspawn-tickets')), clock, ticketLimits)
+  const source = new CredentialsSource({ home, clock, log, onChange: () => passwords.forget() })
+  const judge = new Judge({
+    accounts: () => source.current(),
+    passwords,
+    guard,
+    tickets,
+    checks: new Slots(checkLimits, clock),
+    random: realRandom,
+    ownHost: () => control.optionalLine('envnoathost') ?? '',
+    ownDomains: () => [control.optionalLine('envnoathost') ?? '', ...(control.list('locals') ?? [])],
+    hasChecker: () => control.isPresent('checkpassword'),
+    uidOf: async (user) => (await findAccount(user))?.uid,
+  })
+  const offered = (): readonly Mechanism[] => {
+    const scram = source.hasVerifiers ? (['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'] as const) : []
+    return [...scram, 'PLAIN', 'LOGIN']
+  }
+  const conversations = new Conversations({ clock, random: realRandom, log, judge, offered })
+  const look = async (): Promise<void> => {
+    control.refresh()
+    await source.current()
+    conversations.offerAgain()
+    clock.after(pollMilliseconds, () => void look())
+  }
+  await look()
+  const admin = serveDescriptor(
+    program.listeners.get('authd-admin') ?? program.fail('--listen authd-admin is missing'),
+    (socket) => serveAdmin(socket, guard, clock),
+  )
+  admin.maxConnections = connectionsMax
+  stopped = () => {
+    admin.close()
+    conversations.close()
+    tickets.close()
+    guard.close()
+  }
+  await conversations.serve(program.listeners.get('authd') ?? program.fail('--listen authd is missing'))
+  program.ready()
+}
+
+async function openSaltKey(home: Home, log: Log): Promise<string> {
+  try {
+    return await saltKey(realFiles, home, realRandom)
+  } catch (error) {
+    log(`alert: auth/salt-key: ${describeError(error)}; names that are no accounts can be told apart after a restart`)
+    return realRandom.bytes(32).toString('latin1')
+  }
+}

@@ -1,0 +1,68 @@
+/** The sessions of this process, with what they need of the machine. Nothing of it is made before the first one comes. */
+import { fstatSync } from 'node:fs'
+import type { Taker } from '../../clients/queue/taker.ts'
+import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
+import { recordRemoval } from '../../stores/maildir/quota-file.ts'
+import { realClock as clock } from '../../system/clock.ts'
+import type { Log } from '../../system/log.ts'
+import { quickFiles } from '../../system/quick-files.ts'
+import { realRandom as random } from '../../system/random.ts'
+import { limits as pop3Limits } from './pop3/limits.ts'
+import { type Pop3Tools, startPop3 } from './pop3/pop3.ts'
+import { Sessions } from './sessions.ts'
+import { startSubmission } from './submission/submission.ts'
+import { type SubmissionTools, submissionTools } from './submission/tools.ts'
+
+export interface SessionsWorld {
+  readonly homePath: string
+  readonly demo: boolean
+  readonly queue: Taker
+  readonly log: Log
+  /** The process stays until the returned function is called. */
+  hold(): () => void
+}
+
+/** Undefined: lspawn gave no socket for them. */
+export function serveSessions(fd: number, world: SessionsWorld): Sessions | undefined {
+  if (!isSocket(fd)) return undefined
+  const { log, hold } = world
+  let known: { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } | undefined
+  const tools = () => (known ??= makeTools(world))
+  const sessions = new Sessions({
+    clock,
+    log,
+    hold,
+    serve: {
+      pop3: (session) => startPop3(session, tools().pop3),
+      submission: (session) => startSubmission(session, tools().submission),
+    },
+  })
+  sessions.serve(fd)
+  return sessions
+}
+
+function makeTools(world: SessionsWorld): { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } {
+  const submission = submissionTools({ ...world, clock, random })
+  const { control } = submission
+  const pop3: Pop3Tools = {
+    files: quickFiles,
+    clock,
+    log: world.log,
+    limits: pop3Limits,
+    locks: new MaildropLocks(),
+    idleSecondsMax() {
+      control.refresh()
+      return control.number('timeoutpop3d')
+    },
+    removed: (maildir, what) => recordRemoval(quickFiles, maildir, what),
+  }
+  return { submission, pop3 }
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,153 @@
+/** What a session asks for beyond its dialogue: is the sender who he says, has he sent enough for now, and who takes the
+ *  message, cleaned and filtered.
+ *  Made once for each session, from the control files of that moment and the person's own rules. */
+import { type ByteString, lowerAscii } from '../../../base/byte-string.ts'
+import { describeError, done, type Failure, failed, type Outcome, permanent, transient } from '../../../base/outcome.ts'
+import { filterPass } from '../../../clients/filters/filter-pass.ts'
+import { FilterTaker } from '../../../clients/filters/filter-taker.ts'
+import type { Taker } from '../../../clients/queue/taker.ts'
+import { cleanHeader, makeMessageId, rewriteAddress } from '../../../protocols/ofmip/clean.ts'
+import { findSenderRule, type SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
+import type { CdbReader } from '../../../protocols/qmail/cdb.ts'
+import type { Mailbox } from '../../../protocols/rfc822/address-list.ts'
+import type { Field } from '../../../protocols/rfc822/header.ts'
+import type { Environment } from '../../../servers/door/peer.ts'
+import { routingFiles, routingTables } from '../../../stores/control/routing-tables.ts'
+import { printable } from '../../../system/log.ts'
+import type { GrantedSession } from '../session.ts'
+import { ownRulesTrouble, readOwnRules, readRewriting, type Rewriting } from './address-rules.ts'
+import { CleaningTaker } from './cleaning-taker.ts'
+import { type Right, SenderRights } from './sender-rights.ts'
+import type { SubmissionTools } from './tools.ts'
+import { environmentOf, receivedFields } from './trace.ts'
+import type { ReadSender, Transaction } from './transaction.ts'
+
+/** Ours is on every message already. */
+const tlsFilter = 'qmail-qfilter-addtlsheader'
+/** Of an address, in a reply. */
+const shownBytesMax = 200
+
+export class Service {
+  readonly greeting: ByteString
+  /** 0: no limit. */
+  readonly databytes: number
+  readonly environment: Environment
+  readonly rewriting: Rewriting
+  private readonly tools: SubmissionTools
+  private readonly account: ByteString
+  private readonly ownRules: Outcome<CdbReader | undefined>
+  private readonly rights: SenderRights
+  private readonly filters: readonly ByteString[]
+
+  private constructor(
+    session: GrantedSession,
+    tools: SubmissionTools,
+    rewriting: Rewriting,
+    ownRules: Outcome<CdbReader | undefined>,
+  ) {
+    const { control, users, log } = tools
+    const { account, home } = session.grant
+    this.tools = tools
+    this.account = account
+    this.rewriting = rewriting
+    this.ownRules = ownRules
+    this.greeting = control.line('smtpgreeting')
+    this.databytes = control.number('databytes')
+    this.environment = environmentOf(session, control.optionalLine('me'))
+    const listed = control.map('senders')?.get(lowerAscii(account))
+    this.rights = new SenderRights({ home, listed, tables: routingTables(control), users, log })
+    this.filters = (control.list('ofmipfilters') ?? []).filter((name) => !name.endsWith(tlsFilter))
+  }
+
+  /** Fails if a control file cannot be used: then nobody is served. */
+  static async begin(session: GrantedSession, tools: SubmissionTools): Promise<Outcome<Service>> {
+    tools.control.refresh()
+    tools.control.reload(routingFiles)
+    const rewriting = readRewriting(tools.control)
+    if (!rewriting.done) return rewriting
+    const ownRules = await readOwnRules(session.grant.home, tools.clock)
+    if (!ownRules.done) tools.log(`warning: ${ownRules.failure.logText}`)
+    return done(new Service(session, tools, rewriting.value, ownRules))
+  }
+
+  /** The transaction that MAIL begins. */
+  async transactionFor({ address, params }: ReadSender): Promise<Outcome<Transaction>> {
+    const found = this.ownRule(address)
+    if (!found.done) return found
+    const author = found.value
+    const sender = author === undefined ? address : rewriteAddress(author.address, this.rewriting.instructions)
+    // A bounce has no sender; its From is looked at all the same.
+    const right = sender === '' ? 'own' : await this.rights.of(sender)
+    if (right !== 'own') return failed(notAllowed(sender, right))
+    return done({ sender, author: author && { ...author, address: sender }, params, recipients: [] })
+  }
+
+  private ownRule(sender: ByteString): Outcome<SenderRule | undefined> {
+    if (!this.ownRules.done) return this.ownRules
+    try {
+      return done(this.ownRules.value === undefined ? undefined : findSenderRule(this.ownRules.value, sender))
+    } catch (error) {
+      return failed(ownRulesTrouble(describeError(error)))
+    }
+  }
+
+  /** May one more message go out, to so many? The failure is for the client; the log is told once an hour. */
+  refusalForNow(recipients: number): Failure | undefined {
+    const { control, usage, log } = this.tools
+    const allowance = {
+      messages: control.number('submissionmessages'),
+      recipients: control.number('submissionrecipients'),
+    }
+    if (usage.allows(this.account, recipients, allowance)) return undefined
+    const sent = usage.sent(this.account)
+    const text = `${sent.messages} messages to ${sent.recipients} recipients`
+    if (usage.isNews(this.account)) {
+      const limits = `submissionmessages ${allowance.messages}, submissionrecipients ${allowance.recipients}`
+      log(`alert: ${printable(this.account)} has sent ${text} in an hour; more is deferred (${limits})`)
+    }
+    return transient(`sorry, you have sent ${text} in the last hour; try again later (#4.7.1)`)
+  }
+
+  count(messages: number, recipients: number): void {
+    this.tools.usage.count(this.account, messages, recipients)
+  }
+
+  /** `gone`: nobody waits for the message any more. */
+  takerFor(transaction: Transaction, gone: () => boolean): Taker {
+    const { tools, filters, environment } = this
+    const { launcher, random, clock, queue, control } = tools
+    let taker = queue
+    if (filters.length > 0) {
+      const signatures = (): readonly ByteString[] => control.list('signatures') ?? []
+      const filterTools = { launcher, random, clock, home: tools.homePath, queue, signatures }
+      taker = new FilterTaker(random, filterPass(filterTools, { filters, queueProgram: '', environment }), gone)
+    }
+    return new CleaningTaker((fields) => this.clean(fields, transaction), taker)
+  }
+
+  private async clean(fields: readonly Field[], { sender, author }: Transaction): Promise<Outcome<ByteString>> {
+    const { clock, control, nextNumber } = this.tools
+    const now = clock.now()
+    const { instructions, idhost } = this.rewriting
+    const { text, authors } = cleanHeader(fields, {
+      received: receivedFields(this.environment, control.number('submissionreceivedip') === 1, now),
+      milliseconds: now,
+      messageId: makeMessageId(now, nextNumber(), process.pid, idhost),
+      rewriting: instructions,
+      sender: sender === '' ? rewriteAddress(this.account, instructions) : sender,
+      author,
+    })
+    const foreign = await this.rights.firstForeign(authors.map(envelopeForm))
+    return foreign === undefined ? done(text) : failed(notAllowed(foreign.address, foreign.right))
+  }
+}
+
+function envelopeForm({ local, domain }: Mailbox): ByteString {
+  return `${local}@${domain}`
+}
+
+function notAllowed(address: ByteString, right: Right): Failure {
+  if (right === 'unknown') return transient('unable to tell whose address that is (#4.3.0)', `nobody knows ${address}`)
+  const shown = printable(address).slice(0, shownBytesMax)
+  return permanent(`sorry, you may not send as ${shown} (#5.7.1)`)
+}

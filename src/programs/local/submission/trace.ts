@@ -1,0 +1,25 @@
+/** What is known of a session, as the variables that filters have and as the fields on top of its messages. */
+import type { ByteString } from '../../../base/byte-string.ts'
+import { headerDate } from '../../../protocols/qmail/date.ts'
+import { tlsHeader } from '../../../protocols/qmail/tls-header.ts'
+import { baseEnvironment, type Environment } from '../../../servers/door/peer.ts'
+import type { GrantedSession } from '../session.ts'
+
+/** What tcpserver, the TLS front, authup and checkpassword gave to ofmipd, and ofmipd to its filters. */
+export function environmentOf({ grant, facts }: GrantedSession, me: string | undefined): Environment {
+  const { remoteIp, remotePort } = grant.peer
+  const peer = { remoteIp, remotePort, localIp: facts.localIp, localPort: facts.localPort }
+  const environment = new Map(baseEnvironment(peer, { me }))
+  environment.set('SSL_PROTOCOL', facts.tlsProtocol).set('SSL_CIPHER', facts.tlsCipher)
+  environment.set('AUTHUP_USER', grant.account).set('USER', grant.user).set('LOGNAME', grant.user)
+  environment.set('HOME', grant.home).set('QMAILPPID', String(process.pid))
+  return environment.set('PYMSGAUTH_TOLERATE_UNCONFIGURED', '1')
+}
+
+/** The form that acceptutils gave it; below it ofmipd's own, which names the client, for those who want that. */
+export function receivedFields(environment: Environment, withAddress: boolean, milliseconds: number): ByteString {
+  const tls = tlsHeader(environment, milliseconds)
+  if (!withAddress) return tls
+  const ip = (environment.get('TCPREMOTEIP') ?? 'unknown').replace(/[^!-'*-?A-[\]-~]/g, '?')
+  return `${tls}Received: (ofmipd ${ip}); ${headerDate(milliseconds)}\n`
+}

@@ -1,0 +1,74 @@
+/** Sender and recipients between MAIL and DATA: read as qmail-smtpd reads them, then completed by the rewriting rules.
+ *  Never:  asks whether anybody may send as the sender, or whether a recipient exists: a submission goes anywhere. */
+import type { ByteString } from '../../../base/byte-string.ts'
+import { isAddress, noParams, type Params } from '../../../contracts/envelope.ts'
+import { rewriteAddress } from '../../../protocols/ofmip/clean.ts'
+import type { Instruction } from '../../../protocols/ofmip/rewriting.ts'
+import type { SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
+import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../../protocols/smtp/address.ts'
+import { parseParameters, parseSize } from '../../../protocols/smtp/command.ts'
+import { replies, type Reply } from '../../../protocols/smtp/replies.ts'
+
+export interface Transaction {
+  readonly sender: ByteString
+  /** Whom the person's own rules put in From. */
+  readonly author: SenderRule | undefined
+  readonly params: Params
+  readonly recipients: ByteString[]
+}
+
+export interface ReadSender {
+  readonly address: ByteString
+  readonly params: Params
+}
+
+/** From the argument of MAIL. `databytes` of 0: no limit. `extended`: parameters count. */
+export function readSender(
+  argument: ByteString,
+  rewriting: readonly Instruction[],
+  databytes: number,
+  extended: boolean,
+): ReadSender | Reply {
+  const read = readAddress(argument, rewriting)
+  if ('code' in read) return read
+  const params = extended ? readParameters(read.rest, databytes) : noParams
+  return 'code' in params ? params : { address: read.address, params }
+}
+
+/** From the argument of RCPT. */
+export function readRecipient(
+  argument: ByteString,
+  rewriting: readonly Instruction[],
+  extended: boolean,
+): ByteString | Reply {
+  const read = readAddress(argument, rewriting)
+  if ('code' in read) return read
+  if (extended && read.rest.trim() !== '') return replies.unknownParameter
+  return read.address === '' ? replies.syntax : read.address
+}
+
+function readAddress(argument: ByteString, rewriting: readonly Instruction[]): ParsedAddress | Reply {
+  const { address, rest } = parseAddress(argument)
+  if (address.includes('\t')) return replies.controlInAddress
+  const rewritten = rewriteAddress(address, rewriting)
+  return rewritten.length <= smtpAddressBytesMax && isAddress(rewritten) ? { address: rewritten, rest } : replies.syntax
+}
+
+/** SIZE (RFC 1870), BODY (RFC 6152), and AUTH (RFC 4954 §5), which tells us nothing that we would believe. */
+function readParameters(text: ByteString, databytes: number): Params | Reply {
+  const parameters = parseParameters(text)
+  if (parameters === undefined) return replies.syntaxParameter
+  const params = new Map<string, ByteString>()
+  for (const [name, value] of parameters) {
+    if (name === 'SIZE') {
+      const size = parseSize(value)
+      if (size === undefined) return replies.syntaxParameter
+      if (databytes > 0 && size > databytes) return replies.tooBig
+    } else if (name === 'BODY') {
+      const body = value.toUpperCase()
+      if (body !== '7BIT' && body !== '8BITMIME') return replies.syntaxParameter
+      params.set(name, body)
+    } else if (name !== 'AUTH') return replies.unknownParameter
+  }
+  return params.size === 0 ? noParams : params
+}

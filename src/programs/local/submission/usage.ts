@@ -1,0 +1,81 @@
+/** What each account has sent in the last hour, in this process: when the process has ended, nobody remembers.
+ *  An hour is sixty minutes, each counted as a whole. */
+import { type ByteString, lowerAscii } from '../../../base/byte-string.ts'
+import type { Clock } from '../../../system/clock.ts'
+
+const minuteMilliseconds = 60_000
+const minutes = 60
+
+export interface Allowance {
+  /** 0: no limit. */
+  readonly messages: number
+  readonly recipients: number
+}
+
+interface Minute {
+  readonly number: number
+  messages: number
+  recipients: number
+}
+
+interface Account {
+  /** The oldest first. */
+  past: Minute[]
+  alertedAt: number | undefined
+}
+
+export class Usage {
+  private readonly clock: Clock
+  /** Of one uid: as many as it has mailboxes. */
+  private readonly accounts = new Map<ByteString, Account>()
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** May the account send one more message, to so many recipients? */
+  allows(account: ByteString, recipients: number, allowance: Allowance): boolean {
+    const sent = this.sent(account)
+    if (allowance.messages > 0 && sent.messages >= allowance.messages) return false
+    return allowance.recipients === 0 || sent.recipients + recipients <= allowance.recipients
+  }
+
+  /** Negative counts give back what was counted and not sent. */
+  count(account: ByteString, messages: number, recipients: number): void {
+    const { past } = this.of(account)
+    const number = Math.floor(this.clock.monotonic() / minuteMilliseconds)
+    const last = past.at(-1)
+    if (last?.number === number) {
+      last.messages += messages
+      last.recipients += recipients
+    } else past.push({ number, messages, recipients })
+  }
+
+  sent(account: ByteString): { readonly messages: number; readonly recipients: number } {
+    const known = this.of(account)
+    const oldest = Math.floor(this.clock.monotonic() / minuteMilliseconds) - minutes
+    known.past = known.past.filter(({ number }) => number > oldest)
+    let [messages, recipients] = [0, 0]
+    for (const minute of known.past) {
+      messages += minute.messages
+      recipients += minute.recipients
+    }
+    return { messages, recipients }
+  }
+
+  /** True once an hour for each account: somebody is to be told. */
+  isNews(account: ByteString): boolean {
+    const known = this.of(account)
+    const now = this.clock.monotonic()
+    if (known.alertedAt !== undefined && now - known.alertedAt < minutes * minuteMilliseconds) return false
+    known.alertedAt = now
+    return true
+  }
+
+  private of(account: ByteString): Account {
+    const key = lowerAscii(account)
+    const known = this.accounts.get(key) ?? { past: [], alertedAt: undefined }
+    this.accounts.set(key, known)
+    return known
+  }
+}

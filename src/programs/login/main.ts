@@ -1,0 +1,99 @@
+/** login: the front of submission or of POP3: TLS, the commands before a login, and then the way to the user's own process.
+ *  Touches: control/ (reads), the sockets `authd` and `lspawn-login`, and the one that a ticket leads to.
+ *  Never:   a password hash, a mailbox, the queue; what is said in a session is passed on as it is.
+ *  Fails:   without authd nobody can log in, and is asked to come again; sessions that run go on. */
+import { parseArgs } from 'node:util'
+import { AuthClient } from '../../clients/auth/auth-client.ts'
+import { SessionClient } from '../../clients/sessions/session-client.ts'
+import type { TlsOrder } from '../../contracts/supervise.ts'
+import { NetworkList } from '../../protocols/qmail/network-list.ts'
+import { admitTo } from '../../servers/door/admission.ts'
+import { Census } from '../../servers/door/census.ts'
+import { Connections, type Entrance, type TurnedAway } from '../../servers/door/connections.ts'
+import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
+import type { Environment, Host, Peer } from '../../servers/door/peer.ts'
+import { Control } from '../../stores/control/control.ts'
+import { homeAt, socketPath } from '../../stores/home/layout.ts'
+import { RulesFile } from '../../stores/tcprules/rules-file.ts'
+import { Acceptor } from '../../system/acceptor.ts'
+import { realClock as clock } from '../../system/clock.ts'
+import { connectPath } from '../../system/frame-connection.ts'
+import { openLog } from '../../system/log.ts'
+import { ServerTls } from '../../system/server-tls.ts'
+import { supervised } from '../../system/supervised.ts'
+import { limits } from './limits.ts'
+import { LoginDialogue } from './login-dialogue.ts'
+import { fronts, isService } from './fronts.ts'
+
+const { values } = parseArgs({
+  options: {
+    home: { type: 'string' },
+    listen: { type: 'string', default: '' },
+    demo: { type: 'boolean' },
+    service: { type: 'string', default: '' },
+  },
+})
+const front = isService(values.service) ? fronts[values.service] : undefined
+const log = openLog(front?.tag ?? 'login')
+const home = homeAt(values.home ?? '.')
+const warn = (problem: string): void => log(`warning: ${problem}`)
+const tls = new ServerTls()
+const supervisor = supervised(log, { stop, tls: useTls }, values.listen.split(','))
+const { service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
+  front ?? supervisor.fail('--service is submission or pop3')
+const control = new Control(home.control, clock, warn)
+if (control.optionalLine('me') === undefined) supervisor.fail('unable to read controls: control/me is not there')
+const auth = new AuthClient(() => connectPath(socketPath(home, 'authd')), clock)
+const sessions = new SessionClient(() => connectPath(socketPath(home, 'lspawn-login')), clock)
+const rules = new RulesFile(home, ruleService, clock, warn)
+const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
+const host: Host = { me: control.optionalLine('me'), mayRelay: () => false }
+const doorLimits = {
+  ...limits,
+  connectionsMax: control.number(concurrency),
+  connectionsPerPeerMax: control.number('concurrencyperip'),
+}
+/** Of both ports together. */
+const census = new Census(doorLimits, clock)
+const doors = [...supervisor.listeners].map(([name, fd]) => {
+  // `pop3s-2` is the second address of pop3s.
+  const isImplicit = name.replace(/-\d+$/, '') === implicitTls
+  const connections = new Connections(doorLimits, clock, log, entranceOf(isImplicit), census)
+  return { connections, acceptor: new Acceptor([fd], (socket) => connections.accept(socket), clock, log) }
+})
+await Promise.all(doors.map(({ acceptor }) => acceptor.listening()))
+supervisor.ready()
+
+function entranceOf(isImplicit: boolean): Entrance {
+  return {
+    isProxy: (ip) => proxies.has(ip),
+    settingFor: (peer) => settingFor(peer, isImplicit),
+    // Before the handshake nothing can be said.
+    say: isImplicit ? () => '' : say,
+  }
+}
+
+function settingFor(peer: Peer, isImplicit: boolean): ConnectionSetting | TurnedAway {
+  control.refresh()
+  const { verdict, environment, finding } = admitTo(ruleService, peer, host, rules.current())
+  if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
+  const connection = { environment, limits, clock, log, tls, protocol: title, implicitTls: isImplicit, say }
+  return { ...connection, open: (port) => new LoginDialogue(loginSetting(peer, environment), port) }
+}
+
+function loginSetting(peer: Peer, environment: Environment) {
+  const protocol = open(control, environment)
+  return { clock, log, limits, auth, sessions, environment, peer, service, protocol, triesMax }
+}
+
+function useTls(order: TlsOrder): void {
+  const fault = tls.give(order)
+  if (fault !== undefined) log(`alert: the new certificates cannot be used, those before stay: ${fault}`)
+}
+
+async function stop(): Promise<void> {
+  for (const { acceptor } of doors) acceptor.close()
+  await Promise.all(doors.map(({ connections }) => connections.stop()))
+  auth.close()
+  sessions.close()
+}

@@ -1,0 +1,83 @@
+/** lspawn's two sockets for logins: authd announces tickets on one, the front presents them on the other. Both speak
+ *  with programs that read the network: their frames are hostile input. */
+import type { Frame } from '../../contracts/frame.ts'
+import {
+  decodeOpenRequest,
+  decodeTicketRequest,
+  encodeOpenReply,
+  encodeTicketReply,
+  type OpenRequest,
+  type TicketReply,
+  type TicketRequest,
+} from '../../contracts/sessions.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
+import { FrameServer } from '../../system/frame-server.ts'
+import type { Log } from '../../system/log.ts'
+import type { PasswordChecker } from './password-checker.ts'
+import type { SessionOpener } from './session-opener.ts'
+import type { Tickets } from './tickets.ts'
+
+export interface LoginsSetting {
+  readonly tickets: Tickets
+  readonly opener: SessionOpener
+  readonly checker: PasswordChecker
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class Logins {
+  private readonly setting: LoginsSetting
+  private readonly servers: readonly FrameServer[]
+
+  constructor(ticketsFd: number, loginFd: number, setting: LoginsSetting) {
+    this.setting = setting
+    const { clock, log } = setting
+    this.servers = [
+      new FrameServer(ticketsFd, {
+        socket: 'lspawn-tickets',
+        purpose: 'tickets',
+        clock,
+        log,
+        accept: (connection) => handlers((frame) => void this.announced(connection, decodeTicketRequest(frame))),
+      }),
+      new FrameServer(loginFd, {
+        socket: 'lspawn-login',
+        purpose: 'login',
+        clock,
+        log,
+        accept: (connection) => handlers((frame) => void this.presented(connection, decodeOpenRequest(frame))),
+      }),
+    ]
+  }
+
+  close(): void {
+    for (const server of this.servers) server.close()
+  }
+
+  private async announced(connection: FrameConnection, request: TicketRequest): Promise<void> {
+    connection.send(encodeTicketReply(await this.replyTo(request)))
+  }
+
+  private async replyTo(request: TicketRequest): Promise<TicketReply> {
+    const { tickets, checker } = this.setting
+    const { ref, ticket, peer } = request
+    if (request.kind === 'admit') {
+      const { account } = request
+      const added = tickets.add(ticket, { account, holder: { kind: 'account' }, peer })
+      return added ? { kind: 'admitted', ref, account } : { kind: 'denied', ref, why: 'temporary' }
+    }
+    const checked = await checker.check(request.name, request.password)
+    if (typeof checked === 'string') return { kind: 'denied', ref, why: checked }
+    const added = tickets.add(ticket, { account: request.name, holder: { kind: 'user', ...checked }, peer })
+    return added ? { kind: 'admitted', ref, account: request.name } : { kind: 'denied', ref, why: 'temporary' }
+  }
+
+  private async presented(connection: FrameConnection, request: OpenRequest): Promise<void> {
+    connection.send(encodeOpenReply(await this.setting.opener.open(request)))
+  }
+}
+
+function handlers(onFrame: (frame: Frame) => void): FrameHandlers {
+  return { onFrame, onClose: () => undefined }
+}

@@ -1,0 +1,195 @@
+/** Names, arguments, options, help and examples of the commands about accounts, domains, aliases and their DNS records. */
+import type { Command } from 'commander'
+import { examples, subcommand } from './command-form.ts'
+
+const ownUidHelp = `
+Whose uid: the accounts of a domain share one account of the machine (--user at the first of them). Delivery and sessions of
+that uid cannot touch the mail of other domains, nor the rest of the system; but what breaks out of one mailbox, such as a
+program in its .qmail, reaches the others of its domain.
+With --own-uid no other address has the account that --user names, now or later: then each mailbox has the full wall.`
+
+export function addAccounts(program: Command): void {
+  const group = subcommand(program, 'account', 'Mail accounts of hosted domains.')
+  examples(group, [
+    ['quaver account add anna@example.org', ''],
+    ['quaver account show anna@example.org', 'what to type into a mail program'],
+    ['quaver account list', ''],
+  ])
+  addAdd(group)
+  addLook(group)
+  addPassword(group)
+  addAble(group)
+  addQuota(group)
+  addRemove(group)
+  addDomain(program)
+  addAlias(program)
+  addDns(program)
+}
+
+function addAdd(group: Command): void {
+  const add = subcommand(group, 'add', 'Add an account; its domain becomes one of ours. Prints the password once.')
+    .argument('<address>', 'name@domain')
+    .option('--password-stdin', 'read the password from standard input instead of making one')
+    .option('--user <name>', 'account of the machine that owns the mail (default: that of the domain; demo: you)')
+    .option('--own-uid', 'the account that --user names is for this address alone')
+    .option('--quota <size>', 'no more mail than this, such as 500M or 2G')
+    .action(async (address: string) => (await import('./account.ts')).add(address, add.optsWithGlobals()))
+  add.addHelpText('after', ownUidHelp)
+  examples(add, [
+    ['quaver account add anna@example.org', ''],
+    ['quaver account add anna@example.org --password-stdin < file', ''],
+    ['quaver account add anna@example.org --quota 2G', ''],
+    ['quaver account add anna@example.org --user vmail', "root: 'vmail' must exist and owns the domain's mail"],
+    ['quaver account add anna@example.org --user anna-mail --own-uid', 'root: behind a wall of its own'],
+  ])
+}
+
+function addLook(group: Command): void {
+  const list = subcommand(group, 'list', 'List accounts with owner, quota and Maildir.').action(async () =>
+    (await import('./account.ts')).list(list.optsWithGlobals()),
+  )
+  examples(list, [['quaver account list --json', 'names each Maildir']])
+  const show = subcommand(group, 'show', 'Show what to type into a mail program, and the state of the account.')
+    .argument('<address>', 'name@domain')
+    .action(async (address: string) => (await import('./account-show.ts')).show(address, show.optsWithGlobals()))
+  examples(show, [
+    ['quaver account show anna@example.org', ''],
+    ['quaver account show anna@example.org --json', 'for scripts'],
+  ])
+}
+
+function addPassword(group: Command): void {
+  const password = subcommand(
+    group,
+    'password',
+    'Set the password, or one for a single app or device. What is made is printed once.',
+  )
+    .argument('<address>', 'name@domain')
+    .option('--password-stdin', 'read the password from standard input instead of making one')
+    .option('--app <name>', 'a further password with this name; the others stay')
+    .option('--remove-app <name>', 'take the password with this name away')
+    .action(async (address: string) =>
+      (await import('./account-password.ts')).password(address, password.optsWithGlobals()),
+    )
+  examples(password, [
+    ['quaver account password anna@example.org', 'a new main password'],
+    ['quaver account password anna@example.org --app phone', ''],
+    ['quaver account password anna@example.org --remove-app phone', 'the phone is lost; all others go on'],
+  ])
+}
+
+function addAble(group: Command): void {
+  for (const [name, disabled, description] of [
+    ['disable', true, 'Stop logins to an account, to read or to send. Mail for it is still delivered.'],
+    ['enable', false, 'Let a disabled account log in again, with the passwords it had.'],
+  ] as const) {
+    const command = subcommand(group, name, description)
+      .argument('<address>', 'name@domain')
+      .action(async (address: string) =>
+        (await import('./account-password.ts')).able(address, disabled, command.optsWithGlobals()),
+      )
+    examples(command, [[`quaver account ${name} anna@example.org`, '']])
+  }
+}
+
+function addQuota(group: Command): void {
+  const quota = subcommand(group, 'quota', 'Show how much mail an account has, and set how much it may have.')
+    .argument('<address>', 'name@domain')
+    .argument('[size]', "such as 500M or 2G; 'none' takes the limit away")
+    .action(async (address: string, size: string | undefined) =>
+      (await import('./account-quota.ts')).quota(address, size, quota.optsWithGlobals()),
+    )
+  examples(quota, [
+    ['quaver account quota anna@example.org 2G', 'kept in the file maildirsize of the Maildir'],
+    ['quaver account quota anna@example.org', 'counts now'],
+    ['quaver account quota anna@example.org none', ''],
+  ])
+}
+
+function addRemove(group: Command): void {
+  const remove = subcommand(group, 'remove', 'Remove an account with its passwords. Its mail stays where it is.')
+    .argument('<address>', 'name@domain')
+    .option('--delete-mail', 'delete the mail, too; there is no way back')
+    .option('--yes', 'do not ask')
+    .action(async (address: string) => (await import('./account.ts')).remove(address, remove.optsWithGlobals()))
+  examples(remove, [
+    ['quaver account remove anna@example.org', ''],
+    ['quaver account remove anna@example.org --delete-mail --yes', 'in a script'],
+  ])
+}
+
+function addDomain(program: Command): void {
+  const group = subcommand(program, 'domain', 'Domains whose mail is kept here.')
+  examples(group, [
+    ['quaver domain add example.org', ''],
+    ['quaver domain list', ''],
+  ])
+  const add = subcommand(group, 'add', 'Host a domain. Its postmaster, abuse and hostmaster lead to one address.')
+    .argument('<domain>', 'example.org')
+    .option('--to <address>', 'where they lead (default: to the first account, as soon as there is one)')
+    .action(async (domain: string) => (await import('./domain.ts')).add(domain, add.optsWithGlobals()))
+  examples(add, [
+    ['quaver domain add example.org', "'quaver account add' does it, too"],
+    ['quaver domain add example.org --to admin@example.com', ''],
+  ])
+  const list = subcommand(group, 'list', 'List hosted domains.').action(async () =>
+    (await import('./domain.ts')).list(list.optsWithGlobals()),
+  )
+  examples(list, [['quaver domain list --json', '']])
+  const remove = subcommand(group, 'remove', 'Host a domain no more, with all its aliases.')
+    .argument('<domain>', 'example.org')
+    .option('--accounts', 'its accounts go, too; their mail stays')
+    .option('--delete-mail', 'with --accounts: delete their mail; there is no way back')
+    .option('--yes', 'do not ask')
+    .action(async (domain: string) => (await import('./domain.ts')).remove(domain, remove.optsWithGlobals()))
+  examples(remove, [
+    ['quaver domain remove example.org', 'refused while it has accounts'],
+    ['quaver domain remove example.org --accounts --yes', ''],
+  ])
+}
+
+function addAlias(program: Command): void {
+  const group = subcommand(program, 'alias', 'Further addresses of accounts, and addresses that lead elsewhere.')
+  examples(group, [
+    ['quaver alias add sales@example.org anna@example.org', ''],
+    ['quaver alias add @example.org anna@example.org', 'whatever has no address of its own (catch-all)'],
+  ])
+  const add = subcommand(group, 'add', 'Make an alias, or add targets to one.')
+    .argument('<address>', 'name@domain, or @domain for whatever has no address of its own')
+    .argument('<target...>', 'accounts here, or any addresses')
+    .action(async (address: string, targets: string[]) =>
+      (await import('./alias.ts')).add(address, targets, add.optsWithGlobals()),
+    )
+  examples(add, [
+    ['quaver alias add sales@example.org anna@example.org bob@example.com', ''],
+    ['quaver alias add @example.org anna@example.org', 'catch-all; accounts, their extensions and aliases go first'],
+  ])
+  const list = subcommand(group, 'list', 'List aliases and where they lead.')
+    .argument('[domain]', 'only those of this domain')
+    .action(async (domain: string | undefined) => (await import('./alias.ts')).list(domain, list.optsWithGlobals()))
+  examples(list, [['quaver alias list example.org', '']])
+  const remove = subcommand(group, 'remove', 'Remove an alias, or some of its targets.')
+    .argument('<address>', 'name@domain or @domain')
+    .argument('[target...]', 'only these')
+    .action(async (address: string, targets: string[]) =>
+      (await import('./alias.ts')).remove(address, targets, remove.optsWithGlobals()),
+    )
+  examples(remove, [
+    ['quaver alias remove sales@example.org', ''],
+    ['quaver alias remove sales@example.org bob@example.com', 'the others stay'],
+  ])
+}
+
+function addDns(program: Command): void {
+  const dns = subcommand(
+    program,
+    'dns',
+    'Print the DNS records to publish for hosted domains, as lines of a zone file.',
+  )
+    .argument('[domain]', 'only for this one')
+    .action(async (domain: string | undefined) => (await import('./dns.ts')).dns(domain, dns.optsWithGlobals()))
+  examples(dns, [
+    ['quaver dns example.org', 'MX, SPF, and what mail programs look for (SRV)'],
+    ['quaver dns --json', 'for scripts'],
+  ])
+}

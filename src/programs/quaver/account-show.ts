@@ -1,0 +1,61 @@
+/** `quaver account show`: what to type into a mail program, and the state of the account. */
+import { type Account, listAccounts } from '../../stores/accounts/accounts.ts'
+import { parseAccountAddress, textOf } from '../../stores/accounts/address.ts'
+import { listAliases } from '../../stores/accounts/aliases.ts'
+import { realFiles } from '../../system/files.ts'
+import { noAccount } from './account.ts'
+import { describeUse, type MailboxUse, measure } from './account-quota.ts'
+import { type GlobalOptions, requireHome } from './context.ts'
+import { mailServices, serverName, type ServerName } from './mail-services.ts'
+import { print, printJson, styled, table } from './output.ts'
+import { changing } from './site-change.ts'
+
+export async function show(text: string, options: GlobalOptions): Promise<void> {
+  const home = requireHome(options)
+  await changing(home, async () => {
+    const address = textOf(parseAccountAddress(text))
+    const account = (await listAccounts(realFiles, home)).find((one) => one.address === address)
+    if (account === undefined) throw noAccount(address)
+    const server = await serverName(home)
+    const use = await measure(account)
+    const aliases = (await listAliases(realFiles, home))
+      .filter(({ targets }) => targets.includes(address))
+      .map((alias) => alias.address)
+    if (options.json === true)
+      printJson({ ...account, ...use, aliases, server: server.host, services: mailServices, warnings: server.warnings })
+    else print(shown(account, server, use, aliases))
+  })
+}
+
+function shown(account: Account, server: ServerName, use: MailboxUse, aliases: readonly string[]): string {
+  const { address, disabled, hasPassword, apps, user, uid, ownUid, maildir } = account
+  const services = mailServices.map(({ name, use: what, port, security }) => [
+    `  ${what === 'sending' ? 'send (SMTP)' : 'fetch (POP3)'}`,
+    server.host,
+    `port ${port}`,
+    security === 'TLS' ? 'SSL/TLS' : 'STARTTLS',
+    name.endsWith('s') ? 'preferred' : '',
+  ])
+  const state = disabled ? styled('yellow', 'disabled: nobody can log in; mail is still delivered') : 'enabled'
+  const facts = [
+    ['  state', state],
+    ['  password', hasPassword ? 'set' : `none: quaver account password ${address}`],
+    ['  app passwords', apps.length === 0 ? 'none' : apps.join(', ')],
+    ['  aliases', aliases.length === 0 ? 'none' : aliases.join(', ')],
+    ['  mailbox', describeUse(use)],
+    ['  Maildir', maildir],
+    ['  owner', `${user} (uid ${uid}${ownUid ? ', for this address alone' : ''})`],
+  ]
+  return [
+    styled('bold', `In a mail program, for ${address}:`),
+    table(services),
+    table([
+      ['  user name', address],
+      ['  password', 'that of the account, or an app password'],
+    ]),
+    ...server.warnings.map((text) => `  ${styled('yellow', 'note')}  ${text}`),
+    '',
+    styled('bold', 'The account:'),
+    table(facts),
+  ].join('\n')
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { formatBytes, parseBytes } from './bytes.ts'
+import { domainRecords, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
+import { describeUse } from './account-quota.ts'
+
+describe('sizes', () => {
+  for (const [text, bytes] of [
+    ['1', 1],
+    ['500M', 524_288_000],
+    ['2G', 2_147_483_648],
+    ['2g', 2_147_483_648],
+    ['1GiB', 1_073_741_824],
+    ['3KB', 3072],
+  ] as const)
+    it(`${text} is ${bytes} bytes`, () => assert.equal(parseBytes(text), bytes))
+  for (const bad of ['', '0', '-1', '1.5G', '2X', 'G', '2 G', '99999999999T', 'none'])
+    it(`refuses ${JSON.stringify(bad)}`, () => assert.throws(() => parseBytes(bad), { name: 'CommandError', code: 2 }))
+  it('are shown in a unit that a person can read', () => {
+    assert.deepEqual([0, 1023, 1024, 1536, 2 ** 31, 2 ** 52].map(formatBytes), [
+      '0 bytes',
+      '1023 bytes',
+      '1 KiB',
+      '1.5 KiB',
+      '2 GiB',
+      '4096 TiB',
+    ])
+  })
+  it('of a mailbox say use and limits', () => {
+    const used = { bytes: 1024, messages: 1 }
+    assert.equal(describeUse({ quota: null, used }), '1 KiB in 1 message, no quota')
+    assert.equal(
+      describeUse({ quota: { bytes: 2048, messages: 10 }, used }),
+      '1 KiB in 1 message, of 2 KiB and 10 messages',
+    )
+    assert.equal(describeUse({ quota: null, used: null }), 'use unknown, no quota')
+  })
+})
+
+describe('DNS records', () => {
+  const addresses = [
+    '192.168.1.5',
+    '93.184.216.34',
+    '2606:2800:220:1::1',
+    'fe80::1',
+    'fd00::2',
+    '100.64.0.9',
+    '10.0.0.1',
+  ]
+  const facts = { host: 'mail.example.org', addresses, relay: undefined }
+
+  it('say where mail goes, who sends, and what mail programs look for', () => {
+    assert.deepEqual(domainRecords('example.org', facts).map(zoneLine), [
+      'example.org. 3600 IN MX 10 mail.example.org.',
+      'example.org. 3600 IN TXT "v=spf1 mx ~all"',
+      '_dmarc.example.org. 3600 IN TXT "v=DMARC1; p=none"',
+      '_submissions._tcp.example.org. 3600 IN SRV 0 1 465 mail.example.org.',
+      '_submission._tcp.example.org. 3600 IN SRV 10 1 587 mail.example.org.',
+      '_pop3s._tcp.example.org. 3600 IN SRV 0 1 995 mail.example.org.',
+      '_pop3._tcp.example.org. 3600 IN SRV 10 1 110 mail.example.org.',
+      '_imaps._tcp.example.org. 3600 IN SRV 0 0 0 .',
+      '_imap._tcp.example.org. 3600 IN SRV 0 0 0 .',
+    ])
+  })
+  it('of the host hold public addresses alone; private ones are pointed out', () => {
+    assert.deepEqual(hostRecords(facts).map(zoneLine), [
+      'mail.example.org. 3600 IN A 93.184.216.34',
+      'mail.example.org. 3600 IN AAAA 2606:2800:220:1::1',
+      'mail.example.org. 3600 IN TXT "v=spf1 a -all"',
+    ])
+    assert.deepEqual(privateAddresses(addresses), ['192.168.1.5', 'fd00::2', '100.64.0.9', '10.0.0.1'])
+  })
+  it('do not name the senders twice where the host is the domain, and rule nobody out behind a relay', () => {
+    const same = [...hostRecords(facts), ...domainRecords('mail.example.org', facts)]
+    assert.equal(same.filter(({ value }) => value.includes('v=spf1')).length, 1)
+    const relayed = domainRecords('example.org', { ...facts, relay: 'smart.example' })
+    const spf = relayed.find(({ value }) => value.includes('v=spf1'))
+    assert.equal(spf?.value, '"v=spf1 mx ?all"')
+    assert.match(spf?.note ?? '', /smart\.example/)
+  })
+})

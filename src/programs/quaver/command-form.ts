@@ -1,0 +1,17 @@
+/** The form that all subcommands share: --home, --json, --help with examples. */
+import type { Command } from 'commander'
+
+export function subcommand(parent: Command, name: string, description: string): Command {
+  return common(parent.command(name).description(description).helpOption('--help', 'show this help'))
+}
+
+export function common(command: Command): Command {
+  return command
+    .option('--home <directory>', 'the home (default: QUAVER_HOME, .quaver of the clone, /var/lib/quaver)')
+    .option('--json', 'answer in JSON')
+}
+
+export function examples(command: Command, lines: readonly (readonly [command: string, meaning: string])[]): void {
+  const shown = lines.map(([line, meaning]) => (meaning === '' ? `  ${line}` : `  ${line}\n      ${meaning}`))
+  command.addHelpText('after', `\nExamples:\n${shown.join('\n')}`)
+}

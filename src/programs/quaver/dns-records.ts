@@ -1,0 +1,87 @@
+/** The DNS records that a hosted domain should have: what others need to send to it and what mail programs look for.
+ *  Only what holds today is in it. Never: asks DNS. */
+import { parseIp } from '../../protocols/qmail/ip-key.ts'
+import { mailServices } from './mail-services.ts'
+
+export interface DnsRecord {
+  /** Without the dot at its end. */
+  readonly name: string
+  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV'
+  readonly value: string
+  /** Why it is there, or what to think of; empty if nothing. */
+  readonly note: string
+}
+
+export interface HostFacts {
+  readonly host: string
+  /** Of the machine's interfaces. */
+  readonly addresses: readonly string[]
+  /** All mail leaves through another host (smtproutes). */
+  readonly relay: string | undefined
+}
+
+const secondsToLive = 3600
+
+/** Of the host itself. */
+export function hostRecords({ host, addresses, relay }: HostFacts): DnsRecord[] {
+  const records: DnsRecord[] = publicAddresses(addresses).map((value) => {
+    return { name: host, type: value.includes(':') ? 'AAAA' : 'A', value, note: 'its reverse name must be this one' }
+  })
+  const note = 'for bounces, whose sender is empty: receivers look at the name in EHLO'
+  return [...records, { name: host, type: 'TXT', value: spf(host, host, relay), note }]
+}
+
+/** Addresses of the machine that others cannot reach. */
+export function privateAddresses(addresses: readonly string[]): string[] {
+  return addresses.filter((text) => rangeOf(text) === 'private' || rangeOf(text) === 'uniqueLocal' || isShared(text))
+}
+
+export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
+  const { host, relay } = facts
+  const services = mailServices.map(({ name, port, security }): DnsRecord => {
+    const priority = security === 'TLS' ? 0 : 10
+    return srv(name, domain, `${priority} 1 ${port} ${host}.`, '')
+  })
+  const relayNote = relay === undefined ? '' : `your mail leaves through ${relay}: put into it what its owner says`
+  const sender: DnsRecord = { name: domain, type: 'TXT', value: spf(domain, host, relay), note: relayNote }
+  return [
+    { name: domain, type: 'MX', value: `10 ${host}.`, note: '' },
+    // The host's own record says it already.
+    ...(domain === host ? [] : [sender]),
+    {
+      name: `_dmarc.${domain}`,
+      type: 'TXT',
+      value: '"v=DMARC1; p=none"',
+      note: 'large receivers want one; this asks nothing of them',
+    },
+    ...services,
+    srv('imaps', domain, '0 0 0 .', 'not offered (RFC 6186): mail programs need not try'),
+    srv('imap', domain, '0 0 0 .', ''),
+  ]
+}
+
+export function zoneLine({ name, type, value }: DnsRecord): string {
+  return `${name}. ${secondsToLive} IN ${type} ${value}`
+}
+
+/** With a relay, whose addresses we do not know, nobody else is ruled out. */
+function spf(name: string, host: string, relay: string | undefined): string {
+  const own = name === host ? 'a' : 'mx'
+  return relay === undefined ? `"v=spf1 ${own} ${name === host ? '-all' : '~all'}"` : `"v=spf1 ${own} ?all"`
+}
+
+function srv(service: string, domain: string, value: string, note: string): DnsRecord {
+  return { name: `_${service}._tcp.${domain}`, type: 'SRV', value, note }
+}
+
+function publicAddresses(addresses: readonly string[]): string[] {
+  return addresses.filter((text) => rangeOf(text) === 'unicast')
+}
+
+function isShared(text: string): boolean {
+  return rangeOf(text) === 'carrierGradeNat'
+}
+
+function rangeOf(text: string): string {
+  return parseIp(text)?.range() ?? ''
+}

@@ -1,0 +1,55 @@
+/** `quaver dns`: the records to publish for hosted domains. */
+import { networkInterfaces } from 'node:os'
+import { toText } from '../../base/byte-string.ts'
+import { parseDomain } from '../../stores/accounts/address.ts'
+import { listDomains } from '../../stores/accounts/domains.ts'
+import { Control } from '../../stores/control/control.ts'
+import { realClock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
+import { type GlobalOptions, requireHome } from './context.ts'
+import { CommandError } from './exit.ts'
+import { domainRecords, type DnsRecord, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
+import { serverName } from './mail-services.ts'
+import { print, printJson, styled } from './output.ts'
+import { changing } from './site-change.ts'
+
+export async function dns(name: string | undefined, options: GlobalOptions): Promise<void> {
+  const home = requireHome(options)
+  await changing(home, async () => {
+    const hosted = (await listDomains(realFiles, home)).map(({ domain }) => domain)
+    const wanted = name === undefined ? hosted : [parseDomain(name)]
+    const missing = wanted.find((domain) => !hosted.includes(domain))
+    if (missing !== undefined)
+      throw new CommandError(`${missing} is not hosted here: 'quaver domain add ${missing}' first`)
+    if (wanted.length === 0) throw new CommandError("no domain is hosted here: 'quaver domain add example.org' first")
+    const { host, warnings } = await serverName(home)
+    if (!host.includes('.'))
+      throw new CommandError(
+        `${home.control}/me says '${host}', which no other host can find: write this host's full name there`,
+      )
+    const addresses = addressesOfMachine()
+    const relay = new Control(home.control, realClock).map('smtproutes')?.get('')
+    const facts = { host, addresses, relay: relay === undefined || relay === '' ? undefined : toText(relay) }
+    const records = [...hostRecords(facts), ...wanted.flatMap((domain) => domainRecords(domain, facts))]
+    const inside = privateAddresses(addresses)
+    const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
+    const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]
+    if (options.json === true) return printJson({ host, privateAddresses: inside, notes, records })
+    for (const note of notes) print(styled('yellow', `; ${note}`))
+    for (const record of records) print(lines(record))
+  })
+}
+
+function unreachable(host: string, inside: readonly string[]): string {
+  const has = inside.length === 0 ? 'no address that others can reach' : `only private addresses (${inside.join(', ')})`
+  return `this machine has ${has}: ${host} needs an A or AAAA record with the one under which it is reached from outside`
+}
+
+function lines(record: DnsRecord): string {
+  return record.note === '' ? zoneLine(record) : `${styled('dim', `; ${record.note}`)}\n${zoneLine(record)}`
+}
+
+function addressesOfMachine(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return [...new Set(all.filter(({ internal }) => !internal).map(({ address }) => address))]
+}

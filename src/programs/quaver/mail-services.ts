@@ -1,0 +1,64 @@
+/** What a mail program is told: by which name this host is reached, and which services it has at which ports. */
+import { toText } from '../../base/byte-string.ts'
+import { Control } from '../../stores/control/control.ts'
+import type { Home } from '../../stores/home/layout.ts'
+import { tlsPaths } from '../../stores/home/tls-files.ts'
+import { realClock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
+import { certificateFacts } from '../../system/keys.ts'
+import { CommandError } from './exit.ts'
+
+const certificateBytesMax: number = 128 * 1024
+
+export interface MailService {
+  /** As in SRV records (RFC 6186, RFC 8314). */
+  readonly name: 'submissions' | 'submission' | 'pop3s' | 'pop3'
+  readonly use: 'sending' | 'fetching'
+  readonly port: number
+  /** `TLS` from the first byte, or `STARTTLS`; none of them goes without. */
+  readonly security: 'TLS' | 'STARTTLS'
+}
+
+/** TLS from the first byte is to be tried first (RFC 8314 §3). */
+export const mailServices: readonly MailService[] = [
+  { name: 'submissions', use: 'sending', port: 465, security: 'TLS' },
+  { name: 'submission', use: 'sending', port: 587, security: 'STARTTLS' },
+  { name: 'pop3s', use: 'fetching', port: 995, security: 'TLS' },
+  { name: 'pop3', use: 'fetching', port: 110, security: 'STARTTLS' },
+]
+
+export interface ServerName {
+  readonly host: string
+  /** What would make a mail program complain; empty if nothing is known. */
+  readonly warnings: readonly string[]
+}
+
+/** control/me if the certificate has it, else the first name that the certificate has. */
+export async function serverName(home: Home): Promise<ServerName> {
+  const me = hostName(home)
+  const path = tlsPaths(home.tls).certificate
+  // Not everybody may read it.
+  const pem = await realFiles.read(path, certificateBytesMax).catch(() => '')
+  if (pem === '') return { host: me, warnings: [] }
+  if (pem === undefined) return { host: me, warnings: [`there is no certificate (${path}): nobody can log in`] }
+  const facts = certificateFacts(pem.toString('latin1'))
+  if (facts === undefined) return { host: me, warnings: [`${path} holds no certificate in PEM form`] }
+  const warnings = facts.selfSigned
+    ? ['the certificate is signed by itself alone: mail programs will warn, or refuse']
+    : []
+  if (facts.hosts.some((host) => speaksFor(host, me))) return { host: me, warnings }
+  const other = facts.hosts.find((host) => !host.startsWith('*'))
+  const fault = `the certificate does not have the name ${me} (control/me)`
+  return { host: other ?? me, warnings: [...warnings, other === undefined ? fault : `${fault}, but ${other}`] }
+}
+
+export function hostName(home: Home): string {
+  const me = new Control(home.control, realClock).optionalLine('me')
+  if (me === undefined) throw new CommandError(`${home.control}/me is missing: write this host's name there`)
+  return toText(me).toLowerCase()
+}
+
+/** `*` stands for one label (RFC 6125 §6.4.3). */
+function speaksFor(pattern: string, host: string): boolean {
+  return pattern === host || (pattern.startsWith('*.') && pattern.slice(1) === host.slice(host.indexOf('.')))
+}

@@ -1,0 +1,85 @@
+/** What commands that change users/, control/ and auth/ share: whose mail it is, errors with a remedy, telling `start`. */
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { ask } from '../../clients/admin/ask.ts'
+import { listAccounts } from '../../stores/accounts/accounts.ts'
+import { AccountError } from '../../stores/accounts/address.ts'
+import type { AssignOwner } from '../../stores/accounts/assign-lines.ts'
+import { Control } from '../../stores/control/control.ts'
+import { accountName } from '../../stores/home/account-name.ts'
+import { type Home, socketPath } from '../../stores/home/layout.ts'
+import { findAccount } from '../../system/accounts.ts'
+import { realClock } from '../../system/clock.ts'
+import { errorCode, realFiles } from '../../system/files.ts'
+import { CommandError, exitCode } from './exit.ts'
+
+const useradd = 'useradd --system --no-create-home --shell /usr/sbin/nologin'
+
+/** Errors of the stores become errors of the command. */
+export async function changing<T>(home: Home, work: () => Promise<T>): Promise<T> {
+  // Files of users/ and control/ are read by other accounts, whatever the caller's umask.
+  process.umask(0o022)
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof AccountError) throw new CommandError(error.message)
+    if (errorCode(error) === 'EACCES' || errorCode(error) === 'EPERM')
+      throw new CommandError(`${error instanceof Error ? error.message : ''}: run it as the owner of ${home.path}`)
+    throw error
+  }
+}
+
+/** control/virtualdomains is read again only when told. False: nothing runs that could be told. */
+export async function reload(home: Home): Promise<boolean> {
+  try {
+    await ask(socketPath(home, 'start'), { op: 'reload' }, () => undefined, realClock)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `--user`, else the owner of the domain's other accounts, else in a demo or as an ordinary user: the caller. */
+export async function ownerFor(home: Home, domain: string, name: string | undefined): Promise<AssignOwner> {
+  const me = userInfo()
+  if (name !== undefined && name !== me.username) {
+    if (isOwn(home))
+      throw new CommandError(`--user ${name}: only root, in a system home, can give mail to another account`)
+    const found = await findAccount(name)
+    if (found === undefined) throw new CommandError(`there is no account '${name}' on this machine: ${useradd} ${name}`)
+    if (found.uid === 0) throw new CommandError('root never receives mail: name another account with --user')
+    return { user: name, uid: found.uid, gid: found.gid }
+  }
+  if (isOwn(home)) return { user: me.username, uid: me.uid, gid: me.gid }
+  const sibling = await sharedOwner(home, domain)
+  if (sibling !== undefined) return sibling
+  throw new CommandError(
+    `${domain} has no account yet whose owner this one could share: --user names the account of this machine that is to own its mail (${useradd} NAME)`,
+    exitCode.usage,
+  )
+}
+
+/** Whose process sends on what an alias forwards: the owner of the domain's accounts, else the account of the role alias. */
+export async function forwarderFor(home: Home, domain: string): Promise<AssignOwner> {
+  const me = userInfo()
+  if (isOwn(home)) return { user: me.username, uid: me.uid, gid: me.gid }
+  const sibling = await sharedOwner(home, domain)
+  if (sibling !== undefined) return sibling
+  const name = accountName(new Control(home.control, realClock).map('accounts'), 'alias')
+  const found = await findAccount(name)
+  if (found === undefined || found.uid === 0)
+    throw new CommandError(`there is no account '${name}' that could forward mail: ${useradd} ${name}`)
+  return { user: name, uid: found.uid, gid: found.gid }
+}
+
+/** A demo's home, or one of an ordinary user: all of it is the caller's. */
+export function isOwn(home: Home): boolean {
+  return userInfo().uid !== 0 || existsSync(join(home.path, 'demo-password'))
+}
+
+async function sharedOwner(home: Home, domain: string): Promise<AssignOwner | undefined> {
+  const accounts = await listAccounts(realFiles, home)
+  const found = accounts.find(({ address, ownUid }) => !ownUid && address.endsWith(`@${domain}`))
+  return found === undefined ? undefined : { user: found.user, uid: found.uid, gid: found.gid }
+}

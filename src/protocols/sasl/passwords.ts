@@ -1,0 +1,26 @@
+/** PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login): the password itself, so over TLS only. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { clientFirst, malformed, type SaslStep } from './step.ts'
+
+export function beginPlain(initial: ByteString | undefined): SaslStep {
+  return clientFirst(initial, (message) => {
+    const [authorize, name = '', password = '', more] = message.split('\0')
+    if (authorize === undefined || more !== undefined) return malformed('not three fields')
+    return claim(name, password, authorize)
+  })
+}
+
+export function beginLogin(initial: ByteString | undefined): SaslStep {
+  const askPassword = (name: ByteString): SaslStep => ({
+    kind: 'challenge',
+    data: 'Password:',
+    next: (password) => claim(name, password, ''),
+  })
+  return initial === undefined ? { kind: 'challenge', data: 'Username:', next: askPassword } : askPassword(initial)
+}
+
+function claim(name: ByteString, password: ByteString, authorize: ByteString): SaslStep {
+  if (name === '' || password === '') return malformed('no name or no password')
+  if (`${name}${password}`.includes('\0')) return malformed('a NUL')
+  return { kind: 'password', name, password, authorize }
+}

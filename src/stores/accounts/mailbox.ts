@@ -1,0 +1,77 @@
+/** A mailbox's directories: HOME/mail/D belongs to root, HOME/mail/D/local and all in it to the owner of the mail.
+ *  Never:  does anything as root in a directory that somebody else owns.
+ *  Fails:  throws AccountError with the place and the remedy, else as Node does. */
+import { chmod, chown, lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describeError } from '../../base/outcome.ts'
+import { asOwner } from '../../system/as-owner.ts'
+import { errorCode } from '../../system/files.ts'
+import type { Home } from '../home/layout.ts'
+import { type AccountAddress, AccountError } from './address.ts'
+import type { AssignOwner } from './assign-lines.ts'
+
+export function mailHome(home: Home, { local, domain }: AccountAddress): string {
+  return join(home.mail, domain, local)
+}
+
+/** What is there stays as it is, if it belongs to the owner. */
+export async function makeMailbox(home: Home, address: AccountAddress, owner: AssignOwner): Promise<void> {
+  const domainDirectory = await makeDomainDirectory(home, address.domain)
+  const directory = mailHome(home, address)
+  await makeDirectory(directory, 0o700, owner)
+  const facts = await lstat(directory)
+  if (facts.uid !== owner.uid)
+    throw new AccountError(
+      `${directory} is there from before and belongs to uid ${facts.uid}, not to ${owner.user}: move it away, or chown -R ${owner.user} ${directory}`,
+    )
+  await syncDirectories([directory, domainDirectory, home.mail])
+  await asOwner(owner, () => makeMaildir(join(directory, 'Maildir')))
+}
+
+export async function makeDomainDirectory(home: Home, domain: string): Promise<string> {
+  const directory = join(home.mail, domain)
+  await makeDirectory(directory, 0o755, undefined)
+  return directory
+}
+
+/** Undefined, or what could not be deleted. There is no way back. */
+export async function deleteMail(home: Home, address: AccountAddress, owner: AssignOwner): Promise<string | undefined> {
+  const directory = mailHome(home, address)
+  try {
+    await asOwner(owner, async () => {
+      for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true })
+    })
+    await rmdir(directory)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') return `${directory}: ${describeError(error)}`
+  }
+  // The last one takes the domain's directory along.
+  await rmdir(join(home.mail, address.domain)).catch(() => undefined)
+  return undefined
+}
+
+async function makeMaildir(maildir: string): Promise<void> {
+  for (const path of [maildir, ...['tmp', 'new', 'cur'].map((name) => join(maildir, name))])
+    await makeDirectory(path, 0o700, undefined)
+  await syncDirectories([maildir])
+}
+
+async function makeDirectory(path: string, mode: number, owner: AssignOwner | undefined): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return
+    throw error
+  }
+  // In this order: nobody else can be in it yet.
+  await chmod(path, mode)
+  if (owner !== undefined && process.getuid?.() === 0) await chown(path, owner.uid, owner.gid)
+}
+
+async function syncDirectories(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const handle = await open(path)
+    await handle.sync()
+    await handle.close()
+  }
+}

@@ -1,0 +1,81 @@
+/** Control files of the fronts with logins (submission and POP3), of the sessions behind them, and of authd: rows of
+ *  table.ts. */
+import type { ControlFile } from './form.ts'
+
+export const loginFiles = {
+  checkpassword: {
+    form: 'line',
+    meaning:
+      'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
+    readBy: ['lspawn', 'authd'],
+    reread: 'live',
+  },
+  concurrencysubmission: {
+    form: 'number',
+    fallback: 500,
+    unit: 'connections',
+    meaning: 'submission connections at once, on all its ports; those from this host are not counted',
+    readBy: ['ofmipd'],
+    reread: 'start',
+  },
+  concurrencypop3: {
+    form: 'number',
+    fallback: 500,
+    unit: 'connections',
+    meaning: 'POP3 connections at once, on all its ports; those from this host are not counted',
+    readBy: ['pop3d'],
+    reread: 'start',
+  },
+  pop3capabilities: {
+    form: 'list',
+    meaning: 'more lines for POP3’s CAPA',
+    readBy: ['pop3d'],
+    reread: 'live',
+  },
+  pop3greeting: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'host name in POP3’s greeting',
+    readBy: ['pop3d'],
+    reread: 'live',
+  },
+  smtpcapabilities: {
+    form: 'list',
+    meaning: 'what submission offers in EHLO before a login, beside STARTTLS and AUTH; absent = what it can',
+    readBy: ['ofmipd'],
+    reread: 'live',
+  },
+  'listen-submission': {
+    form: 'list',
+    meaning:
+      'where submission with STARTTLS listens; absent = port 587 everywhere, demo 127.0.0.1:2587, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-submissions': {
+    form: 'list',
+    meaning: 'where submission in TLS listens; absent = port 465 everywhere, demo 127.0.0.1:2465, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-pop3': {
+    form: 'list',
+    meaning: 'where POP3 with STLS listens; absent = port 110 everywhere, demo 127.0.0.1:2110, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  'listen-pop3s': {
+    form: 'list',
+    meaning: 'where POP3 in TLS listens; absent = port 995 everywhere, demo 127.0.0.1:2995, empty = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
+  timeoutpop3d: {
+    form: 'number',
+    fallback: 600,
+    unit: 'seconds',
+    meaning: 'limit on waiting for a command of a POP3 client',
+    readBy: ['local'],
+    reread: 'start',
+  },
+} as const satisfies Record<string, ControlFile>

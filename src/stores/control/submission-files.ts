@@ -1,0 +1,73 @@
+/** The control files of submission: what a person's mail program sends, before it is queued. */
+import type { ControlFile } from './form.ts'
+
+export const submissionFiles = {
+  rewrite: {
+    form: 'list',
+    meaning:
+      'how hosts in addresses are completed: =post:new, *post:new, ?post:new, -post:new; absent = by the next three',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  defaulthost: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'host of an address that has none',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  defaultdomain: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'added to a host without a dot',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  plusdomain: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'replaces the + at the end of a host',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  idhost: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'host in the Message-ID of a message that came without one',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  ofmipfilters: {
+    form: 'list',
+    meaning: 'filter programs that submitted mail passes, in order, run as the one who sends',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  senders: {
+    form: 'map',
+    meaning: 'account:address,@domain,… that the account may send as, besides its own addresses',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  submissionmessages: {
+    form: 'number',
+    fallback: 300,
+    meaning: 'messages that one account may send in an hour; 0 = no limit',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  submissionrecipients: {
+    form: 'number',
+    fallback: 3000,
+    meaning: 'recipients that one account may send to in an hour; 0 = no limit',
+    readBy: ['local'],
+    reread: 'live',
+  },
+  submissionreceivedip: {
+    form: 'number',
+    fallback: 0,
+    meaning: '1 = the address of the client stands in the Received field of submitted mail',
+    readBy: ['local'],
+    reread: 'live',
+  },
+} as const satisfies Record<string, ControlFile>

@@ -1,0 +1,74 @@
+/** HOME/auth/passwd on disk: read and replaced whole, 0600, owned as HOME/auth is: by the role authd's account.
+ *  Knows:  that whoever owns the directory is less than root, who may be the one that changes the file: no link is
+ *          followed, and no file of another owner is read, or its content would end up with that account.
+ *  Fails:  throws as Node does, or an Error that names the path and the remedy. */
+import { constants } from 'node:fs'
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
+import { errorCode, realFiles } from '../../system/files.ts'
+import type { Home } from '../home/layout.ts'
+
+export const credentialsBytesMax: number = 64 * 1024 * 1024
+
+export function credentialsPath(home: Home): string {
+  return join(home.auth, 'passwd')
+}
+
+/** Changes whenever the file does; empty while there is none. */
+export async function credentialsStamp(home: Home): Promise<string> {
+  try {
+    const facts = await stat(credentialsPath(home), { bigint: true })
+    return `${facts.ino}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}`
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return ''
+    throw error
+  }
+}
+
+/** Empty if there is no file. */
+export async function readCredentialsText(home: Home): Promise<ByteString> {
+  const path = credentialsPath(home)
+  const handle = await openPlain(path)
+  if (handle === undefined) return ''
+  try {
+    const [facts, directory] = await Promise.all([handle.stat(), stat(home.auth)])
+    if (!facts.isFile()) throw new Error(`${path} is not a file: move it away`)
+    if ((facts.uid !== directory.uid && facts.uid !== 0) || facts.nlink !== 1)
+      throw new Error(`${path} does not belong to the owner of ${home.auth}, or has a second name: move it away`)
+    if (facts.size > credentialsBytesMax) throw new Error(`${path}: ${facts.size} bytes, limit ${credentialsBytesMax}`)
+    return fromBuffer(await handle.readFile())
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A reader sees the old content or the new, before and after a crash. The caller has locked the directory. */
+export async function replaceCredentialsText(home: Home, text: ByteString): Promise<void> {
+  const path = credentialsPath(home)
+  const temporary = join(home.auth, `.passwd.${process.pid}.new`)
+  const directory = await stat(home.auth)
+  await rm(temporary, { force: true })
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  const handle = await open(temporary, flags, 0o600)
+  try {
+    if (process.getuid?.() === 0) await handle.chown(directory.uid, directory.gid)
+    await handle.writeFile(toBuffer(text))
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, path)
+  await realFiles.syncDirectory(home.auth)
+}
+
+async function openPlain(path: string): Promise<FileHandle | undefined> {
+  try {
+    // Not to wait for a writer, should it be a pipe.
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ELOOP') throw new Error(`${path} is a symbolic link: move it away`, { cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,37 @@
+/** The one place where a password becomes what is kept of it: a hash for PLAIN and LOGIN, a verifier for SCRAM. */
+import { type ByteString, fromText } from '../../base/byte-string.ts'
+import { deriveScramVerifier, formatScramVerifier, type ScramDigests } from '../../protocols/sasl/scram-verifier.ts'
+import { hmacSha256, pbkdf2Sha256, sha256 } from '../../system/digests.ts'
+import { hashPassword } from '../../system/password-hash.ts'
+import { realRandom } from '../../system/random.ts'
+import { AccountError } from '../accounts/address.ts'
+import { prepareText } from './prepare-text.ts'
+
+/** A stolen verifier is only as good as this against guessing; it costs the client, not us, and a slow telephone copes. */
+export const scramIterations = 100_000
+const saltBytes = 16
+
+export const scramDigests: ScramDigests = { hmac: hmacSha256, hash: sha256, pbkdf2: pbkdf2Sha256 }
+
+export interface Secrets {
+  /** argon2id, a PHC string. */
+  readonly phc: string
+  /** RFC 5803; empty: none, so SCRAM is not for this credential. */
+  readonly scram: string
+}
+
+/** `salt`: that of the account's other verifiers. One salt an account is what lets each of its passwords be used with
+ *  SCRAM, where the salt is said before the client shows which it has.
+ *  Throws AccountError for a password that RFC 4013 forbids. */
+export async function deriveSecrets(
+  password: string,
+  salt: ByteString = realRandom.bytes(saltBytes).toString('latin1'),
+): Promise<Secrets> {
+  const prepared = prepareText(password)
+  if (prepared === undefined) throw new AccountError('the password holds characters that no client may send (RFC 4013)')
+  const [phc, verifier] = await Promise.all([
+    hashPassword(prepared),
+    deriveScramVerifier(scramDigests, fromText(prepared), salt, scramIterations),
+  ])
+  return { phc, scram: formatScramVerifier(verifier) }
+}

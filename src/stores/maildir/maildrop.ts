@@ -1,0 +1,293 @@
+/** A Maildir as a POP3 session sees it: the messages of one moment, counted from 0, whatever comes and goes after that.
+ *  Knows:  names, sizes, marks; where a message went that another reader moved.
+ *  Never:  changes anything before `update`; follows a link in place of a message; trusts a name with more than its size.
+ *  Fails:  `openMaildrop` throws as Node does; a message that cannot be opened is undefined, one that cannot be removed is
+ *          counted. */
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import { nameInCur, uniqueId, uniquePart } from '../../protocols/maildir/name.ts'
+import { type Clock, within } from '../../system/clock.ts'
+import { errorCode } from '../../system/files.ts'
+import type { QuickFiles } from '../../system/quick-files.ts'
+import { cleanTemporary, type ScannedMessages, scanMaildir } from './maildrop-scan.ts'
+import { Turns } from './turns.ts'
+
+/** A hundred bytes of memory each. */
+export const messagesMax = 1_000_000
+const syncMillisecondsMax = 60_000
+/** Of one piece of a message, from a disk or a server far away. */
+const readMillisecondsMax = 60_000
+const readFlags: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+const marked = 1
+/** Looked for everywhere, and not there. */
+const gone = 2
+
+export interface MaildropMachine {
+  readonly files: QuickFiles
+  readonly clock: Clock
+}
+
+/** To be closed. */
+export interface OpenedMessage {
+  readonly bytes: number
+  /** From a position, at most `buffer.length`; 0 at the end. Rejects as Node does, or after a minute; then the buffer is
+   *  not to be used again. */
+  read(buffer: Buffer, position: number): Promise<number>
+  close(): void
+}
+
+export interface Update {
+  readonly removed: { readonly bytes: number; readonly messages: number }
+  /** Marked messages that are there still, or may be again after a power cut; empty: none. */
+  readonly problem: string
+}
+
+/** `maildir` ends in a slash. Throws TooManyMessagesError, or as Node does. */
+export async function openMaildrop(machine: MaildropMachine, maildir: ByteString): Promise<Maildrop> {
+  await cleanTemporary(machine.files, machine.clock, maildir)
+  const scanned = await scanMaildir(machine.files, machine.clock, maildir, messagesMax)
+  return new Maildrop(machine, maildir, scanned)
+}
+
+export class Maildrop {
+  /** Marked ones included. */
+  readonly count: number
+  private readonly files: QuickFiles
+  private readonly clock: Clock
+  private readonly maildir: ByteString
+  private readonly messages: ScannedMessages
+  private readonly flags: Uint8Array
+  private unmarkedBytes = 0
+  private markedCount = 0
+  private isMeasured = false
+
+  constructor({ files, clock }: MaildropMachine, maildir: ByteString, scanned: ScannedMessages) {
+    this.files = files
+    this.clock = clock
+    this.maildir = maildir
+    this.messages = scanned
+    this.count = scanned.names.length
+    this.flags = new Uint8Array(this.count)
+    for (const bytes of scanned.bytes) if (!Number.isNaN(bytes)) this.unmarkedBytes += bytes
+  }
+
+  /** Asks for every size that is not known, for `bytes` and `bytesOf` to be right. */
+  async measure(): Promise<void> {
+    if (this.isMeasured) return
+    this.isMeasured = true
+    const turns = new Turns(this.clock)
+    let missing = 0
+    for (let index = 0; index < this.count; index++) {
+      if (!this.learnBytes(index)) missing++
+      if (turns.isOver) await turns.next()
+    }
+    if (missing === 0) return
+    await this.lookAgain()
+    for (let index = 0; index < this.count; index++) this.learnBytes(index)
+  }
+
+  /** Of all that are not marked. */
+  get bytes(): number {
+    return this.unmarkedBytes
+  }
+
+  /** 0 if it is not known. */
+  bytesOf(index: number): number {
+    return this.messages.bytes[index] || 0
+  }
+
+  uniqueId(index: number): ByteString {
+    return uniqueId(this.nameOf(index), digest)
+  }
+
+  isMarked(index: number): boolean {
+    return ((this.flags[index] ?? 0) & marked) !== 0
+  }
+
+  /** To be removed by `update`. */
+  mark(index: number): void {
+    if (this.isMarked(index)) return
+    this.flags[index] = (this.flags[index] ?? 0) | marked
+    this.markedCount++
+    this.unmarkedBytes -= this.bytesOf(index)
+  }
+
+  unmarkAll(): void {
+    for (let index = 0; this.markedCount > 0; index++) {
+      if (!this.isMarked(index)) continue
+      this.flags[index] = (this.flags[index] ?? 0) & ~marked
+      this.markedCount--
+      this.unmarkedBytes += this.bytesOf(index)
+    }
+  }
+
+  /** Undefined if it cannot be opened, or is none any more. */
+  async openMessage(index: number): Promise<OpenedMessage | undefined> {
+    try {
+      const fd = await this.where(index, (path) => this.files.open(path, readFlags))
+      return fd === undefined ? undefined : this.opened(fd)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Removes what is marked, and moves what is left from new/ to cur/; what was done survives a power cut. */
+  async update(): Promise<Update> {
+    const turns = new Turns(this.clock)
+    const changed = new Set<ByteString>()
+    let removedBytes = 0
+    let removedMessages = 0
+    let problem = ''
+    for (let index = 0; index < this.count; index++) {
+      if (turns.isOver) await turns.next()
+      if (!this.isMarked(index)) {
+        if (this.messages.inNew[index] === 1 && this.moveToCur(index)) changed.add('cur').add('new')
+        continue
+      }
+      try {
+        const part = await this.where(index, (path) => {
+          this.learnBytes(index)
+          this.files.remove(path)
+          return this.partOf(index)
+        })
+        // If it was gone already, whoever removed it has counted it.
+        if (part === undefined) continue
+        changed.add(part)
+        removedMessages++
+        removedBytes += this.bytesOf(index)
+      } catch (error) {
+        problem ||= describeError(error)
+      }
+    }
+    const unsynced = await this.sync(changed)
+    if (removedMessages > 0) problem ||= unsynced
+    return { removed: { bytes: removedBytes, messages: removedMessages }, problem }
+  }
+
+  /** False if there is no such file where it was. */
+  private learnBytes(index: number): boolean {
+    if (!Number.isNaN(this.messages.bytes[index])) return true
+    try {
+      const facts = this.files.factsOfEntry(this.pathOf(index))
+      if (facts === undefined) return false
+      this.messages.bytes[index] = facts.size
+      if (!this.isMarked(index)) this.unmarkedBytes += facts.size
+    } catch {
+      // Not to be read either; it counts nothing.
+      this.messages.bytes[index] = 0
+    }
+    return true
+  }
+
+  /** A message where it is now: if another reader moved it or changed its flags, it is looked for once. Undefined if it
+   *  is gone. */
+  private async where<T>(index: number, act: (path: ByteString) => T): Promise<T | undefined> {
+    if (((this.flags[index] ?? 0) & gone) !== 0) return undefined
+    try {
+      return act(this.pathOf(index))
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+    }
+    await this.lookAgain()
+    return ((this.flags[index] ?? 0) & gone) === 0 ? act(this.pathOf(index)) : undefined
+  }
+
+  /** Takes the names that all messages have now. */
+  private async lookAgain(): Promise<void> {
+    const turns = new Turns(this.clock)
+    const indexes = new Map<ByteString, number>()
+    const seen = new Uint8Array(this.count)
+    for (let index = 0; index < this.count; index++) {
+      indexes.set(uniquePart(this.nameOf(index)), index)
+      if (turns.isOver) await turns.next()
+    }
+    for (const part of ['new', 'cur'] as const) {
+      for (const names of this.files.listFiles(`${this.maildir}${part}/`)) {
+        for (const name of names) {
+          const index = indexes.get(uniquePart(name))
+          if (index === undefined) continue
+          this.messages.names[index] = name
+          this.messages.inNew[index] = part === 'new' ? 1 : 0
+          seen[index] = 1
+        }
+        if (turns.isOver) await turns.next()
+      }
+    }
+    for (let index = 0; index < this.count; index++)
+      if (seen[index] === 0) this.flags[index] = (this.flags[index] ?? 0) | gone
+  }
+
+  /** False if it is somewhere else by now, which is as good. */
+  private moveToCur(index: number): boolean {
+    const target = nameInCur(this.nameOf(index))
+    try {
+      this.files.rename(this.pathOf(index), `${this.maildir}cur/${target}`)
+    } catch {
+      return false
+    }
+    this.messages.names[index] = target
+    this.messages.inNew[index] = 0
+    return true
+  }
+
+  /** What went wrong, or empty. cur/ first: a message that moved must not be lost in between. */
+  private async sync(changed: ReadonlySet<ByteString>): Promise<string> {
+    try {
+      for (const part of ['cur', 'new']) {
+        if (!changed.has(part)) continue
+        await within(this.clock, syncMillisecondsMax, `sync of ${part}`, this.files.syncDirectory(this.maildir + part))
+      }
+      return ''
+    } catch (error) {
+      return describeError(error)
+    }
+  }
+
+  private opened(fd: number): OpenedMessage | undefined {
+    const { files } = this
+    let bytes: number
+    try {
+      const facts = files.factsOf(fd)
+      if (!facts.isFile()) throw new Error('not a regular file')
+      bytes = facts.size
+    } catch (error) {
+      files.close(fd)
+      throw error
+    }
+    const { clock } = this
+    let reading: Promise<number> | undefined
+    return {
+      bytes,
+      async read(buffer, position) {
+        reading = files.readFromDisk(fd, buffer, position)
+        const count = await within(clock, readMillisecondsMax, 'read', reading)
+        reading = undefined
+        return count
+      },
+      close() {
+        if (reading === undefined) files.close(fd)
+        // One that hangs still holds the descriptor: it is closed when, and if, it comes back.
+        else void Promise.allSettled([reading]).then(() => files.close(fd))
+      },
+    }
+  }
+
+  private nameOf(index: number): ByteString {
+    return this.messages.names[index] ?? ''
+  }
+
+  private partOf(index: number): 'new' | 'cur' {
+    return this.messages.inNew[index] === 1 ? 'new' : 'cur'
+  }
+
+  private pathOf(index: number): ByteString {
+    return `${this.maildir}${this.partOf(index)}/${this.nameOf(index)}`
+  }
+}
+
+function digest(bytes: ByteString): string {
+  return createHash('sha256').update(toBuffer(bytes)).digest('hex')
+}

@@ -1,0 +1,26 @@
+/** Digests over ByteStrings, as node:crypto gives them. */
+import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
+import { type ByteString, fromBuffer, toBuffer } from '../base/byte-string.ts'
+
+export function sha256(data: ByteString): ByteString {
+  return fromBuffer(createHash('sha256').update(toBuffer(data)).digest())
+}
+
+export function hmacSha256(key: ByteString, data: ByteString): ByteString {
+  return fromBuffer(createHmac('sha256', toBuffer(key)).update(toBuffer(data)).digest())
+}
+
+/** PBKDF2 with HMAC-SHA-256 (RFC 8018 5.2), on the thread pool: 32 bytes. */
+export function pbkdf2Sha256(password: ByteString, salt: ByteString, iterations: number): Promise<ByteString> {
+  return new Promise((resolve, reject) => {
+    pbkdf2(toBuffer(password), toBuffer(salt), iterations, 32, 'sha256', (error, key) => {
+      if (error === null) resolve(fromBuffer(key))
+      else reject(error)
+    })
+  })
+}
+
+/** In a time that depends on the lengths alone. */
+export function sameBytes(a: ByteString, b: ByteString): boolean {
+  return a.length === b.length && timingSafeEqual(toBuffer(a), toBuffer(b))
+}

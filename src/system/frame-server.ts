@@ -1,0 +1,70 @@
+/** Serves a socket of ours for one purpose: each connection says hello, and is then its handlers'.
+ *  Knows:  the limit on connections, the hello and its deadline. Never: what a frame means.
+ *  Fails:  a connection that breaks the contract is closed, with one line in the log. */
+import type { Server, Socket } from 'node:net'
+import { ContractError } from '../contracts/frame.ts'
+import { decodeHello, type Purpose } from '../contracts/hello.ts'
+import type { Clock } from './clock.ts'
+import { FrameConnection, type FrameHandlers, serveDescriptor } from './frame-connection.ts'
+import type { Log } from './log.ts'
+
+const helloMillisecondsMax = 10_000
+const connectionsMaxUsual = 64
+
+export interface FrameServerSetting {
+  /** Named in the log. */
+  readonly socket: string
+  readonly purpose: Purpose
+  readonly clock: Clock
+  readonly log: Log
+  readonly connectionsMax?: number
+  accept(connection: FrameConnection): FrameHandlers
+}
+
+export class FrameServer {
+  private readonly setting: FrameServerSetting
+  private readonly server: Server
+  private readonly connections = new Set<FrameConnection>()
+
+  constructor(fd: number, setting: FrameServerSetting) {
+    this.setting = setting
+    this.server = serveDescriptor(fd, (socket) => this.receive(socket))
+    this.server.maxConnections = setting.connectionsMax ?? connectionsMaxUsual
+  }
+
+  /** Takes no more; what is open ends after what was sent. */
+  close(): void {
+    this.server.close()
+    for (const connection of this.connections) connection.end()
+  }
+
+  private receive(socket: Socket): void {
+    const { purpose, clock } = this.setting
+    const cancel = clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
+    const connection: FrameConnection = new FrameConnection(socket, {
+      onFrame: (first) => {
+        cancel()
+        const hello = decodeHello(first)
+        if (hello.purpose !== purpose) throw new ContractError(`a connection for ${hello.purpose}`)
+        const { onFrame, onClose } = this.setting.accept(connection)
+        connection.handOver({
+          onFrame,
+          onClose: (reason) => {
+            this.closed(connection, reason)
+            onClose(reason)
+          },
+        })
+      },
+      onClose: (reason) => {
+        cancel()
+        this.closed(connection, reason)
+      },
+    })
+    this.connections.add(connection)
+  }
+
+  private closed(connection: FrameConnection, reason: string): void {
+    this.connections.delete(connection)
+    if (reason !== '') this.setting.log(`warning: connection on ${this.setting.socket} closed: ${reason}`)
+  }
+}

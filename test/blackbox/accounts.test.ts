@@ -1,0 +1,114 @@
+/** Accounts, aliases and quotas as a person handles them, against a whole Quaver. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Instance, until } from '../kit/instance.ts'
+import { SmtpClient } from '../kit/smtp-client.ts'
+
+describe('accounts from outside', { concurrency: false }, () => {
+  let quaver: Instance
+  before(async () => {
+    quaver = await Instance.start()
+  })
+  after(() => quaver.end())
+
+  const ok = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await quaver.quaver(...args)
+    assert.equal(code, 0, `${args.join(' ')}: ${stderr}`)
+    return stdout
+  }
+  const fails = async (expected: RegExp, ...args: readonly string[]): Promise<void> => {
+    const { code, stderr } = await quaver.quaver(...args)
+    assert.notEqual(code, 0)
+    assert.match(stderr, expected)
+  }
+  const inbox = (name: string): string[] => readdirSync(join(quaver.home, `mail/people.test/${name}/Maildir/new`))
+  const arrives = (name: string, count: number): Promise<true> =>
+    until(`${count} messages for ${name}`, 20_000, () => Promise.resolve(inbox(name).length >= count || undefined))
+  const send = (to: string, text = 'hello'): Promise<unknown> =>
+    quaver.quaverWith(`Subject: x\n\n${text}\n`, 'send', to)
+
+  it('a domain, accounts, aliases and a catch-all work at once, without a restart', async () => {
+    await ok('domain', 'add', 'people.test')
+    await ok('account', 'add', 'anna@people.test')
+    await ok('account', 'add', 'bob@people.test', '--quota', '20K')
+    await ok('alias', 'add', 'both@people.test', 'anna@people.test', 'bob@people.test')
+    await ok('alias', 'add', '@people.test', 'bob@people.test')
+    await send('both@people.test')
+    await send('anybody@people.test')
+    await send('abuse@people.test')
+    await send('anna+tag@people.test')
+    await arrives('anna', 3)
+    await arrives('bob', 2)
+    const listed = JSON.parse(await ok('alias', 'list', '--json')) as { address: string; targets: string[] }[]
+    assert.deepEqual(listed.find(({ address }) => address === 'both@people.test')?.targets, [
+      'anna@people.test',
+      'bob@people.test',
+    ])
+  })
+
+  it('a full mailbox is told at RCPT, and what passes bounces with the reason', async () => {
+    await send('bob@people.test', 'x'.repeat(20_000))
+    await until('the bounce', 20_000, async () =>
+      (await quaver.log()).includes('Sorry,_this_mailbox_is_full.') ? true : undefined,
+    )
+    assert.equal(inbox('bob').length, 2)
+    // Counted just now, and there is room for nothing more.
+    const size = join(quaver.home, 'mail/people.test/bob/Maildir/maildirsize')
+    writeFileSync(size, '20480S\n20480 2\n')
+    const client = await SmtpClient.greeted(quaver.smtpPort)
+    await client.command('MAIL FROM:<a@client.test>', 250)
+    const full = await client.command('RCPT TO:<bob@people.test>', 452)
+    assert.deepEqual(full.lines, ['4.2.2 sorry, that mailbox is full, try again later (#4.2.2)'])
+    await client.command('RCPT TO:<anna@people.test>', 250)
+    await client.quit()
+    const explained = await ok(
+      'smtp',
+      'explain',
+      '--ip',
+      '127.0.0.1',
+      '--from',
+      'a@client.test',
+      '--to',
+      'bob@people.test',
+    )
+    assert.match(explained, /maildirsize/)
+    await ok('account', 'quota', 'bob@people.test', 'none')
+    await send('bob@people.test', 'x'.repeat(30_000))
+    await arrives('bob', 3)
+  })
+
+  it('show says what to type and how the account stands', async () => {
+    await ok('account', 'disable', 'anna@people.test')
+    await ok('account', 'password', 'anna@people.test', '--app', 'phone')
+    const shown = JSON.parse(await ok('account', 'show', 'anna@people.test', '--json')) as Record<string, unknown>
+    assert.equal(shown['server'], 'quaver.test')
+    assert.deepEqual([shown['disabled'], shown['apps'], shown['quota']], [true, ['phone'], null])
+    assert.deepEqual(shown['aliases'], [
+      'postmaster@people.test',
+      'abuse@people.test',
+      'hostmaster@people.test',
+      'both@people.test',
+    ])
+    const text = await ok('account', 'show', 'anna@people.test')
+    for (const expected of ['port 465', 'port 587', 'port 995', 'port 110', 'STARTTLS', 'phone', 'disabled'])
+      assert.ok(text.includes(expected), expected)
+    await ok('account', 'enable', 'anna@people.test')
+    await fails(/has no app password 'tablet'/, 'account', 'password', 'anna@people.test', '--remove-app', 'tablet')
+    await ok('account', 'password', 'anna@people.test', '--remove-app', 'phone')
+    assert.ok(!readFileSync(join(quaver.home, 'auth/passwd'), 'utf8').includes('phone'))
+  })
+
+  it('what goes is gone, and asks first where there is no way back', async () => {
+    await fails(/give --yes/, 'account', 'remove', 'anna@people.test', '--delete-mail')
+    await ok('account', 'remove', 'anna@people.test', '--delete-mail', '--yes')
+    assert.deepEqual(readdirSync(join(quaver.home, 'mail/people.test')).sort(), ['.aliases', 'bob'])
+    await fails(/people\.test has 1 account/, 'domain', 'remove', 'people.test')
+    await ok('domain', 'remove', 'people.test', '--accounts', '--yes')
+    assert.deepEqual(JSON.parse(await ok('domain', 'list', '--json')), [
+      { domain: 'quaver.test', accounts: 1, aliases: JSON.parse(await ok('alias', 'list', '--json')).length as number },
+    ])
+    await fails(/people\.test is not hosted here/, 'dns', 'people.test')
+  })
+})
