@@ -133,6 +133,14 @@ describe('ports with passwords', { skip }, () => {
       const cbc = await say(port, ...how, '-servername', 'rsa.test', '-cipher', 'ECDHE-RSA-AES128-SHA256')
       assert.match(cbc, /alert handshake failure/)
     })
+
+  it('whoever waits while login is started again is served', async () => {
+    const killed = await instance.pidOf('pop3d')
+    await instance.kill('pop3d')
+    const waiting = await Promise.all([1, 2, 3].map(() => say('pop3s', '-servername', 'other.test')))
+    for (const heard of waiting) assert.match(heard, /subject=CN ?= ?other/)
+    assert.notEqual(await instance.pidOf('pop3d'), killed)
+  })
 })
 
 describe('sessions', { skip }, () => {
