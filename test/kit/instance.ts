@@ -30,6 +30,7 @@ export interface Setup {
   readonly files?: Readonly<Record<string, string>>
   /** Domains accepted besides quaver.test; with a route in control/smtproutes they go out by SMTP. */
   readonly relayDomains?: readonly string[]
+  /** Without it mail comes and goes, and nobody logs in; see `everyService`. */
   readonly services?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
 }
@@ -45,6 +46,10 @@ interface Summary {
   readonly smtp: readonly string[]
   readonly listening: Readonly<Record<string, readonly string[]>>
 }
+
+/** Fewer processes: most tests start many instances. */
+const mailServices = ['smtp', 'local', 'remote']
+export const everyService: readonly string[] = [...mailServices, 'submission', 'pop3']
 
 /** TCP services with a login. */
 export type LoginPort = 'submission' | 'submissions' | 'pop3' | 'pop3s'
@@ -198,7 +203,7 @@ export class Instance {
 
   private async begin(): Promise<void> {
     const args = ['start', '--demo', '--home', this.home, '--smtp-port', '0']
-    if (this.setup.services !== undefined) args.push('--services', this.setup.services.join(','))
+    args.push('--services', (this.setup.services ?? mailServices).join(','))
     await mkdir(join(this.home, 'log'), { recursive: true })
     const output = openSync(join(this.home, 'log/terminal'), 'a')
     // Its own group: nothing that a signal to us reaches, everything that killGroup does.
