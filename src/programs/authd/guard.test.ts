@@ -115,6 +115,12 @@ describe('LoginGuard', () => {
     assert.equal(guard.enter('192.0.2.1', anna), 'busy')
   })
 
+  it('failures without a name count against the peer alone', () => {
+    for (let n = 0; n < locksFrom.account; n++) attempt(`192.0.${n}.1`, '', false)
+    assert.deepEqual([...new Set(guard.list().map(({ subject }) => subject))], ['peer'])
+    assert.equal(attempt('198.51.100.1', '', false), 'free')
+  })
+
   it('an administrator forgives an address or an account', () => {
     for (let n = 0; n < locksFrom.account; n++) attempt('192.0.2.1', anna, false)
     assert.equal(guard.forgive('192.0.2.1'), true)

@@ -48,13 +48,14 @@ export class LoginGuard {
     this.expireIn(expireAgainMilliseconds)
   }
 
-  /** Asks whether a password may be judged; after `free` the caller owes `leave`. */
+  /** Asks whether a password may be judged; after `free` the caller owes `leave`. An empty account, where none is named,
+   *  is neither counted nor locked. */
   enter(ip: string, account: ByteString): Entry {
     const peer = peerName(ip)
     const known = this.isKnown(ip, account)
     const locks = [
       ['peer', peer],
-      ...(known ? [] : [['account', account] as const]),
+      ...(known || account === '' ? [] : [['account', account] as const]),
     ] as const satisfies readonly (readonly [Subject, string])[]
     for (const [subject, name] of locks) {
       const failures = this.failures(subject, name)
@@ -75,7 +76,7 @@ export class LoginGuard {
     const before = this.failures('peer', peer)
     const only = before === undefined || before.only === account ? account : ''
     this.add('peer', peer, before, only)
-    this.add('account', account, this.failures('account', account), '')
+    if (account !== '') this.add('account', account, this.failures('account', account), '')
   }
 
   succeeded(ip: string, account: ByteString): void {
@@ -122,7 +123,7 @@ export class LoginGuard {
   }
 
   private count(peer: string, account: ByteString, by: 1 | -1): void {
-    for (const key of [`peer ${peer}`, `account ${account}`]) {
+    for (const key of [`peer ${peer}`, ...(account === '' ? [] : [`account ${account}`])]) {
       const count = (this.judged.get(key) ?? 0) + by
       if (count <= 0) this.judged.delete(key)
       else this.judged.set(key, count)

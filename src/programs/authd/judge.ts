@@ -15,6 +15,7 @@ import type { LoginGuard } from './guard.ts'
 import { type Identity, identify, systemUser } from './identity.ts'
 import type { Passwords } from './passwords.ts'
 import type { Slots } from './slots.ts'
+import type { Tokens } from './tokens.ts'
 
 const noLspawn = 'no answer from lspawn'
 
@@ -24,6 +25,7 @@ export interface JudgeParts {
   readonly guard: LoginGuard
   readonly tickets: Pick<TicketClient, 'admit' | 'check'>
   readonly checks: Slots
+  readonly tokens: Pick<Tokens, 'judge'>
   readonly random: Random
   /** control/envnoathost. */
   readonly ownHost: () => ByteString
@@ -98,6 +100,30 @@ export class Judge {
     this.parts.guard.succeeded(peer.remoteIp, account)
     const label = known?.credentials.find(({ scram }) => scram?.storedKey === verifier.storedKey)?.label ?? ''
     return await this.admit(account, label, peer)
+  }
+
+  /** Bad tokens count against the peer alone: nobody guesses one, and no account is to be locked by one. */
+  async token(token: string, authorize: ByteString, peer: SessionPeer): Promise<Verdict> {
+    const locked = this.enter('', peer)
+    if (locked !== undefined) return locked
+    const { guard, tokens } = this.parts
+    try {
+      const found = await tokens.judge(token)
+      if (found.kind === 'bad') {
+        if (!found.isStale) guard.failed(peer.remoteIp, '')
+        return wrong(found.reason)
+      }
+      const identity = await this.identify(found.name)
+      if (identity.known?.disabled === true) return wrong('disabled')
+      if (await this.isSuperuser(identity.account)) return wrong('uid 0')
+      if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
+      guard.succeeded(peer.remoteIp, identity.account)
+      return await this.admit(identity.account, '', peer)
+    } catch (error) {
+      return temporary(describeError(error))
+    } finally {
+      guard.leave(peer.remoteIp, '')
+    }
   }
 
   private async ownPassword(

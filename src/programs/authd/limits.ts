@@ -42,3 +42,8 @@ export const failuresShownMax = 1_000
 /** Old rows are looked for so often; while there are more, at `expireAgainMilliseconds`. */
 export const expireMilliseconds = 60_000
 export const expireAgainMilliseconds = 200
+
+/** The file of issuers' keys is read again so often, when tokens come. */
+export const issuerKeysMilliseconds = 5_000
+/** Between an issuer's clock and ours. */
+export const tokenSkewSeconds = 60
