@@ -131,6 +131,16 @@ describe('LoginGuard', () => {
     assert.equal(guard.enter('198.51.100.1', anna), 'free')
   })
 
+  it('whatever a front calls an address, it is counted', () => {
+    for (const ip of ['fe80::1%eth0', '::ffff:192.0.2.1', '', 'x', '1', '::', '999.1.1.1', '%', 'a'.repeat(64)]) {
+      for (let n = 0; n < locksFrom.peer; n++) attempt(ip, `user${n}`, false)
+      assert.equal(guard.enter(ip, anna), 'peer', ip)
+    }
+    assert.equal(guard.enter('192.0.2.1', anna), 'peer', 'IPv4 in IPv6 is IPv4')
+    assert.equal(guard.enter('fe80::2', anna), 'peer')
+    assert.equal(guard.forgive('fe80::9'), true)
+  })
+
   it('a damaged file is set aside, and counting goes on', () => {
     guard.close()
     writeFileSync(join(directory, 'guard.sqlite'), 'no database, but longer than its header would be'.repeat(200))

@@ -100,8 +100,9 @@ export class LoginGuard {
 
   /** An address of a peer, or an account. False if nothing was known of it. */
   forgive(who: ByteString): boolean {
-    const peer = ipaddr.isValid(who) ? peerName(who) : who
-    return this.use((store) => [store.forget('peer', peer), store.forget('account', who)].includes(true)) ?? false
+    return (
+      this.use((store) => [store.forget('peer', peerName(who)), store.forget('account', who)].includes(true)) ?? false
+    )
   }
 
   close(): void {
@@ -183,8 +184,10 @@ function networkName(ip: string): string {
 }
 
 /** What is no address is its own network: it comes from our front, and a front may be broken. */
-function networkOf(ip: string, bits4: number, bits6: number): string {
-  if (!ipaddr.isValid(ip)) return ip
+function networkOf(text: string, bits4: number, bits6: number): string {
+  // A link-local address may name its interface, which no network does.
+  const [ip = ''] = text.split('%')
+  if (!ipaddr.isValid(ip)) return text
   const address = ipaddr.process(ip)
   if (address.kind() === 'ipv4')
     return bits4 === 32
