@@ -115,6 +115,14 @@ describe('LoginGuard', () => {
     assert.equal(guard.enter('192.0.2.1', anna), 'busy')
   })
 
+  it('a peer whose failures were all for one account is locked for that, until it tries another', () => {
+    for (let n = 0; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
+    assert.equal(guard.enter('192.0.2.1', anna), 'peer')
+    assert.equal(attempt('192.0.2.1', 'ben@example.test', true), 'free')
+    assert.equal(attempt('192.0.2.1', 'carol@example.test', false), 'free')
+    for (const name of ['carol', 'ben', 'dora']) assert.equal(guard.enter('192.0.2.1', `${name}@example.test`), 'peer')
+  })
+
   it('failures without a name count against the peer alone', () => {
     for (let n = 0; n < locksFrom.account; n++) attempt(`192.0.${n}.1`, '', false)
     assert.deepEqual([...new Set(guard.list().map(({ subject }) => subject))], ['peer'])

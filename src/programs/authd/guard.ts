@@ -59,8 +59,10 @@ export class LoginGuard {
     ] as const satisfies readonly (readonly [Subject, string])[]
     for (const [subject, name] of locks) {
       const failures = this.failures(subject, name)
-      if (failures !== undefined && failures.untilMs > this.parts.clock.now()) return subject
-      const max = (failures?.count ?? 0) < locksFrom[subject] ? judgedAtOnceMax : 1
+      // Whose failures were all for one account is locked for that: a forgotten device does not lock out its household.
+      const isConcerned = failures !== undefined && (failures.only === '' || failures.only === account)
+      if (isConcerned && failures.untilMs > this.parts.clock.now()) return subject
+      const max = !isConcerned || failures.count < locksFrom[subject] ? judgedAtOnceMax : 1
       if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
     }
     this.count(peer, account, 1)

@@ -45,7 +45,13 @@ export type Verdict =
       /** Of the password that was used; empty for the main one. */
       readonly label: string
     }
-  | { readonly kind: 'rejected'; readonly why: Rejection; readonly reason: string }
+  | {
+      readonly kind: 'rejected'
+      readonly why: Rejection
+      readonly reason: string
+      /** It was counted already. */
+      readonly isRepeated?: boolean
+    }
 
 export type Rejected = Extract<Verdict, { kind: 'rejected' }>
 
@@ -134,9 +140,9 @@ export class Judge {
   ): Promise<Verdict> {
     const { account } = identity
     const isUrgent = this.parts.guard.isKnown(peer.remoteIp, account)
-    const verdict = await this.parts.passwords.judge(identity, password, isUrgent)
+    const verdict = await this.parts.passwords.judge(identity, password, peer.remoteIp, isUrgent)
     if (verdict.kind === 'full') return temporary('too many passwords at once')
-    if (verdict.kind === 'wrong') return wrong(verdict.reason)
+    if (verdict.kind === 'wrong') return { ...wrong(verdict.reason), isRepeated: verdict.isRepeated }
     if (await this.isSuperuser(account)) return wrong('uid 0')
     if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
     this.parts.guard.succeeded(peer.remoteIp, account)
@@ -176,7 +182,8 @@ export class Judge {
     const { guard } = this.parts
     try {
       const verdict = await act()
-      if (verdict.kind === 'rejected' && verdict.why === 'credentials') guard.failed(peer.remoteIp, account)
+      const isFailure = verdict.kind === 'rejected' && verdict.why === 'credentials'
+      if (isFailure && verdict.isRepeated !== true) guard.failed(peer.remoteIp, account)
       return verdict
     } catch (error) {
       return temporary(describeError(error))
