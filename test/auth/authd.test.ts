@@ -163,6 +163,14 @@ describe('authd', () => {
     isAccepted(await authd.plain(anna, secret))
   })
 
+  it('the same wrong password from the same peer is one guess, until passwords change', async () => {
+    for (let n = 0; n < locksFrom.peer + 5; n++)
+      assert.deepEqual(await authd.plain(anna, 'last year’s', '198.51.100.4'), wrong)
+    await authd.logged(`PLAIN ${anna}: wrong password, as before\n`)
+    await setCredential(authd.home, anna, 'old', 'last year’s')
+    isAccepted(await authd.plain(anna, 'last year’s', '198.51.100.4'))
+  })
+
   it('lspawn silent, unwilling or away: temporary, never accepted', async () => {
     authd.lspawn = ({ ref }) => ({ kind: 'denied', ref, why: 'temporary' })
     assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })

@@ -3,8 +3,9 @@
 import { describeError } from '../../base/outcome.ts'
 import type { GreylistAnswer, GreylistQuestion } from '../../contracts/policy.ts'
 import { greylistLine, greylistRecipient, greylistSender, judge } from '../../protocols/greylist/triple.ts'
-import { GreylistStore, GreylistStoreError } from '../../stores/greylist/greylist-store.ts'
+import { GreylistStore } from '../../stores/greylist/greylist-store.ts'
 import type { Clock } from '../../system/clock.ts'
+import { SmallDatabaseError } from '../../system/small-database.ts'
 import { expireAgainMilliseconds, expireMilliseconds, storeRetryMilliseconds } from './limits.ts'
 
 export interface GreylistParts {
@@ -30,7 +31,7 @@ export class GreylistCheck {
     try {
       return this.judge(store, question)
     } catch (error) {
-      if (error instanceof GreylistStoreError && error.damaged) this.beginAfresh(error.message)
+      if (error instanceof SmallDatabaseError && error.damaged) this.beginAfresh(error.message)
       throw error
     }
   }
@@ -103,7 +104,7 @@ export class GreylistCheck {
       const more = this.store?.expire(this.parts.clock.now()) === true
       this.expireIn(more ? expireAgainMilliseconds : expireMilliseconds)
     } catch (error) {
-      if (error instanceof GreylistStoreError && error.damaged) this.beginAfresh(error.message)
+      if (error instanceof SmallDatabaseError && error.damaged) this.beginAfresh(error.message)
       else {
         this.alert(describeError(error))
         this.expireIn(expireMilliseconds)
