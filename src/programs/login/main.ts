@@ -88,7 +88,7 @@ function loginSetting(peer: Peer, environment: Environment) {
 
 function useTls(order: TlsOrder): void {
   const fault = tls.give(order)
-  if (fault !== undefined) log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
+  if (fault !== undefined) log(`alert: the new certificates cannot be used, those before stay: ${fault}`)
 }
 
 async function stop(): Promise<void> {

@@ -114,11 +114,13 @@ function serveLogins(
   return new Logins(ticketsFd, loginFd, { ...shared, opener, checker })
 }
 
-/** Sockets of an lspawn before this one lead nowhere. `front`: the account that connects; undefined in a demo. */
+/** Undefined: nobody brings sessions. `front`: the account that connects; undefined in a demo. */
 async function sessionSockets(home: Home, front: string | undefined): Promise<SessionSockets | undefined> {
+  if (!start.listeners.has('lspawn-login')) return undefined
   const directory = join(home.run, 'local')
   const owner = front === undefined ? undefined : await findAccount(front)
   if (front !== undefined && owner === undefined) return undefined
+  // Those of an lspawn before this one lead nowhere.
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { force: true })
   return { directory, owner }
 }
