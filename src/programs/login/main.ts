@@ -37,6 +37,11 @@ const log = openLog(front?.tag ?? 'login')
 const home = homeAt(values.home ?? '.')
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const tls = new ServerTls()
+let doors: readonly { readonly connections: Connections; readonly acceptor: Acceptor }[] = []
+let certify = (): void => undefined
+const certified = new Promise<void>((resolve) => {
+  certify = resolve
+})
 const supervisor = supervised(log, { stop, tls: useTls }, values.listen.split(','))
 const { service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
   front ?? supervisor.fail('--service is submission or pop3')
@@ -54,7 +59,9 @@ const doorLimits = {
 }
 /** Of both ports together. */
 const census = new Census(doorLimits, clock)
-const doors = [...supervisor.listeners].map(([name, fd]) => {
+// Before there is a certificate whoever comes waits in the backlog.
+await certified
+doors = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
   const isImplicit = name.replace(/-\d+$/, '') === implicitTls
   const connections = new Connections(doorLimits, clock, log, entranceOf(isImplicit), census)
@@ -87,7 +94,8 @@ function loginSetting(peer: Peer, environment: Environment) {
 
 function useTls(certificatePem: string, keyPem: string): void {
   const fault = tls.give(certificatePem, keyPem)
-  if (fault !== undefined) log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
+  if (fault === undefined) certify()
+  else log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
 }
 
 async function stop(): Promise<void> {
