@@ -102,6 +102,8 @@ function serve(homePath: string): void {
   attempts.begin()
   void attempts.finished.then(() => {
     finished = true
+    // A session that began now would be cut off: its front finds nobody, and asks for another process.
+    sessions?.shutdown()
     if (queue.closed) leave(0)
     // The queue closes when it has read the last report: leaving before could lose it, and the mail would come twice.
     queue.end()

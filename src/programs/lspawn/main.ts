@@ -47,7 +47,7 @@ async function serve(path: string, demo: boolean): Promise<void> {
   const names = control.map('accounts')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
   const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))
-  const setting = { clock: realClock, home: path, demo, queueSocket, ownUid, sessions }
+  const setting = { clock: realClock, log, home: path, demo, queueSocket, ownUid, sessions }
   const locals = new Locals(
     realClock,
     realRandom,
