@@ -1,21 +1,44 @@
 /** supervise: what `start` and a program say to one another over descriptor 3.
  *
- *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `tls` (certificate and
- *  key as bytes, again on renewal). End of file means the same as `stop`: start is gone.
+ *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `tls` (certificates and
+ *  keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
  *  program to start: `ready` (its sockets are served), `failed` (a text; it will exit and should not be restarted at
  *  once). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
 import { FieldReader, FieldWriter } from './fields.ts'
-import { encodeFrame, type Frame } from './frame.ts'
-import { fromText, toText } from '../base/byte-string.ts'
+import { ContractError, encodeFrame, type Frame } from './frame.ts'
+import { type ByteString, fromText, toText } from '../base/byte-string.ts'
 
 const type = { ready: 64, failed: 65, stop: 72, reload: 73, tls: 74 } as const
 const pemBytesMax: number = 256 * 1024
+const hostNameBytesMax = 255
+export const ticketKeysBytes = 48
+
+/** Certificates beside the default one. */
+export const tlsPairsMax = 100
+/** Host names of one certificate. */
+export const tlsNamesMax = 100
+/** All names, certificates and keys of an order: it must fit into a frame. */
+export const tlsOrderBytesMax: number = 1024 * 1024
+
+export interface NamedPair {
+  /** Lower-case host names for which a client gets this certificate. */
+  readonly names: readonly string[]
+  /** The chain, the server's own certificate first. */
+  readonly certificatePem: string
+  readonly keyPem: string
+}
+
+export interface TlsOrder {
+  readonly kind: 'tls'
+  /** The first is the default: for clients that name no host, or another. Never empty. */
+  readonly pairs: readonly NamedPair[]
+  /** 48 secret bytes: whoever has the same resumes the same sessions. New ones with every change of `pairs`, so that a
+   *  resumed session is always one of the certificates in force. */
+  readonly ticketKeys: ByteString
+}
 
 export type FromProgram = { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly text: string }
-export type ToProgram =
-  | { readonly kind: 'stop' }
-  | { readonly kind: 'reload' }
-  | { readonly kind: 'tls'; readonly certificatePem: string; readonly keyPem: string }
+export type ToProgram = { readonly kind: 'stop' } | { readonly kind: 'reload' } | TlsOrder
 
 export function encodeFromProgram(message: FromProgram): Buffer {
   const fields = new FieldWriter()
@@ -31,7 +54,11 @@ export function decodeFromProgram(frame: Frame): FromProgram | undefined {
 
 export function encodeToProgram(message: ToProgram): Buffer {
   const fields = new FieldWriter()
-  if (message.kind === 'tls') fields.string(fromText(message.certificatePem)).string(fromText(message.keyPem))
+  if (message.kind === 'tls') {
+    fields.string(message.ticketKeys).u32(message.pairs.length)
+    for (const { names, certificatePem, keyPem } of message.pairs)
+      fields.strings(names).string(fromText(certificatePem)).string(fromText(keyPem))
+  }
   return encodeFrame(type[message.kind], ...fields.end())
 }
 
@@ -41,17 +68,26 @@ export function decodeToProgram(frame: Frame): ToProgram | undefined {
       return { kind: 'stop' }
     case type.reload:
       return { kind: 'reload' }
-    case type.tls: {
-      const fields = new FieldReader(frame.payload)
-      const message = {
-        kind: 'tls',
-        certificatePem: toText(fields.string(pemBytesMax)),
-        keyPem: toText(fields.string(pemBytesMax)),
-      } as const
-      fields.end()
-      return message
-    }
+    case type.tls:
+      return readTlsOrder(new FieldReader(frame.payload))
     default:
       return undefined
   }
+}
+
+function readTlsOrder(fields: FieldReader): TlsOrder {
+  const ticketKeys = fields.string(ticketKeysBytes)
+  const count = fields.u32()
+  if (count < 1 || count > 1 + tlsPairsMax) throw new ContractError(`${count} certificates`)
+  const pairs: NamedPair[] = []
+  for (let n = 0; n < count; n++) {
+    const names = fields.strings(tlsNamesMax, hostNameBytesMax)
+    pairs.push({
+      names,
+      certificatePem: toText(fields.string(pemBytesMax)),
+      keyPem: toText(fields.string(pemBytesMax)),
+    })
+  }
+  fields.end()
+  return { kind: 'tls', pairs, ticketKeys }
 }

@@ -49,3 +49,26 @@ export function keyPairFault(certificatePem: string, keyPem: string): string | u
   }
   return 'certificate and key do not belong together'
 }
+
+/** RFC 1035 §2.3.4: 255 bytes on the wire. */
+const hostNameLengthMax = 253
+
+/** The host names of a certificate's subjectAltName, in lower case; wildcards are none. Node gives them
+ *  as one string, with quotes where a name is odd: so each is asked for again. */
+export function hostNamesOf(certificatePem: string): string[] {
+  const certificate = new X509Certificate(certificatePem)
+  const names = new Set<string>()
+  for (const part of (certificate.subjectAltName ?? '').split(', ')) {
+    if (!part.startsWith('DNS:')) continue
+    const name = part.slice('DNS:'.length).toLowerCase()
+    // OpenSSL takes a wildcard as a name that covers itself.
+    if (name === '' || name.length > hostNameLengthMax || name.includes('*')) continue
+    if (certificate.checkHost(name, { subject: 'never', wildcards: false }) !== undefined) names.add(name)
+  }
+  return [...names]
+}
+
+/** By an exact name or a wildcard of subjectAltName. */
+export function coversHost(certificatePem: string, host: string): boolean {
+  return new X509Certificate(certificatePem).checkHost(host, { subject: 'never' }) !== undefined
+}

@@ -2,7 +2,7 @@
  *  Every long-lived program begins with `supervised(...)` and calls `ready()` when it serves.
  *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
 import { fstatSync } from 'node:fs'
-import { decodeToProgram, encodeFromProgram } from '../contracts/supervise.ts'
+import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
 import { flushLog, type Log } from './log.ts'
 
@@ -10,7 +10,7 @@ export interface Orders {
   /** Refuse new work, finish what runs, then resolve. The process exits when it does, or when time is up. */
   stop(): Promise<void>
   reload?(): void
-  tls?(certificatePem: string, keyPem: string): void
+  tls?(order: TlsOrder): void
 }
 
 export interface Supervised {
@@ -46,7 +46,7 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
           const message = decodeToProgram(frame)
           if (message?.kind === 'stop') stop()
           else if (message?.kind === 'reload') orders.reload?.()
-          else if (message?.kind === 'tls') orders.tls?.(message.certificatePem, message.keyPem)
+          else if (message?.kind === 'tls') orders.tls?.(message)
         },
         onClose: stop,
       })

@@ -10,7 +10,7 @@ import { encodeHello } from '../../src/contracts/hello.ts'
 import { setCredential, setDisabled } from '../../src/stores/credentials/credentials.ts'
 import { socketPath } from '../../src/stores/home/layout.ts'
 import { connectPath } from '../../src/system/frame-connection.ts'
-import { freeFailures } from '../../src/programs/authd/limits.ts'
+import { locksFrom } from '../../src/programs/authd/limits.ts'
 
 const anna = 'anna@example.test'
 const secret = 'correct horse'
@@ -108,13 +108,13 @@ describe('authd', () => {
       step.cancel()
       return /,(s=[A-Za-z0-9+/]{22}==,i=100000)$/.exec(step.data)?.[1]
     }
-    const before = [await offered('nobody@example.test'), await offered('noone@example.test'), await offered(anna)]
-    assert.equal(new Set(before).size, 3)
-    assert.ok(!before.includes(undefined))
+    const first = [await offered('nobody@example.test'), await offered('noone@example.test'), await offered(anna)]
+    assert.equal(new Set(first).size, 3)
+    assert.ok(!first.includes(undefined))
     assert.deepEqual(await scram(new ScramClient('nobody@example.test', secret)), wrong)
     await authd.restart()
     const again = [await offered('nobody@example.test'), await offered('noone@example.test'), await offered(anna)]
-    assert.deepEqual(again, before)
+    assert.deepEqual(again, first)
   })
 
   it('says the same to a wrong password, an unknown name, a disabled account and root', async () => {
@@ -213,7 +213,7 @@ describe('authd under attack', () => {
     assert.ok(steps.every((step) => step.kind === 'rejected'))
     assert.deepEqual(await authd.plain(anna, secret, '203.0.113.1'), locked)
     isAccepted(await authd.plain(anna, secret, '192.0.2.99'))
-    for (let n = 0; n < freeFailures.peer; n++) await authd.plain(`user${n}@example.test`, 'x', '203.0.113.7')
+    for (let n = 0; n < locksFrom.peer; n++) await authd.plain(`user${n}@example.test`, 'x', '203.0.113.7')
     assert.deepEqual(await authd.plain('nobody@example.test', 'x', '203.0.113.7'), locked)
     await authd.logged(
       'failed-login 203.0.113.7 submission PLAIN nobody@example.test: locked: too many failures from this address\n',

@@ -67,7 +67,7 @@ describe('a newcomer', () => {
     const group = npm.pid ?? 0
     try {
       const port = await until('the SMTP line', 40_000, () =>
-        Promise.resolve(/SMTP.*127\.0\.0\.1:(\d+)/.exec(output)?.[1]),
+        Promise.resolve(/SMTP +127\.0\.0\.1:(\d+)/.exec(output)?.[1]),
       ).catch(() => assert.fail(output))
       await deliver(Number(port), { from: 'a@client.test', to: [demoAddress], content: 'Subject: newcomer\r\n' })
       const directory = join(clone, '.quaver/mail/quaver.test/demo/Maildir/new')

@@ -100,3 +100,26 @@ test('other programs’ lines, and what a peer says, bring nobody into it', asyn
   ])
   for (const line of forged) assert.notEqual(banned(`smtpd: ${line}`), '192.0.2.1')
 })
+
+test('failed logins match, unless the fault is ours or another’s', () => {
+  const line = (reason: string, account = 'anna@x.test'): string =>
+    `failed-login 192.0.2.1 submission SCRAM-SHA-256 ${account}: ${reason}`
+  for (const reason of [
+    'wrong password',
+    'no such account',
+    'wrong proof',
+    'locked: too many failures from this address',
+    'malformed: no GS2 header',
+  ])
+    for (const form of logForms.filter((one) => one === 'stderr' || one === 'journal'))
+      assert.equal(banned(lineFormatter(form, 'authd')(line(reason)).trimEnd()), '192.0.2.1', reason)
+  assert.equal(banned(`authd: ${line('wrong password', '-')}`), '192.0.2.1')
+  assert.equal(banned(`authd: ${line('wrong password', 'x:_temporary:')}`), '192.0.2.1')
+  for (const reason of [
+    'temporary: no answer from lspawn',
+    'not offered',
+    'locked: too many failures for this account',
+  ])
+    assert.equal(banned(`authd: ${line(reason)}`), undefined, reason)
+  assert.equal(banned('authd: login 192.0.2.1 submission PLAIN anna@x.test -'), undefined)
+})

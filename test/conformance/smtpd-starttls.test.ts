@@ -10,14 +10,14 @@ interface Case {
   readonly proto: string
 }
 
-const secureContext = selfSigned()
-const skip = secureContext === undefined ? 'no openssl to make a certificate' : false
+const tlsOrder = selfSigned()
+const skip = tlsOrder === undefined ? 'no openssl to make a certificate' : false
 
 async function serve(
   t: TestContext,
   limits: Partial<Limits> = {},
 ): Promise<{ server: SmtpServer; client: BareClient }> {
-  const server = new SmtpServer({ limits }, secureContext)
+  const server = new SmtpServer({ limits }, tlsOrder)
   t.after(() => server.stop())
   const client = BareClient.to(await server.listen())
   t.after(() => client.destroy())

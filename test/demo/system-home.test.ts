@@ -104,6 +104,8 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
     const box = (name: string): string => join(home, 'mail/example.test', name, 'Maildir')
     const wrong = await quaver(['account', 'add', 'carl@example.test', '--user', 'bin', '--own-uid'])
     assert.match(wrong.stderr, /'bin' owns the mail of anna@example\.test, too/)
+    const role = await quaver(['account', 'add', 'carl@example.test', '--user', accounts.queue])
+    assert.match(role.stderr, /'mail' is the account of the role 'queue'/)
     const own = await quaver([
       ...['account', 'add', 'carl@example.test', '--user', 'sync', '--own-uid', '--quota', '1M'],
     ])

@@ -17,9 +17,28 @@ export class Authority {
 
   /** `names` as openssl writes them: `DNS:relay.test`, `IP:127.0.0.1`. */
   issue(commonName: string, ...names: string[]): Certificate {
-    writeFileSync(join(this.directory, 'names'), `subjectAltName=${names.join(',') || 'DNS:none.invalid'}\n`)
+    return this.sign(commonName, 2, `subjectAltName=${names.join(',') || 'DNS:none.invalid'}`)
+  }
+
+  /** As a public authority would: for a season, for servers only, with a place for revocations. */
+  issueForServer(hostName: string): Certificate {
+    const uses = ['keyUsage=critical,digitalSignature', 'extendedKeyUsage=serverAuth']
+    const revocations = `crlDistributionPoints=URI:http://${hostName}/revoked.crl`
+    return this.sign(hostName, 90, `subjectAltName=DNS:${hostName}`, ...uses, revocations)
+  }
+
+  /** `key` as openssl names kinds of keys, `ec` being P-256. */
+  selfSigned(key: string, ...options: string[]): Certificate {
+    const kind = key === 'ec' ? newKey('own.key') : ['-newkey', key, '-nodes', '-keyout', 'own.key']
+    this.openssl(['req', '-x509', ...kind, '-out', 'own.pem', '-subj', '/CN=own.test', '-days', '2', ...options])
+    return { cert: this.read('own.pem'), key: this.read('own.key') }
+  }
+
+  private sign(commonName: string, days: number, ...extensions: string[]): Certificate {
+    writeFileSync(join(this.directory, 'extensions'), `${extensions.join('\n')}\n`)
     this.openssl(['req', ...newKey('leaf.key'), '-out', 'leaf.csr', '-subj', `/CN=${commonName}`])
-    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names']
+    const period = ['-days', String(days), '-extfile', 'extensions']
+    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', ...period]
     this.openssl(['x509', '-req', '-in', 'leaf.csr', '-out', 'leaf.pem', ...signing])
     return { cert: this.read('leaf.pem'), key: this.read('leaf.key') }
   }

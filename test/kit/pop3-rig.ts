@@ -98,6 +98,8 @@ export class Pop3Client {
   readonly far: Socket
   readonly session: RunningSession
   private received = ''
+  /** The last chunk and the end of the one before: to search all of a long listing at each chunk takes too long. */
+  private recent = ''
   private ended = false
   private wake: () => void = () => undefined
 
@@ -106,7 +108,9 @@ export class Pop3Client {
     this.far = far
     this.session = session
     socket.on('data', (chunk: Buffer) => {
-      this.received += chunk.toString('latin1')
+      const text = chunk.toString('latin1')
+      this.received += text
+      this.recent = this.recent.slice(-4) + text
       this.wake()
     })
     socket.on('error', () => undefined)
@@ -140,8 +144,17 @@ export class Pop3Client {
 
   /** The lines of a listing or message that follow `+OK`, without the dot at the end. */
   async lines(): Promise<string[]> {
-    const lines: string[] = []
-    for (let line = await this.line(); line !== '.'; line = await this.line()) lines.push(line)
+    if (this.received.startsWith('.\r\n')) {
+      await this.line()
+      return []
+    }
+    const mark = '\r\n.\r\n'
+    this.recent = this.received
+    await this.until(() => this.recent.includes(mark))
+    const end = this.received.indexOf(mark)
+    if (end < 0) throw new Error(`the session closed; unread: ${JSON.stringify(this.received.slice(-200))}`)
+    const lines = this.received.slice(0, end).split('\r\n')
+    this.received = this.received.slice(end + mark.length)
     return lines
   }
 

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { TlsOrder } from '../../src/contracts/supervise.ts'
 import { admit } from '../../src/servers/door/admission.ts'
 import type { ConnectionSetting } from '../../src/servers/door/dialogue.ts'
 import { Connections, type TurnedAway } from '../../src/servers/door/connections.ts'
@@ -21,7 +22,7 @@ import { ServerTls } from '../../src/system/server-tls.ts'
 import { FakeTaker, policyOf, type World } from './smtpd.ts'
 
 /** A certificate for this run, or undefined where there is no openssl. */
-export function selfSigned(): SecureContext | undefined {
+export function selfSigned(): TlsOrder | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'quaver-tls-'))
   try {
     const files = ['-keyout', join(directory, 'key'), '-out', join(directory, 'cert')]
@@ -37,8 +38,9 @@ export function selfSigned(): SecureContext | undefined {
       '/CN=lab.test',
     ]
     execFileSync('openssl', ['req', '-x509', ...kind, ...files], { stdio: 'ignore' })
-    const cert = readFileSync(join(directory, 'cert'))
-    return createSecureContext({ cert, key: readFileSync(join(directory, 'key')), minVersion: 'TLSv1.2' })
+    const [certificatePem, keyPem] = ['cert', 'key'].map((name) => readFileSync(join(directory, name), 'latin1'))
+    if (certificatePem === undefined || keyPem === undefined) return undefined
+    return { kind: 'tls', pairs: [{ names: [], certificatePem, keyPem }], ticketKeys: 'k'.repeat(48) }
   } catch {
     return undefined
   } finally {
@@ -58,12 +60,13 @@ export class SmtpServer {
   readonly connections: Connections
   private readonly server: Server
 
-  constructor(world: World = {}, secureContext?: SecureContext, spoof?: (peer: Peer) => Peer, door: Door = {}) {
+  constructor(world: World = {}, tlsOrder?: TlsOrder, spoof?: (peer: Peer) => Peer, door: Door = {}) {
     const allLimits: Limits = { ...limits, ...world.limits }
     const policy = policyOf(world)
     const budget = new ContentBudget(allLimits.contentBytesInFlightMax)
     const log = (line: string): void => void this.log.push(line)
-    const tls = new ServerTls(secureContext)
+    const tls = new ServerTls('opportunistic')
+    if (tlsOrder !== undefined) tls.give(tlsOrder)
     const say = (reply: Reply): string => formatReply(reply, false)
     const settingFor = (real: Peer): ConnectionSetting | TurnedAway => {
       const peer = spoof?.(real) ?? real

@@ -34,7 +34,8 @@ export class SubmissionRig {
   tools: SubmissionTools | undefined
   lastSession: RunningSession | undefined
   private server: Server | undefined
-  private waiting: ((socket: Socket) => void)[] = []
+  private readonly waiting: ((socket: Socket) => void)[] = []
+  private readonly sockets: Socket[] = []
 
   homeOf(name: string): string {
     return join(this.home.mail, name)
@@ -72,6 +73,7 @@ export class SubmissionRig {
   }
 
   async stop(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy()
     this.server?.close()
     await rm(this.home.path, { recursive: true })
   }
@@ -81,6 +83,7 @@ export class SubmissionRig {
     if (tools === undefined) throw new Error('not started')
     const served = new Promise<Socket>((resolve) => this.waiting.push(resolve))
     const client = new SubmissionClient(connect({ path: join(this.home.path, 's'), allowHalfOpen: true }))
+    this.sockets.push(client.socket)
     const name = account.split('@')[0] ?? ''
     const peer = { service: 'submission', remoteIp: '192.0.2.7', remotePort: 40000 } as const
     const grant: SessionGrant = { token: 't'.repeat(32), account, user: 'user', home: this.homeOf(name), peer }
@@ -92,7 +95,9 @@ export class SubmissionRig {
       helo: 'client.example',
       extended,
     }
-    this.lastSession = startSubmission({ grant, facts, socket: await served }, tools)
+    const socket = await served
+    this.sockets.push(socket)
+    this.lastSession = startSubmission({ grant, facts, socket }, tools)
     await client.replies(1)
     return client
   }
@@ -151,6 +156,11 @@ export class SubmissionClient {
     const before = await this.say(commands.map((command) => `${command}\r\n`).join(''), commands.length)
     if (!before.endsWith('354 go ahead\r\n')) return before
     return this.say(`${content}\r\n.\r\n`)
+  }
+
+  /** Waits until the other side has ended. */
+  async untilClosed(): Promise<void> {
+    while (!this.closed) await this.replies(Number.POSITIVE_INFINITY)
   }
 
   async end(): Promise<void> {

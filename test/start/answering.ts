@@ -1,6 +1,7 @@
 /** A program under `start`: answers each connection with its pid; leaves a line in HOME/stops when it stops. */
 import { appendFileSync, existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import type { TlsOrder } from '../../src/contracts/supervise.ts'
 import { serveDescriptor } from '../../src/system/frame-connection.ts'
 import { openLog } from '../../src/system/log.ts'
 import { supervised } from '../../src/system/supervised.ts'
@@ -16,7 +17,7 @@ const orders = {
     return Promise.resolve()
   },
   reload: () => appendFileSync(`${home}/reloads`, `${name}\n`),
-  tls: (certificatePem: string) => appendFileSync(`${home}/certificates`, certificatePem),
+  tls: ({ pairs }: TlsOrder) => appendFileSync(`${home}/certificates`, pairs[0]?.certificatePem ?? ''),
 }
 const program = supervised(openLog(name), orders, name.split(','))
 if (existsSync(`${home}/refuse-${name}`)) program.fail('it was told to refuse')

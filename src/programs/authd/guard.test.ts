@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Clock } from '../../system/clock.ts'
 import { LoginGuardStore } from '../../stores/login-guard/login-guard-store.ts'
 import { type Entry, LoginGuard } from './guard.ts'
-import { freeFailures, knownNetworkMilliseconds, lockMillisecondsMax, lockMillisecondsMin } from './limits.ts'
+import { locksFrom, knownNetworkMilliseconds, lockMillisecondsMax, lockMillisecondsMin } from './limits.ts'
 
 const anna = 'anna@example.test'
 
@@ -47,18 +47,18 @@ describe('LoginGuard', () => {
       entries.set(entry, (entries.get(entry) ?? 0) + 1)
     }
     // One more each time that a lock has passed.
-    assert.ok((entries.get('free') ?? 0) <= freeFailures.account + 3, JSON.stringify([...entries]))
+    assert.ok((entries.get('free') ?? 0) <= locksFrom.account + 3, JSON.stringify([...entries]))
     assert.equal(attempt('203.0.113.9', anna, true), 'account')
     assert.equal(attempt('192.0.2.200', anna, true), 'free', 'the network she is known from')
     assert.equal(attempt('198.51.0.1', 'ben@example.test', true), 'free', 'one guess locks nobody out elsewhere')
   })
 
   it('a peer is locked, twice as long after each failure, for every account', () => {
-    for (let n = 0; n < freeFailures.peer; n++) assert.equal(attempt('2001:db8:1:2::5', `user${n}`, false), 'free')
+    for (let n = 0; n < locksFrom.peer; n++) assert.equal(attempt('2001:db8:1:2::5', `user${n}`, false), 'free')
     let lock = lockMillisecondsMin
     for (let n = 0; n < 20; n++) {
       assert.equal(attempt('2001:db8:1:2:ffff::9', anna, true), 'peer')
-      assert.equal(attempt('2001:db8:1:3::9', anna, false), n < freeFailures.account ? 'free' : 'account')
+      assert.equal(attempt('2001:db8:1:3::9', anna, false), n < locksFrom.account ? 'free' : 'account')
       guard.forgive('2001:db8:1:3::1')
       guard.forgive(anna)
       now += lock - 1
@@ -71,12 +71,12 @@ describe('LoginGuard', () => {
   })
 
   it('names that are no accounts are locked in the same way', () => {
-    for (let n = 0; n < freeFailures.account; n++) attempt(`192.0.${n}.1`, 'nobody@example.test', false)
+    for (let n = 0; n < locksFrom.account; n++) attempt(`192.0.${n}.1`, 'nobody@example.test', false)
     assert.equal(guard.enter('198.51.100.1', 'nobody@example.test'), 'account')
   })
 
   it('a restart changes nothing; a day without failures does', () => {
-    for (let n = 0; n < freeFailures.peer; n++) attempt('192.0.2.1', anna, false)
+    for (let n = 0; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
     guard.close()
     guard = open()
     assert.equal(guard.enter('192.0.2.1', anna), 'peer')
@@ -87,18 +87,18 @@ describe('LoginGuard', () => {
 
   it('a network is forgotten after a month', () => {
     attempt('192.0.2.7', anna, true)
-    for (let n = 0; n < freeFailures.account; n++) attempt(`198.51.${n}.1`, anna, false)
+    for (let n = 0; n < locksFrom.account; n++) attempt(`198.51.${n}.1`, anna, false)
     assert.equal(attempt('192.0.2.8', anna, false), 'free')
     now += knownNetworkMilliseconds
-    for (let n = 0; n < freeFailures.account; n++) attempt(`198.52.${n}.1`, anna, false)
+    for (let n = 0; n < locksFrom.account; n++) attempt(`198.52.${n}.1`, anna, false)
     assert.equal(attempt('192.0.2.8', anna, false), 'account')
   })
 
   it('who mistyped his own password is forgiven; who guesses others’ beside his own is not', () => {
-    for (let n = 1; n < freeFailures.peer; n++) attempt('192.0.2.1', anna, false)
+    for (let n = 1; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
     attempt('192.0.2.1', anna, true)
     assert.equal(guard.list().filter(({ subject }) => subject === 'peer').length, 0)
-    for (let n = 0; n < freeFailures.peer; n++) {
+    for (let n = 0; n < locksFrom.peer; n++) {
       attempt('192.0.2.1', n === 0 ? 'mallory@example.test' : anna, n === 5)
       attempt('192.0.2.1', 'ben@example.test', false)
     }
@@ -109,17 +109,17 @@ describe('LoginGuard', () => {
     for (let n = 0; n < 64; n++) assert.equal(guard.enter('192.0.2.1', `user${n}`), 'free')
     assert.equal(guard.enter('192.0.2.1', anna), 'busy')
     for (let n = 0; n < 64; n++) guard.leave('192.0.2.1', `user${n}`)
-    for (let n = 0; n < freeFailures.peer; n++) attempt('192.0.2.1', anna, false)
+    for (let n = 0; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
     now += lockMillisecondsMin
     assert.equal(guard.enter('192.0.2.1', anna), 'free')
     assert.equal(guard.enter('192.0.2.1', anna), 'busy')
   })
 
   it('an administrator forgives an address or an account', () => {
-    for (let n = 0; n < freeFailures.account; n++) attempt('192.0.2.1', anna, false)
+    for (let n = 0; n < locksFrom.account; n++) attempt('192.0.2.1', anna, false)
     assert.equal(guard.forgive('192.0.2.1'), true)
     assert.equal(guard.forgive('192.0.2.1'), false)
-    for (let n = 0; n < freeFailures.account; n++) attempt(`192.0.2.${n}`, anna, false)
+    for (let n = 0; n < locksFrom.account; n++) attempt(`192.0.2.${n}`, anna, false)
     assert.equal(guard.enter('198.51.100.1', anna), 'account')
     assert.equal(guard.forgive(anna), true)
     assert.equal(guard.enter('198.51.100.1', anna), 'free')
@@ -131,7 +131,7 @@ describe('LoginGuard', () => {
     guard = open()
     assert.match(alerts.join(), /guard\.sqlite.*set aside as .*guard\.sqlite\.damaged/)
     assert.ok(existsSync(join(directory, 'guard.sqlite.damaged')))
-    for (let n = 0; n < freeFailures.peer; n++) attempt('192.0.2.1', anna, false)
+    for (let n = 0; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
     assert.equal(guard.enter('192.0.2.1', anna), 'peer')
   })
 
@@ -140,7 +140,7 @@ describe('LoginGuard', () => {
     rmSync(directory, { recursive: true, force: true })
     guard = open()
     assert.match(alerts.join(), /counted in memory/)
-    for (let n = 0; n < freeFailures.peer; n++) attempt('192.0.2.1', anna, false)
+    for (let n = 0; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
     assert.equal(guard.enter('192.0.2.1', anna), 'peer')
   })
 })

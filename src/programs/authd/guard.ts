@@ -19,7 +19,7 @@ import {
   expireMilliseconds,
   failuresShownMax,
   forgetMilliseconds,
-  freeFailures,
+  locksFrom,
   judgedAtOnceMax,
   knownNetworkMilliseconds,
   lockMillisecondsMax,
@@ -59,7 +59,7 @@ export class LoginGuard {
     for (const [subject, name] of locks) {
       const failures = this.failures(subject, name)
       if (failures !== undefined && failures.untilMs > this.parts.clock.now()) return subject
-      const max = (failures?.count ?? 0) < freeFailures[subject] ? judgedAtOnceMax : 1
+      const max = (failures?.count ?? 0) < locksFrom[subject] ? judgedAtOnceMax : 1
       if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
     }
     this.count(peer, account, 1)
@@ -87,6 +87,12 @@ export class LoginGuard {
     })
   }
 
+  /** The account was used from that network lately. */
+  isKnown(ip: string, account: ByteString): boolean {
+    const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
+    return last !== undefined && last > this.parts.clock.now() - knownNetworkMilliseconds
+  }
+
   list(): FailuresRow[] {
     return this.use((store) => store.list(failuresShownMax)) ?? []
   }
@@ -110,14 +116,9 @@ export class LoginGuard {
   private add(subject: Subject, name: ByteString, before: Failures | undefined, only: ByteString): void {
     const now = this.parts.clock.now()
     const count = (before?.count ?? 0) + 1
-    const tooMany = count - freeFailures[subject]
+    const tooMany = count - locksFrom[subject]
     const lock = tooMany < 0 ? 0 : Math.min(lockMillisecondsMax, lockMillisecondsMin * 2 ** Math.min(tooMany, 30))
     this.use((store) => store.setFailures(subject, name, { count, lastMs: now, untilMs: now + lock, only }))
-  }
-
-  private isKnown(ip: string, account: ByteString): boolean {
-    const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
-    return last !== undefined && last > this.parts.clock.now() - knownNetworkMilliseconds
   }
 
   private count(peer: string, account: ByteString, by: 1 | -1): void {

@@ -107,7 +107,8 @@ export class Judge {
     peer: SessionPeer,
   ): Promise<Verdict> {
     const { account } = identity
-    const verdict = await this.parts.passwords.judge(identity, password)
+    const isUrgent = this.parts.guard.isKnown(peer.remoteIp, account)
+    const verdict = await this.parts.passwords.judge(identity, password, isUrgent)
     if (verdict.kind === 'full') return temporary('too many passwords at once')
     if (verdict.kind === 'wrong') return wrong(verdict.reason)
     if (await this.isSuperuser(account)) return wrong('uid 0')

@@ -27,8 +27,8 @@ export const pollMilliseconds = 500
 /** Faults of the file that are named in the log, each time it is read. */
 export const faultsToldMax = 20
 
-/** Failures that cost nothing; from then on each locks, twice as long as the one before. */
-export const freeFailures = { peer: 10, account: 20 } as const
+/** The failure of this number is the first that locks; each after it locks twice as long as the one before. */
+export const locksFrom = { peer: 10, account: 20 } as const
 export const lockMillisecondsMin = 30_000
 export const lockMillisecondsMax: number = 60 * 60_000
 /** Without a failure for so long, all are forgotten. */

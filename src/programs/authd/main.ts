@@ -2,7 +2,10 @@
  *  Touches: HOME/auth (passwd reads; salt-key, guard.sqlite), control/me, envnoathost, locals, checkpassword (reads).
  *  Never:   sees mail or a mailbox; lets anybody in whom lspawn has not been told of.
  *  Fails:   what cannot be found out is `temporary`; a password file that cannot be read leaves in force what it said. */
+import { giveLargeBlocksBack } from '../../system/allocator.ts'
 import { giveWay } from '../../system/priority.ts'
+
 giveWay()
+giveLargeBlocksBack()
 const { serve } = await import('./serve.ts')
 await serve()

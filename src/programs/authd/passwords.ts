@@ -55,12 +55,15 @@ export class Passwords {
     return { salt, iterations, verifiers }
   }
 
-  async judge(identity: Identity, password: ByteString): Promise<PasswordVerdict> {
+  /** `isUrgent`: it comes from where the account is at home. */
+  async judge(identity: Identity, password: ByteString, isUrgent: boolean): Promise<PasswordVerdict> {
     const { account, known } = identity
     const cached = this.successes.find(account, password)
     if (cached !== undefined) return { kind: 'right', label: cached }
     const candidates = known === undefined || known.disabled ? [] : known.credentials
-    const found = await this.slots.run(() => this.search(candidates, this.offer(identity), toText(password)))
+    const search = (): Promise<Credential | undefined> =>
+      this.search(candidates, this.offer(identity), toText(password))
+    const found = await this.slots.run(search, isUrgent)
     if (found === 'full') return { kind: 'full' }
     if (found === undefined) {
       const reason = known === undefined ? 'no such account' : known.disabled ? 'disabled' : 'wrong password'

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { AuthClient } from '../../clients/auth/auth-client.ts'
 import { SessionClient } from '../../clients/sessions/session-client.ts'
+import type { TlsOrder } from '../../contracts/supervise.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { admitTo } from '../../servers/door/admission.ts'
 import { Census } from '../../servers/door/census.ts'
@@ -85,8 +86,8 @@ function loginSetting(peer: Peer, environment: Environment) {
   return { clock, log, limits, auth, sessions, environment, peer, service, protocol, triesMax }
 }
 
-function useTls(certificatePem: string, keyPem: string): void {
-  const fault = tls.give(certificatePem, keyPem)
+function useTls(order: TlsOrder): void {
+  const fault = tls.give(order)
   if (fault !== undefined) log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
 }
 

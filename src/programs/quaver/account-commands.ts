@@ -6,7 +6,7 @@ const ownUidHelp = `
 Whose uid: the accounts of a domain share one account of the machine (--user at the first of them). Delivery and sessions of
 that uid cannot touch the mail of other domains, nor the rest of the system; but what breaks out of one mailbox, such as a
 program in its .qmail, reaches the others of its domain.
-With --own-uid no other address has the account that --user names, now or later: then each mailbox has the full wall.`
+With --own-uid no other address has the account that --user names, now or later: then that mailbox has the full wall.`
 
 export function addAccounts(program: Command): void {
   const group = subcommand(program, 'account', 'Mail accounts of hosted domains.')

@@ -2,11 +2,12 @@
 import { type Account, listAccounts } from '../../stores/accounts/accounts.ts'
 import { parseAccountAddress, textOf } from '../../stores/accounts/address.ts'
 import { listAliases } from '../../stores/accounts/aliases.ts'
+import type { Home } from '../../stores/home/layout.ts'
 import { realFiles } from '../../system/files.ts'
 import { noAccount } from './account.ts'
 import { describeUse, type MailboxUse, measure } from './account-quota.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
-import { mailServices, serverName, type ServerName } from './mail-services.ts'
+import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled, table } from './output.ts'
 import { changing } from './site-change.ts'
 
@@ -16,20 +17,44 @@ export async function show(text: string, options: GlobalOptions): Promise<void> 
     const address = textOf(parseAccountAddress(text))
     const account = (await listAccounts(realFiles, home)).find((one) => one.address === address)
     if (account === undefined) throw noAccount(address)
-    const server = await serverName(home)
+    const server = await serverOf(home)
     const use = await measure(account)
     const aliases = (await listAliases(realFiles, home))
       .filter(({ targets }) => targets.includes(address))
       .map((alias) => alias.address)
     if (options.json === true)
-      printJson({ ...account, ...use, aliases, server: server.host, services: mailServices, warnings: server.warnings })
+      printJson({
+        ...account,
+        ...use,
+        aliases,
+        server: server.host,
+        services: server.services,
+        warnings: server.warnings,
+      })
     else print(shown(account, server, use, aliases))
   })
 }
 
-function shown(account: Account, server: ServerName, use: MailboxUse, aliases: readonly string[]): string {
+interface Server {
+  readonly host: string
+  readonly services: readonly MailService[]
+  readonly warnings: readonly string[]
+}
+
+/** As it runs; with nothing running, as it will by default. */
+async function serverOf(home: Home): Promise<Server> {
+  const { host, warnings } = await serverName(home)
+  const running = await listeningServices(home)
+  if (running === undefined) return { host, services: mailServices, warnings: [...warnings, 'Quaver does not run now'] }
+  const { services, onlyLoopback } = running
+  if (services.length === 0) return { host, services, warnings: [...warnings, 'no service for mail programs listens'] }
+  const local = onlyLoopback ? ['only programs on this machine reach it, at 127.0.0.1'] : []
+  return { host, services, warnings: [...warnings, ...local] }
+}
+
+function shown(account: Account, server: Server, use: MailboxUse, aliases: readonly string[]): string {
   const { address, disabled, hasPassword, apps, user, uid, ownUid, maildir } = account
-  const services = mailServices.map(({ name, use: what, port, security }) => [
+  const services = server.services.map(({ name, use: what, port, security }) => [
     `  ${what === 'sending' ? 'send (SMTP)' : 'fetch (POP3)'}`,
     server.host,
     `port ${port}`,

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { domainRecords, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
 import { describeUse } from './account-quota.ts'
+import { servicesIn } from './mail-services.ts'
 
 describe('sizes', () => {
   for (const [text, bytes] of [
@@ -77,5 +78,24 @@ describe('DNS records', () => {
     const spf = relayed.find(({ value }) => value.includes('v=spf1'))
     assert.equal(spf?.value, '"v=spf1 mx ?all"')
     assert.match(spf?.note ?? '', /smart\.example/)
+  })
+})
+
+describe('services for mail programs', () => {
+  it('are those that listen, at their ports', () => {
+    const listening = { smtp: ['127.0.0.1:2525'], submissions: ['127.0.0.1:2465', '[::1]:2465'], pop3s: ['[::1]:2995'] }
+    const { services, onlyLoopback } = servicesIn(listening)
+    assert.deepEqual(
+      services.map(({ name, port, security }) => [name, port, security]),
+      [
+        ['submissions', 2465, 'TLS'],
+        ['pop3s', 2995, 'TLS'],
+      ],
+    )
+    assert.ok(onlyLoopback)
+  })
+  it('are for others where one of them listens beyond loopback; what is no address is none', () => {
+    assert.equal(servicesIn({ submissions: ['0.0.0.0:465', '[::]:465'] }).onlyLoopback, false)
+    assert.deepEqual(servicesIn({ submissions: 'x', pop3: [1], pop3s: [] }).services, [])
   })
 })

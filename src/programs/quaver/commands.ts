@@ -35,8 +35,10 @@ export function quaver(): Command {
   addSend(program)
   addControl(program)
   addAccounts(program)
+  addLogin(program)
   addSmtp(program)
   addRules(program)
+  addOfmipname(program)
   addTour(program)
   return program
 }
@@ -164,6 +166,22 @@ function addRules(program: Command): void {
   examples(compile, [['quaver rules compile smtp', 'names each line that is wrong; the cdb then stays as it was']])
 }
 
+function addOfmipname(program: Command): void {
+  const command = subcommand(
+    program,
+    'ofmipname',
+    'Compile your own sender rules, key:name:address: on standard input, for submission.',
+  )
+    .argument('[files...]', 'rules.cdb rules.tmp')
+    .action(async (files: string[]) => (await import('./ofmipname.ts')).ofmipname(files))
+  examples(command, [
+    [
+      'cd ~/.ofmipd && quaver ofmipname rules.cdb rules.tmp < rules',
+      'joe@laptop.example.org:Joe Public:joe@example.org: sends as joe@example.org what joe@laptop wrote',
+    ],
+  ])
+}
+
 function addSend(program: Command): void {
   const command = subcommand(
     program,
@@ -200,6 +218,27 @@ function addControl(program: Command): void {
     'Name each file that is wrong, with line and reason, and those that nobody reads.',
   ).action(async () => (await import('./control.ts')).check(check.optsWithGlobals()))
   examples(check, [['quaver control check && quaver stop', '']])
+}
+
+function addLogin(program: Command): void {
+  const group = subcommand(program, 'login', 'Who fails to log in, and who is locked out.')
+  examples(group, [
+    ['quaver login failures', ''],
+    ['quaver login forgive anna@example.org', 'lets in again'],
+  ])
+  const failures = subcommand(
+    group,
+    'failures',
+    'Show addresses and accounts with failed logins, the last first, and how long they are locked.',
+  ).action(async () => (await import('./login.ts')).failures(failures.optsWithGlobals()))
+  examples(failures, [['quaver login failures --json', '']])
+  const forgive = subcommand(group, 'forgive', 'Forget the failed logins of an account, or from an IP address.')
+    .argument('<who>', 'name@domain, or an IP address')
+    .action(async (who: string) => (await import('./login.ts')).forgive(who, forgive.optsWithGlobals()))
+  examples(forgive, [
+    ['quaver login forgive anna@example.org', ''],
+    ['quaver login forgive 192.0.2.1', 'exit code 1 if nothing is known of it'],
+  ])
 }
 
 function addTour(program: Command): void {

@@ -1,12 +1,14 @@
 /** What a mail program is told: by which name this host is reached, and which services it has at which ports. */
 import { toText } from '../../base/byte-string.ts'
+import { askAll } from '../../clients/admin/ask.ts'
 import { Control } from '../../stores/control/control.ts'
-import type { Home } from '../../stores/home/layout.ts'
+import { type Home, socketPath } from '../../stores/home/layout.ts'
 import { tlsPaths } from '../../stores/home/tls-files.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { certificateFacts } from '../../system/keys.ts'
 import { CommandError } from './exit.ts'
+import { field, fieldsOf } from './row.ts'
 
 const certificateBytesMax: number = 128 * 1024
 
@@ -26,6 +28,38 @@ export const mailServices: readonly MailService[] = [
   { name: 'pop3s', use: 'fetching', port: 995, security: 'TLS' },
   { name: 'pop3', use: 'fetching', port: 110, security: 'STARTTLS' },
 ]
+
+/** Those that listen now, at the ports where they do; undefined if nothing runs that could say so. */
+export async function listeningServices(home: Home): Promise<ListeningServices | undefined> {
+  const rows = await askAll(socketPath(home, 'start'), { op: 'status' }, realClock).catch(() => [])
+  const listening = field(fieldsOf(rows[0]), 'listening')
+  return typeof listening === 'object' && listening !== null ? servicesIn(listening) : undefined
+}
+
+export interface ListeningServices {
+  readonly services: readonly MailService[]
+  /** Nobody but this machine reaches any of them. */
+  readonly onlyLoopback: boolean
+}
+
+/** `listening`: addresses by service, as `start` gives them. */
+export function servicesIn(listening: object): ListeningServices {
+  const services: MailService[] = []
+  let onlyLoopback = true
+  for (const service of mailServices) {
+    const addresses = addressesIn(listening, service.name)
+    const port = Number(/:([0-9]{1,5})$/.exec(addresses[0] ?? '')?.[1])
+    if (!Number.isInteger(port)) continue
+    services.push({ ...service, port })
+    onlyLoopback &&= addresses.every((address) => /^(127\.|\[::1\])/.test(address))
+  }
+  return { services, onlyLoopback }
+}
+
+function addressesIn(listening: object, name: string): string[] {
+  const addresses = field(listening, name)
+  return Array.isArray(addresses) ? addresses.filter((one) => typeof one === 'string') : []
+}
 
 export interface ServerName {
   readonly host: string

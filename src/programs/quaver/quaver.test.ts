@@ -47,6 +47,9 @@ describe('help', () => {
       'domain',
       'alias',
       'dns',
+      'login',
+      'failures',
+      'forgive',
     ])
       assert.ok(names.includes(name), name)
   })

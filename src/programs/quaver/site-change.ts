@@ -8,7 +8,7 @@ import { AccountError } from '../../stores/accounts/address.ts'
 import type { AssignOwner } from '../../stores/accounts/assign-lines.ts'
 import { Control } from '../../stores/control/control.ts'
 import { accountName } from '../../stores/home/account-name.ts'
-import { type Home, socketPath } from '../../stores/home/layout.ts'
+import { accountOf, type Home, type Role, socketPath } from '../../stores/home/layout.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
 import { errorCode, realFiles } from '../../system/files.ts'
@@ -48,6 +48,9 @@ export async function ownerFor(home: Home, domain: string, name: string | undefi
       throw new CommandError(`--user ${name}: only root, in a system home, can give mail to another account`)
     const found = await findAccount(name)
     if (found === undefined) throw new CommandError(`there is no account '${name}' on this machine: ${useradd} ${name}`)
+    const role = roleOf(home, name)
+    if (role !== undefined)
+      throw new CommandError(`'${name}' is the account of the role '${role}': mail needs one that does nothing else`)
     if (found.uid === 0) throw new CommandError('root never receives mail: name another account with --user')
     return { user: name, uid: found.uid, gid: found.gid }
   }
@@ -76,6 +79,13 @@ export async function forwarderFor(home: Home, domain: string): Promise<AssignOw
 /** A demo's home, or one of an ordinary user: all of it is the caller's. */
 export function isOwn(home: Home): boolean {
   return userInfo().uid !== 0 || existsSync(join(home.path, 'demo-password'))
+}
+
+/** Which program runs as this account; undefined if none. */
+function roleOf(home: Home, name: string): Role | undefined {
+  const overrides = new Control(home.control, realClock).map('accounts')
+  const roles = Object.keys(accountOf) as Role[]
+  return roles.find((role) => role !== 'root' && accountName(overrides, role) === name)
 }
 
 async function sharedOwner(home: Home, domain: string): Promise<AssignOwner | undefined> {

@@ -24,6 +24,7 @@ import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
 import { Session } from './session.ts'
 import type { Announce, SessionSetting } from './session-setting.ts'
 import { openLog } from '../../system/log.ts'
+import type { TlsOrder } from '../../contracts/supervise.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
 import { admit } from '../../servers/door/admission.ts'
@@ -50,7 +51,7 @@ const clock = realClock
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock)
-const serverTls = new ServerTls()
+const serverTls = new ServerTls('opportunistic')
 
 const supervisor = supervised(log, { stop, tls, reload }, values.listen?.split(',') ?? ['smtp'])
 const control = new Control(home.control, clock, warn)
@@ -190,9 +191,9 @@ function reload(): void {
   tables = routingTables(control) ?? tables
 }
 
-function tls(certificatePem: string, keyPem: string): void {
-  const fault = serverTls.give(certificatePem, keyPem)
-  if (fault !== undefined) log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
+function tls(order: TlsOrder): void {
+  const fault = serverTls.give(order)
+  if (fault !== undefined) log(`alert: the new certificates cannot be used, those before stay: ${fault}`)
 }
 
 async function stop(): Promise<void> {

@@ -50,10 +50,7 @@ export class Demo implements Announcements {
     const started = this.begun
     if (started === undefined) return
     print(row('running', this.readyNames.join(', ')))
-    for (const [name, bound] of started.listening.bound) {
-      if (!isTcpName(name) || bound.length === 0) continue
-      print(row(name, `${bound.map(({ address }) => address).join(', ')}  ${dim(tcpServices[name].title)}`))
-    }
+    for (const [title, addresses] of addressesByTitle(started)) print(row(title, addresses.join(', ')))
     const services = new Set(started.fleet.status().map(({ program }) => program))
     const smtp = started.listening.bound.get('smtp') ?? []
     if (smtp.length > 0 && services.has('lspawn')) this.tour(started)
@@ -85,6 +82,18 @@ export class Demo implements Announcements {
     const log = this.begun?.screen.logPath
     if (log !== undefined) print(row('', `the reason is in ${near(log)}`))
   }
+}
+
+/** `127.0.0.1:2587 STARTTLS` and so on, under `submission`. */
+function addressesByTitle({ listening }: Started): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>()
+  for (const [name, bound] of listening.bound) {
+    if (!isTcpName(name)) continue
+    const { title, protection } = tcpServices[name]
+    const shown = bound.map(({ address }) => `${address} ${protection}`.trimEnd())
+    found.set(title, [...(found.get(title) ?? []), ...shown])
+  }
+  return found
 }
 
 function row(label: string, text: string): string {

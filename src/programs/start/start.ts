@@ -3,12 +3,12 @@
  *  Fails:  before the first program runs: throws, with a text for the administrator. After that it goes on. */
 import { join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
+import type { TlsOrder } from '../../contracts/supervise.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
 import { keepRulesCompiled } from '../../stores/tcprules/keep-compiled.ts'
 import { migrateRules } from '../../stores/tcprules/migrate.ts'
-import type { TlsPair } from '../../stores/home/tls-files.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { serveAdmin } from './admin-server.ts'
 import { commandFor } from './command.ts'
@@ -160,9 +160,9 @@ function addressesOfBound(listening: Listening, name: TcpName): string[] {
 
 async function keepTls(home: Home, fleet: Fleet, listening: Listening, screen: Screen): Promise<void> {
   const events = {
-    onPair(pair: TlsPair) {
+    onOrder(order: TlsOrder) {
       listening.listenWithTls()
-      fleet.giveTls({ kind: 'tls', ...pair })
+      fleet.giveTls(order)
     },
     onFault: (fault: string) => screen.trouble(`TLS: ${fault}; what was in force before stays so`),
   }

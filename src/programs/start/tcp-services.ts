@@ -13,16 +13,26 @@ interface TcpService {
   readonly demoPort: number
   /** Without a certificate it does not listen: a password must never come in clear. */
   readonly needsTls: boolean
-  /** What a person calls it. */
-  readonly title: string
+  /** What a person calls it, and how it is protected. */
+  readonly title: 'SMTP' | 'submission' | 'POP3'
+  readonly protection: '' | 'STARTTLS' | 'STLS' | 'TLS'
 }
 
 export const tcpServices: Readonly<Record<TcpName, TcpService>> = {
-  smtp: { file: 'listen-smtp', port: 25, demoPort: 2525, needsTls: false, title: 'SMTP' },
-  submission: { file: 'listen-submission', port: 587, demoPort: 2587, needsTls: true, title: 'submission, STARTTLS' },
-  submissions: { file: 'listen-submissions', port: 465, demoPort: 2465, needsTls: true, title: 'submission, TLS' },
-  pop3: { file: 'listen-pop3', port: 110, demoPort: 2110, needsTls: true, title: 'POP3, STLS' },
-  pop3s: { file: 'listen-pop3s', port: 995, demoPort: 2995, needsTls: true, title: 'POP3, TLS' },
+  smtp: { file: 'listen-smtp', port: 25, demoPort: 2525, needsTls: false, title: 'SMTP', protection: '' },
+  submission: login('listen-submission', 587, 'submission', 'STARTTLS'),
+  submissions: login('listen-submissions', 465, 'submission', 'TLS'),
+  pop3: login('listen-pop3', 110, 'POP3', 'STLS'),
+  pop3s: login('listen-pop3s', 995, 'POP3', 'TLS'),
+}
+
+function login(
+  file: TcpService['file'],
+  port: number,
+  title: TcpService['title'],
+  protection: TcpService['protection'],
+): TcpService {
+  return { file, port, demoPort: 2000 + port, needsTls: true, title, protection }
 }
 
 export function isTcpName(name: string): name is TcpName {

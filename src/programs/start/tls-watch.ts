@@ -1,41 +1,139 @@
-/** Keeps the programs' certificate and key those of HOME/tls: read at start, and again when changed and settled.
- *  Fails:  a pair that cannot be used is named in the log once; the pair before it stays in force. */
+/** Keeps the programs' certificates and keys those of HOME/tls: read at start, and again when changed and settled; and
+ *  gives them new ticket keys with each change, and once a day.
+ *  Fails:  a pair that cannot be used is named in the log once; the one before it stays in force, and so do the others. */
 import { setInterval } from 'node:timers'
-import { readTls, type TlsPair, type TlsState, tlsStamp } from '../../stores/home/tls-files.ts'
+import { fromBuffer } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import { type NamedPair, ticketKeysBytes, type TlsOrder } from '../../contracts/supervise.ts'
+import {
+  namedTlsDirectories,
+  readNamedTls,
+  readTls,
+  type TlsPair,
+  type TlsState,
+  tlsStamp,
+} from '../../stores/home/tls-files.ts'
 import type { Clock } from '../../system/clock.ts'
+import { realRandom } from '../../system/random.ts'
+import { planTls } from './tls-order.ts'
 
 const pollMilliseconds = 2000
 const settledMilliseconds = 1000
+/** Who learns a ticket key can read the TLS 1.2 sessions that were resumed with it. */
+const ticketKeysMillisecondsMax = 86_400_000
 
-export interface TlsWatch {
-  readonly onPair: (pair: TlsPair) => void
+export interface TlsEvents {
+  readonly onOrder: (order: TlsOrder) => void
   readonly onFault: (fault: string) => void
 }
 
-/** Resolves after the first look; goes on looking for as long as the process runs. */
-export async function watchTls(directory: string, { onPair, onFault }: TlsWatch, clock: Clock): Promise<TlsState> {
-  let known = (await tlsStamp(directory)).stamp
-  const first = await readTls(directory)
-  tell(first)
+/** Resolves after the first look, with what it found of the default; goes on looking for as long as the process runs. */
+export async function watchTls(directory: string, events: TlsEvents, clock: Clock): Promise<TlsState> {
+  const watched = new WatchedTls(directory, events, clock)
+  const first = await watched.begin()
   let looking = false
-  const look = async (): Promise<void> => {
-    const { stamp, changedMs } = await tlsStamp(directory)
-    if (stamp === known || Math.abs(clock.now() - changedMs) < settledMilliseconds) return
-    known = stamp
-    tell(await readTls(directory))
-  }
   const timer = setInterval(() => {
     if (looking) return
     looking = true
-    void look().finally(() => {
+    void watched.look().finally(() => {
       looking = false
     })
   }, pollMilliseconds)
   timer.unref()
   return first
+}
 
-  function tell(state: TlsState): void {
-    if (state.kind === 'pair') onPair(state.pair)
-    if (state.kind === 'faulty') onFault(state.fault)
+export class WatchedTls {
+  private readonly directory: string
+  private readonly events: TlsEvents
+  private readonly clock: Clock
+  /** Of each directory as it was read last. */
+  private readonly stamps = new Map<string, string>()
+  private fallback: TlsPair | undefined
+  private named = new Map<string, NamedPair>()
+  /** What has been named of the pairs together. */
+  private planFaults: readonly string[] = []
+  private listFault = ''
+  private ticketKeysSince = 0
+
+  constructor(directory: string, events: TlsEvents, clock: Clock) {
+    this.directory = directory
+    this.events = events
+    this.clock = clock
+  }
+
+  async begin(): Promise<TlsState> {
+    this.stamps.set(this.directory, (await tlsStamp(this.directory)).stamp)
+    const first = await readTls(this.directory)
+    this.keep(first, (pair) => (this.fallback = pair))
+    await this.lookAtNamed(false)
+    this.order()
+    return first
+  }
+
+  async look(): Promise<void> {
+    let changed = false
+    if (await this.isNew(this.directory, true))
+      changed = this.keep(await readTls(this.directory), (pair) => (this.fallback = pair))
+    if (await this.lookAtNamed(true)) changed = true
+    if (changed || this.clock.monotonic() - this.ticketKeysSince > ticketKeysMillisecondsMax) this.order()
+  }
+
+  /** True if a pair came, went or changed. */
+  private async lookAtNamed(settled: boolean): Promise<boolean> {
+    const directories = await this.listNamed()
+    let changed = false
+    const before = this.named
+    this.named = new Map()
+    for (const directory of directories) {
+      const known = before.get(directory)
+      if (known !== undefined) this.named.set(directory, known)
+      if (!(await this.isNew(directory, settled))) continue
+      if (this.keep(await readNamedTls(directory), (pair) => this.named.set(directory, pair))) changed = true
+    }
+    for (const directory of this.stamps.keys()) {
+      if (directory === this.directory || directories.includes(directory)) continue
+      this.stamps.delete(directory)
+      if (before.has(directory)) changed = true
+    }
+    return changed
+  }
+
+  /** Those known stay if they cannot be listed. */
+  private async listNamed(): Promise<string[]> {
+    try {
+      const found = await namedTlsDirectories(this.directory)
+      this.listFault = ''
+      return found
+    } catch (error) {
+      const fault = describeError(error)
+      if (fault !== this.listFault) this.events.onFault(fault)
+      this.listFault = fault
+      return [...this.named.keys()]
+    }
+  }
+
+  private async isNew(directory: string, settled: boolean): Promise<boolean> {
+    const { stamp, changedMs } = await tlsStamp(directory)
+    if (stamp === this.stamps.get(directory)) return false
+    if (settled && Math.abs(this.clock.now() - changedMs) < settledMilliseconds) return false
+    this.stamps.set(directory, stamp)
+    return true
+  }
+
+  private keep<Pair>(state: TlsState<Pair>, keepPair: (pair: Pair) => void): boolean {
+    if (state.kind === 'faulty') this.events.onFault(state.fault)
+    if (state.kind !== 'pair') return false
+    keepPair(state.pair)
+    return true
+  }
+
+  private order(): void {
+    this.ticketKeysSince = this.clock.monotonic()
+    if (this.fallback === undefined) return
+    const { pairs, faults } = planTls(this.fallback, this.named)
+    for (const fault of faults) if (!this.planFaults.includes(fault)) this.events.onFault(fault)
+    this.planFaults = faults
+    this.events.onOrder({ kind: 'tls', pairs, ticketKeys: fromBuffer(realRandom.bytes(ticketKeysBytes)) })
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { CdbReader } from '../qmail/cdb.ts'
 import { HeaderGatherer } from '../rfc822/header.ts'
 import { type CleaningFacts, cleanHeader, makeMessageId, rewriteAddress } from './clean.ts'

@@ -74,6 +74,13 @@ export function cleanHeader(fields: readonly Field[], facts: CleaningFacts): Cle
   return { text: [...parts, ...others].join(''), authors }
 }
 
+/** What has to be read as addresses: reading costs more than copying, so that callers set a limit. */
+export function addressBytes(fields: readonly Field[]): number {
+  let bytes = 0
+  for (const { name, raw } of fields) if (listFields.has(name) || resentAuthorFields.has(name)) bytes += raw.length
+  return bytes
+}
+
 class SortedFields {
   /** Repeated ones are one; none is empty. */
   readonly lists = new Map<ByteString, ListItem[]>()
@@ -131,7 +138,7 @@ function mailboxOf(address: ByteString, phrase: readonly ByteString[]): Mailbox 
 
 function phraseFor(name: ByteString): ByteString[] {
   const words = name.split(' ').filter((word) => word !== '')
-  return words.length === 0 || words.every(isAtom) ? words : [quoteString(name)]
+  return words.every(isAtom) ? words : [quoteString(name)]
 }
 
 /** An address of the envelope after rewriting. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { HeaderGatherer } from './header.ts'
 
 function split(...pieces: string[]): { names: string[]; raw: string; rest: string } {

@@ -1,15 +1,18 @@
-/** HOME/tls: cert.pem (the chain) and key.pem (0600).
- *  Knows:  paths, modes, whether the two belong together. Never: prints the key. */
-import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+/** HOME/tls: cert.pem (the chain) and key.pem (0600), the default; HOME/tls/NAME/ has another such pair, for the hosts of
+ *  its certificate.
+ *  Knows:  paths, modes, whether the two belong together, for which hosts they are. Never: prints the key. */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
+import { type NamedPair, tlsNamesMax } from '../../contracts/supervise.ts'
 import { certificate, pem, toBeSigned } from '../../protocols/x509/self-signed.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode, type Files, replaceFile } from '../../system/files.ts'
-import { keyPairFault, newSigningKey } from '../../system/keys.ts'
+import { coversHost, hostNamesOf, newSigningKey } from '../../system/keys.ts'
 import type { Random } from '../../system/random.ts'
+import { pairFault } from '../../system/server-tls.ts'
 
-const fileBytesMax: number = 128 * 1024
+const fileBytesMax: number = 64 * 1024
 const yearMilliseconds: number = 365.25 * 86_400_000
 const selfSignedYears = 10
 const serialBytes = 16
@@ -19,8 +22,8 @@ export interface TlsPair {
   readonly keyPem: string
 }
 
-export type TlsState =
-  | { readonly kind: 'pair'; readonly pair: TlsPair }
+export type TlsState<Pair = TlsPair> =
+  | { readonly kind: 'pair'; readonly pair: Pair }
   | { readonly kind: 'absent' }
   | { readonly kind: 'faulty'; readonly fault: string }
 
@@ -37,7 +40,7 @@ export async function readTls(directory: string): Promise<TlsState> {
     if ((keyFacts.mode & 0o077) !== 0) return faulty(`${paths.key} may be read by others: chmod 600 ${paths.key}`)
     const certificatePem = await readFile(paths.certificate, 'utf8')
     const keyPem = await readFile(paths.key, 'utf8')
-    const fault = keyPairFault(certificatePem, keyPem)
+    const fault = pairFault(certificatePem, keyPem)
     return fault === undefined
       ? { kind: 'pair', pair: { certificatePem, keyPem } }
       : faulty(`${directory}/cert.pem and key.pem: ${fault}`)
@@ -47,11 +50,40 @@ export async function readTls(directory: string): Promise<TlsState> {
   }
 }
 
-/** Names the state of both files: a changed stamp means changed files. `changedMs` is when the later one changed. */
+/** The directories of further pairs, sorted. A name that begins with a dot is somebody's temporary one. */
+export async function namedTlsDirectories(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true })
+    const names = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name)
+    return names.sort().map((name) => join(directory, name))
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** A pair for the exact DNS names in its certificate. A wildcard makes the directory's own name count, if it covers it. */
+export async function readNamedTls(directory: string): Promise<TlsState<NamedPair>> {
+  const state = await readTls(directory)
+  if (state.kind === 'absent') return faulty(`${directory} has not both cert.pem and key.pem`)
+  if (state.kind === 'faulty') return state
+  const { certificatePem } = state.pair
+  const names = hostNamesOf(certificatePem)
+  const own = basename(directory).toLowerCase()
+  if (!names.includes(own) && coversHost(certificatePem, own)) names.push(own)
+  if (names.length === 0)
+    return faulty(`${directory}/cert.pem names no host: give the directory the name of one that its wildcard covers`)
+  if (names.length > tlsNamesMax) return faulty(`${directory}/cert.pem names more than ${tlsNamesMax} hosts`)
+  return { kind: 'pair', pair: { ...state.pair, names } }
+}
+
+/** Names the state of both files: a changed stamp means changed files, or another mode. `changedMs` is when the later one changed. */
 export async function tlsStamp(directory: string): Promise<{ readonly stamp: string; readonly changedMs: number }> {
   const paths = tlsPaths(directory)
   const facts = await Promise.all([paths.certificate, paths.key].map((path) => stat(path).catch(() => undefined)))
-  const stamp = facts.map((one) => (one === undefined ? '-' : `${one.ino}:${one.size}:${one.mtimeMs}`)).join(' ')
+  const stamp = facts
+    .map((one) => (one === undefined ? '-' : `${one.ino}:${one.size}:${one.mtimeMs}:${one.ctimeMs}`))
+    .join(' ')
   return { stamp, changedMs: Math.max(...facts.map((one) => one?.ctimeMs ?? 0)) }
 }
 
@@ -78,6 +110,6 @@ export async function writeSelfSigned(
   await replaceFile(files, paths.certificate, Buffer.from(text), 0o644)
 }
 
-function faulty(fault: string): TlsState {
+function faulty(fault: string): { readonly kind: 'faulty'; readonly fault: string } {
   return { kind: 'faulty', fault }
 }

@@ -107,11 +107,7 @@ export class Dialogue {
 
   /** Sends bytes after all that was said. False: the client is gone. */
   async send(bytes: Buffer): Promise<boolean> {
-    const { pieceBytes } = this.setting.limits
-    if (!(await this.flush())) return false
-    for (let at = 0; at < bytes.length; at += pieceBytes)
-      if (!(await this.write(bytes.subarray(at, at + pieceBytes)))) return false
-    return true
+    return (await this.flush()) && (await this.write(bytes))
   }
 
   /** Sends what was said, and closes when the client has read it. */
@@ -141,10 +137,12 @@ export class Dialogue {
   }
 
   private async write(bytes: Buffer): Promise<boolean> {
-    if (this.lostBy !== undefined) return false
-    this.socket.write(bytes, () => this.wakeFrom('room'))
-    // Nothing is left here if the kernel had room. What wakes may be an earlier write.
-    while (this.socket.writableLength > 0 && this.lostBy === undefined) await this.wait('room')
+    const { pieceBytes } = this.setting.limits
+    for (let at = 0; at < bytes.length && this.lostBy === undefined; at += pieceBytes) {
+      this.socket.write(bytes.subarray(at, at + pieceBytes), () => this.wakeFrom('room'))
+      // Nothing is left here if the kernel had room. What wakes may be an earlier write.
+      while (this.socket.writableLength > 0 && this.lostBy === undefined) await this.wait('room')
+    }
     return this.lostBy === undefined
   }
 

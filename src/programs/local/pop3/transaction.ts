@@ -11,6 +11,9 @@ import { nextTurn } from '../../../system/spool.ts'
 import type { Dialogue } from './dialogue.ts'
 import type { Limits } from './limits.ts'
 
+/** Of a listing, before it is sent and others work: some 16 KiB. */
+const linesAtOnce = 256
+
 export class Transaction {
   private readonly maildrop: Maildrop
   private readonly dialogue: Dialogue
@@ -96,14 +99,17 @@ export class Transaction {
       })
       return
     }
-    await dialogue.say(okReply)
+    let text = okReply
     for (let index = 0; index < maildrop.count; index++) {
-      if (index % 1024 === 1023) await nextTurn()
-      if (maildrop.isMarked(index)) continue
-      // The client is gone: nobody reads the rest.
-      if (!(await dialogue.say(`${index + 1} ${describe(index)}\r\n`))) return
+      if (index % linesAtOnce === linesAtOnce - 1) {
+        // The client is gone: nobody reads the rest.
+        if (!(await dialogue.say(text))) return
+        text = ''
+        await nextTurn()
+      }
+      if (!maildrop.isMarked(index)) text += `${index + 1} ${describe(index)}\r\n`
     }
-    await dialogue.say(endOfListing)
+    await dialogue.say(text + endOfListing)
   }
 
   /** RETR and TOP are the same: without a second number the whole message is sent. */

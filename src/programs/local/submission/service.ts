@@ -6,7 +6,7 @@ import { describeError, done, type Failure, failed, type Outcome, permanent, tra
 import { filterPass } from '../../../clients/filters/filter-pass.ts'
 import { FilterTaker } from '../../../clients/filters/filter-taker.ts'
 import type { Taker } from '../../../clients/queue/taker.ts'
-import { cleanHeader, makeMessageId, rewriteAddress } from '../../../protocols/ofmip/clean.ts'
+import { addressBytes, cleanHeader, makeMessageId, rewriteAddress } from '../../../protocols/ofmip/clean.ts'
 import { findSenderRule, type SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
 import type { CdbReader } from '../../../protocols/qmail/cdb.ts'
 import type { Mailbox } from '../../../protocols/rfc822/address-list.ts'
@@ -24,6 +24,9 @@ import type { ReadSender, Transaction } from './transaction.ts'
 
 /** Ours is on every message already. */
 const tlsFilter = 'qmail-qfilter-addtlsheader'
+/** Of all address fields of a message: room for ten thousand. */
+const addressBytesMax: number = 256 * 1024
+const tooManyAddresses: Failure = permanent('sorry, that message has too many addresses in its header (#5.3.4)')
 /** Of an address, in a reply. */
 const shownBytesMax = 200
 
@@ -126,6 +129,7 @@ export class Service {
   }
 
   private async clean(fields: readonly Field[], { sender, author }: Transaction): Promise<Outcome<ByteString>> {
+    if (addressBytes(fields) > addressBytesMax) return failed(tooManyAddresses)
     const { clock, control, nextNumber } = this.tools
     const now = clock.now()
     const { instructions, idhost } = this.rewriting
