@@ -8,8 +8,8 @@ import { LoginServer } from '../kit/login-server.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
 import { BareClient, selfSigned } from '../kit/smtpd-server.ts'
 
-const secureContext = selfSigned()
-const skip = secureContext === undefined ? 'no openssl to make a certificate' : false
+const tlsOrder = selfSigned()
+const skip = tlsOrder === undefined ? 'no openssl to make a certificate' : false
 
 interface Served {
   readonly server: LoginServer
@@ -17,7 +17,7 @@ interface Served {
 }
 
 async function serve(t: TestContext, service: SessionService, limits: Partial<LoginLimits> = {}): Promise<Served> {
-  const server = new LoginServer(service, secureContext, limits)
+  const server = new LoginServer(service, tlsOrder, limits)
   t.after(() => server.stop())
   const client = BareClient.to(await server.listen())
   t.after(() => client.destroy())

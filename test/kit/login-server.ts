@@ -1,8 +1,8 @@
 /** The front of a service on a real socket in this process, up to the login; who asks is never let in. */
 import { createServer, type Server } from 'node:net'
-import type { SecureContext } from 'node:tls'
 import type { AuthAttempt, AuthChallenge, AuthStep } from '../../src/clients/auth/auth-client.ts'
 import type { SessionService } from '../../src/contracts/sessions.ts'
+import type { TlsOrder } from '../../src/contracts/supervise.ts'
 import { limits as usualLimits, type LoginLimits } from '../../src/programs/login/limits.ts'
 import { LoginDialogue } from '../../src/programs/login/login-dialogue.ts'
 import { Pop3Login } from '../../src/programs/login/pop3-login.ts'
@@ -19,10 +19,11 @@ export class LoginServer {
   readonly asked: AuthAttempt[] = []
   private readonly server: Server
 
-  constructor(service: SessionService, secureContext: SecureContext | undefined, changed: Partial<LoginLimits> = {}) {
+  constructor(service: SessionService, tlsOrder: TlsOrder | undefined, changed: Partial<LoginLimits> = {}) {
     const limits = { ...usualLimits, failureDelayMilliseconds: 0, ...changed }
     const log = (line: string): void => void this.log.push(line)
-    const tls = new ServerTls(secureContext)
+    const tls = new ServerTls()
+    if (tlsOrder !== undefined) tls.give(tlsOrder)
     const say = (): string => ''
     const protocol = () =>
       service === 'pop3'
