@@ -17,7 +17,7 @@ export const root: string = join(import.meta.dirname, '../..')
 export const launcher: string = join(root, 'bin/quaver')
 export const demoAddress = 'demo@quaver.test'
 
-const startMillisecondsMax = 30_000
+const startMillisecondsMax = 60_000
 const stopMillisecondsMax = 30_000
 const commandMillisecondsMax = 30_000
 const adminMillisecondsMax = 5000
@@ -33,6 +33,8 @@ export interface Setup {
   /** Without it mail comes and goes, and nobody logs in; see `everyService`. */
   readonly services?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Programs that are not expected to run. */
+  readonly idle?: readonly string[]
 }
 
 export interface ProgramStatus {
@@ -232,7 +234,8 @@ export class Instance {
         return []
       })
       const programs = rows.slice(1) as ProgramStatus[]
-      if (programs.length === 0 || programs.some(({ state }) => state !== 'running')) return undefined
+      const expected = programs.filter(({ program }) => this.setup.idle?.includes(program) !== true)
+      if (expected.length === 0 || expected.some(({ state }) => state !== 'running')) return undefined
       const { listening } = rows[0] as Summary
       this.ports = new Map(Object.entries(listening).map(([name, addresses]) => [name, portOf(addresses[0])]))
       this.smtpPort = this.ports.get('smtp') ?? 0
@@ -273,8 +276,10 @@ export class Instance {
       'control/me': 'quaver.test\n',
     }
     for (const [name, text] of Object.entries(files)) {
-      await mkdir(dirname(join(this.home, name)), { recursive: true })
-      await writeFile(join(this.home, name), text)
+      // As `start` wants what is secret.
+      const isSecret = name.startsWith('tls/') || name.startsWith('auth/')
+      await mkdir(dirname(join(this.home, name)), { recursive: true, mode: isSecret ? 0o700 : 0o755 })
+      await writeFile(join(this.home, name), text, { mode: isSecret ? 0o600 : 0o644 })
     }
   }
 }
