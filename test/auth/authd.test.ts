@@ -171,10 +171,14 @@ describe('authd', () => {
     isAccepted(await authd.plain(anna, 'last year’s', '198.51.100.4'))
   })
 
-  it('lspawn silent, unwilling or away: temporary, never accepted', async () => {
+  it('lspawn unwilling, or lost in the middle: temporary, never accepted; then it works again', async () => {
     authd.lspawn = ({ ref }) => ({ kind: 'denied', ref, why: 'temporary' })
     assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
     authd.lspawn = ({ ref }) => ({ kind: 'denied', ref, why: 'failed' })
+    assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
+    authd.lspawn = () => {
+      throw new Error('which closes the connection')
+    }
     assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
     authd.lspawn = willing
     isAccepted(await authd.plain(anna, secret))
