@@ -92,7 +92,10 @@ function serve(homePath: string): void {
       if (message?.kind === 'assignment') assignments.add(message)
       else if (message?.kind === 'session') sessions?.expect(message)
       // Sessions go on: only mail goes to another process.
-      else if (message?.kind === 'retire') attempts.retire()
+      else if (message?.kind === 'retire') {
+        sessions?.retire()
+        attempts.retire()
+      }
     },
     onClose() {
       retire()
