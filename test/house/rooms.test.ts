@@ -17,6 +17,7 @@ const targets: Readonly<Record<string, string>> = {
   'src/system/thing.ts': 'export const thing = 1\n',
   'src/stores/x/thing.ts': 'export const thing = 1\n',
   'src/clients/x/thing.ts': 'export const thing = 1\n',
+  'src/servers/x/thing.ts': 'export const thing = 1\n',
   'src/programs/other/thing.ts': 'export const thing = 1\n',
   'src/programs/other/part/thing.ts': 'export const thing = 1\n',
   'test/kit/thing.ts': 'export const thing = 1\n',
@@ -58,6 +59,10 @@ const breaches: readonly Breach[] = [
   forbidden('src/stores/x/to-programs.ts', '../../programs/other/thing.ts'),
   forbidden('src/clients/x/to-stores.ts', '../../stores/x/thing.ts'),
   forbidden('src/clients/x/to-programs.ts', '../../programs/other/thing.ts'),
+  forbidden('src/stores/x/to-servers.ts', '../../servers/x/thing.ts'),
+  forbidden('src/clients/x/to-servers.ts', '../../servers/x/thing.ts'),
+  forbidden('src/system/to-servers.ts', '../servers/x/thing.ts'),
+  forbidden('src/servers/x/to-programs.ts', '../../programs/other/thing.ts'),
   forbidden('src/programs/here/to-program.ts', '../other/thing.ts'),
   forbidden('src/programs/here/part/to-program.ts', '../../other/thing.ts'),
   forbidden('src/programs/here/to-test.ts', '#test/kit/thing.ts'),
@@ -95,6 +100,7 @@ const clean: Readonly<Record<string, string>> = {
   'src/system/clean.ts': importsFrom('../contracts/thing.ts'),
   'src/stores/x/clean.ts': importsFrom('../../protocols/x/thing.ts'),
   'src/clients/x/clean.ts': importsFrom('../../system/thing.ts'),
+  'src/servers/x/clean.ts': importsFrom('../../stores/x/thing.ts'),
   'src/programs/here/clean.ts': importsFrom('../../stores/x/thing.ts'),
   'src/programs/here/part/clean.ts': importsFrom('../clean.ts')
     .replaceAll('thing', 'copy')

@@ -5,15 +5,19 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
-import { admit } from '../../src/programs/smtpd/admission.ts'
-import type { ConnectionSetting } from '../../src/programs/smtpd/connection.ts'
-import { Connections, type TurnedAway } from '../../src/programs/smtpd/connections.ts'
-import { ContentBudget } from '../../src/programs/smtpd/content.ts'
+import { admit } from '../../src/servers/door/admission.ts'
+import type { ConnectionSetting } from '../../src/servers/door/dialogue.ts'
+import { Connections, type TurnedAway } from '../../src/servers/door/connections.ts'
+import { ContentBudget } from '../../src/servers/smtp/content.ts'
 import { openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
-import { connectionEnvironment, type Peer } from '../../src/programs/smtpd/peer.ts'
+import { formatReply, type Reply } from '../../src/protocols/smtp/replies.ts'
+import { Session } from '../../src/programs/smtpd/session.ts'
+import { connectionEnvironment } from '../../src/programs/smtpd/trace.ts'
+import type { Peer } from '../../src/servers/door/peer.ts'
 import type { Rules } from '../../src/stores/tcprules/rules-file.ts'
 import { realClock } from '../../src/system/clock.ts'
+import { ServerTls } from '../../src/system/server-tls.ts'
 import { FakeTaker, policyOf, type World } from './smtpd.ts'
 
 /** A certificate for this run, or undefined where there is no openssl. */
@@ -59,26 +63,38 @@ export class SmtpServer {
     const policy = policyOf(world)
     const budget = new ContentBudget(allLimits.contentBytesInFlightMax)
     const log = (line: string): void => void this.log.push(line)
+    const tls = new ServerTls(secureContext)
+    const say = (reply: Reply): string => formatReply(reply, false)
     const settingFor = (real: Peer): ConnectionSetting | TurnedAway => {
       const peer = spoof?.(real) ?? real
       const admission = door.rules === undefined ? undefined : admit(peer, policy, door.rules)
       if (admission !== undefined && admission.verdict !== 'allow')
         return { ...admission, turnedAway: admission.verdict }
       const environment = admission?.environment ?? connectionEnvironment(peer, policy)
-      return {
-        policy,
+      const connection = {
         environment,
-        gate: openGate(environment),
         limits: allLimits,
         clock: realClock,
-        budget,
         log,
-        takerFor: () => this.taker,
-        tlsAvailable: () => secureContext !== undefined,
-        secureContext: () => secureContext,
+        tls,
+        protocol: 'smtp',
+        implicitTls: false,
       }
+      const setting = {
+        ...connection,
+        policy,
+        gate: openGate(environment),
+        budget,
+        takerFor: () => this.taker,
+        tlsAvailable: () => tls.available,
+      }
+      return { ...connection, say, open: (port) => new Session(setting, port) }
     }
-    this.connections = new Connections(allLimits, realClock, log, settingFor, door.isProxy)
+    this.connections = new Connections(allLimits, realClock, log, {
+      settingFor,
+      isProxy: door.isProxy ?? (() => false),
+      say,
+    })
     this.server = createServer({ noDelay: true }, (socket) => this.connections.accept(socket))
   }
 

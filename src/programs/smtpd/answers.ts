@@ -5,8 +5,8 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { parseCommand } from '../../protocols/smtp/command.ts'
 import { formatReply, replies, type Reply } from '../../protocols/smtp/replies.ts'
-import { refusalLine } from './log-lines.ts'
-import type { Patience } from './patience.ts'
+import { refusalLine } from '../../servers/door/log-lines.ts'
+import type { Patience } from '../../servers/smtp/patience.ts'
 import type { SessionSetting } from './session-setting.ts'
 
 /** The session as it is now. */

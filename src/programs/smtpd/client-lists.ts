@@ -4,8 +4,8 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { DnsblAnswer } from '../../contracts/policy.ts'
 import { readRblsmtpd } from '../../protocols/dnsbl/dnsbl.ts'
-import type { Finding } from './gate.ts'
-import type { Environment } from './peer.ts'
+import type { Finding } from '../../servers/door/finding.ts'
+import type { Environment } from '../../servers/door/peer.ts'
 
 /** A block by a list, or by RBLSMTPD. */
 export interface Block {

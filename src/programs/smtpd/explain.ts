@@ -4,7 +4,7 @@
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { failed, transient } from '../../base/outcome.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
-import type { Finding } from './gate.ts'
+import type { Finding } from '../../servers/door/finding.ts'
 import { Session } from './session.ts'
 import type { SessionSetting } from './session-setting.ts'
 

@@ -3,7 +3,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { RecipientCounts } from '../../clients/spp/session.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
-import type { Environment } from './peer.ts'
+import type { Environment } from '../../servers/door/peer.ts'
 
 export type Stage = 'connection' | 'helo' | 'mail' | 'rcpt' | 'data'
 
@@ -15,14 +15,6 @@ export interface Facts {
   readonly counts: RecipientCounts
   /** rcpthosts, or RELAYCLIENT, allow the recipient. */
   readonly recipientAllowed: boolean
-}
-
-/** One check's answer: for the log, and for `quaver smtp explain`. */
-export interface Finding {
-  readonly check: string
-  /** The control file, line, record or account that decided. */
-  readonly rule: string
-  readonly text: string
 }
 
 export interface Verdict {

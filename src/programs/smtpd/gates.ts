@@ -19,8 +19,9 @@ import type { Control } from '../../stores/control/control.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import { ClientLists } from './client-lists.ts'
-import type { Finding, Gate } from './gate.ts'
-import { type Environment, isLoopback } from './peer.ts'
+import type { Finding } from '../../servers/door/finding.ts'
+import type { Gate } from './gate.ts'
+import { type Environment, isLoopback } from '../../servers/door/peer.ts'
 import { SessionGate } from './session-gate.ts'
 
 const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']

@@ -2,12 +2,9 @@
  *  Touches: control/ (reads), the queue's socket `queue-network`, or the program that QMAILQUEUE names.
  *  Never:   the queue's files, users, keys on disk (certificate and key come from `start` as bytes).
  *  Fails:   without the queue every message is deferred with 451; nothing is kept here. */
-import { constants } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createSecureContext, type SecureContext } from 'node:tls'
-import { describeError } from '../../base/outcome.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
@@ -23,23 +20,26 @@ import { Acceptor } from '../../system/acceptor.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
 import { applyXclient, type XclientValues } from '../../protocols/smtp/xclient.ts'
-import type { Announce } from './session-setting.ts'
+import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
+import { Session } from './session.ts'
+import type { Announce, SessionSetting } from './session-setting.ts'
 import { openLog } from '../../system/log.ts'
+import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
-import { admit } from './admission.ts'
-import { Connections, type TurnedAway } from './connections.ts'
-import { ContentBudget } from './content.ts'
+import { admit } from '../../servers/door/admission.ts'
+import { Connections, type TurnedAway } from '../../servers/door/connections.ts'
+import { ContentBudget } from '../../servers/smtp/content.ts'
 import { serveAdmin } from './admin.ts'
 import { type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
-import type { Finding } from './gate.ts'
+import type { Finding } from '../../servers/door/finding.ts'
 import { Gates } from './gates.ts'
 import { limits, type Limits } from './limits.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import type { Environment, Peer } from './peer.ts'
+import type { Environment, Peer } from '../../servers/door/peer.ts'
 import type { Policy } from './policy.ts'
 import { PolicySource } from './policy-source.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
-import type { ConnectionSetting } from './connection.ts'
+import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
 
 const log = openLog('smtpd')
 const { values } = parseArgs({
@@ -50,7 +50,7 @@ const clock = realClock
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock)
-let secureContext: SecureContext | undefined
+const serverTls = new ServerTls()
 
 const supervisor = supervised(log, { stop, tls, reload }, values.listen?.split(',') ?? ['smtp'])
 const control = new Control(home.control, clock, warn)
@@ -88,7 +88,11 @@ const connectionLimits: Limits = {
   connectionsMax: control.number('concurrencyincoming'),
   connectionsPerPeerMax: control.number('concurrencyperip'),
 }
-const connections = new Connections(connectionLimits, clock, log, settingFor, (ip) => proxies.has(ip))
+const connections = new Connections(connectionLimits, clock, log, {
+  isProxy: (ip) => proxies.has(ip),
+  settingFor,
+  say: sayPlainly,
+})
 const adminFd = supervisor.listeners.get('smtpd-admin')
 const adminServer =
   adminFd === undefined ? undefined : serveDescriptor(adminFd, (socket) => serveAdmin(socket, explain, clock))
@@ -117,8 +121,19 @@ function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
   const policy = policies.current()
   const { verdict, environment, finding } = admit(peer, policy, rules.current())
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
-  const setting = settingWith(policy, environment)
-  return trusted.has(peer.remoteIp) ? { ...setting, announce: (client) => announced(client, environment) } : setting
+  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, environment) : undefined
+  return connectionSetting({ ...settingWith(policy, environment), announce })
+}
+
+function connectionSetting(setting: SessionSetting): ConnectionSetting {
+  const { environment } = setting
+  const door = { environment, limits, clock, log, tls: serverTls, protocol: 'smtp', implicitTls: false }
+  return { ...door, say: sayPlainly, open: (port) => new Session(setting, port) }
+}
+
+/** Before EHLO. */
+function sayPlainly(reply: Reply): string {
+  return formatReply(reply, false)
 }
 
 /** The client that a trusted peer announced: decided about as if it had connected itself, but for GREETDELAY. */
@@ -135,7 +150,7 @@ function announced(client: XclientValues, announcing: Environment): ReturnType<A
   return verdict === 'allow' ? { environment, gate: gates.open(environment), announce: undefined } : 'denied'
 }
 
-function settingWith(policy: Policy, environment: Environment): ConnectionSetting {
+function settingWith(policy: Policy, environment: Environment): SessionSetting {
   return {
     policy,
     environment,
@@ -146,8 +161,7 @@ function settingWith(policy: Policy, environment: Environment): ConnectionSettin
     budget,
     log,
     takerFor,
-    tlsAvailable: () => secureContext !== undefined,
-    secureContext: () => secureContext,
+    tlsAvailable: () => serverTls.available,
   }
 }
 
@@ -177,16 +191,8 @@ function reload(): void {
 }
 
 function tls(certificatePem: string, keyPem: string): void {
-  try {
-    secureContext = createSecureContext({
-      cert: certificatePem,
-      key: keyPem,
-      minVersion: 'TLSv1.2',
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
-    })
-  } catch (error) {
-    log(`alert: the new certificate cannot be used, the one before stays: ${describeError(error)}`)
-  }
+  const fault = serverTls.give(certificatePem, keyPem)
+  if (fault !== undefined) log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
 }
 
 async function stop(): Promise<void> {

@@ -8,8 +8,9 @@ import type { StageOutcome } from '../../clients/spp/stage.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import { printable } from '../../system/log.ts'
 import type { ClientLists } from './client-lists.ts'
-import { type Facts, type Finding, type Gate, passed, type Stage, type Verdict } from './gate.ts'
-import type { Environment } from './peer.ts'
+import type { Finding } from '../../servers/door/finding.ts'
+import { type Facts, type Gate, passed, type Stage, type Verdict } from './gate.ts'
+import type { Environment } from '../../servers/door/peer.ts'
 
 export class SessionGate implements Gate {
   private readonly lists: ClientLists

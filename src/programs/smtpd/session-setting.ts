@@ -1,12 +1,12 @@
-/** What a session needs from outside, and what it asks of the one who drives it. */
+/** What a session needs from outside. */
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { XclientValues } from '../../protocols/smtp/xclient.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
-import type { ContentBudget } from './content.ts'
+import type { ContentBudget } from '../../servers/smtp/content.ts'
 import type { Gate } from './gate.ts'
 import type { Limits } from './limits.ts'
-import type { Environment } from './peer.ts'
+import type { Environment } from '../../servers/door/peer.ts'
 import type { ReplyRules } from './reply-rules.ts'
 import type { Policy } from './policy.ts'
 
@@ -17,17 +17,6 @@ export interface Announced {
   readonly announce: undefined
 }
 export type Announce = (client: XclientValues) => Announced | 'denied'
-
-/** The driver's side. Calls may come while it calls the session. */
-export interface SessionPort {
-  send(text: string): void
-  /** After what was sent: begin the handshake. What was received until then is nobody's. */
-  startTls(): void
-  /** After what was sent: close. The session has ended; `goodbye`: the peer wanted it so, and says no more. */
-  close(how: 'goodbye' | 'refused'): void
-  /** Something happened outside of a call by the driver: there may be replies to write, input is wanted again. */
-  progress(): void
-}
 
 export interface SessionSetting {
   readonly policy: Policy

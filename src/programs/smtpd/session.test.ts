@@ -294,7 +294,7 @@ test('STARTTLS drops what came with it and forgets what came before', async () =
     '250 2.1.0 ok\r\n250 2.1.5 ok\r\n220 2.0.0 ready to start TLS\r\n',
   )
   assert.equal(session.tlsStarts, 1)
-  session.session.tlsStarted('TLSv1.3', 'TLS_AES_256_GCM_SHA384')
+  session.session.tlsStarted({ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' })
   assert.equal(await session.send('DATA\r\n'), '503 MAIL first (#5.5.1)\r\n')
   assert.doesNotMatch(await session.send('EHLO x\r\n'), /STARTTLS/)
   assert.equal(await session.send('STARTTLS\r\n'), '503 5.5.1 TLS is on already (#5.5.1)\r\n')

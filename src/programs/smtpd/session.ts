@@ -21,22 +21,23 @@ import {
 import { printable } from '../../system/log.ts'
 import { Answers, type Now } from './answers.ts'
 import { readAnnouncement } from './announcement.ts'
-import { Content } from './content.ts'
+import { Content } from '../../servers/smtp/content.ts'
+import type { Dialogue, DialoguePort, StartedTls } from '../../servers/door/dialogue.ts'
 import type { Stage, Verdict } from './gate.ts'
 import { factsOf, type Subject } from './facts.ts'
-import { receivedFor } from './peer.ts'
-import { Patience } from './patience.ts'
-import { Input } from './input.ts'
-import { databytesOf, type SessionPort, type SessionSetting } from './session-setting.ts'
+import { receivedFor } from './trace.ts'
+import { Patience } from '../../servers/smtp/patience.ts'
+import { Input } from '../../servers/smtp/input.ts'
+import { databytesOf, type SessionSetting } from './session-setting.ts'
 import { Transaction } from './transaction.ts'
 
 const plainReplies: ReadonlyMap<string, Reply> = new Map(
   Object.entries({ noop: replies.noopOk, vrfy: replies.verify, help: replies.help }),
 )
 
-export class Session {
+export class Session implements Dialogue {
   private setting: SessionSetting
-  private readonly port: SessionPort
+  private readonly port: DialoguePort
   private readonly databytes: number
   private readonly patience: Patience
   private readonly input = new Input()
@@ -52,7 +53,7 @@ export class Session {
   private endOfInput = false
   private stopping = false
 
-  constructor(setting: SessionSetting, port: SessionPort) {
+  constructor(setting: SessionSetting, port: DialoguePort) {
     this.setting = setting
     this.port = port
     this.databytes = databytesOf(setting)
@@ -100,7 +101,7 @@ export class Session {
   }
 
   /** The handshake is done: RFC 3207 §4.2, everything learnt before is forgotten. */
-  tlsStarted(version: string, cipher: string): void {
+  tlsStarted({ version, cipher }: Pick<StartedTls, 'version' | 'cipher'>): void {
     this.tls = tlsProtocol(version, cipher)
     this.endTransaction()
     this.helo = ''

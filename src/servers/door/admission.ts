@@ -2,9 +2,8 @@
  *  else control/relayclients says who may relay, and strangers wait for the greeting. */
 import { type ConnectionDecision, decideConnection } from '../../stores/tcprules/decision.ts'
 import type { Rules } from '../../stores/tcprules/rules-file.ts'
-import type { Finding } from './gate.ts'
-import { baseEnvironment, type Environment, isLoopback, type Peer } from './peer.ts'
-import type { Policy } from './policy.ts'
+import type { Finding } from './finding.ts'
+import { baseEnvironment, type Environment, type Host, isLoopback, type Peer } from './peer.ts'
 
 export interface Admission {
   /** `unknown`: the rules cannot be read; nobody is let in, and may come again. */
@@ -16,14 +15,14 @@ export interface Admission {
 /** `known`: what an identd, a proxy or XCLIENT said, if one did. */
 export function admit(
   peer: Peer,
-  policy: Pick<Policy, 'me' | 'mayRelay'>,
+  host: Host,
   rules: Rules,
   known: { readonly host?: string | undefined; readonly info?: string | undefined } = {},
 ): Admission {
   const ip = peer.remoteIp
-  const client = { mayRelay: policy.mayRelay(ip), isLoopback: isLoopback(ip) }
+  const client = { mayRelay: host.mayRelay(ip), isLoopback: isLoopback(ip) }
   const { verdict, variables, check, rule, text } = decideConnection('smtp', rules, { ip, ...known }, client)
-  const environment = new Map(baseEnvironment(peer, policy))
+  const environment = new Map(baseEnvironment(peer, host))
   if (known.host !== undefined) environment.set('TCPREMOTEHOST', known.host)
   if (known.info !== undefined) environment.set('TCPREMOTEINFO', known.info)
   for (const [name, value] of variables) environment.set(name, value)

@@ -1,11 +1,11 @@
 /** How long a session bears with its peer: what it counts, and when its time is up. */
 import type { Clock } from '../../system/clock.ts'
-import type { Limits } from './limits.ts'
+import type { SmtpLimits } from './limits.ts'
 
 export type Overdue = 'session-too-long' | 'idle' | 'content-idle' | 'content-slow'
 
 export class Patience {
-  private readonly limits: Limits
+  private readonly limits: SmtpLimits
   private readonly clock: Clock
   private readonly idleMillisecondsMax: number
   private readonly startedAt: number
@@ -16,7 +16,7 @@ export class Patience {
   private unknownCommands = 0
   private idleCommands = 0
 
-  constructor(limits: Limits, clock: Clock, idleSecondsMax: number) {
+  constructor(limits: SmtpLimits, clock: Clock, idleSecondsMax: number) {
     this.limits = limits
     this.clock = clock
     this.idleMillisecondsMax = idleSecondsMax * 1000

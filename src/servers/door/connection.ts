@@ -1,34 +1,30 @@
-/** The socket of one session.
+/** The socket of one dialogue.
  *  Knows:  reading and writing, back-pressure both ways, the TLS handshake, closing so that the last reply arrives.
  *  Never:  what a command means.
- *  Fails:  a socket's error ends its session and nothing else. */
+ *  Fails:  a socket's error ends its dialogue and nothing else. */
 import type { Socket } from 'node:net'
-import { type SecureContext, TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import { describeError } from '../../base/outcome.ts'
-import { replies } from '../../protocols/smtp/replies.ts'
-import { refusalLine } from './log-lines.ts'
+import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import { greetDelay } from './admission.ts'
 import type { DelayWheel } from './delay-wheel.ts'
-import { Session } from './session.ts'
-import type { SessionSetting } from './session-setting.ts'
+import type { ConnectionSetting, Dialogue } from './dialogue.ts'
+import { refusalLine } from './log-lines.ts'
 
-export interface ConnectionSetting extends SessionSetting {
-  /** Undefined: no certificate. */
-  secureContext(): SecureContext | undefined
-}
-
-type Phase = 'greeting' | 'open' | 'handshake' | 'closing' | 'closed'
+/** `taken`: the dialogue has the socket for itself. */
+type Phase = 'greeting' | 'open' | 'handshake' | 'taken' | 'closing' | 'closed'
 
 export class Connection {
   private readonly setting: ConnectionSetting
+  private readonly delays: DelayWheel
   /** Made at the greeting: one that waits for it, or talks before it, costs little. */
-  private session: Session | undefined
+  private dialogue: Dialogue | undefined
   private readonly onClosed: () => void
   private socket: Socket
   private phase: Phase = 'greeting'
   private phaseSince: number
   private output = ''
-  /** Inside a call of the session: replies are gathered and leave in one write. */
+  /** Inside a call of the dialogue: replies are gathered and leave in one write. */
   private gathering = false
   private closeWanted: 'goodbye' | 'refused' | undefined
   private tlsWanted = false
@@ -36,31 +32,33 @@ export class Connection {
   constructor(socket: Socket, setting: ConnectionSetting, delays: DelayWheel, onClosed: () => void) {
     this.socket = socket
     this.setting = setting
+    this.delays = delays
     this.onClosed = onClosed
     this.phaseSince = setting.clock.monotonic()
     // A peer may close its half after QUIT, or after the last dot: what it sent is still answered.
     socket.allowHalfOpen = true
+    if (setting.implicitTls) {
+      this.startTls()
+      return
+    }
     this.listen(socket)
     // Whoever read a proxy's header before us has paused it.
     if (socket.isPaused()) socket.resume()
-    const delay = greetDelay(setting.environment, setting.limits.greetDelaySecondsMax)
-    if (delay > 0) delays.after(delay, () => this.greet())
-    // Two turns: what lies in the socket already, before any greeting, is read in between.
-    else setImmediate(() => setImmediate(() => this.greet()))
+    this.greetLater()
   }
 
   /** To be called every second or so. */
   tick(): void {
     const { limits, clock } = this.setting
     const inPhase = clock.monotonic() - this.phaseSince
-    if (this.phase === 'open') this.withSession((session) => session.tick())
+    if (this.phase === 'open' || this.phase === 'taken') this.withDialogue((dialogue) => dialogue.tick())
     else if (this.phase === 'handshake' && inPhase > limits.handshakeMillisecondsMax) this.destroy('handshake-timeout')
     else if (this.phase === 'closing' && inPhase > limits.lingerMillisecondsMax) this.destroy('')
   }
 
   shutdown(): void {
-    if (this.phase === 'open') this.withSession((session) => session.shutdown())
-    else if (this.phase === 'greeting') this.closeWith(`${replies.shuttingDown.code} ${replies.shuttingDown.text}\r\n`)
+    if (this.phase === 'open' || this.phase === 'taken') this.withDialogue((dialogue) => dialogue.shutdown())
+    else if (this.phase === 'greeting') this.closeWith(replies.shuttingDown)
     else if (this.phase !== 'closing') this.destroy('')
   }
 
@@ -68,9 +66,16 @@ export class Connection {
     if (this.phase === 'closed') return
     if (reason !== '') this.note(reason)
     this.enter('closed')
-    this.session?.abort()
+    this.dialogue?.abort()
     this.socket.destroy()
     this.onClosed()
+  }
+
+  /** Before the greeting the peer has nothing to say: who talks does not listen, or not to us. */
+  refuseEarlyTalker(): void {
+    if (this.phase !== 'greeting') return
+    this.note('early-talker')
+    this.closeWith(replies.earlyTalker)
   }
 
   private listen(socket: Socket): void {
@@ -82,54 +87,57 @@ export class Connection {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    if (this.phase === 'open') this.withSession((session) => session.receive(chunk))
+    if (this.phase === 'open') this.withDialogue((dialogue) => dialogue.receive(chunk))
     else if (this.phase === 'greeting') this.refuseEarlyTalker()
   }
 
   private readonly onEnd = (): void => {
-    if (this.phase === 'open') this.withSession((session) => session.receiveEnd())
+    if (this.phase === 'open') this.withDialogue((dialogue) => dialogue.receiveEnd())
     else this.destroy('')
   }
 
   private readonly onDrain = (): void => this.regulate()
 
+  private greetLater(): void {
+    const { environment, limits } = this.setting
+    const delay = greetDelay(environment, limits.greetDelaySecondsMax)
+    if (delay > 0) this.delays.after(delay, () => this.greet())
+    // Two turns: what lies in the socket already, before any greeting, is read in between.
+    else setImmediate(() => setImmediate(() => this.greet()))
+  }
+
   private greet(): void {
     if (this.phase !== 'greeting') return
-    this.session = new Session(this.setting, {
+    this.dialogue = this.setting.open({
       send: (text) => (this.output += text),
       startTls: () => (this.tlsWanted = true),
       close: (how) => (this.closeWanted = how),
       progress: () => this.settle(),
+      takeSocket: () => this.giveSocket(),
     })
+    if (this.socket instanceof TLSSocket) this.tellOfTls(this.socket)
     this.enter('open')
-    this.withSession((session) => session.greet())
+    this.withDialogue((dialogue) => dialogue.greet())
   }
 
-  /** Before the greeting the peer has nothing to say: who talks does not listen, or not to us. */
-  refuseEarlyTalker(): void {
-    if (this.phase !== 'greeting') return
-    this.note('early-talker')
-    this.closeWith(`${replies.earlyTalker.code} ${replies.earlyTalker.text}\r\n`)
-  }
-
-  private closeWith(text: string): void {
-    this.output = text
+  private closeWith(reply: Reply): void {
+    this.output = this.setting.say(reply)
     this.closeWanted = 'refused'
     this.settle()
   }
 
-  private withSession(call: (session: Session) => void): void {
-    if (this.session === undefined) return
+  private withDialogue(call: (dialogue: Dialogue) => void): void {
+    if (this.dialogue === undefined) return
     this.gathering = true
     try {
-      call(this.session)
+      call(this.dialogue)
     } finally {
       this.gathering = false
       this.settle()
     }
   }
 
-  /** Writes what the session said, then does what it asked for. */
+  /** Writes what the dialogue said, then does what it asked for. */
   private settle(): void {
     if (this.gathering || this.phase === 'closed' || this.phase === 'closing') return
     const { output } = this
@@ -152,29 +160,33 @@ export class Connection {
   }
 
   private regulate(): void {
-    if (this.phase !== 'open' || this.session === undefined) return
+    if (this.phase !== 'open' || this.dialogue === undefined) return
     const { limits } = this.setting
     const tooMuch =
-      this.session.pendingBytes > limits.pendingInputBytesMax ||
+      this.dialogue.pendingBytes > limits.pendingInputBytesMax ||
       this.socket.writableLength > limits.pendingRepliesBytesMax
     if (tooMuch) this.socket.pause()
     else if (this.socket.isPaused()) this.socket.resume()
   }
 
+  private giveSocket(): Socket {
+    const { socket, output } = this
+    this.output = ''
+    if (output !== '') socket.write(output, 'latin1')
+    this.enter('taken')
+    this.deafen(socket)
+    return socket
+  }
+
   private startTls(): void {
     this.tlsWanted = false
-    const secureContext = this.setting.secureContext()
-    if (secureContext === undefined) return this.destroy('no-certificate')
-    this.enter('handshake')
     const plain = this.socket
-    plain.off('data', this.onData)
-    plain.off('end', this.onEnd)
-    plain.off('drain', this.onDrain)
-    plain.pause()
+    this.enter('handshake')
+    this.deafen(plain)
     // Bytes that came with STARTTLS must not become the first ones of the handshake (CVE-2011-0411 and its family).
-    while (plain.read() !== null);
+    if (!this.setting.implicitTls) while (plain.read() !== null);
     try {
-      const secure = new TLSSocket(plain, { isServer: true, secureContext, ALPNCallback: chooseProtocol })
+      const secure = this.setting.tls.secure(plain, this.setting.protocol)
       this.listen(secure)
       secure.on('secure', () => this.secured(secure))
       this.socket = secure
@@ -183,10 +195,30 @@ export class Connection {
     }
   }
 
+  private deafen(socket: Socket): void {
+    socket.off('data', this.onData)
+    socket.off('end', this.onEnd)
+    socket.off('drain', this.onDrain)
+    socket.pause()
+  }
+
   private secured(secure: TLSSocket): void {
     if (this.phase !== 'handshake') return
+    if (this.dialogue === undefined) {
+      this.enter('greeting')
+      this.greetLater()
+      return
+    }
     this.enter('open')
-    this.session?.tlsStarted(secure.getProtocol() ?? 'TLS', secure.getCipher().standardName)
+    this.tellOfTls(secure)
+  }
+
+  private tellOfTls(secure: TLSSocket): void {
+    this.dialogue?.tlsStarted({
+      version: secure.getProtocol() ?? 'TLS',
+      cipher: secure.getCipher().standardName,
+      bindings: () => this.setting.tls.bindings(secure),
+    })
   }
 
   private enter(phase: Phase): void {
@@ -197,9 +229,4 @@ export class Connection {
   private note(check: string): void {
     this.setting.log(refusalLine(this.setting.environment, check))
   }
-}
-
-/** RFC 7301: a client that offers protocols and not ours is told so (it believes to speak to a web server). */
-function chooseProtocol({ protocols }: { protocols: string[] }): string | undefined {
-  return protocols.includes('smtp') ? 'smtp' : undefined
 }

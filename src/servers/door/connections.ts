@@ -2,14 +2,15 @@
  *  Knows:  the order: limits, the proxy's header, rules, the greeting. Never: what is said in a session. */
 import type { Socket } from 'node:net'
 import { printable, type Log } from '../../system/log.ts'
-import { formatReply, replies, type Reply } from '../../protocols/smtp/replies.ts'
+import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
 import { Census, type Leave } from './census.ts'
-import { Connection, type ConnectionSetting } from './connection.ts'
+import { Connection } from './connection.ts'
 import { ConnectionLog, waitStatus } from './connection-log.ts'
 import { DelayWheel } from './delay-wheel.ts'
-import type { Finding } from './gate.ts'
-import type { Limits } from './limits.ts'
+import type { ConnectionSetting } from './dialogue.ts'
+import type { Finding } from './finding.ts'
+import type { DoorLimits } from './limits.ts'
 import { type Environment, type Peer, plainIp } from './peer.ts'
 import { ProxyReception } from './proxy-reception.ts'
 
@@ -22,6 +23,15 @@ export interface TurnedAway {
   readonly turnedAway: 'deny' | 'unknown'
   readonly environment: Environment
   readonly finding: Finding
+}
+
+/** Who may come in, and to what. */
+export interface Entrance {
+  /** Its proxies begin with a PROXY header. */
+  isProxy(ip: string): boolean
+  settingFor(peer: Peer): ConnectionSetting | TurnedAway
+  /** A refusal in the entrance's protocol, with its line end; empty where TLS comes first. */
+  say(reply: Reply): string
 }
 
 interface Open {
@@ -44,25 +54,23 @@ export class Connections {
   private numbered = 0
   private ticking = false
   private stopping: (() => void) | undefined
-  private readonly limits: Limits
+  private readonly limits: DoorLimits
   private readonly clock: Clock
   private readonly log: Log
-  private readonly settingFor: (peer: Peer) => ConnectionSetting | TurnedAway
-  private readonly isProxy: (ip: string) => boolean
+  private readonly entrance: Entrance
 
   constructor(
-    limits: Limits,
+    limits: DoorLimits,
     clock: Clock,
     log: Log,
-    settingFor: (peer: Peer) => ConnectionSetting | TurnedAway,
-    isProxy: (ip: string) => boolean = () => false,
+    entrance: Entrance,
+    census: Census = new Census(limits, clock),
   ) {
     this.limits = limits
     this.clock = clock
     this.log = log
-    this.settingFor = settingFor
-    this.isProxy = isProxy
-    this.census = new Census(limits, clock)
+    this.entrance = entrance
+    this.census = census
     this.delays = new DelayWheel(clock)
     this.lines = new ConnectionLog(log, limits.connectionsMax)
   }
@@ -71,7 +79,7 @@ export class Connections {
     const peer = peerOf(socket)
     // The peer left while it waited in the backlog.
     if (peer === undefined) return void socket.destroy()
-    if (this.isProxy(peer.remoteIp)) return this.receiveProxy(socket, peer)
+    if (this.entrance.isProxy(peer.remoteIp)) return this.receiveProxy(socket, peer)
     const leave = this.enter(socket, peer.remoteIp)
     if (leave !== undefined) this.admit(this.arrived(socket, peer), leave, nothing)
   }
@@ -98,7 +106,7 @@ export class Connections {
     if ('leave' in place) return place.leave
     const { refusal, first } = place
     if (first) this.log(`refused ${ip} connections: ${refusal.code} ${refusal.text}`)
-    turnAway(socket, refusal)
+    this.turnAway(socket, refusal)
     return undefined
   }
 
@@ -110,7 +118,7 @@ export class Connections {
 
   private receiveProxy(socket: Socket, proxy: Peer): void {
     const leave = this.census.enterUnannounced()
-    if (leave === undefined) return turnAway(socket, replies.tooManyConnections)
+    if (leave === undefined) return this.turnAway(socket, replies.tooManyConnections)
     const arrival = this.arrived(socket, proxy)
     const gone = (): void => {
       this.open.delete(reception)
@@ -144,7 +152,7 @@ export class Connections {
 
   private admit(arrival: Arrival, leave: Leave, early: Buffer): void {
     const { socket, number, peer } = arrival
-    const setting = this.settingFor(peer)
+    const setting = this.entrance.settingFor(peer)
     if ('turnedAway' in setting) {
       leave()
       return this.turnAwayByRules(arrival, setting)
@@ -168,9 +176,16 @@ export class Connections {
       this.ended(arrival, waitStatus.denied)
     } else {
       this.log(`refused ${peer.remoteIp} ${finding.check}: ${finding.text}`)
-      turnAway(socket, replies.unreadableControls)
+      this.turnAway(socket, replies.unreadableControls)
       this.ended(arrival, waitStatus.trouble)
     }
+  }
+
+  private turnAway(socket: Socket, reply: Reply): void {
+    socket.on('error', () => socket.destroy())
+    // What it says is not wanted, but unread bytes would make the close a reset that takes the reply with it.
+    socket.resume()
+    socket.end(this.entrance.say(reply), 'latin1', () => socket.destroy())
   }
 
   private ended({ number }: Arrival, status: number): void {
@@ -198,11 +213,4 @@ function peerOf(socket: Socket): Peer | undefined {
     localIp: plainIp(localAddress),
     localPort: localPort ?? 0,
   }
-}
-
-function turnAway(socket: Socket, reply: Reply): void {
-  socket.on('error', () => socket.destroy())
-  // What it says is not wanted, but unread bytes would make the close a reset that takes the reply with it.
-  socket.resume()
-  socket.end(formatReply(reply, false), 'latin1', () => socket.destroy())
 }

@@ -1,7 +1,7 @@
 /** How many connections there are, from whom, and how fast they come. Loopback is counted nowhere. */
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { Limits } from './limits.ts'
+import type { DoorLimits } from './limits.ts'
 import { isLoopback, peerKey } from './peer.ts'
 
 const minuteMilliseconds = 60_000
@@ -12,14 +12,14 @@ const recentMax = 100_000
 export type Leave = () => void
 
 export class Census {
-  private readonly limits: Limits
+  private readonly limits: DoorLimits
   private readonly clock: Clock
   private readonly present = new Map<string, number>()
   private readonly recent = new Map<string, number>()
   private minuteBegan: number
   private total = 0
 
-  constructor(limits: Limits, clock: Clock) {
+  constructor(limits: DoorLimits, clock: Clock) {
     this.limits = limits
     this.clock = clock
     this.minuteBegan = clock.monotonic()

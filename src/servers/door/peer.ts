@@ -1,9 +1,6 @@
 /** Who is at the other end, and the environment that its session and the programs run for it have: what tcpserver and
  *  its rules gave to qmail-smtpd. */
 import ipaddr from 'ipaddr.js'
-import type { ByteString } from '../../base/byte-string.ts'
-import { receivedField } from '../../protocols/smtp/received.ts'
-import type { Policy } from './policy.ts'
 
 /** Addresses in their usual form: IPv4 stays IPv4 even when it came through an IPv6 socket. */
 export interface Peer {
@@ -15,8 +12,15 @@ export interface Peer {
 
 export type Environment = ReadonlyMap<string, string>
 
+/** What the control files say of this host and its own clients. */
+export interface Host {
+  /** For TCPLOCALHOST; undefined: no control/me. */
+  readonly me: string | undefined
+  mayRelay(ip: string): boolean
+}
+
 /** What is known without any rule. */
-export function baseEnvironment(peer: Peer, policy: Pick<Policy, 'me'>): Environment {
+export function baseEnvironment(peer: Peer, { me }: Pick<Host, 'me'>): Environment {
   return new Map([
     ['PROTO', peer.remoteIp.includes(':') ? 'TCP6' : 'TCP'],
     ['TCPREMOTEIP', peer.remoteIp],
@@ -24,28 +28,8 @@ export function baseEnvironment(peer: Peer, policy: Pick<Policy, 'me'>): Environ
     ['TCPREMOTEHOST', 'unknown'],
     ['TCPLOCALIP', peer.localIp],
     ['TCPLOCALPORT', String(peer.localPort)],
-    ['TCPLOCALHOST', policy.me ?? peer.localIp],
+    ['TCPLOCALHOST', me ?? peer.localIp],
   ])
-}
-
-/** RELAYCLIENT is there, even if empty, for those who may relay: its value goes behind each of their recipients.
- *  By control/relayclients alone; admission.ts looks at the rules too. */
-export function connectionEnvironment(peer: Peer, policy: Policy): Environment {
-  const environment = new Map(baseEnvironment(peer, policy))
-  if (policy.mayRelay(peer.remoteIp)) environment.set('RELAYCLIENT', '')
-  return environment
-}
-
-export function receivedFor(env: Environment, helo: ByteString, protocol: string, milliseconds: number): ByteString {
-  return receivedField({
-    remoteHost: env.get('TCPREMOTEHOST') ?? 'unknown',
-    remoteIp: env.get('TCPREMOTEIP') ?? 'unknown',
-    remoteInfo: env.get('TCPREMOTEINFO'),
-    helo,
-    local: env.get('TCPLOCALHOST') ?? env.get('TCPLOCALIP') ?? 'unknown',
-    protocol,
-    milliseconds,
-  })
 }
 
 export function plainIp(ip: string | undefined): string {
