@@ -42,7 +42,9 @@ export class SessionGate implements Gate {
   }
 
   headers(): ByteString {
-    return this.spp.headers.map((line) => `${line}\n`).join('')
+    const field = this.lists.field()
+    const lines = field === undefined ? this.spp.headers : [...this.spp.headers, field]
+    return lines.map((line) => `${line}\n`).join('')
   }
 
   reset(): void {

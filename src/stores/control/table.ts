@@ -176,6 +176,19 @@ export const controlFiles = {
     readBy: ['smtpd'],
     reread: 'live',
   },
+  dnsblheader: {
+    form: 'line',
+    meaning: 'name of the header field that says which lists marked a client and its score; absent = none is written',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
+  dnsblscore: {
+    form: 'number',
+    fallback: 0,
+    meaning: 'sum of zone=N lines of dnsbls from which a client is refused (451); 0 = never',
+    readBy: ['smtpd'],
+    reread: 'live',
+  },
   dnsservers: {
     form: 'list',
     meaning: 'name servers to ask, address or address:port; absent = the system’s',
