@@ -32,6 +32,8 @@ export interface Setup {
   readonly relayDomains?: readonly string[]
   readonly services?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Of another tree than this clone. */
+  readonly launcher?: string
 }
 
 export interface ProgramStatus {
@@ -192,7 +194,7 @@ export class Instance {
       env: { ...process.env, ...this.setup.env },
       stdio: ['ignore', output, output],
     } as const
-    const child = spawn(launcher, args, { ...options, stdio: [...options.stdio] })
+    const child = spawn(this.setup.launcher ?? launcher, args, { ...options, stdio: [...options.stdio] })
     closeSync(output)
     this.process = child
     await once(child, 'spawn')
