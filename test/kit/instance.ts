@@ -32,6 +32,8 @@ export interface Setup {
   readonly relayDomains?: readonly string[]
   readonly services?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** After the files are written, before the first start. */
+  readonly prepare?: (home: string) => Promise<void>
   /** Of another tree than this clone. */
   readonly launcher?: string
 }
@@ -69,6 +71,7 @@ export class Instance {
   static async start(setup: Setup = {}): Promise<Instance> {
     const instance = new Instance(setup.home ?? (await mkdtemp(join(tmpdir(), 'quaver-'))), setup)
     if (setup.home === undefined || setup.files !== undefined) await instance.writeFiles()
+    await setup.prepare?.(instance.home)
     try {
       await instance.begin()
     } catch (error) {

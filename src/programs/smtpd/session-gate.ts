@@ -55,6 +55,10 @@ export class SessionGate implements Gate {
     this.spp.endTransaction()
   }
 
+  tlsStarted(variables: Environment): void {
+    this.spp.setVariables(variables)
+  }
+
   private async afterLists(lists: Promise<unknown>, facts: Facts): Promise<Verdict> {
     await lists
     return await this.at('rcpt', facts)

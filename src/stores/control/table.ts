@@ -88,7 +88,7 @@ export const controlFiles = {
   },
   smtpfilters: {
     form: 'list',
-    meaning: 'filter programs that mail from the network passes, in order',
+    meaning: 'filter programs that mail from the network passes, in order; absent = qmail-qfilter-addtlsheader',
     readBy: ['smtpd'],
     reread: 'live',
   },
@@ -178,14 +178,14 @@ export const controlFiles = {
   },
   dnsblheader: {
     form: 'line',
-    meaning: 'name of the header field that says which lists marked a client and its score; absent = none is written',
+    meaning: 'header field for DNS list marks and score',
     readBy: ['smtpd'],
     reread: 'live',
   },
   dnsblscore: {
     form: 'number',
     fallback: 0,
-    meaning: 'sum of zone=N lines of dnsbls from which a client is refused (451); 0 = never',
+    meaning: 'score that refuses; 0 = none',
     readBy: ['smtpd'],
     reread: 'live',
   },
