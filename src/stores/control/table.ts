@@ -1,6 +1,7 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { dnsListFiles } from './dns-list-files.ts'
 
 export type Form = 'line' | 'number' | 'list' | 'map'
 /** `live`: re-read when changed and settled for a second. `reload`: at HUP. `start`: when its program starts. */
@@ -169,26 +170,7 @@ export const controlFiles = {
     readBy: ['lspawn'],
     reread: 'start',
   },
-  dnsbls: {
-    form: 'list',
-    meaning:
-      'DNS lists asked about each client, in order: zone (451), -zone (553), +zone (allows), ?zone (marks), zone=N (scores); absent = zen.spamhaus.org, empty = none',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  dnsblheader: {
-    form: 'line',
-    meaning: 'header field for DNS list marks and score',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  dnsblscore: {
-    form: 'number',
-    fallback: 0,
-    meaning: 'score that refuses; 0 = none',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
+  ...dnsListFiles,
   dnsservers: {
     form: 'list',
     meaning: 'name servers to ask, address or address:port; absent = the system’s',
