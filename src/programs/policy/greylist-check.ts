@@ -45,18 +45,23 @@ export class GreylistCheck {
   private judge(store: GreylistStore, question: GreylistQuestion): GreylistAnswer {
     const { ip, sender, recipient } = question
     const key = { ip, sender: greylistSender(sender), recipient: greylistRecipient(recipient) }
+    const isBounce = sender === ''
     const before = store.get(key)
-    const { state, remembered, untilMs } = judge(before, this.parts.clock.now(), question)
-    // A bounce or a verification comes once: its triple has served when it was accepted.
-    if (state === 'known' && sender === '') store.remove(key)
-    else store.put(key, remembered, before === undefined)
+    const judged = judge(before, this.parts.clock.now(), question)
+    const { state, remembered } = judged
+    if (!question.onlyLook) {
+      // A bounce or a verification comes once: its triple has served when it was accepted.
+      if (state === 'known' && isBounce) store.remove(key)
+      else store.put(key, remembered, before === undefined)
+    }
     return {
       kind: 'greylist',
       state,
-      refuseAtData: sender === '' && state !== 'known',
-      untilMs,
+      refuseAtData: isBounce && state !== 'known',
+      untilMs: question.onlyLook && state === 'known' ? (before?.expiresMs ?? judged.untilMs) : judged.untilMs,
       rule: state === 'known' ? 'GL_ACCEPT_GOOD' : 'GL_MIN_REJECT',
       logText: greylistLine(state, ip, sender, recipient),
+      freshMilliseconds: 0,
     }
   }
 
