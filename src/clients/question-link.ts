@@ -1,10 +1,10 @@
 /** A connection on which one program of ours asks another: any number of questions at once, each with a number; answers
  *  come in any order. Made at the first question, and again after it was lost.
- *  Fails:  `ask` rejects: no connection, no answer in time, too many questions. */
+ *  Fails:  `ask` rejects: no connection, no answer in time (DeadlineError), too many questions. */
 import type { Socket } from 'node:net'
 import type { Frame } from '../contracts/frame.ts'
 import { encodeHello, type Purpose } from '../contracts/hello.ts'
-import { type Clock, within } from '../system/clock.ts'
+import { type Clock, DeadlineError, within } from '../system/clock.ts'
 import { FrameConnection } from '../system/frame-connection.ts'
 
 const connectMillisecondsMax = 10_000
@@ -49,7 +49,10 @@ export class QuestionLink<Answer extends { readonly ref: number }> {
         forget()
         reject(new Error(reason))
       }
-      const cancel = clock.after(answerMillisecondsMax, () => fail(`no answer in ${answerMillisecondsMax} ms`))
+      const cancel = clock.after(answerMillisecondsMax, () => {
+        forget()
+        reject(new DeadlineError(`no answer in ${answerMillisecondsMax} ms`))
+      })
       const settle = (answer: Answer): void => {
         forget()
         resolve(answer)

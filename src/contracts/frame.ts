@@ -7,6 +7,8 @@
 /** An envelope of 1000 recipients of 1000 bytes and 64 KiB of content fit. */
 export const frameBytesMax: number = 2 * 1024 * 1024
 const headerBytes = 5
+/** Smaller pieces of a frame are put together as they come: a Buffer for each byte would cost a hundred times as much. */
+const pieceBytesMin = 4096
 
 export class ContractError extends Error {
   override name = 'ContractError'
@@ -38,6 +40,12 @@ export class FrameReader {
   private pending: Buffer[] = []
   private pendingBytes = 0
   private neededBytes = headerBytes
+  private readonly bytesMax: number
+
+  /** `bytesMax`: of a frame, where the contract needs less than others. */
+  constructor(bytesMax: number = frameBytesMax) {
+    this.bytesMax = bytesMax
+  }
 
   /** A frame has begun and is not complete. */
   get hasPart(): boolean {
@@ -48,8 +56,7 @@ export class FrameReader {
   push(chunk: Buffer, handle: (frame: Frame) => void): void {
     let input = chunk
     if (this.pendingBytes > 0) {
-      this.pending.push(chunk)
-      this.pendingBytes += chunk.length
+      this.gather(chunk)
       if (this.pendingBytes < this.neededBytes) return
       input = Buffer.concat(this.pending, this.pendingBytes)
       this.pending = []
@@ -63,7 +70,7 @@ export class FrameReader {
         return
       }
       const length = input.readUInt32BE(at)
-      if (length < 1 || length > frameBytesMax) throw new ContractError(`frame of ${length} bytes`)
+      if (length < 1 || length > this.bytesMax) throw new ContractError(`frame of ${length} bytes`)
       if (available < 4 + length) {
         this.keep(input, at, 4 + length)
         return
@@ -71,6 +78,14 @@ export class FrameReader {
       handle({ type: input[at + 4] ?? 0, payload: input.subarray(at + headerBytes, at + 4 + length) })
       at += 4 + length
     }
+  }
+
+  private gather(chunk: Buffer): void {
+    this.pendingBytes += chunk.length
+    const last = this.pending.at(-1)
+    if (last !== undefined && last.length < pieceBytesMin && chunk.length < pieceBytesMin)
+      this.pending[this.pending.length - 1] = Buffer.concat([last, chunk])
+    else this.pending.push(chunk)
   }
 
   private keep(input: Buffer, at: number, neededBytes: number): void {

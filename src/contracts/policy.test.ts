@@ -32,9 +32,10 @@ const requests: readonly PolicyRequest[] = [
     minRejectSeconds: 300,
     maxWaitSeconds: 14_400,
     acceptGoodSeconds: 3_110_400,
+    onlyLook: true,
   },
 ]
-const explained = { rule: 'r', logText: 'l' }
+const explained = { rule: 'r', logText: 'l', freshMilliseconds: 60_000 }
 const replies: readonly PolicyReply[] = [
   { kind: 'serving' },
   { kind: 'none', ref: 2, why: 'because' },

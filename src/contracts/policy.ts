@@ -3,7 +3,7 @@
  *  Asker to policy                                           Policy to asker
  *    spf       ref ip helo sender bestGuess refuseOpenPass     serving                   (at once after hello)
  *    dnsbl     ref ip lists                                    spf | dnsbl | greylist    ref …
- *    greylist  ref ip sender recipient times                   none  ref why
+ *    greylist  ref ip sender recipient times onlyLook          none  ref why
  *
  *  Any number of questions at once on one connection; answers come in any order. `none` means that there is no answer:
  *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is the
@@ -68,6 +68,8 @@ export interface GreylistQuestion {
   readonly minRejectSeconds: number
   readonly maxWaitSeconds: number
   readonly acceptGoodSeconds: number
+  /** Says what would happen; nothing is remembered. */
+  readonly onlyLook: boolean
 }
 
 /** In every answer. */
@@ -76,6 +78,8 @@ export interface Explained {
   readonly rule: ByteString
   /** One line for the log. */
   readonly logText: ByteString
+  /** The same question has the same answer for so long: as far as the DNS answers behind it are fresh. 0: ask again. */
+  readonly freshMilliseconds: number
 }
 
 export interface SpfAnswer extends Explained {
@@ -141,6 +145,7 @@ export function encodePolicyRequest(request: PolicyRequest): Buffer {
     case 'greylist':
       fields.string(bounded(request.sender)).string(bounded(request.recipient))
       fields.u32(request.minRejectSeconds).u32(request.maxWaitSeconds).u32(request.acceptGoodSeconds)
+      fields.u8(request.onlyLook ? 1 : 0)
       break
   }
   return encodeFrame(type[request.kind], ...fields.end())
@@ -169,7 +174,7 @@ function readRequest(frameType: number, fields: FieldReader): PolicyRequest {
       const sender = text(fields)
       const recipient = text(fields)
       const times = { minRejectSeconds: fields.u32(), maxWaitSeconds: fields.u32(), acceptGoodSeconds: fields.u32() }
-      return { kind: 'greylist', ref, ip, sender, recipient, ...times }
+      return { kind: 'greylist', ref, ip, sender, recipient, ...times, onlyLook: flag(fields) }
     }
     default:
       throw new ContractError(`frame type ${frameType}, a policy question was expected`)
@@ -181,7 +186,7 @@ export function encodePolicyReply(reply: PolicyReply): Buffer {
   const fields = new FieldWriter().u32(reply.ref)
   if (reply.kind === 'none') return encodeFrame(type.none, ...fields.string(cut(reply.why)).end())
   const { answer } = reply
-  fields.string(cut(answer.rule)).string(cut(answer.logText))
+  fields.string(cut(answer.rule)).string(cut(answer.logText)).u32(answer.freshMilliseconds)
   switch (answer.kind) {
     case 'spf':
       fields.u8(spfResults.indexOf(answer.result)).string(cut(answer.explanation)).string(cut(answer.receivedSpf))
@@ -212,7 +217,7 @@ function readReply(frameType: number, fields: FieldReader): PolicyReply {
   if (frameType === type.serving) return { kind: 'serving' }
   const ref = fields.u32()
   if (frameType === type.none) return { kind: 'none', ref, why: text(fields) }
-  const explained = { rule: text(fields), logText: text(fields) }
+  const explained = { rule: text(fields), logText: text(fields), freshMilliseconds: fields.u32() }
   return { kind: 'answer', ref, answer: readAnswer(frameType, fields, explained) }
 }
 

@@ -27,6 +27,7 @@ export const passwordBytesMax = 512
 const addressTextBytesMax = 64
 const pathBytesMax = 128
 const factBytesMax = 1024
+const [tab, space, del] = [0x09, 0x20, 0x7f] as const
 
 export const sessionServices = ['submission', 'pop3'] as const
 export type SessionService = (typeof sessionServices)[number]
@@ -113,7 +114,7 @@ export function writePeer(fields: FieldWriter, { service, remoteIp, remotePort }
 export function readPeer(fields: FieldReader): SessionPeer {
   return {
     service: choice(fields, sessionServices),
-    remoteIp: fields.string(addressTextBytesMax),
+    remoteIp: plainText(fields, addressTextBytesMax),
     remotePort: fields.u16(),
   }
 }
@@ -211,11 +212,11 @@ export function decodeSessionStart(frame: Frame): SessionStart {
   const fields = new FieldReader(frame.payload)
   const token = exactly(fields.string(ticketBytes))
   const facts = {
-    localIp: fields.string(addressTextBytesMax),
+    localIp: plainText(fields, addressTextBytesMax),
     localPort: fields.u16(),
-    tlsProtocol: fields.string(factBytesMax),
-    tlsCipher: fields.string(factBytesMax),
-    helo: fields.string(factBytesMax),
+    tlsProtocol: plainText(fields, factBytesMax),
+    tlsCipher: plainText(fields, factBytesMax),
+    helo: plainText(fields, factBytesMax),
     extended: fields.u8() === 1,
   }
   fields.end()
@@ -225,6 +226,14 @@ export function decodeSessionStart(frame: Frame): SessionStart {
 function exactly(secret: ByteString): ByteString {
   if (secret.length !== ticketBytes) throw new ContractError(`a ticket of ${secret.length} bytes`)
   return secret
+}
+
+/** It comes into header lines, environments and logs: a front that lies must not write another line there. */
+function plainText(fields: FieldReader, bytesMax: number): ByteString {
+  const text = fields.string(bytesMax)
+  for (const byte of Buffer.from(text, 'latin1'))
+    if (byte === del || (byte < space && byte !== tab)) throw new ContractError('a control character in a text')
+  return text
 }
 
 function choice<T extends string>(fields: FieldReader, choices: readonly T[]): T {

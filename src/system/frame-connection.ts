@@ -1,10 +1,11 @@
 /** A socket that carries frames. Writes of one turn leave in one call; a slow reader is noticed by `pressure`.
  *  Knows:  sockets, frames, corking. Never: what a frame means.
- *  Fails:  `onClose` is called once, with the reason; a frame that breaks the contract closes the connection. */
+ *  Fails:  `onClose` is called once, with the reason; a frame that breaks the contract closes the connection, and so does
+ *          a reader too slow for its limits. */
 import { connect, createServer, type Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { describeError } from '../base/outcome.ts'
-import { type Frame, FrameReader } from '../contracts/frame.ts'
+import { ContractError, type Frame, frameBytesMax, FrameReader } from '../contracts/frame.ts'
 
 export interface FrameHandlers {
   onFrame(frame: Frame): void
@@ -12,15 +13,27 @@ export interface FrameHandlers {
   onClose(reason: string): void
 }
 
+/** For a connection to a program that need not be friendly. */
+export interface FrameLimits {
+  readonly frameBytesMax: number
+  /** Sent by us and not read by the other side: it may ask no more then. */
+  readonly unreadBytesMax: number
+}
+
+const usualLimits: FrameLimits = { frameBytesMax, unreadBytesMax: Number.POSITIVE_INFINITY }
+
 export class FrameConnection {
   private readonly stream: Duplex
-  private readonly reader = new FrameReader()
+  private readonly reader: FrameReader
+  private readonly unreadBytesMax: number
   private handlers: FrameHandlers
   private corked = false
   private ended = false
 
-  constructor(stream: Duplex, handlers: FrameHandlers) {
+  constructor(stream: Duplex, handlers: FrameHandlers, limits: FrameLimits = usualLimits) {
     this.stream = stream
+    this.reader = new FrameReader(limits.frameBytesMax)
+    this.unreadBytesMax = limits.unreadBytesMax
     this.handlers = handlers
     stream.on('data', this.onData)
     stream.on('error', (error: Error) => this.finish(describeError(error)))
@@ -99,13 +112,18 @@ export class FrameConnection {
 
   private receive(chunk: Buffer): void {
     try {
-      this.reader.push(chunk, (frame) => {
-        if (!this.ended) this.handlers.onFrame(frame)
-      })
+      this.reader.push(chunk, (frame) => this.take(frame))
       if (this.ended && this.reader.hasPart) this.stream.destroy()
     } catch (error) {
       this.finish(describeError(error))
     }
+  }
+
+  private take(frame: Frame): void {
+    if (this.ended) return
+    const unread = this.stream.writableLength
+    if (unread > this.unreadBytesMax) throw new ContractError(`asks on and leaves ${unread} bytes unread`)
+    this.handlers.onFrame(frame)
   }
 
   private finish(reason: string): void {

@@ -1,8 +1,10 @@
 /** Serves a socket of ours for one purpose: each connection says hello, and is then its handlers'.
- *  Knows:  the limit on connections, the hello and its deadline. Never: what a frame means.
+ *  Knows:  the limits on connections, frames and answers that are not read, the hello and its deadline. Never: what a
+ *          frame means.
  *  Fails:  a connection that breaks the contract is closed, with one line in the log. */
 import type { Server, Socket } from 'node:net'
-import { ContractError } from '../contracts/frame.ts'
+import { describeError } from '../base/outcome.ts'
+import { ContractError, type Frame } from '../contracts/frame.ts'
 import { decodeHello, type Purpose } from '../contracts/hello.ts'
 import type { Clock } from './clock.ts'
 import { FrameConnection, type FrameHandlers, serveDescriptor } from './frame-connection.ts'
@@ -10,6 +12,8 @@ import type { Log } from './log.ts'
 
 const helloMillisecondsMax = 10_000
 const connectionsMaxUsual = 64
+/** Questions and answers are short. */
+const frameLimits = { frameBytesMax: 64 * 1024, unreadBytesMax: 256 * 1024 }
 
 export interface FrameServerSetting {
   /** Named in the log. */
@@ -30,6 +34,8 @@ export class FrameServer {
     this.setting = setting
     this.server = serveDescriptor(fd, (socket) => this.receive(socket))
     this.server.maxConnections = setting.connectionsMax ?? connectionsMaxUsual
+    // Out of descriptors: the next one may fit again.
+    this.server.on('error', (error) => setting.log(`warning: accept on ${setting.socket}: ${describeError(error)}`))
   }
 
   /** Takes no more; what is open ends after what was sent. */
@@ -41,25 +47,25 @@ export class FrameServer {
   private receive(socket: Socket): void {
     const { purpose, clock } = this.setting
     const cancel = clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
-    const connection: FrameConnection = new FrameConnection(socket, {
-      onFrame: (first) => {
-        cancel()
-        const hello = decodeHello(first)
-        if (hello.purpose !== purpose) throw new ContractError(`a connection for ${hello.purpose}`)
-        const { onFrame, onClose } = this.setting.accept(connection)
-        connection.handOver({
-          onFrame,
-          onClose: (reason) => {
-            this.closed(connection, reason)
-            onClose(reason)
-          },
-        })
-      },
-      onClose: (reason) => {
-        cancel()
-        this.closed(connection, reason)
-      },
-    })
+    const onFirst = (first: Frame): void => {
+      cancel()
+      const hello = decodeHello(first)
+      if (hello.purpose !== purpose) throw new ContractError(`a connection for ${hello.purpose}`)
+      const { onFrame, onClose } = this.setting.accept(connection)
+      connection.handOver({
+        onFrame,
+        onClose: (reason) => {
+          this.closed(connection, reason)
+          onClose(reason)
+        },
+      })
+    }
+    const onEarlyClose = (reason: string): void => {
+      cancel()
+      this.closed(connection, reason)
+    }
+    const handlers = { onFrame: onFirst, onClose: onEarlyClose }
+    const connection: FrameConnection = new FrameConnection(socket, handlers, frameLimits)
     this.connections.add(connection)
   }
 

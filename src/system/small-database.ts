@@ -30,13 +30,14 @@ const lockMillisecondsMax = 1_000
 /** SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB. */
 const damageCodes: ReadonlySet<number> = new Set([10, 11, 26])
 
-/** Opens or creates it, and keeps every other process out. `:memory:` is a file that is never written. */
-export function openSmallDatabase(path: string, form: DatabaseForm): DatabaseSync {
+/** Opens or creates it, and keeps every other process out; what `use` throws closes it again. `:memory:` is a file that
+ *  is never written. */
+export function openSmallDatabase<T>(path: string, form: DatabaseForm, use: (database: DatabaseSync) => T): T {
   return guarded(path, () => {
     const database = new DatabaseSync(path, { timeout: lockMillisecondsMax })
     try {
       prepare(database, path, form)
-      return database
+      return use(database)
     } catch (error) {
       database.close()
       throw error

@@ -163,10 +163,22 @@ describe('authd', () => {
     isAccepted(await authd.plain(anna, secret))
   })
 
-  it('lspawn silent, unwilling or away: temporary, never accepted', async () => {
+  it('the same wrong password from the same peer is one guess, until passwords change', async () => {
+    for (let n = 0; n < locksFrom.peer + 5; n++)
+      assert.deepEqual(await authd.plain(anna, 'last year’s', '198.51.100.4'), wrong)
+    await authd.logged(`PLAIN ${anna}: wrong password, as before\n`)
+    await setCredential(authd.home, anna, 'old', 'last year’s')
+    isAccepted(await authd.plain(anna, 'last year’s', '198.51.100.4'))
+  })
+
+  it('lspawn unwilling, or lost in the middle: temporary, never accepted; then it works again', async () => {
     authd.lspawn = ({ ref }) => ({ kind: 'denied', ref, why: 'temporary' })
     assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
     authd.lspawn = ({ ref }) => ({ kind: 'denied', ref, why: 'failed' })
+    assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
+    authd.lspawn = () => {
+      throw new Error('which closes the connection')
+    }
     assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
     authd.lspawn = willing
     isAccepted(await authd.plain(anna, secret))

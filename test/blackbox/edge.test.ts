@@ -94,6 +94,25 @@ describe('plug-ins by others', () => {
   })
 })
 
+describe('a plug-in that does not end', () => {
+  it('holds up no stop: its transaction gets 451, and the session 421', async () => {
+    const instance = await Instance.start({
+      files: { 'control/smtpplugins': '[mail]\n:case $SMTPMAILFROM in slow*) sleep 600;; esac\n' },
+    })
+    try {
+      const client = await SmtpClient.greeted(instance.smtpPort)
+      await client.raw('MAIL FROM:<slow@example.org>\r\n')
+      await pause(500)
+      const stopped = instance.stop()
+      assert.match((await client.reply()).lines.join(), /qmail-spp failure: /)
+      assert.equal((await client.reply()).code, 421)
+      await stopped
+    } finally {
+      await instance.end()
+    }
+  })
+})
+
 describe('control/fixsmtpio with an error', () => {
   it('serves nobody, and the log names the line', async () => {
     const instance = await Instance.start({ files: { 'control/fixsmtpio': '# fine\nnot a rule\n' } })

@@ -118,6 +118,7 @@ test('failed logins match, unless the fault is ours or another’s', () => {
   for (const reason of [
     'temporary: no answer from lspawn',
     'not offered',
+    'wrong password, as before',
     'locked: too many failures for this account',
   ])
     assert.equal(banned(`authd: ${line(reason)}`), undefined, reason)

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Authority } from '../kit/certificates.ts'
-import { Instance, run, until } from '../kit/instance.ts'
+import { Instance, type LoginPort, run, until } from '../kit/instance.ts'
 import type { Certificate } from '../kit/scripted-server.ts'
 import { without } from '../kit/tool.ts'
 
@@ -24,7 +24,7 @@ before(async () => {
   put('.', authority.issue('usual', 'DNS:usual.test'))
   put('other', authority.issue('other', 'DNS:other.test', 'DNS:*.wild.test'))
   put('rsa', authority.selfSigned('rsa:2048', '-addext', 'subjectAltName=DNS:rsa.test'))
-  instance = await Instance.start({ home, files: {}, services: ['smtp', 'local'] })
+  instance = await Instance.start({ home, files: {}, services: ['smtp', 'submission', 'pop3', 'local'] })
 })
 after(async () => {
   await instance?.end()
@@ -110,6 +110,36 @@ describe('what clients of ten years may have', { skip }, () => {
     } finally {
       child.kill()
     }
+  })
+})
+
+describe('ports with passwords', { skip }, () => {
+  const ports: [port: LoginPort, how: readonly string[]][] = [
+    ['submission', ['-starttls', 'smtp']],
+    ['submissions', []],
+    ['pop3', ['-starttls', 'pop3']],
+    ['pop3s', []],
+  ]
+  const say = async (port: LoginPort, ...args: readonly string[]): Promise<string> => {
+    const to = ['s_client', '-connect', `127.0.0.1:${instance.portOf(port)}`, '-ign_eof', '-tls1_2']
+    const { stdout, stderr } = await run('openssl', [...to, ...args], 'quit\r\n')
+    return stdout + stderr
+  }
+  for (const [port, how] of ports)
+    it(`${port} knows the names, and no CBC`, async () => {
+      const good = await say(port, ...how, '-servername', 'rsa.test', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256')
+      assert.match(good, /subject=CN ?= ?own\.test/)
+      assert.match(good, /New, TLSv1\.2, Cipher is ECDHE-RSA-AES128-GCM-SHA256/)
+      const cbc = await say(port, ...how, '-servername', 'rsa.test', '-cipher', 'ECDHE-RSA-AES128-SHA256')
+      assert.match(cbc, /alert handshake failure/)
+    })
+
+  it('whoever waits while login is started again is served', async () => {
+    const killed = await instance.pidOf('pop3d')
+    await instance.kill('pop3d')
+    const waiting = await Promise.all([1, 2, 3].map(() => say('pop3s', '-servername', 'other.test')))
+    for (const heard of waiting) assert.match(heard, /subject=CN ?= ?other/)
+    assert.notEqual(await instance.pidOf('pop3d'), killed)
   })
 })
 

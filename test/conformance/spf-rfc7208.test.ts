@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { parseAllDocuments } from 'yaml'
 import { SpfCheck } from '../../src/programs/policy/spf-check.ts'
+import { realClock } from '../../src/system/clock.ts'
 import { realRandom } from '../../src/system/random.ts'
 import { sharedPath, skipWithout } from '../kit/shared.ts'
 import { ZoneDns, type ZoneRecord } from '../kit/zone-dns.ts'
@@ -42,7 +43,12 @@ describe('RFC 7208', { skip: skipWithout(...file) }, () => {
     describe(description, () => {
       for (const [name, one] of Object.entries(tests)) {
         it(name, async () => {
-          const check = new SpfCheck({ dns: dnsOf(zonedata), random: realRandom, receiver: 'receiver.example' })
+          const check = new SpfCheck({
+            dns: dnsOf(zonedata),
+            clock: realClock,
+            random: realRandom,
+            receiver: 'receiver.example',
+          })
           const answer = await check.answer({
             ip: one.host,
             helo: Buffer.from(one.helo).toString('latin1'),

@@ -36,7 +36,9 @@ describe('demo', { concurrency: false }, () => {
     const { programs } = JSON.parse(status.stdout) as { programs: { program: string; state: string }[] }
     assert.deepEqual(
       programs.map(({ program, state }) => `${program} ${state}`),
-      ['queue', 'lspawn', 'remote', 'policy', 'exec', 'smtpd'].map((program) => `${program} running`),
+      ['queue', 'lspawn', 'remote', 'policy', 'exec', 'smtpd', 'authd', 'ofmipd', 'pop3d'].map(
+        (program) => `${program} running`,
+      ),
     )
 
     const sent = await quaver(['send', '--json', 'demo+tag@quaver.test'], 'Subject: sent\n\nhello\n')

@@ -12,7 +12,15 @@ const launcher = join(import.meta.dirname, '../../bin/quaver')
 const waitMillisecondsMax = 60_000
 
 /** Accounts that every system has; none of them is used by Quaver. */
-const accounts = { queue: 'mail', smtpd: 'daemon', remote: 'nobody', policy: 'news', alias: 'games' } as const
+const accounts = {
+  queue: 'mail',
+  smtpd: 'daemon',
+  remote: 'nobody',
+  policy: 'news',
+  alias: 'games',
+  login: 'uucp',
+  authd: 'proxy',
+} as const
 const uids = new Map(
   readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -53,7 +61,8 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
   it('gives each program its account, and each socket its owner', async () => {
     const lines = Object.entries(accounts).map(([role, account]) => `${role}:${account}\n`)
     writeFileSync(join(home, 'control/accounts'), lines.join(''))
-    writeFileSync(join(home, 'control/listen-smtp'), '127.0.0.1:0\n')
+    for (const service of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s'])
+      writeFileSync(join(home, `control/listen-${service}`), '127.0.0.1:0\n')
     running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })
     await waitFor(async () => (await quaver(['status'])).code === 0)
     const status = JSON.parse((await quaver(['status', '--json'])).stdout) as Status

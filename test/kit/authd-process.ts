@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fromText } from '../../src/base/byte-string.ts'
 import { askAll } from '../../src/clients/admin/ask.ts'
 import { type AuthAttempt, AuthClient, type AuthStep } from '../../src/clients/auth/auth-client.ts'
 import { decodeHello } from '../../src/contracts/hello.ts'
@@ -86,7 +87,7 @@ export class AuthdProcess {
 
   /** PLAIN, from an address. */
   plain(name: string, password: string, remoteIp: string = peer.remoteIp): Promise<AuthStep> {
-    return this.begin('PLAIN', `\0${name}\0${password}`, { peer: { ...peer, remoteIp } })
+    return this.begin('PLAIN', fromText(`\0${name}\0${password}`), { peer: { ...peer, remoteIp } })
   }
 
   async ask(request: object): Promise<unknown[]> {

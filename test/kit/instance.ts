@@ -35,6 +35,10 @@ export interface Setup {
   readonly env?: Readonly<Record<string, string>>
   /** Programs that are not expected to run. */
   readonly idle?: readonly string[]
+  /** After the files are written, before the first start. */
+  readonly prepare?: (home: string) => Promise<void>
+  /** Of another tree than this clone. */
+  readonly launcher?: string
 }
 
 export interface ProgramStatus {
@@ -82,6 +86,7 @@ export class Instance {
   static async start(setup: Setup = {}): Promise<Instance> {
     const instance = new Instance(setup.home ?? (await mkdtemp(join(tmpdir(), 'quaver-'))), setup)
     if (setup.home === undefined || setup.files !== undefined) await instance.writeFiles()
+    await setup.prepare?.(instance.home)
     try {
       await instance.begin()
     } catch (error) {
@@ -214,7 +219,7 @@ export class Instance {
       env: { ...process.env, ...this.setup.env },
       stdio: ['ignore', output, output],
     } as const
-    const child = spawn(launcher, args, { ...options, stdio: [...options.stdio] })
+    const child = spawn(this.setup.launcher ?? launcher, args, { ...options, stdio: [...options.stdio] })
     closeSync(output)
     this.process = child
     await once(child, 'spawn')

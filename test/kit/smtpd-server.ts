@@ -135,6 +135,17 @@ export class BareClient {
     this.stream.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)
   }
 
+  /** Resolves when there is room for more, or nobody to say it to. */
+  async pour(bytes: Buffer): Promise<void> {
+    if (this.stream.write(bytes) || this.closed) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.stream.once('drain', resolve)
+    this.stream.once('close', resolve)
+    await promise
+    this.stream.off('drain', resolve)
+    this.stream.off('close', resolve)
+  }
+
   finish(): void {
     this.stream.end()
   }

@@ -31,6 +31,8 @@ export class SubmissionRig {
   readonly home: Home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-submission-')))
   readonly taker: FakeTaker = new FakeTaker()
   readonly log: string[] = []
+  /** For how long the process was asked to stay, each time. */
+  readonly stays: number[] = []
   tools: SubmissionTools | undefined
   lastSession: RunningSession | undefined
   private server: Server | undefined
@@ -57,7 +59,8 @@ export class SubmissionRig {
     this.control('locals', 'host.example')
     this.control('virtualdomains', 'lab.example:lab.example')
     const log = (text: string): void => void this.log.push(text)
-    const setting = { homePath: this.home.path, demo: true, queue, clock: realClock, random: realRandom, log }
+    const stayFor = (milliseconds: number): void => void this.stays.push(milliseconds)
+    const setting = { homePath: this.home.path, demo: true, queue, clock: realClock, random: realRandom, log, stayFor }
     const made = submissionTools(setting)
     this.tools = { ...made, limits: { ...made.limits, errorDelayMilliseconds: 5 }, ...more }
     this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>

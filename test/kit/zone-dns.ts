@@ -15,6 +15,8 @@ export interface ZoneName {
 }
 
 export class ZoneDns implements RecordDns {
+  /** Of every answer but trouble; undefined: nobody knows. */
+  freshUntil: number | undefined
   readonly asked: string[] = []
   private readonly names = new Map<string, ZoneName>()
 
@@ -52,10 +54,15 @@ export class ZoneDns implements RecordDns {
       const [preference, exchange] = value.split(' ')
       return { preference: Number(preference), name: exchange ?? '' }
     })
-    return { kind: 'found', values }
+    return { ...answer, kind: 'found', values }
   }
 
   private async look(name: string, type: ZoneRecord['type']): Promise<Answer<string>> {
+    const answer = this.find(name, type)
+    return this.freshUntil === undefined ? answer : { ...answer, freshUntil: this.freshUntil }
+  }
+
+  private find(name: string, type: ZoneRecord['type']): Answer<string> {
     this.asked.push(`${type} ${name}`)
     let key = name.toLowerCase().replace(/\.$/, '')
     for (let hops = 0; hops < 10; hops++) {

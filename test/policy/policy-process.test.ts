@@ -97,6 +97,7 @@ describe('the policy process', () => {
     minRejectSeconds: 0,
     maxWaitSeconds: 3600,
     acceptGoodSeconds: 3600,
+    onlyLook: false,
   }
   const stateOf = (answered: Answered<GreylistAnswer>): string =>
     answered.answered ? answered.answer.state : answered.why

@@ -50,6 +50,11 @@ describe('the limit of an account', () => {
     await client.end()
   })
 
+  it('is remembered for as long as it takes to earn it again', () => {
+    // One of three messages and three of five recipients, then two and four, then all.
+    assert.deepEqual(rig.stays.slice(0, 3), [hour * 0.6, hour * 0.8, hour])
+  })
+
   it('is nobody else’s', async () => {
     const client = await rig.login({ account: 'bob@lab.example' })
     assert.match(await client.submit('X: y\r\n', 'bob@lab.example'), /^250 /)

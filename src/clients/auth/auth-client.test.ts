@@ -106,6 +106,19 @@ describe('AuthClient', () => {
     )
   })
 
+  it('authd gives up while the client thinks: its answer is temporary, and nobody else is disturbed', async () => {
+    await serve(({ ref }, connection) => {
+      connection.send(encodeAuthReply({ kind: 'challenge', ref, data: '' }))
+      connection.send(encodeAuthReply({ kind: 'rejected', ref, why: 'temporary' }))
+    })
+    const step = await connect().begin(attempt)
+    assert.ok(step.kind === 'challenge')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.deepEqual(await step.respond(''), { kind: 'rejected', why: 'temporary' })
+    assert.equal((await client?.begin(attempt))?.kind, 'challenge')
+    assert.equal(open.length, 1)
+  })
+
   it('authd gone: what is under way and what is new is temporary, nothing is offered; back: it works again', async () => {
     await serve((_, connection) => connection.destroy(''))
     const quick = connect(hasty)

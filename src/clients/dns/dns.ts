@@ -2,7 +2,12 @@
  *  a name that does not exist bounces, one without such records may have others, trouble defers. */
 import type { ByteString } from '../../base/byte-string.ts'
 
-export type Answer<T> =
+export type Answer<T> = Finding<T> & {
+  /** On the asker's monotonic clock: until then the same question has the same answer. Absent: nobody knows. */
+  readonly freshUntil?: number
+}
+
+type Finding<T> =
   | { readonly kind: 'found'; readonly values: readonly T[] }
   /** The name exists, or may exist, without records of this type. */
   | { readonly kind: 'none' }

@@ -1,5 +1,6 @@
 /** The system's resolvers, or those named, through c-ares: UDP, and TCP when an answer was truncated.
- *  Knows:  a small cache (c-ares tells no TTL for MX records), one query for many who ask the same, time limits.
+ *  Knows:  a small cache, one query for many who ask the same, time limits. Addresses are kept for their TTL; of other
+ *          records, and of what is not there, the resolver tells none.
  *  Never:  asks for a name that no host can have.
  *  Fails:  every trouble is `soft`; only NXDOMAIN is `hard`. */
 import { Resolver } from 'node:dns/promises'
@@ -9,7 +10,10 @@ import { type Clock, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
 
+/** Where the resolver tells no TTL. */
 const cachedMilliseconds = 60_000
+/** A longer TTL is cut: a mistake in a zone should not outlive the day's work. */
+const ttlSecondsMax = 3_600
 /** Trouble is remembered just long enough to answer a burst. */
 const softCachedMilliseconds = 5_000
 const cacheEntriesMax = 10_000
@@ -22,6 +26,11 @@ const valuesMax = 100
 export const txtBytesMax = 8_192
 /** TXT records make the only large answers. */
 const cachedTextBytesMax: number = 8 * 1024 * 1024
+
+interface Records<T> {
+  readonly values: readonly T[]
+  readonly ttlSeconds?: number
+}
 
 interface Cached {
   readonly answer: Promise<Answer<unknown>>
@@ -56,7 +65,7 @@ export class SystemDns implements Dns, RecordDns {
   mx(name: string): Promise<Answer<MailExchanger>> {
     return this.remember(`mx ${name}`, async () => {
       const records = await this.current().resolveMx(name)
-      return records.map(({ priority, exchange }) => ({ preference: priority, name: exchange }))
+      return { values: records.map(({ priority, exchange }) => ({ preference: priority, name: exchange })) }
     })
   }
 
@@ -70,26 +79,26 @@ export class SystemDns implements Dns, RecordDns {
   }
 
   a(name: string): Promise<Answer<string>> {
-    return this.remember(`a ${name}`, () => this.current().resolve4(name))
+    return this.remember(`a ${name}`, async () => addressRecords(await this.current().resolve4(name, { ttl: true })))
   }
 
   aaaa(name: string): Promise<Answer<string>> {
-    return this.remember(`aaaa ${name}`, () => this.current().resolve6(name))
+    return this.remember(`aaaa ${name}`, async () => addressRecords(await this.current().resolve6(name, { ttl: true })))
   }
 
   txt(name: string): Promise<Answer<ByteString>> {
     return this.remember(`txt ${name}`, async () => {
       const records = await this.current().resolveTxt(name)
-      return records.map((strings) => strings.join('').slice(0, txtBytesMax))
+      return { values: records.map((strings) => strings.join('').slice(0, txtBytesMax)) }
     })
   }
 
   ptr(name: string): Promise<Answer<string>> {
-    return this.remember(`ptr ${name}`, () => this.current().resolvePtr(name))
+    return this.remember(`ptr ${name}`, async () => ({ values: await this.current().resolvePtr(name) }))
   }
 
   /** Whoever asks while the same question is under way waits for its answer. */
-  private remember<T>(key: string, ask: () => Promise<T[]>): Promise<Answer<T>> {
+  private remember<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     const now = this.clock.monotonic()
     const known = this.cache.get(key)
     if (known !== undefined && known.until > now) return known.answer as Promise<Answer<T>>
@@ -99,22 +108,25 @@ export class SystemDns implements Dns, RecordDns {
     this.forget(key)
     this.cache.set(key, entry)
     void answer.then((settled) => {
-      const milliseconds = settled.kind === 'soft' ? softCachedMilliseconds : cachedMilliseconds
-      entry.until = this.clock.monotonic() + milliseconds
+      entry.until = settled.freshUntil ?? 0
       this.weigh(key, entry, settled)
     })
     return answer
   }
 
-  private async ask<T>(key: string, ask: () => Promise<T[]>): Promise<Answer<T>> {
+  private async ask<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     try {
-      const values = await within(this.clock, answerMillisecondsMax, key, ask())
-      return values.length === 0 ? { kind: 'none' } : { kind: 'found', values: values.slice(0, valuesMax) }
+      const { values, ttlSeconds } = await within(this.clock, answerMillisecondsMax, key, ask())
+      const milliseconds = ttlSeconds === undefined ? cachedMilliseconds : Math.min(ttlSeconds, ttlSecondsMax) * 1000
+      const freshUntil = this.clock.monotonic() + milliseconds
+      if (values.length === 0) return { kind: 'none', freshUntil }
+      return { kind: 'found', values: values.slice(0, valuesMax), freshUntil }
     } catch (error) {
       const code = errorCode(error)
-      if (code === 'ENOTFOUND') return { kind: 'hard' }
-      if (code === 'ENODATA') return { kind: 'none' }
-      return { kind: 'soft', why: describeError(error) }
+      const now = this.clock.monotonic()
+      if (code === 'ENOTFOUND') return { kind: 'hard', freshUntil: now + cachedMilliseconds }
+      if (code === 'ENODATA') return { kind: 'none', freshUntil: now + cachedMilliseconds }
+      return { kind: 'soft', why: describeError(error), freshUntil: now + softCachedMilliseconds }
     }
   }
 
@@ -145,5 +157,12 @@ export class SystemDns implements Dns, RecordDns {
       this.renewAt = now + renewMilliseconds
     }
     return this.resolver
+  }
+}
+
+function addressRecords(records: readonly { readonly address: string; readonly ttl: number }[]): Records<string> {
+  return {
+    values: records.map(({ address }) => address),
+    ttlSeconds: Math.min(...records.map(({ ttl }) => ttl)),
   }
 }

@@ -24,8 +24,9 @@ const greylistQuestion = {
   minRejectSeconds: 1,
   maxWaitSeconds: 2,
   acceptGoodSeconds: 3,
+  onlyLook: false,
 }
-const explained = { rule: '', logText: '' }
+const explained = { rule: '', logText: '', freshMilliseconds: 0 }
 const known: GreylistAnswer = { kind: 'greylist', ...explained, state: 'known', refuseAtData: false, untilMs: 1 }
 const pass: SpfAnswer = {
   kind: 'spf',

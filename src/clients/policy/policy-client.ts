@@ -1,9 +1,10 @@
 /** Asks the policy process. Whatever goes wrong is «no answer» with a reason for the log, never a refusal: the caller goes
  *  on as if it had not asked.
- *  Knows:  one shared connection, made again when it was lost; time limits; back-off, so that a policy process that is
- *          down or stuck costs a session nothing after the first who noticed.
+ *  Knows:  one shared connection, made again when it was lost; answers that are fresh enough to serve again; time limits;
+ *          back-off, so that a policy process that is down or stuck costs a session nothing after the first who noticed.
  *  Never:  decides about mail. Fails: never rejects. */
 import type { Socket } from 'node:net'
+import { FreshMap } from '../../base/fresh-map.ts'
 import { describeError } from '../../base/outcome.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { encodeHello } from '../../contracts/hello.ts'
@@ -36,6 +37,8 @@ const servingMillisecondsMax = 2_000
 const backOffMillisecondsMin = 250
 const backOffMillisecondsMax = 10_000
 const questionsMax = 5_000
+/** About a kilobyte each. */
+const rememberedMax = 5_000
 /** So many questions in a row without any answer: nobody is there, though the socket is open. */
 const silentQuestionsMax = 10
 
@@ -47,6 +50,7 @@ interface Waiting {
 export class PolicyClient {
   private readonly connectSocket: () => Promise<Socket>
   private readonly clock: Clock
+  private readonly remembered = new FreshMap<Answered<PolicyAnswer>>(rememberedMax)
   private readonly waiting = new Map<number, Waiting>()
   private link: Promise<FrameConnection> | undefined
   private lastRef = 0
@@ -61,11 +65,14 @@ export class PolicyClient {
   }
 
   spf(question: SpfQuestion): Promise<Answered<SpfAnswer>> {
-    return this.ask<SpfAnswer>((ref) => ({ kind: 'spf', ref, ...question }), 'spf')
+    const { ip, helo, sender, bestGuess, refuseOpenPass } = question
+    const key = ['spf', ip, bestGuess, refuseOpenPass, helo, sender].join('\0')
+    return this.recall<SpfAnswer>(key, () => this.ask((ref) => ({ kind: 'spf', ref, ...question }), 'spf'))
   }
 
   dnsbl(question: DnsblQuestion): Promise<Answered<DnsblAnswer>> {
-    return this.ask<DnsblAnswer>((ref) => ({ kind: 'dnsbl', ref, ...question }), 'dnsbl')
+    const key = ['dnsbl', question.ip, ...question.lists].join('\0')
+    return this.recall<DnsblAnswer>(key, () => this.ask((ref) => ({ kind: 'dnsbl', ref, ...question }), 'dnsbl'))
   }
 
   greylist(question: GreylistQuestion): Promise<Answered<GreylistAnswer>> {
@@ -80,6 +87,16 @@ export class PolicyClient {
     )
     this.link = undefined
     this.abandon('closed')
+  }
+
+  /** No field of a question holds a NUL, so no two questions have the same key. */
+  private async recall<T extends PolicyAnswer>(key: string, ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
+    const known = this.remembered.get(key, this.clock.monotonic())
+    if (known !== undefined) return known as Answered<T>
+    const answered = await ask()
+    const freshMilliseconds = answered.answered ? answered.answer.freshMilliseconds : 0
+    if (freshMilliseconds > 0) this.remembered.set(key, answered, this.clock.monotonic() + freshMilliseconds)
+    return answered
   }
 
   private async ask<T extends PolicyAnswer>(

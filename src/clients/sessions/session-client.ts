@@ -14,20 +14,33 @@ import {
   type SessionFacts,
   type SessionPeer,
 } from '../../contracts/sessions.ts'
-import { type Clock, within } from '../../system/clock.ts'
+import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import { QuestionLink } from '../question-link.ts'
 
-/** A `local` may have to be started; a large maildrop is read before its first word. */
-const openMillisecondsMax = 20_000
-const firstWordMillisecondsMax = 60_000
-/** A `local` may be leaving just when it is told of a session: lspawn then takes the ticket once more. */
-const triesMax = 2
+export interface SessionDeadlines {
+  /** A `local` may have to be started. */
+  readonly openMillisecondsMax: number
+  readonly connectMillisecondsMax: number
+  /** A large maildrop is read before the first word. */
+  readonly firstWordMillisecondsMax: number
+  /** A `local` may be leaving just when it is told of a session: lspawn then takes the ticket once more, when it has seen
+   *  that process end. */
+  readonly againMilliseconds: number
+}
+const usualDeadlines: SessionDeadlines = {
+  openMillisecondsMax: 10_000,
+  connectMillisecondsMax: 5_000,
+  firstWordMillisecondsMax: 60_000,
+  againMilliseconds: 300,
+}
 
 export type BegunSession =
   /** Paused; what it has said is still to be read. */
   | { readonly kind: 'begun'; readonly socket: Socket; readonly first: Buffer }
   | { readonly kind: 'refused'; readonly why: Refusal; readonly logText: string }
+
+type Try = BegunSession | { readonly kind: 'lost'; readonly logText: string }
 
 export interface TicketHolder {
   readonly ticket: ByteString
@@ -37,39 +50,46 @@ export interface TicketHolder {
 
 export class SessionClient {
   private readonly clock: Clock
+  private readonly deadlines: SessionDeadlines
   private readonly link: QuestionLink<OpenReply>
 
-  constructor(connect: () => Promise<Socket>, clock: Clock) {
+  constructor(connect: () => Promise<Socket>, clock: Clock, deadlines: SessionDeadlines = usualDeadlines) {
     this.clock = clock
-    const answerMillisecondsMax = openMillisecondsMax
+    this.deadlines = deadlines
+    const answerMillisecondsMax = deadlines.openMillisecondsMax
     this.link = new QuestionLink({ purpose: 'login', clock, answerMillisecondsMax, connect, decode: decodeOpenReply })
   }
 
   async begin(holder: TicketHolder): Promise<BegunSession> {
-    let logText = ''
-    for (let tries = 0; tries < triesMax; tries++) {
-      try {
-        const { ticket, peer } = holder
-        const reply = await this.link.ask((ref) => encodeOpenRequest({ ref, ticket, peer }))
-        // A second `unknown` only says that the first try had used the ticket up.
-        if (reply.kind === 'refused') {
-          const why = tries > 0 && reply.why === 'unknown' ? 'temporary' : reply.why
-          return { kind: 'refused', why, logText: logText === '' ? reply.why : logText }
-        }
-        return await this.enter(reply.path, reply.token, holder.facts)
-      } catch (error) {
-        logText = describeError(error)
-      }
-    }
-    return { kind: 'refused', why: 'temporary', logText }
+    const first = await this.tryOnce(holder)
+    if (first.kind !== 'lost') return first
+    await new Promise<void>((resolve) => this.clock.after(this.deadlines.againMilliseconds, resolve))
+    const second = await this.tryOnce(holder)
+    if (second.kind === 'begun') return second
+    // A second `unknown` only says that the first try had used the ticket up.
+    const why = second.kind === 'lost' || second.why === 'unknown' ? 'temporary' : second.why
+    return { kind: 'refused', why, logText: `${first.logText}; then ${second.logText}` }
   }
 
   close(): void {
     this.link.close()
   }
 
+  private async tryOnce({ ticket, peer, facts }: TicketHolder): Promise<Try> {
+    try {
+      const reply = await this.link.ask((ref) => encodeOpenRequest({ ref, ticket, peer }))
+      if (reply.kind === 'refused') return { kind: 'refused', why: reply.why, logText: reply.why }
+      return await this.enter(reply.path, reply.token, facts)
+    } catch (error) {
+      const logText = describeError(error)
+      // Whoever has not answered by now would not answer the next time either, and the client waits.
+      return error instanceof DeadlineError ? { kind: 'refused', why: 'temporary', logText } : { kind: 'lost', logText }
+    }
+  }
+
   private async enter(path: string, token: ByteString, facts: SessionFacts): Promise<BegunSession> {
-    const socket = await within(this.clock, openMillisecondsMax, 'local', connectPath(path))
+    const { connectMillisecondsMax, firstWordMillisecondsMax } = this.deadlines
+    const socket = await within(this.clock, connectMillisecondsMax, 'local', connectPath(path))
     socket.on('error', () => undefined)
     try {
       socket.write(Buffer.concat([encodeHello({ purpose: 'session', uid: 0 }), encodeSessionStart({ token, facts })]))

@@ -122,6 +122,11 @@ export class SppSession {
     this.headerBytes = 0
   }
 
+  /** What the server itself has to say of the connection. */
+  setVariables(variables: Variables): void {
+    for (const [name, value] of variables) this.setForSession(name, value)
+  }
+
   private beginHelo(name: ByteString): void {
     this.endTransaction()
     this.setForSession('SMTPHELOHOST', name)

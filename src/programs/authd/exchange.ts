@@ -7,7 +7,7 @@ import type { SaslStep } from '../../protocols/sasl/step.ts'
 import { hmacSha256, sameBytes, sha256 } from '../../system/digests.ts'
 import type { Random } from '../../system/random.ts'
 import type { Identity } from './identity.ts'
-import type { Judge, Verdict } from './judge.ts'
+import type { Judge, Rejected, Verdict } from './judge.ts'
 
 export interface ExchangeStart {
   readonly mechanism: Mechanism
@@ -26,6 +26,9 @@ export class Exchange {
   private identity: Identity | undefined
   private next: ((response: ByteString) => SaslStep) | undefined
   private isProven = false
+  private named: ByteString = ''
+  /** What was wrong with a token, while the client is told. */
+  private fault: Rejected | undefined
 
   constructor(judge: Judge, peer: SessionPeer) {
     this.judge = judge
@@ -34,7 +37,7 @@ export class Exchange {
 
   /** Of whom it is, as far as that was said; for the log. */
   get account(): ByteString {
-    return this.identity?.account ?? ''
+    return this.identity?.account ?? this.named
   }
 
   async begin({ mechanism, initial, bindings }: ExchangeStart, random: Random): Promise<ExchangeStep> {
@@ -74,10 +77,15 @@ export class Exchange {
       case 'proven':
         if (this.identity === undefined) throw new Error('a proof without a name')
         return await this.judge.proven(this.identity, step.verifier, this.peer)
-      case 'token':
+      case 'token': {
+        this.named = step.authorize
+        const verdict = await this.judge.token(step.token, step.authorize, this.peer)
+        if (verdict.kind !== 'rejected' || verdict.why !== 'credentials') return verdict
+        this.fault = verdict
         return await this.go(step.fail())
+      }
       case 'refused':
-        return { kind: 'rejected', why: 'credentials', reason: step.reason }
+        return this.fault ?? { kind: 'rejected', why: 'credentials', reason: step.reason }
       case 'malformed':
         return { kind: 'rejected', why: 'malformed', reason: `malformed: ${step.reason}` }
     }

@@ -115,6 +115,20 @@ describe('LoginGuard', () => {
     assert.equal(guard.enter('192.0.2.1', anna), 'busy')
   })
 
+  it('a peer whose failures were all for one account is locked for that, until it tries another', () => {
+    for (let n = 0; n < locksFrom.peer; n++) attempt('192.0.2.1', anna, false)
+    assert.equal(guard.enter('192.0.2.1', anna), 'peer')
+    assert.equal(attempt('192.0.2.1', 'ben@example.test', true), 'free')
+    assert.equal(attempt('192.0.2.1', 'carol@example.test', false), 'free')
+    for (const name of ['carol', 'ben', 'dora']) assert.equal(guard.enter('192.0.2.1', `${name}@example.test`), 'peer')
+  })
+
+  it('failures without a name count against the peer alone', () => {
+    for (let n = 0; n < locksFrom.account; n++) attempt(`192.0.${n}.1`, '', false)
+    assert.deepEqual([...new Set(guard.list().map(({ subject }) => subject))], ['peer'])
+    assert.equal(attempt('198.51.100.1', '', false), 'free')
+  })
+
   it('an administrator forgives an address or an account', () => {
     for (let n = 0; n < locksFrom.account; n++) attempt('192.0.2.1', anna, false)
     assert.equal(guard.forgive('192.0.2.1'), true)
@@ -123,6 +137,16 @@ describe('LoginGuard', () => {
     assert.equal(guard.enter('198.51.100.1', anna), 'account')
     assert.equal(guard.forgive(anna), true)
     assert.equal(guard.enter('198.51.100.1', anna), 'free')
+  })
+
+  it('whatever a front calls an address, it is counted', () => {
+    for (const ip of ['fe80::1%eth0', '::ffff:192.0.2.1', '', 'x', '1', '::', '999.1.1.1', '%', 'a'.repeat(64)]) {
+      for (let n = 0; n < locksFrom.peer; n++) attempt(ip, `user${n}`, false)
+      assert.equal(guard.enter(ip, anna), 'peer', ip)
+    }
+    assert.equal(guard.enter('192.0.2.1', anna), 'peer', 'IPv4 in IPv6 is IPv4')
+    assert.equal(guard.enter('fe80::2', anna), 'peer')
+    assert.equal(guard.forgive('fe80::9'), true)
   })
 
   it('a damaged file is set aside, and counting goes on', () => {

@@ -48,18 +48,21 @@ export class LoginGuard {
     this.expireIn(expireAgainMilliseconds)
   }
 
-  /** Asks whether a password may be judged; after `free` the caller owes `leave`. */
+  /** Asks whether a password may be judged; after `free` the caller owes `leave`. An empty account, where none is named,
+   *  is neither counted nor locked. */
   enter(ip: string, account: ByteString): Entry {
     const peer = peerName(ip)
     const known = this.isKnown(ip, account)
     const locks = [
       ['peer', peer],
-      ...(known ? [] : [['account', account] as const]),
+      ...(known || account === '' ? [] : [['account', account] as const]),
     ] as const satisfies readonly (readonly [Subject, string])[]
     for (const [subject, name] of locks) {
       const failures = this.failures(subject, name)
-      if (failures !== undefined && failures.untilMs > this.parts.clock.now()) return subject
-      const max = (failures?.count ?? 0) < locksFrom[subject] ? judgedAtOnceMax : 1
+      // Whose failures were all for one account is locked for that: a forgotten device does not lock out its household.
+      const isConcerned = failures !== undefined && (failures.only === '' || failures.only === account)
+      if (isConcerned && failures.untilMs > this.parts.clock.now()) return subject
+      const max = !isConcerned || failures.count < locksFrom[subject] ? judgedAtOnceMax : 1
       if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
     }
     this.count(peer, account, 1)
@@ -75,7 +78,7 @@ export class LoginGuard {
     const before = this.failures('peer', peer)
     const only = before === undefined || before.only === account ? account : ''
     this.add('peer', peer, before, only)
-    this.add('account', account, this.failures('account', account), '')
+    if (account !== '') this.add('account', account, this.failures('account', account), '')
   }
 
   succeeded(ip: string, account: ByteString): void {
@@ -99,8 +102,9 @@ export class LoginGuard {
 
   /** An address of a peer, or an account. False if nothing was known of it. */
   forgive(who: ByteString): boolean {
-    const peer = ipaddr.isValid(who) ? peerName(who) : who
-    return this.use((store) => [store.forget('peer', peer), store.forget('account', who)].includes(true)) ?? false
+    return (
+      this.use((store) => [store.forget('peer', peerName(who)), store.forget('account', who)].includes(true)) ?? false
+    )
   }
 
   close(): void {
@@ -122,7 +126,7 @@ export class LoginGuard {
   }
 
   private count(peer: string, account: ByteString, by: 1 | -1): void {
-    for (const key of [`peer ${peer}`, `account ${account}`]) {
+    for (const key of [`peer ${peer}`, ...(account === '' ? [] : [`account ${account}`])]) {
       const count = (this.judged.get(key) ?? 0) + by
       if (count <= 0) this.judged.delete(key)
       else this.judged.set(key, count)
@@ -182,8 +186,10 @@ function networkName(ip: string): string {
 }
 
 /** What is no address is its own network: it comes from our front, and a front may be broken. */
-function networkOf(ip: string, bits4: number, bits6: number): string {
-  if (!ipaddr.isValid(ip)) return ip
+function networkOf(text: string, bits4: number, bits6: number): string {
+  // A link-local address may name its interface, which no network does.
+  const [ip = ''] = text.split('%')
+  if (!ipaddr.isValid(ip)) return text
   const address = ipaddr.process(ip)
   if (address.kind() === 'ipv4')
     return bits4 === 32

@@ -15,6 +15,7 @@ import type { LoginGuard } from './guard.ts'
 import { type Identity, identify, systemUser } from './identity.ts'
 import type { Passwords } from './passwords.ts'
 import type { Slots } from './slots.ts'
+import type { Tokens } from './tokens.ts'
 
 const noLspawn = 'no answer from lspawn'
 
@@ -24,6 +25,7 @@ export interface JudgeParts {
   readonly guard: LoginGuard
   readonly tickets: Pick<TicketClient, 'admit' | 'check'>
   readonly checks: Slots
+  readonly tokens: Pick<Tokens, 'judge'>
   readonly random: Random
   /** control/envnoathost. */
   readonly ownHost: () => ByteString
@@ -43,7 +45,13 @@ export type Verdict =
       /** Of the password that was used; empty for the main one. */
       readonly label: string
     }
-  | { readonly kind: 'rejected'; readonly why: Rejection; readonly reason: string }
+  | {
+      readonly kind: 'rejected'
+      readonly why: Rejection
+      readonly reason: string
+      /** It was counted already. */
+      readonly isRepeated?: boolean
+    }
 
 export type Rejected = Extract<Verdict, { kind: 'rejected' }>
 
@@ -100,6 +108,30 @@ export class Judge {
     return await this.admit(account, label, peer)
   }
 
+  /** Bad tokens count against the peer alone: nobody guesses one, and no account is to be locked by one. */
+  async token(token: string, authorize: ByteString, peer: SessionPeer): Promise<Verdict> {
+    const locked = this.enter('', peer)
+    if (locked !== undefined) return locked
+    const { guard, tokens } = this.parts
+    try {
+      const found = await tokens.judge(token)
+      if (found.kind === 'bad') {
+        if (!found.isStale) guard.failed(peer.remoteIp, '')
+        return wrong(found.reason)
+      }
+      const identity = await this.identify(found.name)
+      if (identity.known?.disabled === true) return wrong('disabled')
+      if (await this.isSuperuser(identity.account)) return wrong('uid 0')
+      if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
+      guard.succeeded(peer.remoteIp, identity.account)
+      return await this.admit(identity.account, '', peer)
+    } catch (error) {
+      return temporary(describeError(error))
+    } finally {
+      guard.leave(peer.remoteIp, '')
+    }
+  }
+
   private async ownPassword(
     identity: Identity,
     password: ByteString,
@@ -108,9 +140,9 @@ export class Judge {
   ): Promise<Verdict> {
     const { account } = identity
     const isUrgent = this.parts.guard.isKnown(peer.remoteIp, account)
-    const verdict = await this.parts.passwords.judge(identity, password, isUrgent)
+    const verdict = await this.parts.passwords.judge(identity, password, peer.remoteIp, isUrgent)
     if (verdict.kind === 'full') return temporary('too many passwords at once')
-    if (verdict.kind === 'wrong') return wrong(verdict.reason)
+    if (verdict.kind === 'wrong') return { ...wrong(verdict.reason), isRepeated: verdict.isRepeated }
     if (await this.isSuperuser(account)) return wrong('uid 0')
     if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
     this.parts.guard.succeeded(peer.remoteIp, account)
@@ -150,7 +182,8 @@ export class Judge {
     const { guard } = this.parts
     try {
       const verdict = await act()
-      if (verdict.kind === 'rejected' && verdict.why === 'credentials') guard.failed(peer.remoteIp, account)
+      const isFailure = verdict.kind === 'rejected' && verdict.why === 'credentials'
+      if (isFailure && verdict.isRepeated !== true) guard.failed(peer.remoteIp, account)
       return verdict
     } catch (error) {
       return temporary(describeError(error))

@@ -13,8 +13,9 @@ export const hashesWaitingMax = 300
 export const hashWaitMillisecondsMax = 15_000
 
 /** What was right stays right so long, unless the file changes. */
-export const successMilliseconds = 5 * 60_000
-export const successesMax = 10_000
+export const successLimits = { milliseconds: 5 * 60_000, countMax: 10_000 } as const
+/** The same wrong password from the same peer is one guess, and costs no second hash. */
+export const repeatLimits = { milliseconds: 24 * 60 * 60_000, countMax: 50_000 } as const
 
 /** lspawn's answers; an external checker may be slow on purpose. */
 export const admitMillisecondsMax = 10_000
@@ -42,3 +43,8 @@ export const failuresShownMax = 1_000
 /** Old rows are looked for so often; while there are more, at `expireAgainMilliseconds`. */
 export const expireMilliseconds = 60_000
 export const expireAgainMilliseconds = 200
+
+/** The file of issuers' keys is read again so often, when tokens come. */
+export const issuerKeysMilliseconds = 5_000
+/** Between an issuer's clock and ours. */
+export const tokenSkewSeconds = 60

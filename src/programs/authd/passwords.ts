@@ -13,13 +13,14 @@ import { hmacSha256, sameBytes } from '../../system/digests.ts'
 import { dummyPasswordHash, verifyPassword } from '../../system/password-hash.ts'
 import type { Random } from '../../system/random.ts'
 import type { Identity } from './identity.ts'
-import { hashesAtOnceMax, hashesWaitingMax, hashWaitMillisecondsMax } from './limits.ts'
+import { JudgedPasswords } from './judged-passwords.ts'
+import { hashesAtOnceMax, hashesWaitingMax, hashWaitMillisecondsMax, repeatLimits, successLimits } from './limits.ts'
 import { Slots } from './slots.ts'
-import { SuccessCache } from './success-cache.ts'
 
 export type PasswordVerdict =
   | { readonly kind: 'right'; readonly label: string }
-  | { readonly kind: 'wrong'; readonly reason: string }
+  /** `isRepeated`: the same peer has tried the same before. */
+  | { readonly kind: 'wrong'; readonly reason: string; readonly isRepeated: boolean }
   | { readonly kind: 'full' }
 
 const saltBytes = 16
@@ -32,13 +33,15 @@ const slotLimits = {
 export class Passwords {
   private readonly saltKey: ByteString
   private readonly slots: Slots
-  private readonly successes: SuccessCache
+  private readonly right: JudgedPasswords
+  private readonly wrong: JudgedPasswords
   private readonly dummy = dummyPasswordHash()
 
   constructor(saltKey: ByteString, clock: Clock, random: Random) {
     this.saltKey = saltKey
     this.slots = new Slots(slotLimits, clock)
-    this.successes = new SuccessCache(clock, random)
+    this.right = new JudgedPasswords(clock, random, successLimits)
+    this.wrong = new JudgedPasswords(clock, random, repeatLimits)
   }
 
   /** What SCRAM says of a name; without a verifier it looks the same, and nobody can prove anything. */
@@ -56,10 +59,12 @@ export class Passwords {
   }
 
   /** `isUrgent`: it comes from where the account is at home. */
-  async judge(identity: Identity, password: ByteString, isUrgent: boolean): Promise<PasswordVerdict> {
+  async judge(identity: Identity, password: ByteString, ip: string, isUrgent: boolean): Promise<PasswordVerdict> {
     const { account, known } = identity
-    const cached = this.successes.find(account, password)
-    if (cached !== undefined) return { kind: 'right', label: cached }
+    const label = this.right.find([account], password)
+    if (label !== undefined) return { kind: 'right', label }
+    const before = this.wrong.find([ip, account], password)
+    if (before !== undefined) return { kind: 'wrong', reason: `${before}, as before`, isRepeated: true }
     const candidates = known === undefined || known.disabled ? [] : known.credentials
     const search = (): Promise<Credential | undefined> =>
       this.search(candidates, this.offer(identity), toText(password))
@@ -67,15 +72,17 @@ export class Passwords {
     if (found === 'full') return { kind: 'full' }
     if (found === undefined) {
       const reason = known === undefined ? 'no such account' : known.disabled ? 'disabled' : 'wrong password'
-      return { kind: 'wrong', reason }
+      this.wrong.add([ip, account], password, reason)
+      return { kind: 'wrong', reason, isRepeated: false }
     }
-    this.successes.add(account, password, found.label)
+    this.right.add([account], password, found.label)
     return { kind: 'right', label: found.label }
   }
 
   /** The file has changed. */
   forget(): void {
-    this.successes.clear()
+    this.right.clear()
+    this.wrong.clear()
   }
 
   private async search(

@@ -29,6 +29,7 @@ import {
 } from './limits.ts'
 import { Passwords } from './passwords.ts'
 import { Slots } from './slots.ts'
+import { Tokens } from './tokens.ts'
 
 const clock = realClock
 const ticketLimits = { admitMilliseconds: admitMillisecondsMax, checkMilliseconds: checkMillisecondsMax }
@@ -56,11 +57,13 @@ export async function serve(): Promise<void> {
   const guard = new LoginGuard({ directory: home.auth, clock, onAlert: (text) => log(`alert: ${text}`) })
   const tickets = new TicketClient(() => connectPath(socketPath(home, 'lspawn-tickets')), clock, ticketLimits)
   const source = new CredentialsSource({ home, clock, log, onChange: () => passwords.forget() })
+  const tokens = new Tokens(home, clock, () => control.list('oauthissuers') ?? [])
   const judge = new Judge({
     accounts: () => source.current(),
     passwords,
     guard,
     tickets,
+    tokens,
     checks: new Slots(checkLimits, clock),
     random: realRandom,
     ownHost: () => control.optionalLine('envnoathost') ?? '',
@@ -70,7 +73,8 @@ export async function serve(): Promise<void> {
   })
   const offered = (): readonly Mechanism[] => {
     const scram = source.hasVerifiers ? (['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'] as const) : []
-    return [...scram, 'PLAIN', 'LOGIN']
+    const bearer = tokens.isConfigured ? (['OAUTHBEARER', 'XOAUTH2'] as const) : []
+    return [...scram, 'PLAIN', 'LOGIN', ...bearer]
   }
   const conversations = new Conversations({ clock, random: realRandom, log, judge, offered })
   const look = async (): Promise<void> => {

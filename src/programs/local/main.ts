@@ -92,7 +92,10 @@ function serve(homePath: string): void {
       if (message?.kind === 'assignment') assignments.add(message)
       else if (message?.kind === 'session') sessions?.expect(message)
       // Sessions go on: only mail goes to another process.
-      else if (message?.kind === 'retire') attempts.retire()
+      else if (message?.kind === 'retire') {
+        sessions?.retire()
+        attempts.retire()
+      }
     },
     onClose() {
       retire()
@@ -102,6 +105,8 @@ function serve(homePath: string): void {
   attempts.begin()
   void attempts.finished.then(() => {
     finished = true
+    // A session that began now would be cut off: its front finds nobody, and asks for another process.
+    sessions?.shutdown()
     if (queue.closed) leave(0)
     // The queue closes when it has read the last report: leaving before could lose it, and the mail would come twice.
     queue.end()

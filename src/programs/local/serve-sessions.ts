@@ -1,6 +1,7 @@
 /** The sessions of this process, with what they need of the machine. Nothing of it is made before the first one comes. */
 import { fstatSync } from 'node:fs'
 import type { Taker } from '../../clients/queue/taker.ts'
+import type { SessionGrant } from '../../contracts/assign.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
 import { recordRemoval } from '../../stores/maildir/quota-file.ts'
 import { realClock as clock } from '../../system/clock.ts'
@@ -10,6 +11,7 @@ import { realRandom as random } from '../../system/random.ts'
 import { limits as pop3Limits } from './pop3/limits.ts'
 import { type Pop3Tools, startPop3 } from './pop3/pop3.ts'
 import { Sessions } from './sessions.ts'
+import { Stay } from './stay.ts'
 import { startSubmission } from './submission/submission.ts'
 import { type SubmissionTools, submissionTools } from './submission/tools.ts'
 
@@ -22,12 +24,21 @@ export interface SessionsWorld {
   hold(): () => void
 }
 
+export interface ServedSessions {
+  expect(grant: SessionGrant): void
+  /** Those that run go on; the process goes when they are done. */
+  retire(): void
+  /** The process is to end. */
+  shutdown(): void
+}
+
 /** Undefined: lspawn gave no socket for them. */
-export function serveSessions(fd: number, world: SessionsWorld): Sessions | undefined {
+export function serveSessions(fd: number, world: SessionsWorld): ServedSessions | undefined {
   if (!isSocket(fd)) return undefined
   const { log, hold } = world
   let known: { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } | undefined
-  const tools = () => (known ??= makeTools(world))
+  const stay = new Stay(clock, hold)
+  const tools = () => (known ??= makeTools(world, stay))
   const sessions = new Sessions({
     clock,
     log,
@@ -38,11 +49,21 @@ export function serveSessions(fd: number, world: SessionsWorld): Sessions | unde
     },
   })
   sessions.serve(fd)
-  return sessions
+  return {
+    expect: (grant) => sessions.expect(grant),
+    retire: () => stay.end(),
+    shutdown() {
+      stay.end()
+      sessions.shutdown()
+    },
+  }
 }
 
-function makeTools(world: SessionsWorld): { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } {
-  const submission = submissionTools({ ...world, clock, random })
+function makeTools(
+  world: SessionsWorld,
+  stay: Stay,
+): { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } {
+  const submission = submissionTools({ ...world, clock, random, stayFor: (milliseconds) => stay.for(milliseconds) })
   const { control } = submission
   const pop3: Pop3Tools = {
     files: quickFiles,

@@ -75,7 +75,8 @@ export class LoginDialogue implements Dialogue {
   }
 
   receiveEnd(): void {
-    if (this.state.kind !== 'relaying') this.end()
+    // Nobody logs in who cannot answer any more.
+    if (this.state.kind !== 'relaying') this.close('goodbye')
   }
 
   tlsStarted(tls: StartedTls): void {

@@ -38,6 +38,11 @@ const log = openLog(front?.tag ?? 'login')
 const home = homeAt(values.home ?? '.')
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const tls = new ServerTls()
+let doors: readonly { readonly connections: Connections; readonly acceptor: Acceptor }[] = []
+let certify = (): void => undefined
+const certified = new Promise<void>((resolve) => {
+  certify = resolve
+})
 const supervisor = supervised(log, { stop, tls: useTls }, values.listen.split(','))
 const { service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
   front ?? supervisor.fail('--service is submission or pop3')
@@ -55,7 +60,9 @@ const doorLimits = {
 }
 /** Of both ports together. */
 const census = new Census(doorLimits, clock)
-const doors = [...supervisor.listeners].map(([name, fd]) => {
+// Before there is a certificate whoever comes waits in the backlog.
+await certified
+doors = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
   const isImplicit = name.replace(/-\d+$/, '') === implicitTls
   const connections = new Connections(doorLimits, clock, log, entranceOf(isImplicit), census)
@@ -88,7 +95,8 @@ function loginSetting(peer: Peer, environment: Environment) {
 
 function useTls(order: TlsOrder): void {
   const fault = tls.give(order)
-  if (fault !== undefined) log(`alert: the new certificate cannot be used, the one before stays: ${fault}`)
+  if (fault === undefined) certify()
+  else log(`alert: the new certificates cannot be used, those before stay: ${fault}`)
 }
 
 async function stop(): Promise<void> {

@@ -30,11 +30,14 @@ export class Relay {
     if (early.length > 0) session.write(early)
     this.pass(client, session)
     this.pass(session, client)
-    session.on('close', () => {
+    const sessionGone = (): void => {
       client.end()
       clock.after(limits.lingerMillisecondsMax, () => client.destroy())
-    })
+    }
     session.on('error', () => session.destroy())
+    // It may be gone since its first word.
+    if (session.destroyed) sessionGone()
+    else session.on('close', sessionGone)
   }
 
   /** To be called every second or so. */

@@ -7,11 +7,13 @@ import { extname, join } from 'node:path'
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
+import { describeError } from '../../base/outcome.ts'
 import { encodeToLocal, type ToLocal } from '../../contracts/assign.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import { type Bound, bindPath } from '../../system/bind.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
+import type { Log } from '../../system/log.ts'
 
 const connectMillisecondsMax = 10_000
 /** A `local` that does not read what it is told is stuck, or traced by its user: it is ended. */
@@ -27,6 +29,7 @@ let socketsMade = 0
 
 export interface LocalSetting {
   readonly clock: Clock
+  readonly log: Log
   readonly home: string
   readonly demo: boolean
   readonly queueSocket: string
@@ -104,13 +107,21 @@ export class LocalProcess {
     }
   }
 
+  /** Without it mail is delivered all the same. */
   private bindSessions(uid: number): Bound | undefined {
-    const { sessions } = this.setting
+    const { sessions, log } = this.setting
     if (sessions === undefined) return undefined
     const name = `${uid}.${process.pid}.${++socketsMade}.sock`
-    const bound = bindPath(join(sessions.directory, name), 0o600, sessions.owner)
-    bound.listen()
-    return bound
+    let bound: Bound | undefined
+    try {
+      bound = bindPath(join(sessions.directory, name), 0o600, sessions.owner)
+      bound.listen()
+      return bound
+    } catch (error) {
+      bound?.close()
+      log(`alert: uid ${uid} can have no sessions: ${describeError(error)}`)
+      return undefined
+    }
   }
 
   /** Opened here on behalf of the uid: the queue believes only what lspawn's socket says. */

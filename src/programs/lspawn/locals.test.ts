@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Assignment, ToLocal } from '../../contracts/assign.ts'
+import type { Assignment, SessionGrant, ToLocal } from '../../contracts/assign.ts'
 import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import { type LocalHandle, Locals } from './locals.ts'
@@ -11,6 +11,11 @@ function meaning(local: string): Omit<Assignment, 'key'> {
   return { user: 'u', home: '/h', local, dash: '', ext: '', domain: 'd', defaultDelivery: './Maildir/' }
 }
 
+function grant(token: string): SessionGrant {
+  const peer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 4711 } as const
+  return { token: token.repeat(32), account: 'a@d', user: 'u', home: '/h', peer }
+}
+
 interface Started {
   readonly uid: number
   readonly told: ToLocal[]
@@ -18,7 +23,7 @@ interface Started {
   exit(how: string): void
 }
 
-function world(startFails = false) {
+function world(startFails = false, sessionPath = '/run/') {
   const started: Started[] = []
   const log: string[] = []
   let now = 1_000_000
@@ -40,7 +45,7 @@ function world(startFails = false) {
       started.push(process)
       return {
         started: startFails ? Promise.reject(new Error('no process')) : Promise.resolve(),
-        sessionPath: `/run/${started.length}`,
+        sessionPath: sessionPath === '' ? undefined : `${sessionPath}${started.length}`,
         tell: (message) => process.told.push(message),
         letGo: () => (process.letGo = true),
       }
@@ -134,6 +139,45 @@ describe('locals', () => {
     const { locals } = world()
     await locals.keyFor(1, 1, meaning('a'))
     await assert.rejects(locals.keyFor(1, 2, meaning('a')), /one process has one group/)
+  })
+
+  it('tells the process of a uid of a session, and starts it first if there is none', async () => {
+    const { locals, started } = world()
+    const opened = await locals.sessionFor(1, 1, grant('1'))
+    assert.equal(opened?.path, '/run/1')
+    assert.deepEqual(started[0]?.told, [{ kind: 'session', ...grant('1') }])
+    await locals.keyFor(1, 1, meaning('a'))
+    await locals.sessionFor(1, 1, grant('2'))
+    assert.equal(started.length, 1)
+    assert.deepEqual(toldLocals(started[0]), ['session', 'a', 'session'])
+    assert.equal(opened?.isGone(), false)
+    started[0]?.exit('exit 0')
+    assert.equal(opened?.isGone(), true)
+  })
+
+  it('begins no session in another process while too many run; those that run take more, and mail goes on', async () => {
+    const { locals, started } = world()
+    for (const uid of [1, 2, 3]) assert.ok((await locals.sessionFor(uid, uid, grant('1'))) !== undefined)
+    // Two are resident, one was told to retire and runs on with its session.
+    assert.deepEqual(toldLocals(started[0]), ['session', 'retire'])
+    assert.equal(await locals.sessionFor(4, 4, grant('1')), undefined)
+    assert.equal(await locals.sessionFor(1, 1, grant('1')), undefined)
+    assert.ok((await locals.sessionFor(3, 3, grant('2'))) !== undefined)
+    await locals.keyFor(4, 4, meaning('a'))
+    assert.equal(started.length, 4)
+    started[0]?.exit('exit 0')
+    started[1]?.exit('exit 0')
+    assert.ok((await locals.sessionFor(5, 5, grant('1'))) !== undefined)
+  })
+
+  it('a session goes to no process of another group, and to none that takes none', async () => {
+    const { locals } = world()
+    await locals.sessionFor(1, 1, grant('1'))
+    await assert.rejects(locals.sessionFor(1, 2, grant('2')), /has group 2 here, 1 elsewhere/)
+    const deaf = world(false, '')
+    await assert.rejects(deaf.locals.sessionFor(1, 1, grant('1')), /takes no sessions/)
+    const broken = world(true)
+    await assert.rejects(broken.locals.sessionFor(1, 1, grant('1')), /no process/)
   })
 
   it('stops when the last is gone', async () => {

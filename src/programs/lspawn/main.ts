@@ -47,7 +47,7 @@ async function serve(path: string, demo: boolean): Promise<void> {
   const names = control.map('accounts')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
   const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))
-  const setting = { clock: realClock, home: path, demo, queueSocket, ownUid, sessions }
+  const setting = { clock: realClock, log, home: path, demo, queueSocket, ownUid, sessions }
   const locals = new Locals(
     realClock,
     realRandom,
@@ -114,11 +114,13 @@ function serveLogins(
   return new Logins(ticketsFd, loginFd, { ...shared, opener, checker })
 }
 
-/** Sockets of an lspawn before this one lead nowhere. `front`: the account that connects; undefined in a demo. */
+/** Undefined: nobody brings sessions. `front`: the account that connects; undefined in a demo. */
 async function sessionSockets(home: Home, front: string | undefined): Promise<SessionSockets | undefined> {
+  if (!start.listeners.has('lspawn-login')) return undefined
   const directory = join(home.run, 'local')
   const owner = front === undefined ? undefined : await findAccount(front)
   if (front !== undefined && owner === undefined) return undefined
+  // Those of an lspawn before this one lead nowhere.
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { force: true })
   return { directory, owner }
 }

@@ -1,5 +1,5 @@
 /** Runs the checkpassword program of control/checkpassword (qmail's interface: name, password and timestamp with a NUL
- *  behind each on descriptor 3; exit 1 refuses, 2 misuse, 111 temporary; else it becomes the user and runs what follows).
+ *  behind each on descriptor 3; exit 1 or 100 refuses, all else is temporary; or it becomes the user and runs what follows).
  *  What follows is a shell that waits. The uid is read from the kernel's own account of that process: what the program
  *  or its user say about themselves is not believed. A user with uid 0 is refused like a wrong password.
  *  Fails:  with a denial of the sessions contract; never rejects. */
@@ -17,9 +17,13 @@ const checkMillisecondsMax = 30_000
 /** Each is a process of root's. */
 const atOnceMax = 20
 const credentialsFd = 3
-const refusedCode = 1
-/** Says who it is by its number alone, and waits for its end. */
-const waitingShell = ['/bin/sh', '-c', 'echo "$$"; read -r _'] as const
+/** checkpassword's, and that of Debian's cvm-checkpassword. */
+const refusedCodes: readonly (number | undefined)[] = [1, 100]
+/** Says who it is by its number alone, on a line of its own whatever was printed before, and waits for its end. */
+const waitingShell = ['/bin/sh', '-c', 'echo; echo "$$"; read -r _'] as const
+/** Of a path, and of what a `local` takes (contracts/assign.ts). */
+const homeBytesMax = 4095
+const userBytesMax = 255
 const shellEnvironmentBytesMax: number = 128 * 1024
 
 export interface CheckedUser {
@@ -35,6 +39,8 @@ export interface CheckerSetting {
   /** HOME: where the program is run. */
   readonly directory: string
   readonly rootMayReceive: boolean
+  /** Undefined: the usual half minute. */
+  readonly millisecondsMax?: number
   /** The program and its arguments; undefined: there is none. */
   command(): readonly string[] | undefined
 }
@@ -48,14 +54,13 @@ export class PasswordChecker {
   }
 
   async check(name: ByteString, password: ByteString): Promise<CheckedUser | Denial> {
-    const command = this.setting.command()
-    if (command === undefined) return 'failed'
     const credentials = `${name}\0${password}\0\0`
     if (name.includes('\0') || password.includes('\0') || credentials.length > passwordBytesMax) return 'failed'
     if (this.running >= atOnceMax) return 'temporary'
     this.running++
     try {
-      return await this.run(command, credentials)
+      const command = this.setting.command()
+      return command === undefined ? 'failed' : await this.run(command, credentials)
     } catch (error) {
       this.setting.log(`alert: control/checkpassword: ${describeError(error)}`)
       return 'temporary'
@@ -65,7 +70,7 @@ export class PasswordChecker {
   }
 
   private async run([file, ...args]: readonly string[], credentials: ByteString): Promise<CheckedUser | Denial> {
-    const { clock, directory } = this.setting
+    const { clock, directory, millisecondsMax = checkMillisecondsMax } = this.setting
     const child = spawn(file ?? '', [...args, ...waitingShell], {
       cwd: directory,
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
@@ -75,12 +80,16 @@ export class PasswordChecker {
     })
     try {
       const ended = exitOf(child)
+      // If there is no process at all, `give` throws before anybody waits for this.
+      ended.catch(() => undefined)
       give(child, credentials)
-      const found = await within(clock, checkMillisecondsMax, 'its answer', Promise.race([ended, shellOf(child)]))
-      if (found.kind === 'ended') return found.code === refusedCode ? 'failed' : this.trouble(found.how)
+      const found = await within(clock, millisecondsMax, 'its answer', Promise.race([ended, shellOf(child)]))
+      if (found.kind === 'ended') return refusedCodes.includes(found.code) ? 'failed' : this.trouble(found.how)
       return await this.accept(child, found.pid)
     } finally {
       killGroup(child)
+      // What has left the group may hold the other ends open for ever.
+      for (const stream of child.stdio ?? []) stream?.destroy()
     }
   }
 
@@ -90,8 +99,10 @@ export class PasswordChecker {
     if (facts.uid === 0 && !this.setting.rootMayReceive) return 'failed'
     const environment = await environmentOf(pid)
     const home = environment.get('HOME')
+    const user = environment.get('USER') ?? ''
     if (home === undefined || !home.startsWith('/')) return this.trouble('it set no HOME')
-    return { user: environment.get('USER') ?? '', uid: facts.uid, gid: facts.gid, home }
+    if (home.length > homeBytesMax || user.length > userBytesMax) return this.trouble('its HOME or USER is too long')
+    return { user, uid: facts.uid, gid: facts.gid, home }
   }
 
   private trouble(text: string): Denial {

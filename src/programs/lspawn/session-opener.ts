@@ -3,20 +3,30 @@
  *  Fails:  a refusal of the sessions contract; never throws. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import type { OpenReply, OpenRequest, Refusal } from '../../contracts/sessions.ts'
+import {
+  type OpenReply,
+  type OpenRequest,
+  type Refusal,
+  type SessionPeer,
+  ticketBytes,
+} from '../../contracts/sessions.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import type { UserLookup } from '../../stores/users/lookup-user.ts'
+import type { Clock } from '../../system/clock.ts'
 import { type Log, printable } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
-import { ticketBytes } from '../../contracts/sessions.ts'
 import type { Locals } from './locals.ts'
-import type { Ticket, Tickets } from './tickets.ts'
+import { type Ticket, ticketMilliseconds, type Tickets } from './tickets.ts'
+
+/** A front that lies may lie fast: its tickets that are not good are told of so often. */
+const toldMilliseconds = 10_000
 
 export interface OpenerSetting {
   readonly tickets: Tickets
   readonly users: Pick<UserLookup, 'lookup'>
   readonly locals: Pick<Locals, 'sessionFor'>
   readonly random: Random
+  readonly clock: Clock
   readonly log: Log
   /** Only in a demo that root started. */
   readonly rootMayReceive: boolean
@@ -33,16 +43,20 @@ interface Owner {
 
 export class SessionOpener {
   private readonly setting: OpenerSetting
+  private readonly startedAt: number
+  private badTickets = 0
+  private toldAt = Number.NEGATIVE_INFINITY
 
   constructor(setting: OpenerSetting) {
     this.setting = setting
+    this.startedAt = setting.clock.monotonic()
   }
 
   async open({ ref, ticket, peer }: OpenRequest): Promise<OpenReply> {
     const { tickets, log } = this.setting
     const known = tickets.present(ticket, peer)
     if (known === undefined) {
-      log(`alert: login shows a ticket that is not good, for ${peer.service} from ${printable(peer.remoteIp)}`)
+      this.noteBadTicket(peer)
       return { kind: 'refused', ref, why: 'unknown' }
     }
     try {
@@ -66,6 +80,19 @@ export class SessionOpener {
     return { kind: 'opened', ref, path: session.path, token }
   }
 
+  private noteBadTicket({ service, remoteIp }: SessionPeer): void {
+    const { clock, log } = this.setting
+    const now = clock.monotonic()
+    this.badTickets++
+    if (now - this.toldAt < toldMilliseconds) return
+    this.toldAt = now
+    // An honest front's may have been told to an lspawn before this one.
+    const isFresh = now - this.startedAt < ticketMilliseconds
+    const kind = isFresh ? 'warning' : 'alert'
+    const many = this.badTickets > 1 ? ` (${this.badTickets} so far)` : ''
+    log(`${kind}: login shows a ticket that is not good, for ${service} from ${printable(remoteIp)}${many}`)
+  }
+
   private async ownerOf({ account, holder }: Ticket): Promise<Owner | Refusal> {
     const owner = holder.kind === 'user' ? holder : await this.lookUp(account)
     if (typeof owner === 'string') return owner
@@ -80,7 +107,7 @@ export class SessionOpener {
     if (channel !== 'local') return 'no-mailbox'
     const found = await this.setting.users.lookup(address.slice(0, address.lastIndexOf('@')))
     if (found.kind === 'report') return found.report.letter === 'D' ? 'no-mailbox' : 'temporary'
-    const { user, uid, gid, home, dash } = found.record
-    return dash === '' ? { user, uid, gid, home } : 'no-mailbox'
+    const { user, uid, gid, home, dash, ext } = found.record
+    return dash === '' && ext === '' ? { user, uid, gid, home } : 'no-mailbox'
   }
 }

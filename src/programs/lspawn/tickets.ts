@@ -5,9 +5,9 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { samePeer, type SessionPeer } from '../../contracts/sessions.ts'
 import type { Clock } from '../../system/clock.ts'
 
-const lifeMilliseconds = 30_000
+export const ticketMilliseconds = 30_000
 /** Of some 200 logins a second, in half a minute. */
-const ticketsMax = 10_000
+export const ticketsMax = 10_000
 
 /** Whose session it will be: an account to be looked up, or a user that a checkpassword program has shown. */
 export type Holder =
@@ -44,7 +44,7 @@ export class Tickets {
   add(ticket: ByteString, meaning: Ticket): boolean {
     this.expire()
     if (this.entries.size >= ticketsMax || this.entries.has(ticket)) return false
-    this.entries.set(ticket, { ...meaning, until: this.clock.monotonic() + lifeMilliseconds, isLost: undefined })
+    this.entries.set(ticket, { ...meaning, until: this.clock.monotonic() + ticketMilliseconds, isLost: undefined })
     return true
   }
 

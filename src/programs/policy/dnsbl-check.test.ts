@@ -30,6 +30,7 @@ describe('DNS lists', () => {
       score: 0,
       rule: 'zen.test',
       logText: 'dnsbl: 192.0.2.99 listed by zen.test (127.0.0.4): 451 https://zen.test/192.0.2.99',
+      freshMilliseconds: 0,
     })
     assert.deepEqual(dns.asked, [`A ${at('zen.test')}`, `TXT ${at('zen.test')}`])
   })
@@ -82,6 +83,16 @@ describe('DNS lists', () => {
     const dns = new ZoneDns().set(at('b.test'), 'A 127.0.0.2')
     assert.equal((await ask(dns, ['http://b.test/', 'b.test'])).decision, 'listed')
     assert.equal(told.join(), "control/dnsbls: 'http://b.test/' is no zone, -zone, +zone, ?zone or zone=N")
+  })
+  it('tells for how long it is so: as the answers are fresh, and not after trouble', async () => {
+    const dns = new ZoneDns().set(at('b.test'), 'A 127.0.0.2')
+    dns.freshUntil = realClock.monotonic() + 1_000_000
+    assert.equal((await ask(dns, ['a.test', '?b.test'])).freshMilliseconds, 300_000)
+    dns.freshUntil = realClock.monotonic() - 1
+    assert.equal((await ask(dns, ['a.test', '?b.test'])).freshMilliseconds, 0)
+    dns.freshUntil = realClock.monotonic() + 1_000_000
+    dns.setName(at('a.test'), { records: [], trouble: true })
+    assert.equal((await ask(dns, ['a.test', '?b.test'])).freshMilliseconds, 0)
   })
   it('no lists: nothing is asked', async () => {
     const dns = new ZoneDns()

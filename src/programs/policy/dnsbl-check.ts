@@ -16,7 +16,7 @@ import {
   refusalReason,
 } from '../../protocols/dnsbl/dnsbl.ts'
 import { type Clock, within } from '../../system/clock.ts'
-import { dnsblMillisecondsMax } from './limits.ts'
+import { dnsblMillisecondsMax, freshMillisecondsMax } from './limits.ts'
 
 export interface DnsblParts {
   readonly dns: RecordDns
@@ -30,7 +30,13 @@ interface Asked {
   readonly list: DnsList
   readonly line: ByteString
   readonly name: string
-  readonly answer: Promise<ListAnswer | 'soft'>
+  readonly answer: Promise<Looked>
+}
+
+interface Looked {
+  readonly answer: ListAnswer | 'soft'
+  /** As of a DNS answer; 0: it will not be the same again. */
+  readonly freshUntil: number
 }
 
 export class DnsblCheck {
@@ -49,9 +55,11 @@ export class DnsblCheck {
     let score = 0
     let decided: { readonly asked: Asked; readonly address: string } | undefined
     let trouble = false
+    let freshUntil = Number.POSITIVE_INFINITY
     for (const one of asked) {
       if (decided !== undefined && one.list.use !== 'mark' && one.list.use !== 'score') continue
-      const answer = await one.answer
+      const { answer, freshUntil: until } = await one.answer
+      freshUntil = Math.min(freshUntil, until)
       if (answer === 'soft') trouble ||= decided === undefined
       else if (answer.kind === 'refused') this.tellRefusal(one.list.zone, answer.address)
       else if (answer.kind === 'clear') continue
@@ -59,7 +67,8 @@ export class DnsblCheck {
       else if (one.list.use === 'score') score += one.list.score
       else decided = { asked: one, address: answer.address }
     }
-    const counted = { marks, score: Math.min(score, 0xffffffff) }
+    const freshMilliseconds = this.freshFor(freshUntil)
+    const counted = { marks, score: Math.min(score, 0xffffffff), freshMilliseconds }
     if (decided === undefined) return clear(ip, counted)
     const { list, line, name } = decided.asked
     const found = { kind: 'dnsbl', zone: list.zone, address: decided.address, rule: line, ...counted } as const
@@ -82,10 +91,18 @@ export class DnsblCheck {
     return [{ list, line, name, answer: this.look(name, list, deadline) }]
   }
 
-  private async look(name: string, list: DnsList, deadline: number): Promise<ListAnswer | 'soft'> {
-    const answer = await this.until(deadline, this.parts.dns.a(name))
-    if (answer === undefined || answer.kind === 'soft') return 'soft'
-    return answer.kind === 'found' ? readListAnswer(answer.values, list.use) : { kind: 'clear' }
+  private async look(name: string, list: DnsList, deadline: number): Promise<Looked> {
+    const found = await this.until(deadline, this.parts.dns.a(name))
+    if (found === undefined || found.kind === 'soft') return { answer: 'soft', freshUntil: 0 }
+    const { freshUntil = 0 } = found
+    const answer = found.kind === 'found' ? readListAnswer(found.values, list.use) : ({ kind: 'clear' } as const)
+    return { answer, freshUntil }
+  }
+
+  /** Zero without lists: there is nothing to save. */
+  private freshFor(freshUntil: number): number {
+    const milliseconds = Math.floor(freshUntil - this.parts.clock.monotonic())
+    return Number.isFinite(milliseconds) ? Math.min(Math.max(0, milliseconds), freshMillisecondsMax) : 0
   }
 
   /** TXT is asked for only now that the address is listed: its text explains, it never lists. */
@@ -106,7 +123,9 @@ export class DnsblCheck {
   }
 }
 
-function clear(ip: string, counted: { readonly marks: readonly string[]; readonly score: number }): DnsblAnswer {
+type Counted = Pick<DnsblAnswer, 'marks' | 'score' | 'freshMilliseconds'>
+
+function clear(ip: string, counted: Counted): DnsblAnswer {
   const { marks, score } = counted
   const notes = [
     ...(marks.length > 0 ? [`marked by ${marks.join(' ')}`] : []),

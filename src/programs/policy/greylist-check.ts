@@ -3,8 +3,9 @@
 import { describeError } from '../../base/outcome.ts'
 import type { GreylistAnswer, GreylistQuestion } from '../../contracts/policy.ts'
 import { greylistLine, greylistRecipient, greylistSender, judge } from '../../protocols/greylist/triple.ts'
-import { GreylistStore, GreylistStoreError } from '../../stores/greylist/greylist-store.ts'
+import { GreylistStore } from '../../stores/greylist/greylist-store.ts'
 import type { Clock } from '../../system/clock.ts'
+import { SmallDatabaseError } from '../../system/small-database.ts'
 import { expireAgainMilliseconds, expireMilliseconds, storeRetryMilliseconds } from './limits.ts'
 
 export interface GreylistParts {
@@ -30,7 +31,7 @@ export class GreylistCheck {
     try {
       return this.judge(store, question)
     } catch (error) {
-      if (error instanceof GreylistStoreError && error.damaged) this.beginAfresh(error.message)
+      if (error instanceof SmallDatabaseError && error.damaged) this.beginAfresh(error.message)
       throw error
     }
   }
@@ -44,18 +45,23 @@ export class GreylistCheck {
   private judge(store: GreylistStore, question: GreylistQuestion): GreylistAnswer {
     const { ip, sender, recipient } = question
     const key = { ip, sender: greylistSender(sender), recipient: greylistRecipient(recipient) }
+    const isBounce = sender === ''
     const before = store.get(key)
-    const { state, remembered, untilMs } = judge(before, this.parts.clock.now(), question)
-    // A bounce or a verification comes once: its triple has served when it was accepted.
-    if (state === 'known' && sender === '') store.remove(key)
-    else store.put(key, remembered, before === undefined)
+    const judged = judge(before, this.parts.clock.now(), question)
+    const { state, remembered } = judged
+    if (!question.onlyLook) {
+      // A bounce or a verification comes once: its triple has served when it was accepted.
+      if (state === 'known' && isBounce) store.remove(key)
+      else store.put(key, remembered, before === undefined)
+    }
     return {
       kind: 'greylist',
       state,
-      refuseAtData: sender === '' && state !== 'known',
-      untilMs,
+      refuseAtData: isBounce && state !== 'known',
+      untilMs: question.onlyLook && state === 'known' ? (before?.expiresMs ?? judged.untilMs) : judged.untilMs,
       rule: state === 'known' ? 'GL_ACCEPT_GOOD' : 'GL_MIN_REJECT',
       logText: greylistLine(state, ip, sender, recipient),
+      freshMilliseconds: 0,
     }
   }
 
@@ -103,7 +109,7 @@ export class GreylistCheck {
       const more = this.store?.expire(this.parts.clock.now()) === true
       this.expireIn(more ? expireAgainMilliseconds : expireMilliseconds)
     } catch (error) {
-      if (error instanceof GreylistStoreError && error.damaged) this.beginAfresh(error.message)
+      if (error instanceof SmallDatabaseError && error.damaged) this.beginAfresh(error.message)
       else {
         this.alert(describeError(error))
         this.expireIn(expireMilliseconds)

@@ -6,6 +6,11 @@ export const spfMillisecondsMax = 20_000
 export const spfRecordBytesMax = 4_096
 /** For all lists together; what has not answered by then is not listed. */
 export const dnsblMillisecondsMax = 5_000
+/** An answer is not used again after so long, however long the DNS would allow: an administrator who changed a record, or
+ *  had an address taken from a list, should not wait for us. */
+export const freshMillisecondsMax = 300_000
+/** Evaluations of SPF that are kept for the next sender of the same domain and address. */
+export const spfRememberedMax = 10_000
 /** Questions under way on one connection, and in all. More get no answer. */
 export const questionsPerConnectionMax = 5_000
 export const questionsMax = 10_000

@@ -33,7 +33,7 @@ const alerts = new DailyAlert(clock, log)
 const onTrouble = (topic: string, text: string): void => alerts.tell(topic, text)
 
 const dns = openDns()
-const spf = new SpfCheck({ dns, random: realRandom, receiver: control.optionalLine('me') ?? 'unknown' })
+const spf = new SpfCheck({ dns, clock, random: realRandom, receiver: control.optionalLine('me') ?? 'unknown' })
 const dnsbl = new DnsblCheck({ dns, clock, onTrouble })
 const greylist = new GreylistCheck({ directory: home.greylist, clock, onTrouble })
 const questions = new Questions({ clock, log, answer })

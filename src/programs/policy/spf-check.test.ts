@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ZoneDns } from '#test/kit/zone-dns.ts'
 import type { SpfAnswer, SpfQuestion } from '../../contracts/policy.ts'
+import { realClock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import { SpfCheck } from './spf-check.ts'
 
@@ -16,7 +17,10 @@ const question: SpfQuestion = {
 
 function ask(dns: ZoneDns, changes: Partial<SpfQuestion> = {}, millisecondsMax?: number): Promise<SpfAnswer> {
   const limit = millisecondsMax === undefined ? {} : { millisecondsMax }
-  return new SpfCheck({ dns, random: realRandom, receiver: 'us.test', ...limit }).answer({ ...question, ...changes })
+  return new SpfCheck({ dns, clock: realClock, random: realRandom, receiver: 'us.test', ...limit }).answer({
+    ...question,
+    ...changes,
+  })
 }
 
 describe('limits', () => {
@@ -105,6 +109,7 @@ describe('an answer', () => {
       guess: 'not-made',
       rule: 'TXT from.test: v=spf1 ip4:192.0.2.0/24 -all',
       logText: `qmail-spp-spf:192.0.2.1: ${answer.receivedSpf}`,
+      freshMilliseconds: 0,
     })
   })
   it('tells what the domain explains, made harmless', async () => {
@@ -163,5 +168,58 @@ describe('a pass for random addresses', () => {
     const dns = new ZoneDns().set('from.test', 'TXT v=spf1 ip4:192.0.2.1 -all')
     const answer = await ask(dns, { refuseOpenPass: true })
     assert.deepEqual([answer.result, answer.openToAll], ['pass', false])
+  })
+})
+
+describe('what was found for a domain and an address', () => {
+  const later = 60_000
+  function fresh(record: string): { dns: ZoneDns; check: SpfCheck } {
+    const dns = new ZoneDns().set('from.test', `TXT ${record}`).set('mx.from.test', 'TXT v=spf1 -all')
+    dns.freshUntil = realClock.monotonic() + later
+    return { dns, check: new SpfCheck({ dns, clock: realClock, random: realRandom, receiver: 'us.test' }) }
+  }
+
+  it('serves its other senders while DNS answers are fresh, and they are told for how long', async () => {
+    const { dns, check } = fresh('v=spf1 ip4:192.0.2.1 -all')
+    const first = await check.answer(question)
+    const second = await check.answer({ ...question, sender: 'b@from.test' })
+    assert.deepEqual([first.result, second.result], ['pass', 'pass'])
+    assert.match(second.receivedSpf, /envelope-from=b@from\.test;/)
+    assert.equal(dns.asked.length, 1)
+    assert.ok(second.freshMilliseconds > 0 && second.freshMilliseconds <= later)
+  })
+  it('is found anew for another address, for HELO, and when answers are stale', async () => {
+    const { dns, check } = fresh('v=spf1 ip4:192.0.2.1 -all')
+    await check.answer(question)
+    assert.equal((await check.answer({ ...question, ip: '192.0.2.9' })).result, 'fail')
+    assert.equal((await check.answer({ ...question, sender: '' })).result, 'fail')
+    assert.equal(dns.asked.length, 3)
+    dns.freshUntil = realClock.monotonic()
+    await check.answer({ ...question, ip: '192.0.2.8' })
+    await check.answer({ ...question, ip: '192.0.2.8' })
+    assert.equal(dns.asked.length, 5)
+  })
+  it('serves nobody else if a macro may tell senders apart', async () => {
+    const { dns, check } = fresh('v=spf1 exists:%{l}.from.test -all')
+    dns.set('a.from.test', 'A 127.0.0.1')
+    assert.equal((await check.answer(question)).result, 'pass')
+    const other = await check.answer({ ...question, sender: 'b@from.test' })
+    assert.deepEqual([other.result, other.freshMilliseconds], ['fail', 0])
+  })
+  it('is not kept when it was trouble', async () => {
+    const { dns, check } = fresh('v=spf1 a:other.test -all')
+    dns.setName('other.test', { records: [], trouble: true })
+    assert.equal((await check.answer(question)).freshMilliseconds, 0)
+    dns.set('other.test', 'A 192.0.2.1')
+    assert.equal((await check.answer(question)).result, 'pass')
+  })
+  it('whether it is open to all is found once', async () => {
+    const { dns, check } = fresh('v=spf1 exists:a.from.test -all')
+    dns.set('a.from.test', 'A 127.0.0.1')
+    for (const sender of ['a@from.test', 'b@from.test'])
+      assert.equal((await check.answer({ ...question, sender, refuseOpenPass: true })).openToAll, true)
+    const asked = dns.asked.length
+    await check.answer({ ...question, refuseOpenPass: true })
+    assert.equal(dns.asked.length, asked)
   })
 })

@@ -1,22 +1,27 @@
 /** Answers `spf`: mailauth judges (RFC 7208, its strict mode), asking DNS through our port.
- *  Knows:  the limits of an evaluation, the best guess, the test with random addresses, our texts.
+ *  Knows:  the limits of an evaluation, the best guess, the test with random addresses, our texts, and for how long what was
+ *          found for a domain and an address serves its other senders: as long as every DNS answer behind it is fresh, and
+ *          only if no record has a macro (which may name the sender, HELO or the time).
  *  Never:  loads the library before the first question: an idle process stays small. What the result means for the mail.
  *  Fails:  DNS trouble is temperror, as the RFC has it; throws for an address that is none, and where the library cannot
  *          be used. */
 import type { spf } from 'mailauth/lib/spf/index.js'
 import ipaddr from 'ipaddr.js'
 import { toText } from '../../base/byte-string.ts'
+import { FreshMap } from '../../base/fresh-map.ts'
 import type { Answer, RecordDns } from '../../clients/dns/dns.ts'
 import { type SpfAnswer, type SpfGuess, type SpfQuestion, type SpfResult, spfResults } from '../../contracts/policy.ts'
 import { receivedSpf, spfExplanation } from '../../protocols/spf/received-spf.ts'
 import { wantsGuess } from '../../protocols/spf/spp.ts'
+import type { Clock } from '../../system/clock.ts'
 import type { Random } from '../../system/random.ts'
-import { spfMillisecondsMax, spfRecordBytesMax } from './limits.ts'
+import { freshMillisecondsMax, spfMillisecondsMax, spfRecordBytesMax, spfRememberedMax } from './limits.ts'
 
 type Evaluate = typeof spf
 
 export interface SpfParts {
   readonly dns: RecordDns
+  readonly clock: Clock
   readonly random: Random
   /** Our name. */
   readonly receiver: string
@@ -29,12 +34,21 @@ interface Evaluation {
   readonly explanation: string | undefined
   readonly domain: string
   readonly record: string
+  /** On the monotonic clock; not in the future: it is not used again. */
+  readonly freshUntil: number
+}
+
+/** What one evaluation was told. */
+interface Sources {
+  freshUntil: number
 }
 
 const guessRecord = 'v=spf1 mx -all'
 
 export class SpfCheck {
   private readonly parts: SpfParts
+  private readonly remembered = new FreshMap<Evaluation>(spfRememberedMax)
+  private readonly openDomains = new FreshMap<boolean>(spfRememberedMax)
   private evaluator: Promise<Evaluate> | undefined
 
   constructor(parts: SpfParts) {
@@ -44,10 +58,11 @@ export class SpfCheck {
   async answer(question: SpfQuestion): Promise<SpfAnswer> {
     const { sender, helo } = question
     const ip = plainAddress(question.ip).toString()
-    const { result, explanation, domain, record } = await this.evaluate(question, ip)
-    const openToAll = question.refuseOpenPass && result === 'pass' && (await this.passesAtRandom(question))
-    const guess: SpfGuess =
-      question.bestGuess && wantsGuess(result, openToAll) ? await this.guess(question, domain) : 'not-made'
+    const evaluation = await this.evaluate(question, ip)
+    const { result, explanation, domain, record } = evaluation
+    const openToAll = question.refuseOpenPass && result === 'pass' && (await this.isOpen(question, evaluation))
+    const wantsGuessing = question.bestGuess && wantsGuess(result, openToAll)
+    const guess: SpfGuess = wantsGuessing ? await this.guess(question, domain) : 'not-made'
     const subject = { result, receiver: this.parts.receiver, ip, sender, helo }
     const field = receivedSpf(subject)
     return {
@@ -59,7 +74,23 @@ export class SpfCheck {
       guess,
       rule: `TXT ${domain}${record === '' ? '' : `: ${record}`}`.replace(/[^ -~]/g, '?').slice(0, 600),
       logText: `qmail-spp-spf:${ip}: ${openToAll ? `pass ignored, ${domain} permits any address` : field}`,
+      freshMilliseconds: wantsGuessing ? 0 : this.freshFor(evaluation.freshUntil),
     }
+  }
+
+  private freshFor(freshUntil: number): number {
+    const milliseconds = Math.floor(freshUntil - this.parts.clock.monotonic())
+    return Math.min(Math.max(0, milliseconds), freshMillisecondsMax)
+  }
+
+  /** A property of the domain: remembered as long as its pass. */
+  private async isOpen(question: SpfQuestion, { domain, freshUntil }: Evaluation): Promise<boolean> {
+    const key = `${plainAddress(question.ip).kind()} ${domain}`
+    const known = this.openDomains.get(key, this.parts.clock.monotonic())
+    if (known !== undefined) return known
+    const isOpen = await this.passesAtRandom(question)
+    this.openDomains.set(key, isOpen, freshUntil)
+    return isOpen
   }
 
   /** Two addresses of the same family that nobody chose. */
@@ -85,7 +116,19 @@ export class SpfCheck {
   }
 
   private async evaluate(question: SpfQuestion, ip: string, guessFor?: string): Promise<Evaluation> {
+    const judged = guessFor === undefined ? judgedDomain(question) : undefined
+    const key = judged === undefined ? undefined : `${ip} ${judged}`
+    const known = key === undefined ? undefined : this.remembered.get(key, this.parts.clock.monotonic())
+    if (known !== undefined) return known
+    const evaluation = await this.evaluateAnew(question, ip, guessFor)
+    const { freshUntil } = evaluation
+    if (key !== undefined && this.freshFor(freshUntil) > 0) this.remembered.set(key, evaluation, freshUntil)
+    return evaluation
+  }
+
+  private async evaluateAnew(question: SpfQuestion, ip: string, guessFor?: string): Promise<Evaluation> {
     const evaluate = await this.load()
+    const sources: Sources = { freshUntil: this.parts.clock.monotonic() + freshMillisecondsMax }
     const found = await evaluate({
       ip,
       sender: toText(question.sender),
@@ -93,10 +136,11 @@ export class SpfCheck {
       mta: this.parts.receiver,
       strict: true,
       maxElapsedTime: this.parts.millisecondsMax ?? spfMillisecondsMax,
-      resolver: (name, type) => this.resolve(name, type, guessFor),
+      resolver: (name, type) => this.resolve(name, type, guessFor, sources),
     })
     const result = spfResults.find((known) => known === found.status.result) ?? 'temperror'
-    return { result, explanation: found.explanation, domain: found.domain, record: found.rr ?? '' }
+    const freshUntil = result === 'temperror' ? 0 : sources.freshUntil
+    return { result, explanation: found.explanation, domain: found.domain, record: found.rr ?? '', freshUntil }
   }
 
   private load(): Promise<Evaluate> {
@@ -104,21 +148,28 @@ export class SpfCheck {
     return this.evaluator
   }
 
-  private async resolve(name: string, type: string, guessFor: string | undefined): Promise<string[][] | string[]> {
+  private async resolve(
+    name: string,
+    type: string,
+    guessFor: string | undefined,
+    sources: Sources,
+  ): Promise<string[][] | string[]> {
     const { dns } = this.parts
     switch (type) {
       case 'TXT': {
         if (name === guessFor) return [[guessRecord]]
-        return valuesOf(await dns.txt(name)).map((record) => [boundedRecord(record)])
+        const records = valuesOf(await dns.txt(name), sources)
+        if (records.some((record) => record.includes('%'))) sources.freshUntil = 0
+        return records.map((record) => [boundedRecord(record)])
       }
       case 'A':
-        return valuesOf(await dns.a(name))
+        return valuesOf(await dns.a(name), sources)
       case 'AAAA':
-        return valuesOf(await dns.aaaa(name))
+        return valuesOf(await dns.aaaa(name), sources)
       case 'PTR':
-        return valuesOf(await dns.ptr(name))
+        return valuesOf(await dns.ptr(name), sources)
       case 'MX': {
-        const exchangers = valuesOf(await dns.mx(name)).map(({ preference, name: exchange }) => {
+        const exchangers = valuesOf(await dns.mx(name), sources).map(({ preference, name: exchange }) => {
           return { priority: preference, exchange }
         })
         // The library's types know no MX records; its code takes them as Node gives them.
@@ -141,7 +192,8 @@ class DnsError extends Error {
   }
 }
 
-function valuesOf<T>(answer: Answer<T>): T[] {
+function valuesOf<T>(answer: Answer<T>, sources: Sources): T[] {
+  sources.freshUntil = Math.min(sources.freshUntil, answer.kind === 'soft' ? 0 : (answer.freshUntil ?? 0))
   switch (answer.kind) {
     case 'found':
       return [...answer.values]
@@ -152,6 +204,12 @@ function valuesOf<T>(answer: Answer<T>): T[] {
     case 'soft':
       throw new DnsError('ETIMEOUT', answer.why)
   }
+}
+
+/** Whose policy is looked for; undefined where a sender names no domain: what the library makes of it is its affair. */
+function judgedDomain({ sender, helo }: SpfQuestion): string | undefined {
+  if (sender === '') return `\0${helo}`
+  return sender.includes('@') ? sender.slice(sender.lastIndexOf('@') + 1) : undefined
 }
 
 /** What is too long to be looked at becomes a syntax error, if it claims to be SPF. */

@@ -18,6 +18,8 @@ const useradd = 'useradd --system --no-create-home --shell /usr/sbin/nologin'
 
 /** Errors of the stores become errors of the command. */
 export async function changing<T>(home: Home, work: () => Promise<T>): Promise<T> {
+  if (!existsSync(home.users))
+    throw new CommandError(`${home.users} is not there yet: 'quaver start --home ${home.path}' makes it, once`)
   // Files of users/ and control/ are read by other accounts, whatever the caller's umask.
   process.umask(0o022)
   try {

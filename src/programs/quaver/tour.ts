@@ -100,6 +100,7 @@ function showNext(address: string, account: Account, home: Home): void {
   const commands = [
     `printf 'Subject: hi\\n\\nHello.\\n' | curl -sS --crlf smtp://${address} --mail-from me@example.org --mail-rcpt ${account.address} -T -`,
     `swaks --server ${host} --port ${port} --from me@example.org --to ${account.address}`,
+    `npx quaver account show ${account.address}${option}`,
     `npx quaver status${option}`,
   ]
   for (const command of commands) print(`  ${command}`)

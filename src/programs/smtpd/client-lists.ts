@@ -3,9 +3,19 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { DnsblAnswer } from '../../contracts/policy.ts'
-import { readRblsmtpd } from '../../protocols/dnsbl/dnsbl.ts'
+import { listsField, readRblsmtpd } from '../../protocols/dnsbl/dnsbl.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import type { Environment } from '../../servers/door/peer.ts'
+
+/** What control files say. */
+export interface ListsSetting {
+  /** control/dnsbls. */
+  readonly lists: readonly ByteString[]
+  /** control/dnsblscore: from this sum on a client is refused; 0: never. */
+  readonly refusedFromScore: number
+  /** control/dnsblheader; undefined: marks and scores are shown nowhere. */
+  readonly fieldName: ByteString | undefined
+}
 
 /** A block by a list, or by RBLSMTPD. */
 export interface Block {
@@ -14,25 +24,30 @@ export interface Block {
   readonly finding: Finding
 }
 
-type Known = { readonly kind: 'known'; readonly block: Block | undefined; readonly finding: Finding }
+interface Known {
+  readonly kind: 'known'
+  readonly block: Block | undefined
+  readonly finding: Finding
+  /** Undefined: nothing was asked, or nobody answered. */
+  readonly answer?: DnsblAnswer
+}
 
 export class ClientLists {
+  private readonly setting: ListsSetting
+  private readonly ip: string
   private state: Known | { readonly kind: 'asked'; readonly answer: Promise<Answered<DnsblAnswer>> }
 
-  /** Relay clients and loopback are nobody's business. `lists`: control/dnsbls. */
-  constructor(
-    environment: Environment,
-    isLocal: boolean,
-    lists: readonly ByteString[],
-    policy: Pick<PolicyClient, 'dnsbl'>,
-  ) {
-    const setting = readRblsmtpd(environment.get('RBLSMTPD'))
-    const ip = environment.get('TCPREMOTEIP') ?? ''
-    if (setting.kind === 'blocked') this.state = known('RBLSMTPD', 'blocked', setting)
-    else if (setting.kind === 'pass') this.state = known('RBLSMTPD', 'let through')
+  /** Relay clients and loopback are nobody's business. */
+  constructor(environment: Environment, isLocal: boolean, setting: ListsSetting, policy: Pick<PolicyClient, 'dnsbl'>) {
+    this.setting = setting
+    this.ip = environment.get('TCPREMOTEIP') ?? ''
+    const { lists } = setting
+    const rblsmtpd = readRblsmtpd(environment.get('RBLSMTPD'))
+    if (rblsmtpd.kind === 'blocked') this.state = known('RBLSMTPD', 'blocked', rblsmtpd)
+    else if (rblsmtpd.kind === 'pass') this.state = known('RBLSMTPD', 'let through')
     else if (environment.has('RELAYCLIENT') || isLocal) this.state = known('RELAYCLIENT', 'not asked')
     else if (lists.length === 0) this.state = known('control/dnsbls', 'empty')
-    else this.state = { kind: 'asked', answer: policy.dnsbl({ ip, lists }) }
+    else this.state = { kind: 'asked', answer: policy.dnsbl({ ip: this.ip, lists }) }
   }
 
   /** At once where nothing was asked, or the answer is there already. */
@@ -40,18 +55,34 @@ export class ClientLists {
     return this.state.kind === 'known' ? this.state : this.settle(this.state.answer)
   }
 
+  /** The header line that tells marks and score, if it is wanted and there are any; undefined otherwise. */
+  field(): ByteString | undefined {
+    const { fieldName } = this.setting
+    const answer = this.state.kind === 'known' ? this.state.answer : undefined
+    if (fieldName === undefined || answer === undefined) return undefined
+    return answer.marks.length === 0 && answer.score === 0 ? undefined : listsField(fieldName, this.ip, answer)
+  }
+
   private async settle(answer: Promise<Answered<DnsblAnswer>>): Promise<Known> {
     const answered = await answer
     this.state = answered.answered
-      ? fromAnswer(answered.answer)
+      ? this.fromAnswer(answered.answer)
       : known('control/dnsbls', `no answer, let through: ${answered.why}`)
     return this.state
   }
-}
 
-function fromAnswer(answer: DnsblAnswer): Known {
-  const { decision, code, text, rule, logText } = answer
-  return known(rule, logText, decision === 'listed' ? { code, text } : undefined)
+  private fromAnswer(answer: DnsblAnswer): Known {
+    const { decision, code, text, rule, logText, score } = answer
+    const { refusedFromScore } = this.setting
+    if (decision === 'listed') return { ...known(rule, logText, { code, text }), answer }
+    if (decision === 'allowed' || refusedFromScore === 0 || score < refusedFromScore)
+      return { ...known(rule, logText), answer }
+    const block = {
+      code: 451,
+      text: `your address has a score of ${score} on DNS lists, the limit is ${refusedFromScore}`,
+    }
+    return { ...known('control/dnsblscore', `${logText}, refused from ${refusedFromScore} on`, block), answer }
+  }
 }
 
 function known(rule: string, text: string, block?: { readonly code: number; readonly text: ByteString }): Known {

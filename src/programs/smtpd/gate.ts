@@ -51,9 +51,19 @@ export interface Gate {
   reset(): void
   /** MAIL begins another, RSET, HELO, EHLO or the end of DATA end it: what was for one transaction is forgotten. */
   transactionEnded(): void
+  /** These variables are the session's from now on: what ucspi-ssl and fixsmtpio set when TLS has begun. */
+  tlsStarted(variables: Environment): void
 }
 
 /** Asks nothing. */
 export function openGate(environment: Environment): Gate {
-  return { environment, at: () => passed, headers: () => '', reset: () => undefined, transactionEnded: () => undefined }
+  const nothing = (): void => undefined
+  return {
+    environment,
+    at: () => passed,
+    headers: () => '',
+    reset: nothing,
+    transactionEnded: nothing,
+    tlsStarted: nothing,
+  }
 }

@@ -48,20 +48,42 @@ function sessionWith(answers: Answers): { session: ScriptedSession; asked: strin
     policy: {
       dnsbl({ lists }) {
         asked.push(`dnsbl ${lists.join()}`)
-        const clear = { kind: 'dnsbl', rule: 'r', logText: '', decision: 'clear', code: 0, zone: '' } as const
+        const clear = {
+          kind: 'dnsbl',
+          rule: 'r',
+          logText: '',
+          freshMilliseconds: 0,
+          decision: 'clear',
+          code: 0,
+          zone: '',
+        } as const
         return answered({ ...clear, address: '', text: '', marks: [], score: 0, ...answers.dnsbl })
       },
       spf({ sender }) {
         const result = answers.spf?.(sender) ?? 'none'
         asked.push(`spf ${sender}`)
         const field = `Received-SPF: ${result} (here.example: about ${sender})`
-        const base = { kind: 'spf', rule: 'r', logText: '', explanation: 'go away', openToAll: false } as const
+        const base = {
+          kind: 'spf',
+          rule: 'r',
+          logText: '',
+          freshMilliseconds: 0,
+          explanation: 'go away',
+          openToAll: false,
+        } as const
         const answer: SpfAnswer = { ...base, result, receivedSpf: field, guess: 'not-made' }
         return answered(answer)
       },
       greylist({ sender, recipient }) {
         asked.push(`greylist ${sender} ${recipient}`)
-        const base = { kind: 'greylist', rule: 'r', logText: '', state: 'known', untilMs: 0 } as const
+        const base = {
+          kind: 'greylist',
+          rule: 'r',
+          logText: '',
+          freshMilliseconds: 0,
+          state: 'known',
+          untilMs: 0,
+        } as const
         return answered({ ...base, refuseAtData: sender === '', ...answers.greylist })
       },
     },
@@ -106,6 +128,38 @@ test('a listed client is served up to RCPT and refused there, but for postmaster
   assert.deepEqual(await talk(session, 'RCPT TO:<PostMaster@here.example>'), ['250 ok'])
   assert.equal(asked.filter((one) => one.startsWith('dnsbl')).length, 1)
   assert.ok(asked.includes('dnsbl zen.spamhaus.org'))
+})
+
+test('a score is acted on where control/dnsblscore says from which on', async () => {
+  const mail = ['MAIL FROM:<a@b.example>', 'RCPT TO:<joe@here.example>']
+  for (const [control, dnsbl, reply] of [
+    [{}, { score: 99 }, '250 ok'],
+    [{ dnsblscore: '5\n' }, { score: 4 }, '250 ok'],
+    [{ dnsblscore: '5\n' }, { score: 5 }, '451 your address has a score of 5 on DNS lists, the limit is 5'],
+    [{ dnsblscore: '5\n' }, { score: 9, decision: 'allowed' }, '250 ok'],
+    [{ dnsblscore: '5\n' }, { ...listed, score: 9 }, '451 listed: see https://bl.example'],
+  ] as const) {
+    const { session } = sessionWith({ control, dnsbl })
+    assert.equal((await talk(session, ...mail))[1], reply)
+  }
+})
+
+test('marks and score go into a header field where control/dnsblheader names one, below Received-SPF', async () => {
+  const mail = ['MAIL FROM:<a@b.example>', 'RCPT TO:<joe@here.example>', 'DATA', 'x\r\n.']
+  const content = async (control: Record<string, string>, dnsbl: Partial<DnsblAnswer>): Promise<string> => {
+    const { session } = sessionWith({ control, dnsbl })
+    await talk(session, ...mail)
+    return session.taker.taken[0]?.content ?? ''
+  }
+  const marked = { marks: ['m.test', 'n.test'], score: 3 }
+  const named = { dnsblheader: 'X-DNS-Lists\n' }
+  assert.match(
+    await content(named, marked),
+    /\nReceived-SPF: none [^\n]*\nX-DNS-Lists: client-ip=192\.0\.2\.9; score=3; marks=m\.test n\.test\nx\n$/,
+  )
+  assert.doesNotMatch(await content({}, marked), /DNS-Lists/)
+  assert.doesNotMatch(await content(named, {}), /DNS-Lists/)
+  assert.doesNotMatch(await content({ dnsblheader: 'X Bad: name\n' }, marked), /Bad/)
 })
 
 test('RBLSMTPD decides without asking: a text blocks, with - for good, empty lets through', async () => {

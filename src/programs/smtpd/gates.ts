@@ -4,12 +4,13 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { CheckTools } from '../../clients/execute/recipient-check.ts'
 import type { Executor } from '../../clients/execute/client.ts'
-import type { PolicyClient } from '../../clients/policy/policy-client.ts'
+import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import { builtInPlugIns } from '../../clients/spp/built-ins.ts'
 import { planPlugIns } from '../../clients/spp/plan.ts'
 import { SppSession } from '../../clients/spp/session.ts'
 import type { BuiltIn, StageTools } from '../../clients/spp/stage.ts'
+import type { GreylistAnswer } from '../../contracts/policy.ts'
 import { defaultDnsLists } from '../../protocols/dnsbl/dnsbl.ts'
 import { type GreylistFacts, planGreylist, isLogged } from '../../protocols/greylist/plan.ts'
 import type { CheckVerdict } from '../../protocols/qmail/rcptchecks.ts'
@@ -27,6 +28,11 @@ import { SessionGate } from './session-gate.ts'
 const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']
 const defaultChecks: readonly ByteString[] = ['qmail-rcptcheck-realrcptto']
 const greylisted = '451 greylisted, retry later (#4.7.1)'
+const greylistWords = {
+  new: 'is new: refused; tried now, it would be accepted from',
+  young: 'came before: refused; accepted from',
+  known: 'is known: accepted; forgotten if it does not come again before',
+} as const
 const none: readonly ByteString[] = []
 const verdictOf = { exists: 'accept', absent: 'refuse', full: 'full', unknown: 'cannot-verify' } as const
 
@@ -66,7 +72,11 @@ export class Gates {
 
   private gate(environment: Environment, tools: StageTools, tell: Tell): Gate {
     const { control, policy } = this.parts
-    const lists = control.list('dnsbls') ?? defaultDnsLists
+    const lists = {
+      lists: control.list('dnsbls') ?? defaultDnsLists,
+      refusedFromScore: control.number('dnsblscore'),
+      fieldName: control.optionalLine('dnsblheader'),
+    }
     const isLocal = isLoopback(environment.get('TCPREMOTEIP') ?? '')
     const listed = control.list('smtpplugins') ?? defaultPlugIns
     const { plugIns } = planPlugIns(environment, listed, this.parts.readFile)
@@ -126,9 +136,11 @@ export class Gates {
       const question = spfQuestion(environment, sender, environment.get('SMTPHELOHOST') ?? '')
       if (question === undefined) return none
       const answered = await this.parts.policy.spf(question)
-      const text = answered.answered ? answered.answer.logText : `no answer: ${answered.why}`
+      const text = answered.answered
+        ? answered.answer.logText
+        : `qmail-spp-spf:${question.ip}: no answer: ${answered.why}`
       tell({ check: 'spf', rule: answered.answered ? answered.answer.rule : 'policy', text })
-      this.parts.log(`qmail-spp-spf:${question.ip}: ${text}`)
+      this.parts.log(text)
       return spfCommands(answered.answered ? answered.answer : undefined, environment)
     }
   }
@@ -149,21 +161,26 @@ export class Gates {
         if (plan.rule.startsWith('control/')) log(plan.logText)
         return none
       }
-      if (onlyLooks) {
-        tell({
-          check: 'greylist',
-          rule: 'control/smtpplugins',
-          text: `asked about (${plan.ip},${plan.sender},${plan.recipient})`,
-        })
-        return none
-      }
       const { kind: _, ...question } = plan
-      const answered = await policy.greylist(question)
+      const answered = await policy.greylist({ ...question, onlyLook: onlyLooks })
+      if (onlyLooks) tell(greylistFinding(answered, plan))
       if (!answered.answered) return none
       const { state, refuseAtData, logText } = answered.answer
-      if (isLogged(state, environment)) log(logText)
+      if (!onlyLooks && isLogged(state, environment)) log(logText)
       if (state === 'known') return none
       return [refuseAtData ? `LD${greylisted}` : `E${greylisted}`]
     }
   }
+}
+
+/** What would happen, and until when. */
+function greylistFinding(
+  answered: Answered<GreylistAnswer>,
+  { ip, sender, recipient }: { readonly ip: string; readonly sender: ByteString; readonly recipient: ByteString },
+): Finding {
+  const triple = `(${ip},${sender},${recipient})`
+  if (!answered.answered)
+    return { check: 'greylist', rule: 'policy', text: `${triple}: no answer, let through: ${answered.why}` }
+  const { state, untilMs, rule } = answered.answer
+  return { check: 'greylist', rule, text: `${triple} ${greylistWords[state]} ${new Date(untilMs).toISOString()}` }
 }

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { ByteString } from '../../base/byte-string.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
@@ -41,6 +42,9 @@ import type { Policy } from './policy.ts'
 import { PolicySource } from './policy-source.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
 import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
+
+/** What plug-ins have to finish in when smtpd stops. */
+const plugInsStopMilliseconds = 1_000
 
 const log = openLog('smtpd')
 const { values } = parseArgs({
@@ -169,11 +173,16 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
 /** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
 function takerFor(environment: Environment): Taker {
   const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
-  const listed = control.list(file) ?? []
+  const listed = control.list(file) ?? (file === 'smtpfilters' ? defaultFilters(environment) : [])
   const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
   if (program === undefined && listed.length === 0) return queue
   const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
   return takerForPlan(planFilters(whole, listed, file, filterTools.readFile), whole, filterTools)
+}
+
+/** pkgsrc's smtpfilters; what has nothing to do is left out. */
+function defaultFilters(environment: Environment): readonly ByteString[] {
+  return environment.has('SSL_PROTOCOL') ? ['qmail-qfilter-addtlsheader'] : []
 }
 
 /** Undefined if there is no such file. */
@@ -199,7 +208,10 @@ function tls(order: TlsOrder): void {
 async function stop(): Promise<void> {
   acceptor.close()
   adminServer?.close()
+  // A plug-in that does not come to an end must not hold up the stop: exec ends what runs for us, the client gets 451.
+  const cancel = clock.after(plugInsStopMilliseconds, () => executor.close())
   await connections.stop()
+  cancel()
   queue.close()
   executor.close()
   policyClient.close()

@@ -42,7 +42,9 @@ export class SessionGate implements Gate {
   }
 
   headers(): ByteString {
-    return this.spp.headers.map((line) => `${line}\n`).join('')
+    const field = this.lists.field()
+    const lines = field === undefined ? this.spp.headers : [...this.spp.headers, field]
+    return lines.map((line) => `${line}\n`).join('')
   }
 
   reset(): void {
@@ -51,6 +53,10 @@ export class SessionGate implements Gate {
 
   transactionEnded(): void {
     this.spp.endTransaction()
+  }
+
+  tlsStarted(variables: Environment): void {
+    this.spp.setVariables(variables)
   }
 
   private async afterLists(lists: Promise<unknown>, facts: Facts): Promise<Verdict> {

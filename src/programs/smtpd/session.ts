@@ -7,6 +7,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
 import { hasControl, isForeignVerb, parseCommand } from '../../protocols/smtp/command.ts'
 import { xclientCapability } from '../../protocols/smtp/xclient.ts'
+import { tlsVariables } from '../../protocols/qmail/tls-header.ts'
 import { tlsProtocol } from '../../protocols/smtp/received.ts'
 import {
   accepted,
@@ -23,6 +24,7 @@ import { Answers, type Now } from './answers.ts'
 import { readAnnouncement } from './announcement.ts'
 import { Content } from '../../servers/smtp/content.ts'
 import type { Dialogue, DialoguePort, StartedTls } from '../../servers/door/dialogue.ts'
+import type { Environment } from '../../servers/door/peer.ts'
 import type { Stage, Verdict } from './gate.ts'
 import { factsOf, type Subject } from './facts.ts'
 import { receivedFor } from './trace.ts'
@@ -44,7 +46,7 @@ export class Session implements Dialogue {
   private readonly answers: Answers
   private helo: ByteString = ''
   private esmtp = false
-  private tls: string | undefined
+  private tls: { readonly protocol: string; readonly variables: Environment } | undefined
   private transaction: Transaction | undefined
   private content: Content | undefined
   /** A promise, or the handshake, must be done first. */
@@ -102,8 +104,9 @@ export class Session implements Dialogue {
 
   /** The handshake is done: RFC 3207 §4.2, everything learnt before is forgotten. */
   tlsStarted({ version, cipher }: Pick<StartedTls, 'version' | 'cipher'>): void {
-    this.tls = tlsProtocol(version, cipher)
+    this.tls = { protocol: tlsProtocol(version, cipher), variables: tlsVariables(version, cipher) }
     this.endTransaction()
+    this.setting.gate.tlsStarted(this.tls.variables)
     this.helo = ''
     this.esmtp = false
     this.waiting = false
@@ -236,6 +239,7 @@ export class Session implements Dialogue {
     if (read.kind === 'refuse') return this.answers.refuse(read.reply, read.check, argument)
     this.endTransaction()
     this.setting = { ...this.setting, ...read.announced }
+    if (this.tls !== undefined) this.setting.gate.tlsStarted(this.tls.variables)
     this.helo = read.helo
     this.esmtp = false
     this.answers.toGreet()
@@ -284,7 +288,8 @@ export class Session implements Dialogue {
 
   private beginContent({ envelope, params }: Transaction): void {
     const { gate, budget, clock } = this.setting
-    const received = receivedFor(gate.environment, this.helo, this.tls ?? 'SMTP', clock.now()) + gate.headers()
+    const received =
+      receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
     this.transaction = undefined
     this.patience.contentBegun()
     const message = { envelope, params, received, databytes: this.databytes }

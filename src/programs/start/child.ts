@@ -29,7 +29,8 @@ export interface Command {
   readonly listenFds: readonly number[]
 }
 
-export type State = 'starting' | 'running' | 'waiting' | 'stopping' | 'stopped'
+/** `waiting`: to be started again. `held`: for something that it cannot run without. */
+export type State = 'starting' | 'running' | 'waiting' | 'held' | 'stopping' | 'stopped'
 
 export interface ChildStatus {
   readonly program: string

@@ -60,7 +60,7 @@ export class Fleet {
 
   status(): ChildStatus[] {
     return this.children.map(({ child }) => {
-      return this.held.has(child) ? { ...child.status(), state: 'waiting', lastEnd: noCertificate } : child.status()
+      return this.held.has(child) ? { ...child.status(), state: 'held', lastEnd: noCertificate } : child.status()
     })
   }
 

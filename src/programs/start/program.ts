@@ -15,6 +15,8 @@ export interface Program {
   readonly phase: number
   /** It runs only if one of these services is wanted; undefined runs always. */
   readonly for: readonly Service[] | undefined
+  /** And only if this control file is there when `start` starts. */
+  readonly onlyWith?: 'oauthissuers'
   /** The sockets it serves, in the order of its descriptors from 4 on: TCP services, and sockets in HOME/run. */
   readonly listens: readonly (SocketName | TcpName)[]
   /** Gets the certificate and the key. */
@@ -66,6 +68,7 @@ export const programs: readonly Program[] = [
     injects: true,
   },
   { ...plain, name: 'authd', role: 'authd', phase: 1, for: ['submission', 'pop3'], listens: ['authd', 'authd-admin'] },
+  { ...plain, name: 'issuers', role: 'issuers', phase: 1, for: ['submission', 'pop3'], onlyWith: 'oauthissuers' },
   loginProgram('ofmipd', 'submission', ['submission', 'submissions']),
   loginProgram('pop3d', 'pop3', ['pop3', 'pop3s']),
 ]

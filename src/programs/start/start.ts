@@ -103,13 +103,18 @@ function makePlan(options: StartOptions, table: readonly Program[]): Plan {
   const home = homeAt(options.home)
   const control = new Control(home.control, clock)
   const wanted = wantedServices(options, control)
-  const programs = table.filter((program) => program.for?.some((service) => wanted.includes(service)) ?? true)
+  const programs = table.filter((program) => isWanted(program, wanted, control))
   const addresses = addressesFor(
     programs.flatMap(({ listens }) => listens.filter(isTcpName)),
     options,
     control,
   )
   return { home, services: wanted, programs, addresses, log: control.optionalLine('log') }
+}
+
+function isWanted({ for: services, onlyWith }: Program, wanted: readonly Service[], control: Control): boolean {
+  if (onlyWith !== undefined && !control.isPresent(onlyWith)) return false
+  return services?.some((service) => wanted.includes(service)) ?? true
 }
 
 interface FleetSetting {

@@ -9,6 +9,8 @@ const scoreMax = 1_000_000
 const nameBytesMax = 253
 /** As rblsmtpd. */
 const textBytesMax = 200
+/** RFC 5322 §2.1.1 allows 998. */
+const fieldBytesMax = 900
 
 /** `block` 451, `refuse` 553, `allow` ends the asking, `mark` and `score` only count. */
 export type ListUse = 'block' | 'refuse' | 'allow' | 'mark' | 'score'
@@ -111,4 +113,16 @@ export function readRblsmtpd(
   if (value === '') return { kind: 'pass' }
   if (value.startsWith('-')) return { kind: 'blocked', code: 553, text: listText(value.slice(1)) }
   return { kind: 'blocked', code: 451, text: listText(value) }
+}
+
+/** What lists said of a client that they did not block, as a header line without its end: for filters and mail programs.
+ *  `name`: the field's; undefined if it is no field name (RFC 5322 §2.2). */
+export function listsField(
+  name: ByteString,
+  ip: string,
+  { marks, score }: { readonly marks: readonly ByteString[]; readonly score: number },
+): ByteString | undefined {
+  if (!/^[!-9;-~]{1,64}$/.test(name)) return undefined
+  const shown = marks.map((zone) => zone.replace(/[^!-~]/g, '?')).join(' ')
+  return `${name}: client-ip=${ip}; score=${score}; marks=${shown}`.slice(0, fieldBytesMax).trimEnd()
 }

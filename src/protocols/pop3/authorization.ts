@@ -5,9 +5,6 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { parseCommand } from './command.ts'
 import { errorReply } from './replies.ts'
 
-/** AUTH with an initial response, or a response, may fill a line of base64 (RFC 4954 §4 has the number). */
-export const authorizationLineBytesMax = 12_288
-
 export type AuthorizationCommand =
   | { readonly kind: 'user'; readonly name: ByteString }
   /** As it came, spaces included. */

@@ -2,6 +2,15 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { headerDate } from './date.ts'
 
+/** What ucspi-ssl's and fixsmtpio's children find in their environment once TLS has begun. */
+export function tlsVariables(protocol: string, cipher: string): ReadonlyMap<string, ByteString> {
+  return new Map([
+    ['SSL_PROTOCOL', protocol],
+    ['SSL_CIPHER', cipher],
+    ['FIXSMTPIOTLS', '1'],
+  ])
+}
+
 /** With its line end; empty if there was no TLS. Values of the environment cannot break the line. */
 export function tlsHeader(environment: ReadonlyMap<string, ByteString>, milliseconds: number): ByteString {
   const cipher = environment.get('SSL_CIPHER')

@@ -37,6 +37,11 @@ export class Connection {
     this.phaseSince = setting.clock.monotonic()
     // A peer may close its half after QUIT, or after the last dot: what it sent is still answered.
     socket.allowHalfOpen = true
+  }
+
+  /** To be called once, when whoever made it is ready to hear that it is closed. */
+  begin(): void {
+    const { socket, setting } = this
     if (setting.implicitTls) {
       this.startTls()
       return

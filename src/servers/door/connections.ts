@@ -165,6 +165,7 @@ export class Connections {
     })
     this.open.add(connection)
     this.startTicking()
+    connection.begin()
     if (early.length > 0) connection.refuseEarlyTalker()
   }
 

@@ -10,6 +10,12 @@ export const loginFiles = {
     readBy: ['lspawn', 'authd'],
     reread: 'live',
   },
+  oauthissuers: {
+    form: 'list',
+    meaning: 'who may say by a token who somebody is: https URL of the issuer, audience, claim that holds the address',
+    readBy: ['issuers', 'authd'],
+    reread: 'live',
+  },
   concurrencysubmission: {
     form: 'number',
     fallback: 500,

@@ -1,5 +1,6 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
+import { dnsListFiles } from './dns-list-files.ts'
 import type { ControlFile, Form } from './form.ts'
 import { loginFiles } from './login-files.ts'
 import { submissionFiles } from './submission-files.ts'
@@ -7,6 +8,7 @@ import { submissionFiles } from './submission-files.ts'
 export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
+  ...dnsListFiles,
   ...submissionFiles,
   ...loginFiles,
   me: {
@@ -78,7 +80,7 @@ export const controlFiles = {
   },
   smtpfilters: {
     form: 'list',
-    meaning: 'filter programs that mail from the network passes, in order',
+    meaning: 'filter programs that mail from the network passes, in order; absent = qmail-qfilter-addtlsheader',
     readBy: ['smtpd'],
     reread: 'live',
   },
@@ -158,13 +160,6 @@ export const controlFiles = {
     meaning: 'delivery instruction where .qmail gives none',
     readBy: ['lspawn'],
     reread: 'start',
-  },
-  dnsbls: {
-    form: 'list',
-    meaning:
-      'DNS lists asked about each client, in order: zone (451), -zone (553), +zone (allows), ?zone (marks), zone=N (scores); absent = zen.spamhaus.org, empty = none',
-    readBy: ['smtpd'],
-    reread: 'live',
   },
   dnsservers: {
     form: 'list',

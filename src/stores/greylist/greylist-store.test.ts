@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { type GreylistKey, GreylistStore, GreylistStoreError } from './greylist-store.ts'
+import { SmallDatabaseError } from '../../system/small-database.ts'
+import { type GreylistKey, GreylistStore } from './greylist-store.ts'
 
 const key = (n: number): GreylistKey => ({ ip: '192.0.2.1', sender: `s${n}@from.test`, recipient: 'r@here.test' })
 const entry = { firstMs: 1000, good: false, expiresMs: 2000 }
@@ -129,7 +130,7 @@ describe('the greylist store', () => {
   })
   it('is for one process at a time', () => {
     store().put(key(1), entry, true)
-    assert.throws(store, (error: unknown) => error instanceof GreylistStoreError && !error.damaged)
+    assert.throws(store, (error: unknown) => error instanceof SmallDatabaseError && !error.damaged)
     assert.deepEqual(damage, [])
   })
 })

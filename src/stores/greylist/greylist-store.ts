@@ -1,48 +1,39 @@
-/** HOME/greylist/greylist.db: what is remembered of each triple. Losing it only delays mail, so a commit need not wait for
- *  the disk (WAL, synchronous=NORMAL: a killed process loses nothing, a power cut the last seconds).
+/** HOME/greylist/greylist.db: what is remembered of each triple. Losing it only delays mail.
  *  Knows:  digests, not addresses: a stolen file tells nobody who writes to whom.
  *  Never:  judges; grows past `entriesMax`.
- *  Fails:  throws GreylistStoreError. A damaged file is set aside as greylist.db.damaged (one is kept) and begun afresh. */
+ *  Fails:  throws SmallDatabaseError. A damaged file is set aside as greylist.db.damaged (one is kept) and begun afresh. */
 import { createHash } from 'node:crypto'
-import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
 import type { Remembered } from '../../protocols/greylist/triple.ts'
+import {
+  type DatabaseForm,
+  guarded,
+  openSmallDatabase,
+  setDatabaseAside,
+  SmallDatabaseError,
+} from '../../system/small-database.ts'
 
-export class GreylistStoreError extends Error {
-  override name = 'GreylistStoreError'
-  /** The file cannot be trusted any more. */
-  readonly damaged: boolean
-
-  constructor(damaged: boolean, text: string) {
-    super(text)
-    this.damaged = damaged
-  }
-}
-
-/** "QuGl": a database of another program is refused. */
-const applicationId = 0x5175476c
-const version = 1
 const digestBytes = 16
-const lockMillisecondsMax = 1_000
 /** About 100 bytes each. */
 const entriesMax = 1_000_000
 /** Removed in one go: a bound on how long the process is held up. */
 const batch = 500
 
-const schema = `
+/** "QuGl". */
+const form: DatabaseForm = {
+  applicationId: 0x5175476c,
+  version: 1,
+  schema: `
   CREATE TABLE triple (
     digest BLOB PRIMARY KEY,
     first_ms INTEGER NOT NULL,
     good INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX triple_expires ON triple(expires_ms);`
-
-/** SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB. */
-const damageCodes: ReadonlySet<number> = new Set([10, 11, 26])
+  CREATE INDEX triple_expires ON triple(expires_ms);`,
+}
 
 export class GreylistStore {
   private readonly database: DatabaseSync
@@ -75,7 +66,7 @@ export class GreylistStore {
     try {
       return opened(pathIn(directory), entriesLimit)
     } catch (error) {
-      if (!(error instanceof GreylistStoreError) || !error.damaged) throw error
+      if (!(error instanceof SmallDatabaseError) || !error.damaged) throw error
       return GreylistStore.afresh(directory, error.message, onDamage, entriesLimit)
     }
   }
@@ -88,7 +79,7 @@ export class GreylistStore {
     entriesLimit: number = entriesMax,
   ): GreylistStore {
     const path = pathIn(directory)
-    setAside(path)
+    setDatabaseAside(path)
     onDamage(`${reason}; set aside as ${path}.damaged, all triples are new again`)
     return opened(path, entriesLimit)
   }
@@ -149,54 +140,9 @@ function pathIn(directory: string): string {
 }
 
 function opened(path: string, entriesLimit: number): GreylistStore {
-  return guard(() => {
-    const database = new DatabaseSync(path, { timeout: lockMillisecondsMax })
-    try {
-      prepare(database, path)
-      return new GreylistStore(database, entriesLimit)
-    } catch (error) {
-      database.close()
-      throw error
-    }
-  })
-}
-
-function prepare(database: DatabaseSync, path: string): void {
-  database.exec('PRAGMA locking_mode = EXCLUSIVE')
-  const found = pragma(database, 'user_version')
-  const application = pragma(database, 'application_id')
-  if (found > version || (application !== applicationId && (found !== 0 || application !== 0)))
-    throw new GreylistStoreError(false, `${path} belongs to another program or a later version`)
-  database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096')
-  // An immediate transaction takes the lock that keeps a second process out.
-  database.exec('BEGIN IMMEDIATE')
-  if (found === 0) database.exec(schema)
-  database.exec(`PRAGMA user_version = ${version}; PRAGMA application_id = ${applicationId}; COMMIT`)
-}
-
-function pragma(database: DatabaseSync, name: string): number {
-  const value = database.prepare(`PRAGMA ${name}`).get()?.[name]
-  return typeof value === 'number' ? value : 0
-}
-
-function setAside(path: string): void {
-  for (const suffix of ['', '-wal', '-shm']) {
-    rmSync(`${path}.damaged${suffix}`, { force: true })
-    try {
-      renameSync(path + suffix, `${path}.damaged${suffix}`)
-    } catch {
-      // A side file that is not there, or was removed when the database was closed.
-    }
-  }
+  return openSmallDatabase(path, form, (database) => new GreylistStore(database, entriesLimit))
 }
 
 function guard<T>(act: () => T): T {
-  try {
-    return act()
-  } catch (error) {
-    if (error instanceof GreylistStoreError) throw error
-    const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
-    throw new GreylistStoreError(damageCodes.has(code), `greylist.db: ${describeError(error)}`)
-  }
+  return guarded('greylist.db', act)
 }

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 
 /** Roles, not account names: a system home maps each to an account that is looked up at run time. */
-export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote'
+export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote' | 'issuers'
 
 /** qmail's account names; control/accounts overrides one with a line `role:account`. */
 export const accountOf: Readonly<Record<Role, string>> = {
@@ -15,6 +15,7 @@ export const accountOf: Readonly<Record<Role, string>> = {
   authd: 'qmailp',
   queue: 'qmailq',
   remote: 'qmailr',
+  issuers: 'qmailo',
 }
 
 export interface Home {
@@ -27,6 +28,7 @@ export interface Home {
   readonly tls: string
   readonly auth: string
   readonly greylist: string
+  readonly issuers: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -44,6 +46,7 @@ export function homeAt(path: string): Home {
     tls: at('tls'),
     auth: at('auth'),
     greylist: at('greylist'),
+    issuers: at('issuers'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -66,6 +69,8 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'tls', owner: 'root', mode: 0o700 },
   { name: 'auth', owner: 'authd', mode: 0o700 },
   { name: 'greylist', owner: 'policy', mode: 0o700 },
+  // Public keys: anybody may read them; who may write them decides who may log in by token.
+  { name: 'issuers', owner: 'issuers', mode: 0o755 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },

@@ -70,28 +70,27 @@ export class LoginGuardStore {
   private readonly getSuccess: StatementSync
   private sinceTrim = 0
 
-  private constructor(path: string, rowsLimit: number) {
+  private constructor(path: string, database: DatabaseSync, rowsLimit: number) {
     this.path = path
     this.rowsLimit = rowsLimit
-    this.database = openSmallDatabase(path, form)
-    const prepare = (sql: string): StatementSync => guarded(path, () => this.database.prepare(sql))
-    this.getFailures = prepare('SELECT * FROM failure WHERE subject = ? AND name = ?')
-    this.putFailures = prepare(
+    this.database = database
+    this.getFailures = database.prepare('SELECT * FROM failure WHERE subject = ? AND name = ?')
+    this.putFailures = database.prepare(
       `INSERT INTO failure VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (subject, name) DO UPDATE SET count = excluded.count,
        last_ms = excluded.last_ms, until_ms = excluded.until_ms, only_account = excluded.only_account`,
     )
-    this.deleteFailures = prepare('DELETE FROM failure WHERE subject = ? AND name = ?')
-    this.putSuccess = prepare(
+    this.deleteFailures = database.prepare('DELETE FROM failure WHERE subject = ? AND name = ?')
+    this.putSuccess = database.prepare(
       `INSERT INTO success VALUES (?, ?, ?) ON CONFLICT (account, network) DO UPDATE SET last_ms = excluded.last_ms`,
     )
-    this.getSuccess = prepare('SELECT last_ms FROM success WHERE account = ? AND network = ?')
+    this.getSuccess = database.prepare('SELECT last_ms FROM success WHERE account = ? AND network = ?')
   }
 
   /** Opens or creates it in HOME/auth. */
   static open(directory: string, onTrouble: (text: string) => void, rowsLimit: number = rowsMax): LoginGuardStore {
     const path = join(directory, 'guard.sqlite')
     try {
-      return new LoginGuardStore(path, rowsLimit)
+      return LoginGuardStore.at(path, rowsLimit)
     } catch (error) {
       if (!(error instanceof SmallDatabaseError) || !error.damaged) throw error
       return LoginGuardStore.afresh(directory, error.message, onTrouble, rowsLimit)
@@ -108,12 +107,16 @@ export class LoginGuardStore {
     const path = join(directory, 'guard.sqlite')
     setDatabaseAside(path)
     onTrouble(`${reason}; set aside as ${path}.damaged: failed logins are counted anew`)
-    return new LoginGuardStore(path, rowsLimit)
+    return LoginGuardStore.at(path, rowsLimit)
+  }
+
+  private static at(path: string, rowsLimit: number): LoginGuardStore {
+    return openSmallDatabase(path, form, (database) => new LoginGuardStore(path, database, rowsLimit))
   }
 
   /** Forgets all when the process ends. */
   static inMemory(): LoginGuardStore {
-    return new LoginGuardStore(nowhere, rowsMax)
+    return LoginGuardStore.at(nowhere, rowsMax)
   }
 
   failures(subject: Subject, name: ByteString): Failures | undefined {

@@ -30,7 +30,7 @@ export class SenderRights {
 
   constructor(setting: RightsSetting) {
     this.setting = setting
-    const entries = (setting.listed ?? '').split(',').map((entry) => lowerAscii(entry.trim()))
+    const entries = (setting.listed ?? '').split(',').map((entry) => lowerAscii(entry.replace(/^[ \t]+|[ \t]+$/g, '')))
     this.listed = new Set(entries.filter((entry) => entry !== ''))
   }
 

@@ -21,6 +21,7 @@ import { type Right, SenderRights } from './sender-rights.ts'
 import type { SubmissionTools } from './tools.ts'
 import { environmentOf, receivedFields } from './trace.ts'
 import type { ReadSender, Transaction } from './transaction.ts'
+import type { Allowance } from './usage.ts'
 
 /** Ours is on every message already. */
 const tlsFilter = 'qmail-qfilter-addtlsheader'
@@ -96,11 +97,8 @@ export class Service {
 
   /** May one more message go out, to so many? The failure is for the client; the log is told once an hour. */
   refusalForNow(recipients: number): Failure | undefined {
-    const { control, usage, log } = this.tools
-    const allowance = {
-      messages: control.number('submissionmessages'),
-      recipients: control.number('submissionrecipients'),
-    }
+    const { usage, log } = this.tools
+    const allowance = this.allowance()
     if (usage.allows(this.account, recipients, allowance)) return undefined
     const sent = usage.sent(this.account)
     const text = `${sent.messages} messages to ${sent.recipients} recipients`
@@ -112,7 +110,14 @@ export class Service {
   }
 
   count(messages: number, recipients: number): void {
-    this.tools.usage.count(this.account, messages, recipients)
+    const { usage, stayFor } = this.tools
+    usage.count(this.account, messages, recipients)
+    stayFor(usage.worthMilliseconds(this.account, this.allowance()))
+  }
+
+  private allowance(): Allowance {
+    const { control } = this.tools
+    return { messages: control.number('submissionmessages'), recipients: control.number('submissionrecipients') }
   }
 
   /** `gone`: nobody waits for the message any more. */

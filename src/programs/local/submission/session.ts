@@ -70,7 +70,7 @@ export class Session {
     this.account = start.account
     this.extended = start.extended
     this.port = port
-    this.patience = new Patience(tools.limits, tools.clock, tools.control.number('timeoutsmtpd'))
+    this.patience = new Patience(tools.limits, tools.clock, Math.max(1, tools.control.number('timeoutsmtpd')))
   }
 
   greet(): void {

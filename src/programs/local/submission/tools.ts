@@ -27,11 +27,13 @@ export interface SubmissionTools {
   readonly budget: ContentBudget
   readonly launcher: Launcher
   readonly usage: Usage
+  /** The process is to live for so many milliseconds yet, if nothing else ends it. */
+  stayFor(milliseconds: number): void
   /** The number of a message in this process: part of its Message-ID. */
   nextNumber(): number
 }
 
-interface ToolsSetting extends Pick<SubmissionTools, 'homePath' | 'queue' | 'clock' | 'random' | 'log'> {
+interface ToolsSetting extends Pick<SubmissionTools, 'homePath' | 'queue' | 'clock' | 'random' | 'log' | 'stayFor'> {
   readonly demo: boolean
 }
 

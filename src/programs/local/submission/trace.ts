@@ -16,10 +16,14 @@ export function environmentOf({ grant, facts }: GrantedSession, me: string | und
   return environment.set('PYMSGAUTH_TOLERATE_UNCONFIGURED', '1')
 }
 
+/** What could end a comment of a header field, or the line. */
+const unsafe = /[^!-'*-[\]-~]/g
+
 /** The form that acceptutils gave it; below it ofmipd's own, which names the client, for those who want that. */
 export function receivedFields(environment: Environment, withAddress: boolean, milliseconds: number): ByteString {
-  const tls = tlsHeader(environment, milliseconds)
+  const account = (environment.get('AUTHUP_USER') ?? 'unknown').replace(unsafe, '?')
+  const tls = tlsHeader(new Map(environment).set('AUTHUP_USER', account), milliseconds)
   if (!withAddress) return tls
-  const ip = (environment.get('TCPREMOTEIP') ?? 'unknown').replace(/[^!-'*-?A-[\]-~]/g, '?')
+  const ip = (environment.get('TCPREMOTEIP') ?? 'unknown').replace(unsafe, '?')
   return `${tls}Received: (ofmipd ${ip}); ${headerDate(milliseconds)}\n`
 }

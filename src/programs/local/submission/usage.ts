@@ -1,5 +1,5 @@
-/** What each account has sent in the last hour, in this process: when the process has ended, nobody remembers.
- *  An hour is sixty minutes, each counted as a whole. */
+/** What each account has sent in the last hour, in this process, which stays for as long as that matters. An hour is sixty
+ *  minutes, each counted as a whole. */
 import { type ByteString, lowerAscii } from '../../../base/byte-string.ts'
 import type { Clock } from '../../../system/clock.ts'
 
@@ -49,6 +49,15 @@ export class Usage {
       last.messages += messages
       last.recipients += recipients
     } else past.push({ number, messages, recipients })
+  }
+
+  /** Milliseconds for which this is to be remembered: whoever waits for so long has not got more than the allowance for
+   *  the time. A few messages are forgotten soon. */
+  worthMilliseconds(account: ByteString, allowance: Allowance): number {
+    const sent = this.sent(account)
+    const share = (used: number, allowed: number): number => (allowed === 0 ? 0 : Math.min(1, used / allowed))
+    const used = Math.max(share(sent.messages, allowance.messages), share(sent.recipients, allowance.recipients))
+    return used * minutes * minuteMilliseconds
   }
 
   sent(account: ByteString): { readonly messages: number; readonly recipients: number } {
