@@ -48,7 +48,11 @@ export function parsePasswordHash(phc: string): PasswordHash | undefined {
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(saltBytes)
   const hash = await compute(password, { ...cost, salt, hash: Buffer.alloc(hashBytes) })
-  const { memory, passes, parallelism } = cost
+  return formatPasswordHash({ ...cost, salt, hash })
+}
+
+/** What `parsePasswordHash` reads. */
+export function formatPasswordHash({ memory, passes, parallelism, salt, hash }: PasswordHash): string {
   return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${unpadded(salt)}$${unpadded(hash)}`
 }
 

@@ -20,6 +20,7 @@ export function addAccounts(program: Command): void {
   addPassword(group)
   addAble(group)
   addQuota(group)
+  addExport(group)
   addRemove(group)
   addDomain(program)
   addAlias(program)
@@ -103,6 +104,19 @@ function addQuota(group: Command): void {
     ['quaver account quota anna@example.org 2G', 'kept in the file maildirsize of the Maildir'],
     ['quaver account quota anna@example.org', 'counts now'],
     ['quaver account quota anna@example.org none', ''],
+  ])
+}
+
+function addExport(group: Command): void {
+  const command = subcommand(
+    group,
+    'export',
+    'Print accounts with their password hashes, for another server on this machine. Root alone can; keep it secret.',
+  )
+    .requiredOption('--dovecot', 'as a passwd-file of Dovecot')
+    .action(async () => (await import('./account-export.ts')).exportAccounts(command.optsWithGlobals()))
+  examples(command, [
+    ['quaver account export --dovecot > /etc/dovecot/quaver.passwd', 'mode and owner: docs/recipes/dovecot-imap.md'],
   ])
 }
 

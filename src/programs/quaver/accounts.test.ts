@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { domainRecords, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
+import { passwdLines } from './account-export.ts'
 import { describeUse } from './account-quota.ts'
+import { parsePasswordHash } from '../../system/password-hash.ts'
 import { servicesIn } from './mail-services.ts'
 
 describe('sizes', () => {
@@ -97,5 +99,37 @@ describe('services for mail programs', () => {
   it('are for others where one of them listens beyond loopback; what is no address is none', () => {
     assert.equal(servicesIn({ submissions: ['0.0.0.0:465', '[::]:465'] }).onlyLoopback, false)
     assert.deepEqual(servicesIn({ submissions: 'x', pop3: [1], pop3s: [] }).services, [])
+  })
+})
+
+describe('the export for Dovecot', () => {
+  const account = { address: 'anna@example.org', uid: 7, gid: 8, home: '/h/mail/example.org/anna' }
+  const phc = (letter: string): string => `$argon2id$v=19$m=19456,t=2,p=1$${letter.repeat(22)}$${letter.repeat(43)}`
+  const credential = (label: string, letter: string) => {
+    const hash = parsePasswordHash(phc(letter)) ?? assert.fail('no hash')
+    return { label, hash, scram: undefined }
+  }
+  const rest = ':7:8::/h/mail/example.org/anna::'
+
+  it('has the main password under the name, and the others under numbers', () => {
+    const credentials = [credential('phone', 'Q'), credential('', 'A'), credential('tablet', 'g')]
+    assert.deepEqual(passwdLines(account, { disabled: false, credentials }), [
+      `anna@example.org:{ARGON2ID}${phc('A')}${rest}`,
+      `anna@example.org/1:{ARGON2ID}${phc('Q')}${rest}`,
+      `anna@example.org/2:{ARGON2ID}${phc('g')}${rest}`,
+    ])
+  })
+
+  it('has the name without a password where there are only others', () => {
+    assert.deepEqual(passwdLines(account, { disabled: false, credentials: [credential('phone', 'Q')] }), [
+      `anna@example.org:{CRYPT}*${rest}`,
+      `anna@example.org/1:{ARGON2ID}${phc('Q')}${rest}`,
+    ])
+  })
+
+  it('has nobody who may not log in, or cannot', () => {
+    assert.deepEqual(passwdLines(account, undefined), [])
+    assert.deepEqual(passwdLines(account, { disabled: false, credentials: [] }), [])
+    assert.deepEqual(passwdLines(account, { disabled: true, credentials: [credential('', 'A')] }), [])
   })
 })

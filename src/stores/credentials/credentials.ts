@@ -1,6 +1,6 @@
 /** Names and what is kept of their passwords: HOME/auth/passwd, which authd reads and the command line changes.
  *  Knows:  that each change is made under a lock, and that lines which are not understood stay where they are.
- *  Never:  returns a hash to anybody but authd; keeps a password.
+ *  Never:  returns a hash to anybody but authd and the export for another server; keeps a password.
  *  Fails:  throws AccountError with the remedy where an administrator asked for what cannot be; else as Node does. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { AccountError } from '../accounts/address.ts'
@@ -26,7 +26,7 @@ export interface CredentialSummary {
   readonly labels: readonly string[]
 }
 
-/** For authd: all of it. */
+/** All of it, for whoever judges passwords. */
 export async function readCredentials(home: Home): Promise<ParsedCredentials> {
   return parseCredentials(await readCredentialsText(home))
 }
