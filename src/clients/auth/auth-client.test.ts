@@ -122,6 +122,8 @@ describe('AuthClient', () => {
   it('authd gone: what is under way and what is new is temporary, nothing is offered; back: it works again', async () => {
     await serve((_, connection) => connection.destroy(''))
     const quick = connect(hasty)
+    // Its patience with a connection that is not served is short, too.
+    while (quick.mechanisms().length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     await away()
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
@@ -136,6 +138,8 @@ describe('AuthClient', () => {
   it('authd silent: temporary after the deadline, and authd is told', async () => {
     await serve(() => undefined)
     const quick = connect(hasty)
+    // Its patience with a connection that is not served is short, too.
+    while (quick.mechanisms().length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     while (asked.at(-1)?.kind !== 'cancel') await new Promise((resolve) => setTimeout(resolve, 5))
   })
