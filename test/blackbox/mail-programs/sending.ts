@@ -11,14 +11,16 @@ const { user, password } = login
 
 /** What a program hands in: without From, Date and Message-ID, and with somebody whom nobody is to know of. */
 function message(subject: string): string {
-  return `To: ${user}\nBcc: hidden@elsewhere.test\nSubject: ${subject}\n\n.dot of ${subject}\n`
+  return `To: demo\nBcc: hidden@elsewhere.test\nSubject: ${subject}\n\n.dot of ${subject}\n`
 }
 
 /** What became of it. */
 async function assertArrived({ arrived }: LoginInstance, subject: string, body = `.dot of ${subject}`): Promise<void> {
   const content = await arrived(subject)
   const header = content.slice(0, content.indexOf('\n\n') + 1)
+  assert.match(header, /^Return-Path: <demo@quaver\.test>\n/)
   assert.match(header, /^From: .*demo@quaver\.test/m)
+  assert.match(header, /^To: .*demo@quaver\.test/m)
   assert.match(header, /^Date: \d\d? [A-Z][a-z]{2} \d{4} [\d:]{8} [+-]\d{4}$/m)
   assert.match(header, /^Message-ID: <[^<>\n]+>$/m)
   assert.match(header, /^Received: \(ucspitls acceptutils authup demo@quaver\.test TLSv1\.[23] \S+\); [\w: ]+ -0000$/m)
@@ -113,6 +115,18 @@ export function sendingPrograms(world: () => LoginInstance): void {
     })
   }
 
+  it('python smtplib is told whose name it may not use, on the envelope and in the header', {
+    skip: without('python3'),
+  }, async () => {
+    const { quaver, caFile } = world()
+    const bob = 'bob@quaver.test'
+    const added = await quaver.quaverWith("bob's own\n", 'account', 'add', bob, '--password-stdin')
+    assert.equal(added.code, 0, added.stderr)
+    const refused = '553 at MAIL\n554 at DATA\n554 at DATA\n554 at DATA\n'
+    assert.equal(await python(otherNames, port('submission'), caFile, user, password, bob), refused)
+    assert.equal(await python(otherNames, port('submission'), caFile, bob, "bob's own", user), refused)
+  })
+
   it('nobody sends to a server whose certificate is of no authority of his', { skip: without('msmtp') }, async () => {
     const args = ['--host=127.0.0.1', `--port=${port('submission')}`, '--tls=on', '--auth=off', `--from=${user}`, user]
     const { code, stderr } = await run('msmtp', args, message('not verified'))
@@ -134,3 +148,23 @@ client.user, client.password = user, password
 client.auth(mechanism, getattr(client, 'auth_' + mechanism.lower()))
 client.sendmail(user, [user], message)
 client.quit()`
+
+/** Each way to send in another's name, and what was said to it. */
+const otherNames = `import smtplib, ssl, sys
+port, ca, user, password, other = sys.argv[1:]
+context = ssl.create_default_context(cafile=ca)
+def told(sender, text):
+    try:
+        with smtplib.SMTP('127.0.0.1', int(port), local_hostname='client.test', timeout=25) as client:
+            client.starttls(context=context)
+            client.login(user, password)
+            client.sendmail(sender, [user], text)
+            return 'sent'
+    except smtplib.SMTPSenderRefused as error:
+        return '%d at MAIL' % error.smtp_code
+    except smtplib.SMTPDataError as error:
+        return '%d at DATA' % error.smtp_code
+print(told(other, 'Subject: x\\n\\n'))
+print(told(user, 'From: %s\\n\\n' % other))
+print(told(user, 'From: %s\\nSender: %s\\n\\n' % (user, other)))
+print(told('', 'From: %s\\n\\n' % other))`
