@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { demoAddress, Instance, root } from '../test/kit/instance.ts'
+import { demoAddress, everyService, Instance, root } from '../test/kit/instance.ts'
 import { commandLine, proportionalBytes, treeOf } from '../test/kit/processes.ts'
 import { SmtpClient } from '../test/kit/smtp-client.ts'
 import { insideOwnNetwork, stranger } from './network.ts'
@@ -28,6 +28,7 @@ async function main(count: number): Promise<number> {
   const tree = options.sources ? undefined : makePlainTree(root)
   const instance = await Instance.start({
     ...(tree === undefined ? {} : { launcher: tree.launcher }),
+    services: everyService,
     files: {
       'control/listen-smtp': '0.0.0.0:2525\n',
       'control/concurrencyincoming': `${count}\n`,

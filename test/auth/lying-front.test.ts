@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { after, before, describe, it } from 'node:test'
-import { demoAddress, demoPassword, everyService, Instance, until } from '#test/kit/instance.ts'
+import { demoAddress, demoPassword, Instance, until } from '#test/kit/instance.ts'
 import { MailClient, popLogin } from '#test/kit/mail-client.ts'
 import { AuthClient } from '../../src/clients/auth/auth-client.ts'
 import { QuestionLink } from '../../src/clients/question-link.ts'
@@ -45,7 +45,7 @@ describe('a front that lies', { concurrency: false }, () => {
   }
 
   before(async () => {
-    instance = await Instance.start({ services: everyService })
+    instance = await Instance.start({ services: ['local', 'submission', 'pop3'] })
     auth = new AuthClient(() => connectPath(path('authd')), realClock)
     lspawn = new QuestionLink({
       purpose: 'login',

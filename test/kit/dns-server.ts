@@ -22,6 +22,8 @@ const udpBytesMax = 512
 export class DnsServer {
   /** `udp mx.test A`, in order. */
   readonly questions: string[] = []
+  /** Of every record. */
+  ttlSeconds = 60
   private readonly names = new Map<string, Fate>()
   private readonly udp: UdpSocket
   private readonly tcp: Server
@@ -105,11 +107,11 @@ export class DnsServer {
   /** A resolver answers a CNAME together with what it leads to. */
   private follow(name: string, entries: readonly Entry[], type: number): Buffer[] {
     return entries.flatMap((entry) => {
-      if (types[entry.type] === type) return [encodeRecord(name, entry)]
+      if (types[entry.type] === type) return [encodeRecord(name, entry, this.ttlSeconds)]
       if (entry.type !== 'CNAME') return []
       const target = this.names.get(entry.value)
       const rest = typeof target === 'object' ? this.follow(entry.value, target, type) : []
-      return [encodeRecord(name, entry), ...rest]
+      return [encodeRecord(name, entry, this.ttlSeconds), ...rest]
     })
   }
 }
@@ -126,9 +128,11 @@ function message(
   return Buffer.concat([query.subarray(0, 2), u16(flags), ...counts, question, ...records])
 }
 
-function encodeRecord(name: string, { type, value }: Entry): Buffer {
+function encodeRecord(name: string, { type, value }: Entry, ttlSeconds: number): Buffer {
   const data = dataOf(type, value)
-  return Buffer.concat([writeName(name), u16(types[type]), u16(1), Buffer.of(0, 0, 0, 60), u16(data.length), data])
+  const ttl = Buffer.alloc(4)
+  ttl.writeUInt32BE(ttlSeconds)
+  return Buffer.concat([writeName(name), u16(types[type]), u16(1), ttl, u16(data.length), data])
 }
 
 function dataOf(type: RecordType, value: string): Buffer {

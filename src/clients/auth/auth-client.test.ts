@@ -9,7 +9,7 @@ import { decodeHello } from '../../contracts/hello.ts'
 import type { Clock } from '../../system/clock.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, FrameConnection } from '../../system/frame-connection.ts'
-import { type AuthAttempt, AuthClient } from './auth-client.ts'
+import { type AuthAttempt, AuthClient, type AuthStep } from './auth-client.ts'
 
 const attempt: AuthAttempt = {
   mechanism: 'PLAIN',
@@ -119,7 +119,7 @@ describe('AuthClient', () => {
     assert.equal(open.length, 1)
   })
 
-  it('authd gone: what is under way and what is new is temporary, nothing is offered; back: it works again', async () => {
+  it('authd gone: what is under way and what is new is temporary, the same is offered; back: it works again', async () => {
     await serve((_, connection) => connection.destroy(''))
     const quick = connect(hasty)
     // Its patience with a connection that is not served is short, too.
@@ -127,12 +127,13 @@ describe('AuthClient', () => {
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     await away()
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
-    assert.deepEqual(quick.mechanisms(), [])
+    assert.notDeepEqual(quick.mechanisms(), [])
     await serve(({ ref }, connection) =>
       connection.send(encodeAuthReply({ kind: 'rejected', ref, why: 'credentials' })),
     )
-    while (quick.mechanisms().length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
-    assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'credentials' })
+    let step: AuthStep = { kind: 'rejected', why: 'temporary' }
+    while (step.kind === 'rejected' && step.why === 'temporary') step = await quick.begin(attempt)
+    assert.deepEqual(step, { kind: 'rejected', why: 'credentials' })
   })
 
   it('authd silent: temporary after the deadline, and authd is told', async () => {

@@ -65,8 +65,6 @@ interface Exchange {
   settle: ((step: AuthStep) => void) | undefined
 }
 
-type Serving = { readonly connection: FrameConnection; readonly mechanisms: readonly string[] }
-
 const temporary: AuthRejected = { kind: 'rejected', why: 'temporary' }
 const malformed: AuthRejected = { kind: 'rejected', why: 'malformed' }
 
@@ -74,7 +72,8 @@ export class AuthClient {
   private readonly connectSocket: () => Promise<Socket>
   private readonly clock: Clock
   private readonly exchanges = new Map<number, Exchange>()
-  private serving: Serving | undefined
+  private serving: FrameConnection | undefined
+  private offered: readonly string[] = []
   private waiting: (() => void)[] = []
   private link: FrameConnection | undefined
   private cancelRetry = (): void => undefined
@@ -89,9 +88,10 @@ export class AuthClient {
     void this.connect()
   }
 
-  /** In the order in which they are to be offered; empty while authd is away. `-PLUS` ones need a channel binding. */
+  /** In the order in which they are to be offered, as authd said last: a mail program that is offered none while authd is
+   *  being restarted believes that there are none. `-PLUS` ones need a channel binding. */
   mechanisms(): readonly string[] {
-    return this.serving?.mechanisms ?? []
+    return this.offered
   }
 
   async begin(attempt: AuthAttempt): Promise<AuthStep> {
@@ -117,7 +117,7 @@ export class AuthClient {
     const exchange = this.exchanges.get(ref)
     // The connection was lost since the challenge.
     if (exchange === undefined || this.serving === undefined) return Promise.resolve(temporary)
-    const { connection } = this.serving
+    const connection = this.serving
     return new Promise((resolve) => {
       const cancel = this.clock.after(stepMillisecondsMax, () => {
         connection.send(encodeAuthRequest({ kind: 'cancel', ref }))
@@ -158,13 +158,14 @@ export class AuthClient {
   }
 
   private cancel(ref: number): void {
-    if (this.exchanges.delete(ref)) this.serving?.connection.send(encodeAuthRequest({ kind: 'cancel', ref }))
+    if (this.exchanges.delete(ref)) this.serving?.send(encodeAuthRequest({ kind: 'cancel', ref }))
   }
 
   /** What throws here closes the connection. */
   private receive(connection: FrameConnection, reply: AuthReply): void {
     if (reply.kind === 'serving') {
-      this.serving = { connection, mechanisms: reply.mechanisms }
+      this.serving = connection
+      this.offered = reply.mechanisms
       this.backOff = backOffMillisecondsMin
       this.release()
       return

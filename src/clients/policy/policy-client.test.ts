@@ -150,6 +150,24 @@ describe('PolicyClient', () => {
     assert.deepEqual(greylist, { answered: true, answer: known })
     assert.equal(policy.connections, 1)
   })
+  it('asks the same question again only when its answer is stale; another one, and a greylist, always', async () => {
+    policy.answer = ({ ref, kind }, connection) => {
+      const answer = kind === 'spf' ? { ...pass, freshMilliseconds: 1000 } : { ...known, freshMilliseconds: 0 }
+      connection.send(encodePolicyReply({ kind: 'answer', ref, answer }))
+    }
+    await client.spf(spfQuestion)
+    clock.pass(999)
+    assert.equal((await client.spf(spfQuestion)).answered, true)
+    assert.equal(policy.asked.length, 1)
+    clock.pass(1)
+    await client.spf(spfQuestion)
+    assert.equal(policy.asked.length, 2)
+    for (const other of [{ sender: 't@a' }, { ip: '192.0.2.2' }, { helo: 'i' }, { refuseOpenPass: true }])
+      await client.spf({ ...spfQuestion, ...other })
+    assert.equal(policy.asked.length, 6)
+    for (let n = 0; n < 2; n++) await client.greylist(greylistQuestion)
+    assert.equal(policy.asked.length, 8)
+  })
   it('tells why there is no answer', async () => {
     policy.answer = ({ ref }, connection) => connection.send(encodePolicyReply({ kind: 'none', ref, why: 'disk full' }))
     assert.deepEqual(await client.greylist(greylistQuestion), { answered: false, why: 'disk full' })

@@ -24,6 +24,7 @@ import { applyXclient, type XclientValues } from '../../protocols/smtp/xclient.t
 import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
 import { Session } from './session.ts'
 import type { Announce, SessionSetting } from './session-setting.ts'
+import { descriptorsMax } from '../../system/descriptors.ts'
 import { openLog } from '../../system/log.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { ServerTls } from '../../system/server-tls.ts'
@@ -43,6 +44,8 @@ import { PolicySource } from './policy-source.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
 import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
 
+/** Beside connections: files, sockets, what the acceptor keeps free. */
+const spareDescriptors = 128
 /** What plug-ins have to finish in when smtpd stops. */
 const plugInsStopMilliseconds = 1_000
 
@@ -93,6 +96,11 @@ const connectionLimits: Limits = {
   connectionsMax: control.number('concurrencyincoming'),
   connectionsPerPeerMax: control.number('concurrencyperip'),
 }
+const descriptors = descriptorsMax()
+if (descriptors !== undefined && connectionLimits.connectionsMax > descriptors - spareDescriptors)
+  warn(
+    `control/concurrencyincoming allows ${connectionLimits.connectionsMax} connections, but a process here may have ${descriptors} descriptors: raise the hard limit (ulimit -Hn, LimitNOFILE=)`,
+  )
 const connections = new Connections(connectionLimits, clock, log, {
   isProxy: (ip) => proxies.has(ip),
   settingFor,
