@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Instance, until } from '../kit/instance.ts'
+import { everyService, Instance, until } from '../kit/instance.ts'
 import { SmtpClient } from '../kit/smtp-client.ts'
 
 describe('accounts from outside', { concurrency: false }, () => {
   let quaver: Instance
   before(async () => {
-    quaver = await Instance.start()
+    quaver = await Instance.start({ services: everyService })
   })
   after(() => quaver.end())
 
