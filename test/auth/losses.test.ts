@@ -6,7 +6,7 @@ import { demoAddress, demoPassword, Instance, type LoginPort, until } from '#tes
 import { MailClient, popLogin, smtpLogin } from '#test/kit/mail-client.ts'
 
 /** Asked for by the issue: an answer, or the end of the connection, however bad things are. */
-const answerMillisecondsMax = 10_000
+const answerMillisecondsMax = 30_000
 const backMillisecondsMax = 20_000
 
 interface Told {
