@@ -116,7 +116,9 @@ describe('frames', () => {
         const reader = new FrameReader()
         for (let at = 0, n = 0; at < bytes.length; n++) {
           const length = (cuts[n % cuts.length] ?? 0) + 1
-          reader.push(bytes.subarray(at, at + length), ({ type, payload }) => found.push([type, payload.toString('hex')]))
+          reader.push(bytes.subarray(at, at + length), ({ type, payload }) =>
+            found.push([type, payload.toString('hex')]),
+          )
           at += length
         }
         assert.deepEqual(
