@@ -36,6 +36,9 @@ const usage = `node bench/logins.ts [--seconds N] [--rate N] [--runs N] [--idle 
 const kinds = ['none', 'handshakes', 'wrong', 'right', 'mixed'] as const
 type Kind = (typeof kinds)[number]
 
+/** Whose time on the processor is told, with what it has started. */
+const watched = ['smtpd', 'queue', 'policy', 'lspawn', 'local', 'authd', 'ofmipd', 'pop3d'] as const
+
 interface Counts {
   offered: number
   accepted: number
@@ -85,7 +88,7 @@ async function main(): Promise<void> {
 
 async function measure(instance: Instance, kind: Kind, run: number): Promise<number[]> {
   const ports = [instance.portOf('submissions'), instance.portOf('pop3s')].join()
-  const pids = await Promise.all(['authd', 'ofmipd', 'pop3d', 'lspawn'].map((name) => instance.pidOf(name)))
+  const pids = await Promise.all(watched.map((name) => instance.pidOf(name)))
   const before = pids.map(cpuMilliseconds)
   const offering = kind === 'none' ? undefined : outputOf(start(kind, ports))
   if (offering !== undefined) await pause(1000)
@@ -93,8 +96,8 @@ async function measure(instance: Instance, kind: Kind, run: number): Promise<num
   const counts = offering === undefined ? '' : ` ${await offering}`
   const used = pids.map((pid, at) => cpuMilliseconds(pid) - (before[at] ?? 0))
   console.log(
-    `run ${run} ${kind.padEnd(10)} ${shown(found)}  CPU ms authd ${used[0]} ofmipd ${used[1]} pop3d ${used[2]} lspawn ${used[3]}` +
-      `  load ${loadavg()[0]?.toFixed(1)}${counts}`,
+    `run ${run} ${kind.padEnd(10)} ${shown(found)}  load ${loadavg()[0]?.toFixed(1)}${counts}\n` +
+      `      CPU ms: ${watched.map((name, at) => `${name} ${used[at]}`).join(', ')}`,
   )
   return found
 }
