@@ -19,12 +19,17 @@ import { Acceptor } from '../../system/acceptor.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
+import { giveWay } from '../../system/priority.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
 import { limits } from './limits.ts'
 import { LoginDialogue } from './login-dialogue.ts'
 import { fronts, isService } from './fronts.ts'
 
+/** Handshakes are dear, and anybody may ask for them: mail on port 25 comes first. */
+const nice = 5
+
+giveWay(nice)
 const { values } = parseArgs({
   options: {
     home: { type: 'string' },
