@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { encodeFrame, type Frame, FrameReader } from '../contracts/frame.ts'
 import { encodeHello } from '../contracts/hello.ts'
 import { bindPath } from './bind.ts'
@@ -134,10 +134,10 @@ describe('frames', () => {
   it('cost no more than their bytes when they come one by one', () => {
     const reader = new FrameReader()
     const frame = encodeFrame(1, Buffer.alloc(500_000))
-    const before = process.memoryUsage().rss
+    const startBytes = process.memoryUsage().rss
     for (let at = 0; at + 1 < frame.length; at++)
       reader.push(Buffer.from(frame.subarray(at, at + 1)), () => assert.fail('not whole yet'))
     assert.ok(reader.hasPart)
-    assert.ok(process.memoryUsage().rss - before < 64 * 1024 * 1024)
+    assert.ok(process.memoryUsage().rss - startBytes < 64 * 1024 * 1024)
   })
 })

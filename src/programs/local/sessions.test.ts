@@ -155,7 +155,10 @@ describe('sessions of a local', () => {
     assert.equal((await come(hello, start('d'))).said, '+OK \r\n')
     sessions.expect(grant('e', 'carl@lab.example', 'submission'))
     assert.match((await come(hello, start('e'))).said, /^454 4\.3\.2 authup too many sessions, try again later/)
-    assert.ok(log.every((line) => line.startsWith('refused a session of ')), log.join())
+    assert.ok(
+      log.every((line) => line.startsWith('refused a session of ')),
+      log.join(),
+    )
     assert.equal(held, 3)
     served[0]?.end()
     await settled()
