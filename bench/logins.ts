@@ -168,14 +168,14 @@ async function load(kind: Kind): Promise<void> {
   const milliseconds = 1000 * (Number(options.seconds) + 1)
   while (performance.now() - began < milliseconds) {
     const due = Math.floor(((performance.now() - began) / 1000) * Number(options.rate))
-    for (; counts.offered < due; counts.offered++) void one(kind, counts.offered, ports, counts)
+    for (; counts.offered < due; counts.offered++) void login(kind, counts.offered, ports, counts)
     await pause(5)
   }
   console.log(JSON.stringify(counts))
   process.exit(0)
 }
 
-async function one(kind: Kind, n: number, ports: readonly number[], counts: Counts): Promise<void> {
+async function login(kind: Kind, n: number, ports: readonly number[], counts: Counts): Promise<void> {
   const isPop = n % 2 === 1
   const right = kind === 'right' || (kind === 'mixed' && n % 4 < 2)
   const localAddress = right ? '127.0.0.1' : `127.${1 + (n % 200)}.${(n >> 8) & 255}.${1 + (n % 250)}`

@@ -203,9 +203,9 @@ describe('people of a system home', { skip: reason(), concurrency: false }, () =
       assert.match(answer, /^235 /, address)
       sessions.push(client)
     }
-    const running = locals()
-    assert.deepEqual(new Set(running.keys()), new Set(Object.values(owners).map(uidOf)))
-    for (const [uid, pid] of running) {
+    const ours = locals()
+    assert.deepEqual(new Set(ours.keys()), new Set(Object.values(owners).map(uidOf)))
+    for (const [uid, pid] of ours) {
       assert.deepEqual(statusUids(pid), [uid, uid, uid, uid])
       assert.match(readFileSync(`/proc/${pid}/status`, 'latin1'), /^Groups:\t\s*$/m)
     }
@@ -288,7 +288,7 @@ describe('people of a system home', { skip: reason(), concurrency: false }, () =
       const output = await new Promise<string>((resolve, reject) => {
         const options = { uid, gid: 65534, cwd: '/' }
         execFile(process.execPath, ['-e', script, ...paths], options, (error, stdout) =>
-          error === null ? resolve(stdout) : reject(error),
+          error === null ? resolve(stdout) : reject(new Error(error.message)),
         )
       })
       return output
