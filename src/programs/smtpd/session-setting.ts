@@ -30,6 +30,8 @@ export interface SessionSetting {
   readonly log: Log
   /** For peers that may say XCLIENT: what the announced client's session has, or that it may not connect. */
   readonly announce?: Announce | undefined
+  /** Who may not relay has to wait for the replies to HELO, EHLO and DATA. */
+  readonly mustWaitForReplies?: boolean
   takerFor(environment: Environment): Taker
   tlsAvailable(): boolean
 }

@@ -210,13 +210,14 @@ export class Session implements Dialogue {
     this.endTransaction()
     const { greeting } = this.setting.policy
     const startTls = this.tls === undefined && this.setting.tlsAvailable()
-    this.ask('helo', name, {}, () =>
+    this.ask('helo', name, {}, () => {
+      if (this.isOvertaken()) return
       this.answers.say(
         extended
           ? formatExtensions(greeting, this.databytes, startTls, this.setting.announce && xclientCapability)
           : `250 ${greeting}\r\n`,
-      ),
-    )
+      )
+    })
   }
 
   private startTls(argument: ByteString): void {
@@ -283,7 +284,20 @@ export class Session implements Dialogue {
     const { transaction } = this
     if (transaction === undefined) return this.answers.refuse(replies.mailFirst, 'order')
     if (transaction.recipients.length === 0) return this.answers.refuse(replies.recipientFirst, 'order')
-    this.ask('data', '', { transaction }, () => this.beginContent(transaction))
+    this.ask('data', '', { transaction }, () => {
+      if (!this.isOvertaken()) this.beginContent(transaction)
+    })
+  }
+
+  /** HELO, EHLO and DATA end a group of commands (RFC 2920 §3.1): a stranger who has sent more before the reply does not
+   *  look at replies, and is sent away. */
+  private isOvertaken(): boolean {
+    const { setting, input } = this
+    const isStrict = setting.mustWaitForReplies === true && !setting.gate.environment.has('RELAYCLIENT')
+    if (!isStrict || input.length === 0) return false
+    this.answers.note('pipelining')
+    this.answers.closeWith(replies.outOfTurn)
+    return true
   }
 
   private beginContent({ envelope, params }: Transaction): void {
