@@ -30,12 +30,15 @@ import { factsOf, type Subject } from './facts.ts'
 import { receivedFor } from './trace.ts'
 import { Patience } from '../../servers/smtp/patience.ts'
 import { Input } from '../../servers/smtp/input.ts'
-import { databytesOf, type SessionSetting } from './session-setting.ts'
+import { databytesOf, needsTls, offersTls, type SessionSetting } from './session-setting.ts'
 import { Transaction } from './transaction.ts'
 
 const plainReplies: ReadonlyMap<string, Reply> = new Map(
   Object.entries({ noop: replies.noopOk, vrfy: replies.verify, help: replies.help }),
 )
+
+/** Where a client must begin TLS (fixsmtpio's, and XCLIENT of a listed peer). */
+const verbsBeforeTls: ReadonlySet<string> = new Set(['noop', 'ehlo', 'starttls', 'quit', 'xclient'])
 
 export class Session implements Dialogue {
   private setting: SessionSetting
@@ -155,6 +158,8 @@ export class Session implements Dialogue {
     const { verb, argument } = parseCommand(this.answers.heard(line))
     if (this.stopping) return this.answers.closeWith(replies.shuttingDown)
     if (hasControl(argument)) return this.answers.refuse(replies.controlCharacter, 'control-character')
+    if (this.tls === undefined && needsTls(this.setting) && !verbsBeforeTls.has(verb))
+      return this.answers.refuse(this.setting.tlsAvailable() ? replies.tlsFirst : replies.tlsNotNow, 'starttls')
     switch (verb) {
       case 'mail':
         return this.mail(argument)
@@ -209,7 +214,7 @@ export class Session implements Dialogue {
     this.esmtp = extended
     this.endTransaction()
     const { greeting } = this.setting.policy
-    const startTls = this.tls === undefined && this.setting.tlsAvailable()
+    const startTls = this.tls === undefined && offersTls(this.setting)
     this.ask('helo', name, {}, () => {
       if (this.isOvertaken()) return
       this.answers.say(
@@ -222,7 +227,7 @@ export class Session implements Dialogue {
 
   private startTls(argument: ByteString): void {
     if (this.tls !== undefined) return this.answers.refuse(replies.tlsAlready, 'starttls')
-    if (!this.setting.tlsAvailable()) return this.unknown('starttls')
+    if (!offersTls(this.setting)) return this.unknown('starttls')
     if (argument !== '') return this.answers.refuse(replies.syntaxNoParameters, 'starttls')
     this.answers.reply(replies.startTls)
     this.input.drop()

@@ -59,9 +59,11 @@ describe('parsing', () => {
         address,
       )
     const somebody =
-      '127. 10.1. 1.2.3. 1.2.3.4 ::1 [::1] 2001:DB8:: 2001:0db8: 2001:db8:5: fe80::1%eth0 10.2-3. 1.2.3.250-300 192.0.2.0/24 ::/0 = =.x =x joe@1.2.3.4 joe@=x joe@::1'
+      '127. 10.1. 1.2.3. 1.2.3.4 ::1 [::1] 2001:DB8:: 2001:0db8: 2001:db8:5: fe80::1%eth0 10.2-3. 1.2.3.250-300 192.0.2.0/24 ::/0 joe@1.2.3.4 joe@=x joe@::1'
     for (const address of ['', ...somebody.split(' ')])
       assert.deepEqual(parseRules(`${address}:allow`).idle, [], address)
+    for (const address of ['=', '=.x', '=x'])
+      assert.match(parseRules(`${address}:deny`).idle[0]?.reason ?? '', /XCLIENT/)
     assert.equal(parseRules('::ffff:192.0.2.1:allow').idle[0]?.reason, 'matches nobody: write 192.0.2.1')
   })
 

@@ -30,7 +30,7 @@ export interface RuleFault {
 export interface ParsedRules {
   readonly rules: readonly Rule[]
   readonly faults: readonly RuleFault[]
-  /** Lines that decide about nobody: tcprules takes them without a word. */
+  /** Lines that decide about nobody, or hardly anybody: tcprules takes them without a word. */
   readonly idle: readonly IdleLine[]
 }
 
@@ -40,6 +40,7 @@ export interface IdleLine {
 }
 
 const rangeMax = 255
+const byNameReason = 'matches only clients whose name XCLIENT tells: names are not looked up'
 /** `::ffff:0:0/96`: peers from there are IPv4. */
 const mappedNetwork: string = `${networkMark[6]}${'0'.repeat(80)}${'1'.repeat(16)}`
 
@@ -66,8 +67,9 @@ export function parseRules(text: ByteString): ParsedRules {
     if (rule instanceof Refused) faults.push({ line, text: trimmed, reason: rule.reason })
     else {
       rules.push(rule)
-      const reason = rule.keys.every((key) => !canMatch(key)) ? idleReason(rule.keys[0]) : undefined
-      if (reason !== undefined) idle.push({ line, reason })
+      const [key] = rule.keys
+      if (key?.startsWith('=')) idle.push({ line, reason: byNameReason })
+      else if (rule.keys.every((each) => !canMatch(each))) idle.push({ line, reason: idleReason(key) })
     }
   }
   return { rules, faults, idle }
