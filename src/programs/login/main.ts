@@ -78,15 +78,20 @@ supervisor.ready()
 
 function entranceOf(isImplicit: boolean): Entrance {
   return {
-    isProxy: (ip) => proxies.has(ip),
+    isProxy,
     settingFor: (peer) => settingFor(peer, isImplicit),
     // Before the handshake nothing can be said.
     say: isImplicit ? () => '' : say,
   }
 }
 
-function settingFor(peer: Peer, isImplicit: boolean): ConnectionSetting | TurnedAway {
+/** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
+function isProxy(ip: string): boolean {
   control.refresh()
+  return proxies.has(ip)
+}
+
+function settingFor(peer: Peer, isImplicit: boolean): ConnectionSetting | TurnedAway {
   const { verdict, environment, finding } = admitTo(ruleService, peer, host, rules.current())
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
   const connection = { environment, limits, clock, log, tls, protocol: title, implicitTls: isImplicit, say }

@@ -102,7 +102,7 @@ if (descriptors !== undefined && connectionLimits.connectionsMax > descriptors -
     `control/concurrencyincoming allows ${connectionLimits.connectionsMax} connections, but a process here may have ${descriptors} descriptors: raise the hard limit (ulimit -Hn, LimitNOFILE=)`,
   )
 const connections = new Connections(connectionLimits, clock, log, {
-  isProxy: (ip) => proxies.has(ip),
+  isProxy,
   settingFor,
   say: sayPlainly,
 })
@@ -128,6 +128,12 @@ function explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
 
 async function* explainTurnedAway(finding: Finding): AsyncGenerator<ExplainStep> {
   yield { command: '', reply: '', findings: [finding] }
+}
+
+/** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
+function isProxy(ip: string): boolean {
+  policies.current()
+  return proxies.has(ip)
 }
 
 function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
@@ -169,6 +175,7 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
     environment,
     gate: gates.open(environment),
     replyRules: replyRules.current(),
+    mustWaitForReplies: true,
     limits,
     clock,
     budget,

@@ -51,7 +51,7 @@ describe('compiling', () => {
     write('192.0.2.1:deny\n')
     const before = process.umask(0o077)
     try {
-      assert.deepEqual(await compileRules(home, 'smtp'), { done: true, value: { rules: 1, ignored: [] } })
+      assert.deepEqual(await compileRules(home, 'smtp'), { done: true, value: { rules: 1, idle: [] } })
     } finally {
       process.umask(before)
     }
