@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { type SecureContext, connect as connectTls } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { describe, it, type TestContext } from 'node:test'
 import { selfSigned } from '#test/kit/smtpd-server.ts'
 import { without } from '#test/kit/tool.ts'
+import type { TlsOrder } from '../../contracts/supervise.ts'
 import { realClock } from '../../system/clock.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { Connections } from './connections.ts'
@@ -30,15 +31,17 @@ class Greeting implements Dialogue {
   abort(): void {}
 }
 
-async function serve(t: TestContext, context: SecureContext | undefined, isProxy: boolean) {
+async function serve(t: TestContext, order: TlsOrder | undefined, isProxy: boolean) {
   const log: string[] = []
   const say = (): string => ''
+  const tls = new ServerTls()
+  if (order !== undefined) assert.equal(tls.give(order), undefined)
   const setting = {
     environment: new Map([['TCPREMOTEIP', '127.0.0.1']]),
     limits: doorLimits,
     clock: realClock,
     log: (line: string) => log.push(line),
-    tls: new ServerTls(context),
+    tls,
     protocol: 'pop3',
     implicitTls: true,
     open: (port: FrontPort) => new Greeting(port),
