@@ -1,6 +1,6 @@
 /** The rows of the acceptance list about checks of incoming mail, by name, each driven through a running system. */
 import assert from 'node:assert/strict'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -277,12 +277,26 @@ print "HX-Seen: $ENV{SEEN}\\n";
     await edge.logged(/refused 192\.0\.2\.1 pipelining:/)
   })
 
+  it('explain tells the filters that the message would pass, and who names them', async () => {
+    await writeFile(
+      join(edge.instance.home, 'control/smtpfilters'),
+      'plugins/one\n/usr/pkg/bin/qmail-qfilter-viruscan\n',
+    )
+    const request = ['--ip', '192.0.2.1', '--from', 'a@b.test', '--to', demoAddress]
+    const told = await until('filters in explain', 10_000, async () => {
+      const { stdout } = await edge.instance.quaver('smtp', 'explain', ...request)
+      return /^ +filters +would pass .*$/m.exec(stdout)?.[0]
+    })
+    assert.match(told, /would pass plugins\/one, \/usr\/pkg\/bin\/qmail-qfilter-viruscan {2}\(control\/smtpfilters\)$/)
+    await rm(join(edge.instance.home, 'control/smtpfilters'))
+  })
+
   it('control/proxyclients is read again even if nobody gets in as it was', async () => {
     const path = join(edge.instance.home, 'control/proxyclients')
     await writeFile(path, '')
     const greeting = await until('a greeting without a PROXY header', 10_000, async () => {
       const client = BareClient.to(edge.instance.smtpPort)
-      client.say('EHLO too.early\r\n')
+      client.say('QUIT\r\n')
       return (await client.untilClosed()) === '' ? undefined : true
     })
     assert.equal(greeting, true)

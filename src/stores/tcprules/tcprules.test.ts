@@ -212,4 +212,20 @@ describe('migration', () => {
     assert.deepEqual(await migrateRules(home, old), [])
     assert.equal(statSync(join(parent, 'etc/qmail/tcp.smtp')).size, 26)
   })
+
+  it('makes a directory that everybody may read, whatever the umask', async () => {
+    const old = join(parent, 'etc')
+    mkdirSync(old)
+    writeFileSync(join(old, 'tcp.smtp'), ':allow\n')
+    const directory = join(home.control, 'tcprules')
+    rmSync(directory, { recursive: true })
+    const before = process.umask(0o077)
+    try {
+      await migrateRules(home, [old])
+    } finally {
+      process.umask(before)
+    }
+    assert.equal(statSync(directory).mode & 0o777, 0o755)
+    assert.equal(statSync(rulePaths(home, 'smtp').source).mode & 0o777, 0o644)
+  })
 })
