@@ -62,7 +62,7 @@ describe('OAUTHBEARER and XOAUTH2', { skip: without('openssl') }, () => {
     const args = ['--disable-warning=ExperimentalWarning', main, '--home', authd.home.path]
     issuers = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: join(authd.home.path, 'ca.pem') },
+      env: { PATH: process.env['PATH'], SSL_CERT_FILE: join(authd.home.path, 'ca.pem') },
     })
     issuers.stderr?.on('data', (text: Buffer) => (issuersLog += text.toString('latin1')))
     while (!existsSync(join(authd.home.issuers, 'keys.json')) && issuers.exitCode === null)

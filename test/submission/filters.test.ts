@@ -5,6 +5,8 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { SubmissionRig } from '../kit/submission.ts'
+import { compileRules } from '../../src/stores/tcprules/compile.ts'
+import { RulesFile } from '../../src/stores/tcprules/rules-file.ts'
 import { withoutRoot } from '../kit/tool.ts'
 
 describe('filters of submission', () => {
@@ -87,6 +89,73 @@ describe('filters of submission', () => {
     assert.match(await client.submit('From: bob@lab.example\r\n'), /^554 /)
     assert.equal(seen('message'), '')
     await client.end()
+  })
+})
+
+describe('what the rules of the ofmip listener set', () => {
+  const rig = new SubmissionRig()
+  const script = (name: string, body: string): void => {
+    mkdirSync(rig.home.bin, { recursive: true })
+    writeFileSync(join(rig.home.bin, name), `#!/bin/sh\n${body}\n`)
+    chmodSync(join(rig.home.bin, name), 0o755)
+  }
+  /** Rules are looked at once a second; these are handed in as they are. */
+  const withRules = async (line: string): Promise<void> => {
+    mkdirSync(join(rig.home.control, 'tcprules'), { recursive: true })
+    writeFileSync(join(rig.home.control, 'tcprules/ofmip'), `${line}\n`)
+    const compiled = await compileRules(rig.home, 'ofmip')
+    assert.equal(compiled?.done, true)
+    const { tools } = rig
+    assert.ok(tools !== undefined)
+    rig.tools = { ...tools, rules: new RulesFile(rig.home, 'ofmip', tools.clock) }
+  }
+  before(() => {
+    rig.control('ofmipfilters', 'bin/listed')
+    rig.control('others', 'bin/other')
+    script('listed', 'echo X-Listed: yes; cat')
+    script(
+      'other',
+      'echo "X-Other: $PYMSGAUTH_TOLERATE_UNCONFIGURED $OF_THE_RULE $AUTHUP_USER ${QMAILQUEUE-none}"; cat',
+    )
+    script('queue', 'cat > queued.seen; cat <&1 > envelope.seen')
+    return rig.start()
+  })
+  after(() => rig.stop())
+
+  const sends = async (): Promise<string> => {
+    const client = await rig.login()
+    const reply = await client.submit('Subject: s\r\n', 'anna@lab.example', ['mary'])
+    await client.end()
+    return reply
+  }
+
+  it('names the filters, and reaches them', async () => {
+    const queue = '/var/qmail/bin/qmail-qfilter-queue'
+    const filters = `QMAILQUEUE="${queue}",QMAILQUEUEFILTERS="control/others"`
+    await withRules(`:allow,${filters},OF_THE_RULE="0",AUTHUP_USER="root"`)
+    assert.match(await sends(), /^250 /)
+    assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Other: 1 0 anna@lab\.example none\nReceived: /)
+  })
+
+  it('may name a program that takes the message instead of the queue, cleaned', async () => {
+    await withRules(':allow,QMAILQUEUE="bin/queue"')
+    const before = rig.taker.taken.length
+    assert.match(await sends(), /^250 /)
+    assert.equal(rig.taker.taken.length, before)
+    assert.match(
+      readFileSync(join(rig.home.path, 'queued.seen'), 'latin1'),
+      /^Received: \(ucspitls [^]*\nFrom: anna@lab/,
+    )
+    const envelope = readFileSync(join(rig.home.path, 'envelope.seen'), 'latin1')
+    assert.equal(envelope, 'Fanna@lab.example\0Tmary@host.example\0\0')
+  })
+
+  it('serves nobody with a list of filters that is not there', async () => {
+    await withRules(':allow,QMAILQUEUE="bin/qmail-qfilter-queue",QMAILQUEUEFILTERS="control/none"')
+    const client = await rig.login()
+    assert.equal(client.output, '451 4.3.0 qq unable to read configuration (#4.3.0)\r\n')
+    client.socket.destroy()
+    assert.ok(rig.log.some((line) => line.includes('QMAILQUEUEFILTERS names control/none, which does not exist')))
   })
 })
 

@@ -53,6 +53,7 @@ export function planFilters(
 ): Outcome<FilterPlan> {
   const program = environment.get('QMAILQUEUE')
   const last = environment.get('QQF_QMAILQUEUE') ?? ''
+  if (program === '') return failed(emptyProgram)
   if (program === undefined) return done({ filters: listed, queueProgram: last, decidedBy: `control/${file}` })
   if (!isFilterQueue(program)) return done({ filters: [], queueProgram: program, decidedBy: 'QMAILQUEUE' })
   const named = environment.get('QMAILQUEUEFILTERS')
@@ -74,9 +75,8 @@ export function takerForPlan(plan: Outcome<FilterPlan>, environment: Environment
   for (const name of ['QMAILQUEUE', 'QMAILQUEUEFILTERS', 'QMAILNAME']) ownVariables.delete(name)
   const head = filters.findIndex((filter) => !isBuiltInFilter(filter))
   const count = head < 0 ? filters.length : head
-  const isQueueNext = count === filters.length && queueProgram === '' && environment.get('QMAILQUEUE') !== ''
+  const isQueueNext = count === filters.length && queueProgram === ''
   let taker: Taker = isQueueNext ? tools.queue : new ExecTaker(filters.slice(count), queueProgram, ownVariables, tools)
-  if (environment.get('QMAILQUEUE') === '') taker = refusing(emptyProgram)
   const context = { environment: ownVariables, now: () => tools.clock.now(), signatures: () => tools.signatures() }
   for (const filter of filters.slice(0, count).reverse()) taker = new FilteringTaker(() => made(filter, context), taker)
   return taker

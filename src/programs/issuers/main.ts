@@ -2,6 +2,7 @@
  *  Touches: control/oauthissuers (reads), HOME/issuers/keys.json (writes), the network (HTTPS).
  *  Never:   sees a token or a password.
  *  Fails:   keys that cannot be fetched stay as they were, with an alert each time that this begins. */
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { toText } from '../../base/byte-string.ts'
@@ -28,6 +29,8 @@ const log = openLog('issuers')
 const home = homeAt(values.home ?? '.')
 const clock = realClock
 process.umask(0o022)
+// An issuer in the house often has a certificate of the house's own authority, which the machine knows.
+setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system')])])
 
 const control = new Control(home.control, clock, (problem) => log(`warning: ${problem}`))
 const troubles = new Map<string, string>()

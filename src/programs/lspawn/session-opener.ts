@@ -10,8 +10,9 @@ import {
   type SessionPeer,
   ticketBytes,
 } from '../../contracts/sessions.ts'
-import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
+import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import type { UserLookup } from '../../stores/users/lookup-user.ts'
+import { mailboxOwner } from '../../stores/users/mailbox-owner.ts'
 import type { Clock } from '../../system/clock.ts'
 import { type Log, printable } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
@@ -99,15 +100,11 @@ export class SessionOpener {
     return owner.uid === 0 && !this.setting.rootMayReceive ? 'no-mailbox' : owner
   }
 
-  /** A mailbox is where mail for exactly this name goes: not an extension, not what belongs to nobody. */
   private async lookUp(account: ByteString): Promise<Owner | Refusal> {
     const tables = this.setting.tables()
     if (tables === undefined) return 'temporary'
-    const { channel, address } = routeRecipient(account, tables)
-    if (channel !== 'local') return 'no-mailbox'
-    const found = await this.setting.users.lookup(address.slice(0, address.lastIndexOf('@')))
-    if (found.kind === 'report') return found.report.letter === 'D' ? 'no-mailbox' : 'temporary'
-    const { user, uid, gid, home, dash, ext } = found.record
-    return dash === '' && ext === '' ? { user, uid, gid, home } : 'no-mailbox'
+    const owner = await mailboxOwner(account, tables, this.setting.users)
+    if (owner === 'none') return 'no-mailbox'
+    return owner === 'unknown' ? 'temporary' : owner
   }
 }

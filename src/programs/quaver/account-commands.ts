@@ -21,6 +21,7 @@ export function addAccounts(program: Command): void {
   addAble(group)
   addQuota(group)
   addExport(group)
+  addCompile(group)
   addRemove(group)
   addDomain(program)
   addAlias(program)
@@ -118,6 +119,13 @@ function addExport(group: Command): void {
   examples(command, [
     ['quaver account export --dovecot > /etc/dovecot/quaver.passwd', 'mode and owner: docs/recipes/dovecot-imap.md'],
   ])
+}
+
+function addCompile(group: Command): void {
+  const command = subcommand(group, 'compile', 'Make lines of users/assign that were written by hand count.').action(
+    async () => (await import('./account-compile.ts')).compile(command.optsWithGlobals()),
+  )
+  examples(command, [['quaver account compile', 'as qmail-newu; the commands above do it by themselves']])
 }
 
 function addRemove(group: Command): void {

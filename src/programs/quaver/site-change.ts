@@ -45,6 +45,8 @@ export async function reload(home: Home): Promise<boolean> {
 /** `--user`, else the owner of the domain's other accounts, else in a demo or as an ordinary user: the caller. */
 export async function ownerFor(home: Home, domain: string, name: string | undefined): Promise<AssignOwner> {
   const me = userInfo()
+  if (name === 'root' && !isOwn(home))
+    throw new CommandError('root never receives mail: name another account with --user', exitCode.usage)
   if (name !== undefined && name !== me.username) {
     if (isOwn(home))
       throw new CommandError(`--user ${name}: only root, in a system home, can give mail to another account`)

@@ -15,16 +15,15 @@ import type { Environment } from '../../../servers/door/peer.ts'
 import { routingFiles, routingTables } from '../../../stores/control/routing-tables.ts'
 import { printable } from '../../../system/log.ts'
 import type { GrantedSession } from '../session.ts'
+import { planSubmission, type SubmissionPlan } from './filter-plan.ts'
 import { ownRulesTrouble, readOwnRules, readRewriting, type Rewriting } from './address-rules.ts'
 import { CleaningTaker } from './cleaning-taker.ts'
 import { type Right, SenderRights } from './sender-rights.ts'
 import type { SubmissionTools } from './tools.ts'
-import { environmentOf, receivedFields } from './trace.ts'
+import { receivedFields } from './trace.ts'
 import type { ReadSender, Transaction } from './transaction.ts'
 import type { Allowance } from './usage.ts'
 
-/** Ours is on every message already. */
-const tlsFilter = 'qmail-qfilter-addtlsheader'
 /** Of all address fields of a message: room for ten thousand. */
 const addressBytesMax: number = 256 * 1024
 const tooManyAddresses: Failure = permanent('sorry, that message has too many addresses in its header (#5.3.4)')
@@ -41,13 +40,14 @@ export class Service {
   private readonly account: ByteString
   private readonly ownRules: Outcome<CdbReader | undefined>
   private readonly rights: SenderRights
-  private readonly filters: readonly ByteString[]
+  private readonly plan: SubmissionPlan
 
   private constructor(
     session: GrantedSession,
     tools: SubmissionTools,
     rewriting: Rewriting,
     ownRules: Outcome<CdbReader | undefined>,
+    plan: SubmissionPlan,
   ) {
     const { control, users, log } = tools
     const { account, home } = session.grant
@@ -57,10 +57,10 @@ export class Service {
     this.ownRules = ownRules
     this.greeting = control.line('smtpgreeting')
     this.databytes = control.number('databytes')
-    this.environment = environmentOf(session, control.optionalLine('me'))
+    this.plan = plan
+    this.environment = plan.environment
     const listed = control.map('senders')?.get(lowerAscii(account))
     this.rights = new SenderRights({ home, listed, tables: routingTables(control), users, log })
-    this.filters = (control.list('ofmipfilters') ?? []).filter((name) => !name.endsWith(tlsFilter))
   }
 
   /** Fails if a control file cannot be used: then nobody is served. */
@@ -69,9 +69,11 @@ export class Service {
     tools.control.reload(routingFiles)
     const rewriting = readRewriting(tools.control)
     if (!rewriting.done) return rewriting
+    const plan = planSubmission(session, tools)
+    if (!plan.done) return plan
     const ownRules = await readOwnRules(session.grant.home, tools.clock)
     if (!ownRules.done) tools.log(`warning: ${ownRules.failure.logText}`)
-    return done(new Service(session, tools, rewriting.value, ownRules))
+    return done(new Service(session, tools, rewriting.value, ownRules, plan.value))
   }
 
   /** The transaction that MAIL begins. */
@@ -122,13 +124,13 @@ export class Service {
 
   /** `gone`: nobody waits for the message any more. */
   takerFor(transaction: Transaction, gone: () => boolean): Taker {
-    const { tools, filters, environment } = this
+    const { tools, plan } = this
     const { launcher, random, clock, queue, control } = tools
     let taker = queue
-    if (filters.length > 0) {
+    if (plan.filters.length > 0 || plan.queueProgram !== '') {
       const signatures = (): readonly ByteString[] => control.list('signatures') ?? []
       const filterTools = { launcher, random, clock, home: tools.homePath, queue, signatures }
-      taker = new FilterTaker(random, filterPass(filterTools, { filters, queueProgram: '', environment }), gone)
+      taker = new FilterTaker(random, filterPass(filterTools, plan), gone)
     }
     return new CleaningTaker((fields) => this.clean(fields, transaction), taker)
   }

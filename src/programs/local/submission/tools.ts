@@ -6,6 +6,7 @@ import { Control } from '../../../stores/control/control.ts'
 import { type ControlFile, controlFiles } from '../../../stores/control/table.ts'
 import { accountName } from '../../../stores/home/account-name.ts'
 import { accountOf, homeAt } from '../../../stores/home/layout.ts'
+import { RulesFile } from '../../../stores/tcprules/rules-file.ts'
 import { AccountBook, UserLookup, type UserWorld } from '../../../stores/users/lookup-user.ts'
 import type { Clock } from '../../../system/clock.ts'
 import { Launcher } from '../../../system/launcher.ts'
@@ -17,6 +18,8 @@ export interface SubmissionTools {
   /** Filters start there, as qmail-queue's would. */
   readonly homePath: string
   readonly control: Control
+  /** Of the listener, control/tcprules/ofmip: what they set counts here. */
+  readonly rules: Pick<RulesFile, 'current'>
   /** By whom an address is answered: the code that delivers. */
   readonly users: Pick<UserLookup, 'lookup'>
   readonly queue: Taker
@@ -51,6 +54,7 @@ export function submissionTools(setting: ToolsSetting): SubmissionTools {
   return {
     ...setting,
     control,
+    rules: new RulesFile(home, 'ofmip', clock, (problem) => log(`warning: ${problem}`)),
     users: new UserLookup(home, demo ? demoWorld() : systemWorld(control, clock)),
     limits: smtpLimits,
     budget: new ContentBudget(smtpLimits.contentBytesInFlightMax),

@@ -1,19 +1,24 @@
 /** What is known of a session, as the variables that filters have and as the fields on top of its messages. */
 import type { ByteString } from '../../../base/byte-string.ts'
 import { headerDate } from '../../../protocols/qmail/date.ts'
+import type { Variables } from '../../../protocols/qmail/tcprules.ts'
 import { tlsHeader } from '../../../protocols/qmail/tls-header.ts'
 import { baseEnvironment, type Environment } from '../../../servers/door/peer.ts'
 import type { GrantedSession } from '../session.ts'
 
-/** What tcpserver, the TLS front, authup and checkpassword gave to ofmipd, and ofmipd to its filters. */
-export function environmentOf({ grant, facts }: GrantedSession, me: string | undefined): Environment {
+/** What tcpserver and its rules, the TLS front, authup and checkpassword gave to ofmipd, and ofmipd to its filters.
+ *  `rules`: no rule can change who has logged in. */
+export function environmentOf(
+  { grant, facts }: GrantedSession,
+  me: string | undefined,
+  rules: Variables,
+): Map<string, string> {
   const { remoteIp, remotePort } = grant.peer
   const peer = { remoteIp, remotePort, localIp: facts.localIp, localPort: facts.localPort }
-  const environment = new Map(baseEnvironment(peer, { me }))
+  const environment = new Map([...baseEnvironment(peer, { me }), ['PYMSGAUTH_TOLERATE_UNCONFIGURED', '1'], ...rules])
   environment.set('SSL_PROTOCOL', facts.tlsProtocol).set('SSL_CIPHER', facts.tlsCipher)
   environment.set('AUTHUP_USER', grant.account).set('USER', grant.user).set('LOGNAME', grant.user)
-  environment.set('HOME', grant.home).set('QMAILPPID', String(process.pid))
-  return environment.set('PYMSGAUTH_TOLERATE_UNCONFIGURED', '1')
+  return environment.set('HOME', grant.home).set('QMAILPPID', String(process.pid))
 }
 
 /** What could end a comment of a header field, or the line. */

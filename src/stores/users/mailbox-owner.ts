@@ -1,0 +1,24 @@
+/** Whose mailbox an account name stands for, by the routing and the lookup that deliver its mail: an address of users/assign,
+ *  of a system user, or the user's bare name.
+ *  Fails:  as UserLookup does: a report. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
+import type { UserRecord } from '../../protocols/qmail/users-lookup.ts'
+import type { UserLookup } from './lookup-user.ts'
+
+/** `none`: no mailbox here has this name. `unknown`: nobody can tell now. */
+export type MailboxOwner = UserRecord | 'none' | 'unknown'
+
+/** A mailbox is where mail for exactly this name goes: not an extension, not what belongs to nobody. */
+export async function mailboxOwner(
+  account: ByteString,
+  tables: RoutingTables,
+  users: Pick<UserLookup, 'lookup'>,
+): Promise<MailboxOwner> {
+  const { channel, address } = routeRecipient(account, tables)
+  if (channel !== 'local') return 'none'
+  const found = await users.lookup(address.slice(0, address.lastIndexOf('@')))
+  if (found.kind === 'report') return found.report.letter === 'D' ? 'none' : 'unknown'
+  const { dash, ext } = found.record
+  return dash === '' && ext === '' ? found.record : 'none'
+}
