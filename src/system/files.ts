@@ -1,7 +1,7 @@
 /** Files, with the durable steps that our promises rest on. Handed in, so that a simulation can lose what was not synced.
  *  Fails:  throws as Node does; the store that calls turns it into an Outcome. */
 import { constants } from 'node:fs'
-import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { chmod, type FileHandle, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 export interface OpenFile {
@@ -61,7 +61,9 @@ export const realFiles: Files = {
     await unlink(path).catch(absentAsUndefined)
   },
   async makeDirectory(path, mode) {
-    await mkdir(path, { mode, recursive: true })
+    const made = await mkdir(path, { mode, recursive: true })
+    // Others are meant to read it: the umask must not take that away.
+    if (made !== undefined && (mode & 0o077) !== 0) await chmod(path, mode)
   },
   async syncDirectory(path) {
     const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)

@@ -13,7 +13,8 @@ import type { Log } from './log.ts'
 const helloMillisecondsMax = 10_000
 const connectionsMaxUsual = 64
 /** Questions and answers are short. */
-const frameLimits = { frameBytesMax: 64 * 1024, unreadBytesMax: 256 * 1024 }
+const frameBytesMaxUsual: number = 64 * 1024
+const unreadFramesMax = 16
 
 export interface FrameServerSetting {
   /** Named in the log. */
@@ -22,6 +23,8 @@ export interface FrameServerSetting {
   readonly clock: Clock
   readonly log: Log
   readonly connectionsMax?: number
+  /** Of the longest question; sixteen answers of that length may wait to be read. */
+  readonly frameBytesMax?: number
   accept(connection: FrameConnection): FrameHandlers
 }
 
@@ -36,6 +39,11 @@ export class FrameServer {
     this.server.maxConnections = setting.connectionsMax ?? connectionsMaxUsual
     // Out of descriptors: the next one may fit again.
     this.server.on('error', (error) => setting.log(`warning: accept on ${setting.socket}: ${describeError(error)}`))
+  }
+
+  /** Resolves when the descriptor is served. */
+  async listening(): Promise<void> {
+    if (!this.server.listening) await new Promise<void>((resolve) => this.server.once('listening', resolve))
   }
 
   /** Takes no more; what is open ends after what was sent. */
@@ -65,7 +73,9 @@ export class FrameServer {
       this.closed(connection, reason)
     }
     const handlers = { onFrame: onFirst, onClose: onEarlyClose }
-    const connection: FrameConnection = new FrameConnection(socket, handlers, frameLimits)
+    const frameBytesMax = this.setting.frameBytesMax ?? frameBytesMaxUsual
+    const limits = { frameBytesMax, unreadBytesMax: unreadFramesMax * frameBytesMax }
+    const connection: FrameConnection = new FrameConnection(socket, handlers, limits)
     this.connections.add(connection)
   }
 

@@ -1,16 +1,19 @@
-/** The process gives way to every other. */
+/** The process gives way to others. */
 import { readdirSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 
+/** Gives way to every other. */
 const lowest = 19
 
 /** Linux keeps a priority for each thread, and the runtime has started some before the first line of a program runs; those
  *  that are started later have their parent's. Elsewhere it is the process's. */
-export function giveWay(): void {
-  setPriority(lowest)
+export function giveWay(nice: number = lowest): void {
+  // Whoever started us may have said less already, and only root takes that back.
+  const priority = Math.max(nice, getPriority())
+  setPriority(priority)
   for (const thread of threads()) {
     try {
-      setPriority(thread, lowest)
+      setPriority(thread, priority)
     } catch {
       // It has ended.
     }

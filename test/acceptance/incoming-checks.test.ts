@@ -1,11 +1,12 @@
 /** The rows of the acceptance list about checks of incoming mail, by name, each driven through a running system. */
 import assert from 'node:assert/strict'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Edge } from '../kit/edge.ts'
-import { demoAddress } from '../kit/instance.ts'
+import { demoAddress, until } from '../kit/instance.ts'
+import { BareClient } from '../kit/smtpd-server.ts'
 
 const pass = 'SPP_SPF_RESULT_PASS="SGL_WHITELISTED=1"'
 const greylisted = '451 4.7.1 greylisted, retry later (#4.7.1)'
@@ -177,6 +178,8 @@ print "HX-Seen: $ENV{SEEN}\\n";
     }
     assert.match(await explain(), /GL_MIN_REJECT[^]*is new: refused; tried now, it would be accepted from 20\d\d-/)
     assert.match(await explain(), /is new: refused/)
+    assert.match(await explain(), /spp rcpt .*greylisting-spp-wrapper: refuse {2}\(control\/greyplugins\)/)
+    await edge.logged(/refused 198\.51\.100\.2 spp greylisting-spp-wrapper: 451 /)
     await visit('198.51.101.3', 'e@none.test', demoAddress)
     assert.match(await explain(), /came before: refused; accepted from 20\d\d-/)
   })
@@ -258,5 +261,45 @@ print "HX-Seen: $ENV{SEEN}\\n";
       '421 4.3.0 unable to execute recipient check (#4.3.0)',
     ])
     await edge.program('oldstyle', '#!/bin/sh\nexit 0\n')
+  })
+
+  it('unauthorised pipelining is refused, and pipelining as it is offered is not', async () => {
+    const hasty = edge.from('192.0.2.1')
+    await hasty.reply()
+    hasty.bare.say('EHLO visitor.test\r\nMAIL FROM:<a@b.test>\r\n')
+    assert.match(await hasty.bare.untilClosed(), /^554 .*smtp protocol violation/m)
+    const visitor = await edge.greeted('192.0.2.1')
+    visitor.bare.say(`MAIL FROM:<a@b.test>\r\nRCPT TO:<${demoAddress}>\r\nDATA\r\n`)
+    await visitor.bare.until(/^354 .*\r\n/m)
+    visitor.bare.say('Subject: grouped\r\n\r\nhello\r\n.\r\nQUIT\r\n')
+    assert.match(await visitor.bare.untilClosed(), /^250 .*\r\n221 /m)
+    await edge.delivered('grouped')
+    await edge.logged(/refused 192\.0\.2\.1 pipelining:/)
+  })
+
+  it('explain tells the filters that the message would pass, and who names them', async () => {
+    await writeFile(
+      join(edge.instance.home, 'control/smtpfilters'),
+      'plugins/one\n/usr/pkg/bin/qmail-qfilter-viruscan\n',
+    )
+    const request = ['--ip', '192.0.2.1', '--from', 'a@b.test', '--to', demoAddress]
+    const told = await until('filters in explain', 10_000, async () => {
+      const { stdout } = await edge.instance.quaver('smtp', 'explain', ...request)
+      return /^ +filters +would pass .*$/m.exec(stdout)?.[0]
+    })
+    assert.match(told, /would pass plugins\/one, \/usr\/pkg\/bin\/qmail-qfilter-viruscan {2}\(control\/smtpfilters\)$/)
+    await rm(join(edge.instance.home, 'control/smtpfilters'))
+  })
+
+  it('control/proxyclients is read again even if nobody gets in as it was', async () => {
+    const path = join(edge.instance.home, 'control/proxyclients')
+    await writeFile(path, '')
+    const greeting = await until('a greeting without a PROXY header', 10_000, async () => {
+      const client = BareClient.to(edge.instance.smtpPort)
+      client.say('QUIT\r\n')
+      return (await client.untilClosed()) === '' ? undefined : true
+    })
+    assert.equal(greeting, true)
+    await writeFile(path, '127.0.0.1\n')
   })
 })

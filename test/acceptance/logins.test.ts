@@ -10,6 +10,7 @@ import { setCredential } from '../../src/stores/credentials/credentials.ts'
 import { homeAt } from '../../src/stores/home/layout.ts'
 import { syslogTag } from '../../src/system/log-form.ts'
 import {
+  answerMillisecondsMax,
   base64,
   type From,
   plain,
@@ -27,6 +28,8 @@ import { without } from '../kit/tool.ts'
 
 const { user, password } = login
 const proxy = '127.0.0.9'
+/** A mailbox may be another test's just then: that is said only to its owner. */
+const loggedIn = /^(235 |\+OK |-ERR \[IN-USE\] )/
 
 // At once: most of them wait, for replies that come late on purpose.
 describe('logins', { skip: without('openssl'), concurrency: true }, () => {
@@ -66,7 +69,7 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
   it('587 and 995: SCRAM-SHA-256, and the server proves that it knows the password, too', async () => {
     for (const open of [submission, pop3s]) {
       const { client, ask } = await open()
-      assert.match(await scram(ask, 'SCRAM-SHA-256', new ScramClient(user, password)), /^(235 |\+OK )/)
+      assert.match(await scram(ask, 'SCRAM-SHA-256', new ScramClient(user, password)), loggedIn)
       client.destroy()
     }
   })
@@ -81,10 +84,10 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
       const bound = (name: string, data: string) => new ScramClient(user, password, `p=${name},,`, data)
       const plus = 'SCRAM-SHA-256-PLUS'
       assert.match(await scram(ask, plus, bound('tls-exporter', endPoint)), /^(535 |-ERR )/)
-      assert.match(await scram(ask, plus, bound('tls-exporter', exporter)), /^(235 |\+OK )/)
+      assert.match(await scram(ask, plus, bound('tls-exporter', exporter)), loggedIn)
       client.destroy()
       const second = await open()
-      assert.match(await scram(second.ask, plus, bound('tls-server-end-point', endPoint)), /^(235 |\+OK )/)
+      assert.match(await scram(second.ask, plus, bound('tls-server-end-point', endPoint)), loggedIn)
       second.client.destroy()
     }
   })
@@ -151,6 +154,19 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
       assert.match(await quaver().log(), new RegExp(`authd: failed-login 127\\.6\\.6\\.\\d .*: ${reason}$`, 'm'))
   })
 
+  it('587 and 995: what comes behind a login in one write is the session’s, also behind a wrong one', async () => {
+    const smtp = await submission()
+    const right = `AUTH PLAIN ${plain(user, password)}\r\n`
+    smtp.client.say(`${right}MAIL FROM:<${user}>\r\nRCPT TO:<${user}>\r\nRSET\r\nQUIT\r\n`)
+    assert.deepEqual(codes(await smtp.client.untilClosed(answerMillisecondsMax)), ['235', '250', '250', '250', '221'])
+    const pop = await pop3s()
+    // Nobody else is in bob's mailbox.
+    const bob = 'USER bob@quaver.test\r\n'
+    pop.client.say(`${bob}PASS wrong\r\n${bob}PASS a-second-password\r\nNOOP\r\nQUIT\r\n`)
+    const heard = codes(await pop.client.untilClosed(answerMillisecondsMax))
+    assert.deepEqual(heard, ['+OK', '-ER', '+OK', '+OK', '+OK', '+OK'])
+  })
+
   it('25: AUTH is neither offered nor taken', async () => {
     const client = BareClient.to(quaver().smtpPort)
     await client.until(/^220 .*\r\n$/)
@@ -195,7 +211,7 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
     const proxyHeader = 'PROXY TCP4 192.0.2.7 192.0.2.1 4711 587\r\n'
     const clients = await Promise.all([submission, pop3].map((open) => open({ address: proxy, proxyHeader })))
     for (const [at, { client, ask }] of clients.entries()) {
-      assert.match(await ask(`AUTH PLAIN ${plain(user, password)}`), /^(235 |\+OK )/)
+      assert.match(await ask(`AUTH PLAIN ${plain(user, password)}`), loggedIn)
       client.destroy()
       const line = `authd: login 192.0.2.7 ${at === 0 ? 'submission' : 'pop3'} PLAIN ${user} -\n`
       await until(line, 10_000, async () => ((await quaver().log()).includes(line) ? true : undefined))
@@ -219,6 +235,14 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
     }
   })
 })
+
+/** Of each line. */
+function codes(replies: string): string[] {
+  return replies
+    .split('\r\n')
+    .slice(0, -1)
+    .map((line) => line.slice(0, 3))
+}
 
 /** The last reply of an exchange. */
 async function scram(ask: SecureClient['ask'], mechanism: string, client: ScramClient): Promise<string> {

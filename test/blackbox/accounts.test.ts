@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Instance, until } from '../kit/instance.ts'
+import { everyService, Instance, until } from '../kit/instance.ts'
 import { SmtpClient } from '../kit/smtp-client.ts'
 
 describe('accounts from outside', { concurrency: false }, () => {
   let quaver: Instance
   before(async () => {
-    quaver = await Instance.start()
+    quaver = await Instance.start({ services: everyService })
   })
   after(() => quaver.end())
 
@@ -50,17 +50,20 @@ describe('accounts from outside', { concurrency: false }, () => {
 
   it('a line of users/assign written by hand counts once compiled, and its mailbox can have a password', async () => {
     const assign = join(quaver.home, 'users/assign')
-    const before = readFileSync(assign, 'latin1')
-    const line = /^=people\.test-anna:.*$/m.exec(before)?.[0] ?? ''
+    const assigned = readFileSync(assign, 'latin1')
+    const line = /^=people\.test-anna:.*$/m.exec(assigned)?.[0] ?? ''
     await fails(/hand@people\.test is no account/, 'account', 'password', 'hand@people.test')
     await fails(/is an alias and has no password: it leads to/, 'account', 'password', 'both@people.test')
-    writeFileSync(assign, `${line.replace('-anna:', '-hand:').replace('/mail/people.test/anna:', '/hand:')}\n${before}`)
+    writeFileSync(
+      assign,
+      `${line.replace('-anna:', '-hand:').replace('/mail/people.test/anna:', '/hand:')}\n${assigned}`,
+    )
     assert.match(await ok('account', 'compile'), /assign counts now: records \d+/)
     assert.match(await ok('account', 'password', 'hand@people.test'), /hand@people\.test has a new password/)
     assert.match(await ok('account', 'disable', 'hand@people.test'), /is disabled/)
     writeFileSync(assign, 'no line\n.\n')
     await fails(/bad format in users\/assign: line 1 .*; users\/cdb is as it was/, 'account', 'compile')
-    writeFileSync(assign, before)
+    writeFileSync(assign, assigned)
     await ok('account', 'compile')
     await fails(/hand@people\.test is no account/, 'account', 'password', 'hand@people.test')
   })

@@ -1,30 +1,25 @@
 /** IMAP today: Debian's Dovecot with the very configuration of docs/recipes/dovecot-imap.md, beside a system home. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Authority } from '#test/kit/certificates.ts'
-import { launcher, root, run, until } from '#test/kit/instance.ts'
+import { setCredential } from '../../src/stores/credentials/credentials.ts'
+import { homeAt } from '../../src/stores/home/layout.ts'
+import { root, until } from '#test/kit/instance.ts'
 import { python } from '#test/kit/login-instance.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
-import { without, withoutRoot } from '#test/kit/tool.ts'
+import { SystemInstance, withoutSystemHome } from '#test/kit/system-instance.ts'
+import { without } from '#test/kit/tool.ts'
 
 const anna = 'anna@example.test'
 const imapProgram = '/usr/lib/dovecot/imap'
 const skip =
-  withoutRoot() ||
-  without('dovecot', 'openssl', 'python3') ||
+  without('dovecot', 'python3') ||
   (existsSync(imapProgram) ? false : `not installed: ${imapProgram}`) ||
-  withoutAccounts('mail', 'daemon', 'news', 'games', 'bin', 'dovecot', 'dovenull')
-
-function withoutAccounts(...names: readonly string[]): string | false {
-  const passwd = readFileSync('/etc/passwd', 'utf8')
-  const missing = names.filter((name) => !new RegExp(`^${name}:`, 'm').test(passwd))
-  return missing.length === 0 ? false : `no account ${missing.join(', ')}`
-}
+  withoutSystemHome('bin', 'dovecot', 'dovenull')
 
 /** The file of the recipe, for another home and as a second Dovecot on this machine. */
 function configuration(home: string, place: string, ports: readonly [imap: number, imaps: number]): string {
@@ -58,57 +53,42 @@ service imap-login {
 }
 
 describe('IMAP by Dovecot', { skip, concurrency: false }, () => {
-  const base = skip === false ? mkdtempSync(join(tmpdir(), 'quaver-imap-')) : ''
-  const [home, place] = [join(base, 'home'), join(base, 'dovecot')]
-  let imaps = 0
-  let quaverProcess: ChildProcess | undefined
+  let system: SystemInstance | undefined
   let dovecot: ChildProcess | undefined
-  let smtpPort = 0
-
-  const quaver = async (input: string, ...args: readonly string[]): Promise<string> => {
-    const { code, stdout, stderr } = await run(launcher, [...args, '--home', home], input)
-    assert.equal(code, 0, stderr)
-    return stdout
-  }
+  let place = ''
+  let imaps = 0
+  const running = (): SystemInstance => system ?? assert.fail('it does not run')
+  const quaver = (...args: readonly string[]): Promise<string> => running().quaver('', ...args)
   /** As the recipe says; what is printed goes into the file that Dovecot reads. */
-  const exported = async (): Promise<void> => writeFileSync(`${place}/quaver.passwd`, await quaver('', ...exportArgs))
+  const exported = async (): Promise<void> =>
+    writeFileSync(`${place}/quaver.passwd`, await quaver('account', 'export', '--dovecot'))
   const imap = async (password: string, ...act: readonly string[]): Promise<string> =>
-    await python(imaplib, String(imaps), join(home, 'ca.pem'), anna, password, ...act)
+    await python(imaplib, String(imaps), running().caFile, anna, password, ...act)
 
   before(async () => {
-    chmodSync(base, 0o755)
-    writeHome(home)
-    quaverProcess = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', logOf(home)] })
-    smtpPort = await until('SMTP', 60_000, async () => {
-      const { code, stdout } = await run(launcher, ['status', '--json', '--home', home])
-      const status = code === 0 ? (JSON.parse(stdout) as Status) : undefined
-      const isUp = status?.programs.every(({ state }) => state === 'running') === true
-      return isUp ? Number(status.smtp[0]?.split(':').at(-1)) : undefined
-    })
-    const add = ['account', 'add', anna, '--user', 'bin', '--quota', '1M']
-    await quaver('the-main-password\n', ...add, '--password-stdin')
-    await quaver('the-phones-own\n', 'account', 'password', anna, '--app', 'phone', '--password-stdin')
-    await quaver('the-tablets-own\n', 'account', 'password', anna, '--app', 'tablet', '--password-stdin')
-    mkdirSync(place)
+    system = await SystemInstance.start('smtp', 'local')
+    const add = ['account', 'add', anna, '--user', 'bin', '--quota', '1M', '--password-stdin']
+    await system.quaver('the-main-password\n', ...add)
+    for (const app of ['phone', 'tablet']) await setCredential(homeAt(system.home), anna, app, `the-${app}s-own`)
+    place = system.beside('dovecot')
     await exported()
     const ports = [await freePort(), await freePort()] as const
     imaps = ports[1]
-    writeFileSync(`${place}/dovecot.conf`, configuration(home, place, ports))
-    dovecot = spawn('dovecot', ['-F', '-c', `${place}/dovecot.conf`], { stdio: ['ignore', 'ignore', logOf(place)] })
-  })
-  process.on('exit', () => {
-    for (const child of [dovecot, quaverProcess]) child?.kill('SIGKILL')
+    writeFileSync(`${place}/dovecot.conf`, configuration(system.home, place, ports))
+    const child = spawn('dovecot', ['-F', '-c', `${place}/dovecot.conf`], { stdio: 'ignore' })
+    process.on('exit', () => child.kill('SIGKILL'))
+    dovecot = child
   })
   after(async () => {
-    const running = [dovecot, quaverProcess].filter((child) => child?.exitCode === null)
-    const ended = running.map((child) => new Promise((resolve) => child?.once('exit', resolve)))
-    for (const child of running) child?.kill('SIGTERM')
-    await Promise.all(ended)
-    if (base !== '') rmSync(base, { recursive: true, force: true })
+    if (dovecot !== undefined && dovecot.exitCode === null) {
+      dovecot.kill('SIGTERM')
+      await once(dovecot, 'exit')
+    }
+    await system?.end()
   })
 
   it('what came by SMTP is read with the main password and with each app password', async () => {
-    await deliver(smtpPort, {
+    await deliver(running().portOf('smtp'), {
       from: 'someone@client.test',
       to: [anna],
       content: 'Subject: by SMTP\r\n\r\n.dot of SMTP\r\n',
@@ -130,53 +110,22 @@ describe('IMAP by Dovecot', { skip, concurrency: false }, () => {
     assert.match(await imap('the-main-password', 'quota'), /STORAGE 1 1024/)
     await imap('the-main-password', 'append', '300000')
     assert.match(await imap('the-main-password', 'quota'), /STORAGE 29\d 1024/)
-    const { used } = JSON.parse(await quaver('', 'account', 'quota', anna, '--json')) as { used: { bytes: number } }
+    const { used } = JSON.parse(await quaver('account', 'quota', anna, '--json')) as { used: { bytes: number } }
     assert.ok(used.bytes > 290_000 && used.bytes < 300_000, String(used.bytes))
     await assert.rejects(imap('the-main-password', 'append', '900000'), /OVERQUOTA/)
   })
 
   it('a wrong password, a password that was taken away, and a disabled account are refused', async () => {
     await assert.rejects(imap('wrong', 'fetch'), /AUTHENTICATIONFAILED/)
-    await quaver('', 'account', 'password', anna, '--remove-app', 'phone')
+    await quaver('account', 'password', anna, '--remove-app', 'phone')
     await exported()
     await assert.rejects(imap('the-phones-own', 'fetch'), /AUTHENTICATIONFAILED/)
     assert.match(await imap('the-tablets-own', 'fetch'), /by SMTP/)
-    await quaver('', 'account', 'disable', anna)
+    await quaver('account', 'disable', anna)
     await exported()
     await assert.rejects(imap('the-main-password', 'fetch'), /AUTHENTICATIONFAILED/)
   })
 })
-
-const exportArgs = ['account', 'export', '--dovecot']
-
-interface Status {
-  readonly smtp: readonly string[]
-  readonly programs: readonly { readonly state: string }[]
-}
-
-function writeHome(home: string): void {
-  const authority = new Authority()
-  const { cert, key } = authority.issue('mail.example.test', 'IP:127.0.0.1')
-  const { caPem } = authority
-  authority.remove()
-  for (const name of ['', 'control', 'tls']) mkdirSync(join(home, name), { mode: name === 'tls' ? 0o700 : 0o755 })
-  const files = {
-    'control/me': 'mail.example.test\n',
-    // Accounts that every system has; none of them is used by Quaver.
-    'control/accounts': 'queue:mail\nsmtpd:daemon\npolicy:news\nalias:games\n',
-    'control/services': 'smtp\nlocal\n',
-    'control/listen-smtp': '127.0.0.1:0\n',
-    'ca.pem': caPem,
-    'tls/cert.pem': cert,
-    'tls/key.pem': key,
-  }
-  for (const [name, text] of Object.entries(files))
-    writeFileSync(join(home, name), text, { mode: name.startsWith('tls/') ? 0o600 : 0o644 })
-}
-
-function logOf(directory: string): number {
-  return openSync(join(directory, 'stderr'), 'a')
-}
 
 async function freePort(): Promise<number> {
   const server = createServer()

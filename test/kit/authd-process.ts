@@ -74,7 +74,7 @@ export class AuthdProcess {
         onClose: () => undefined,
       })
     })
-    while (this.client.mechanisms().length === 0) await pause()
+    while (!this.client.isServed) await pause()
   }
 
   get pid(): number {
@@ -102,7 +102,7 @@ export class AuthdProcess {
   /** Killed, and started again on the same sockets. */
   async restart(): Promise<void> {
     await this.end('SIGKILL')
-    while (this.client.mechanisms().length > 0) await pause()
+    while (this.client.isServed) await pause()
     await this.start()
   }
 

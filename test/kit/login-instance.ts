@@ -34,9 +34,13 @@ export async function startWithLogins(files: Readonly<Record<string, string>> = 
 /** What a person's own program is told. */
 export const login = { user: demoAddress, password: demoPassword } as const
 
+let interpreter: Promise<string> | undefined
+
 /** Runs a program of Python's standard library with these arguments; what it prints. */
 export async function python(program: string, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await run('python3', ['-c', program, ...args])
+  // `python3` may be a script that looks for it each time.
+  interpreter ??= run('python3', ['-c', 'import sys; print(sys.executable)']).then(({ stdout }) => stdout.trim())
+  const { code, stdout, stderr } = await run(await interpreter, ['-c', program, ...args])
   if (code !== 0) throw new Error(`python3 ended with ${code}: ${stdout}${stderr}`)
   return stdout
 }

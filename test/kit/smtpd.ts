@@ -113,6 +113,8 @@ export interface World {
   readonly moreHosts?: ReadonlySet<ByteString>
   readonly localAddresses?: readonly string[]
   readonly tls?: boolean
+  /** As of a client from the network; a script is sent as it is. */
+  readonly mustWaitForReplies?: boolean
 }
 
 export const defaultControl: ControlFiles = { me: 'lab.test.example\n', rcpthosts: 'lab.test.example\n' }
@@ -148,6 +150,7 @@ export class ScriptedSession {
       environment,
       gate: world.gate?.(environment) ?? openGate(environment),
       announce: world.announce,
+      mustWaitForReplies: world.mustWaitForReplies === true,
       limits: allLimits,
       clock: this.clock,
       budget: this.budget,

@@ -34,14 +34,14 @@ describe('a slow reader', { concurrency: false }, () => {
 
   it('costs no memory, and holds up nobody', async (t) => {
     const pids = { login: await instance.pidOf('pop3d'), local: await instance.pidOf('local') }
-    const before = { login: residentBytes(pids.login), local: residentBytes(pids.local) }
+    const earlier = { login: residentBytes(pids.login), local: residentBytes(pids.local) }
     client.send('RETR 1\r\n')
     client.stopReading()
     let most = { login: 0, local: 0 }
     const look = (): void => {
       most = {
-        login: Math.max(most.login, residentBytes(pids.login) - before.login),
-        local: Math.max(most.local, residentBytes(pids.local) - before.local),
+        login: Math.max(most.login, residentBytes(pids.login) - earlier.login),
+        local: Math.max(most.local, residentBytes(pids.local) - earlier.local),
       }
     }
     for (let n = 0; n < 10; n++) {

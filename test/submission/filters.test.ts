@@ -139,9 +139,9 @@ describe('what the rules of the ofmip listener set', () => {
 
   it('may name a program that takes the message instead of the queue, cleaned', async () => {
     await withRules(':allow,QMAILQUEUE="bin/queue"')
-    const before = rig.taker.taken.length
+    const earlier = rig.taker.taken.length
     assert.match(await sends(), /^250 /)
-    assert.equal(rig.taker.taken.length, before)
+    assert.equal(rig.taker.taken.length, earlier)
     assert.match(
       readFileSync(join(rig.home.path, 'queued.seen'), 'latin1'),
       /^Received: \(ucspitls [^]*\nFrom: anna@lab/,

@@ -125,7 +125,7 @@ describe('AuthClient', () => {
     await serve((_, connection) => connection.destroy(''))
     const quick = connect(hasty)
     // Its patience with a connection that is not served is short, too.
-    while (quick.mechanisms().length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (!quick.isServed) await new Promise((resolve) => setTimeout(resolve, 1))
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     await away()
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
@@ -142,7 +142,7 @@ describe('AuthClient', () => {
     await serve(() => undefined)
     const quick = connect(hasty)
     // Its patience with a connection that is not served is short, too.
-    while (quick.mechanisms().length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (!quick.isServed) await new Promise((resolve) => setTimeout(resolve, 1))
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     while (asked.at(-1)?.kind !== 'cancel') await new Promise((resolve) => setTimeout(resolve, 5))
   })

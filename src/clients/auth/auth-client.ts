@@ -99,6 +99,11 @@ export class AuthClient {
     return this.offered
   }
 
+  /** authd is there now. */
+  get isServed(): boolean {
+    return this.serving !== undefined
+  }
+
   async begin(attempt: AuthAttempt): Promise<AuthStep> {
     // What breaks the contract would close the connection, and end the exchanges of all others.
     if (!/^[A-Z0-9_-]{1,20}$/.test(attempt.mechanism)) return { kind: 'rejected', why: 'mechanism' }

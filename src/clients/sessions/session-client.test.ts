@@ -26,7 +26,7 @@ const deadlines = {
 
 describe('session client', () => {
   let directory = ''
-  let servers: Server[] = []
+  const servers: Server[] = []
   let client: SessionClient
   const asked: string[] = []
   /** In turn; undefined: no answer. A string names a local. */

@@ -6,13 +6,22 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import type { SavedFor } from '../../protocols/spp/command.ts'
 import { noPlugIns, type PlugIn, plugInName, type PlugIns, type Stage } from '../../protocols/spp/plug-ins.ts'
-import { continued, lastLine, runStage, type StageOutcome, type StageTools, type Verdict } from './stage.ts'
+import {
+  continued,
+  lastLine,
+  runStage,
+  safe,
+  type SavedError,
+  type StageOutcome,
+  type StageTools,
+  type Verdict,
+} from './stage.ts'
 
 /** Of all headers of one transaction; what is more is passed over. */
 const headersBytesMax: number = 64 * 1024
 
 type Overlay = Map<ByteString, ByteString | undefined>
-type Saved = Record<SavedFor, ByteString[]>
+type Saved = Record<SavedFor, SavedError[]>
 
 /** Recipients of this transaction. */
 export interface RecipientCounts {
@@ -169,9 +178,10 @@ export class SppSession {
       if (isSessions) this.setForSession(name, value)
       else this.setForTransaction(name, value)
     }
-    for (const { savedFor, text } of outcome.saved) {
+    for (const error of outcome.saved) {
+      const { savedFor } = error
       const saved = isSessions || savedFor === 'mail' ? this.sessionSaved : this.transactionSaved
-      saved[savedFor].push(text)
+      saved[savedFor].push(error)
     }
     for (const line of outcome.headers) this.addHeader(line)
     if (outcome.verdict.kind === 'off') this.off = true
@@ -184,20 +194,20 @@ export class SppSession {
     this.headerLines.push(line)
   }
 
-  private savedFor(stage: Stage): readonly ByteString[] {
+  private savedFor(stage: Stage): readonly SavedError[] {
     if (stage === 'connection' || stage === 'helo') return []
     return [...this.sessionSaved[stage], ...this.transactionSaved[stage]]
   }
 
   /** Given as often as it is asked for, as in qmail-spp: a second DATA does not get through. */
   private savedRefusal(stage: SavedFor): StageOutcome | undefined {
-    const texts = this.savedFor(stage)
-    const last = texts.at(-1)
+    const errors = this.savedFor(stage)
+    const last = errors.at(-1)
     if (last === undefined) return undefined
-    const code = last.slice(0, 3)
-    const lines = [...texts.slice(0, -1).map((text) => continued(code + text.slice(3))), lastLine(last)]
-    const text = `spp ${stage}: an error saved by an earlier plug-in`
-    const step = { check: 'spp', decidedBy: 'control/smtpplugins', plugIn: '', text } as const
+    const code = last.text.slice(0, 3)
+    const lines = [...errors.slice(0, -1).map(({ text }) => continued(code + text.slice(3))), lastLine(last.text)]
+    const text = `spp ${stage}: an error saved by ${safe(last.plugIn)}`
+    const step = { check: 'spp', plugIn: last.plugIn, text } as const
     return { ...unasked, verdict: { kind: 'refuse', lines }, steps: [step] }
   }
 }

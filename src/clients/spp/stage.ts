@@ -45,9 +45,15 @@ export interface Change {
 /** What one plug-in did, for the log and for `explain`. */
 export interface Step {
   readonly check: 'spp'
-  readonly decidedBy: string
   readonly plugIn: ByteString
   readonly text: string
+}
+
+/** LM, LR, LD: the refusal of a later command. */
+export interface SavedError {
+  readonly savedFor: SavedFor
+  readonly text: ByteString
+  readonly plugIn: ByteString
 }
 
 export interface StageOutcome {
@@ -56,7 +62,7 @@ export interface StageOutcome {
   readonly printed: readonly ByteString[]
   readonly changes: readonly Change[]
   readonly headers: readonly ByteString[]
-  readonly saved: readonly { readonly savedFor: SavedFor; readonly text: ByteString }[]
+  readonly saved: readonly SavedError[]
   /** C: stands for the address of this MAIL or RCPT. */
   readonly address: ByteString | undefined
   readonly steps: readonly Step[]
@@ -128,7 +134,7 @@ class Course {
   private readonly printed: ByteString[] = []
   private readonly changes: Change[] = []
   private readonly headers: ByteString[] = []
-  private readonly saved: { savedFor: SavedFor; text: ByteString }[] = []
+  private readonly saved: SavedError[] = []
   private address: ByteString | undefined
   private readonly steps: Step[] = []
   private line: ByteString = ''
@@ -169,7 +175,7 @@ class Course {
       this.said.push(failure)
     }
     const text = `spp ${this.stage} ${safe(this.line)}: ${this.said.length === 0 ? 'nothing' : this.said.join(', ')}`
-    this.steps.push({ check: 'spp', decidedBy: 'control/smtpplugins', plugIn: this.line, text })
+    this.steps.push({ check: 'spp', plugIn: this.line, text })
   }
 
   outcome(): StageOutcome {
@@ -199,7 +205,7 @@ class Course {
         this.printed.push(continued(command.text))
         break
       case 'save':
-        this.saved.push({ savedFor: command.savedFor, text: command.text })
+        this.saved.push({ savedFor: command.savedFor, text: command.text, plugIn: this.line })
         break
       case 'set':
         this.change(command.name, command.value)
@@ -241,6 +247,6 @@ export function lastLine(line: ByteString): ByteString {
   return `${line.slice(0, 3)} ${line.slice(4)}`
 }
 
-function safe(text: ByteString): string {
+export function safe(text: ByteString): string {
   return text.replace(/[^ -~]/g, '?')
 }

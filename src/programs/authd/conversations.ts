@@ -1,7 +1,6 @@
-/** The connections of those who ask: hello, `serving`, then any number of exchanges at once.
+/** The connections of those who ask: `serving`, then any number of exchanges at once.
  *  Knows:  limits on connections, exchanges and their time; the log's line for each end.
  *  Fails:  a frame that breaks the contract closes its connection; an exchange that cannot go on is `temporary`. */
-import type { Server, Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
 import {
   type AuthReply,
@@ -11,21 +10,15 @@ import {
   type Rejection,
 } from '../../contracts/auth.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { decodeHello } from '../../contracts/hello.ts'
 import { type Mechanism, mechanisms } from '../../protocols/sasl/mechanisms.ts'
 import type { Clock } from '../../system/clock.ts'
-import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
+import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
+import { FrameServer } from '../../system/frame-server.ts'
 import { type Log, printable } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
 import { Exchange, type ExchangeStep } from './exchange.ts'
 import type { Judge } from './judge.ts'
-import {
-  connectionsMax,
-  exchangeMillisecondsMax,
-  exchangesMax,
-  exchangesPerConnectionMax,
-  helloMillisecondsMax,
-} from './limits.ts'
+import { connectionsMax, exchangeMillisecondsMax, exchangesMax, exchangesPerConnectionMax } from './limits.ts'
 
 export interface ConversationParts {
   readonly clock: Clock
@@ -49,7 +42,7 @@ interface Running {
 export class Conversations {
   private readonly parts: ConversationParts
   private readonly connections = new Map<FrameConnection, Map<number, Running>>()
-  private server: Server | undefined
+  private server: FrameServer | undefined
   private running = 0
   private offered = ''
 
@@ -59,16 +52,15 @@ export class Conversations {
 
   /** Resolves when the descriptor is served. */
   async serve(fd: number): Promise<void> {
-    const server = serveDescriptor(fd, (socket) => this.accept(socket))
-    server.maxConnections = connectionsMax
-    this.server = server
-    await new Promise<void>((resolve) => server.once('listening', resolve))
+    const { clock, log } = this.parts
+    const accept = (connection: FrameConnection): FrameHandlers => this.accept(connection)
+    this.server = new FrameServer(fd, { socket: 'authd', purpose: 'auth', clock, log, connectionsMax, accept })
+    await this.server.listening()
   }
 
   /** Ends at once: the fronts take what is under way for temporary. */
   close(): void {
     this.server?.close()
-    for (const connection of this.connections.keys()) connection.end()
   }
 
   /** Tells everybody, if what is offered has changed. */
@@ -79,26 +71,14 @@ export class Conversations {
     for (const connection of this.connections.keys()) this.tellServing(connection)
   }
 
-  private accept(socket: Socket): void {
-    const { clock, log } = this.parts
-    const cancel = clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
-    const onClose = (reason: string): void => {
-      cancel()
-      this.closed(connection)
-      if (reason !== '') log(`warning: connection on authd closed: ${reason}`)
+  private accept(connection: FrameConnection): FrameHandlers {
+    const exchanges = new Map<number, Running>()
+    this.connections.set(connection, exchanges)
+    this.tellServing(connection)
+    return {
+      onFrame: (frame) => this.receive(connection, exchanges, frame),
+      onClose: () => this.closed(connection),
     }
-    const connection: FrameConnection = new FrameConnection(socket, {
-      onFrame: (frame) => {
-        cancel()
-        const { purpose } = decodeHello(frame)
-        if (purpose !== 'auth') throw new ContractError(`${purpose} on authd`)
-        const exchanges = new Map<number, Running>()
-        this.connections.set(connection, exchanges)
-        connection.handOver({ onFrame: (later) => this.receive(connection, exchanges, later), onClose })
-        this.tellServing(connection)
-      },
-      onClose,
-    })
   }
 
   private tellServing(connection: FrameConnection): void {

@@ -5,7 +5,6 @@ export const exchangeMillisecondsMax = 60_000
 export const exchangesPerConnectionMax = 5_000
 export const exchangesMax = 10_000
 export const connectionsMax = 100
-export const helloMillisecondsMax = 30_000
 
 /** Hashes at once: each takes 19 MiB and a thread. More wait, up to `hashesWaitingMax`, so long; then `temporary`. */
 export const hashesAtOnceMax = 2

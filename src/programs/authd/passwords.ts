@@ -60,29 +60,37 @@ export class Passwords {
 
   /** `isUrgent`: it comes from where the account is at home. */
   async judge(identity: Identity, password: ByteString, ip: string, isUrgent: boolean): Promise<PasswordVerdict> {
-    const { account, known } = identity
-    const label = this.right.find([account], password)
-    if (label !== undefined) return { kind: 'right', label }
-    const before = this.wrong.find([ip, account], password)
-    if (before !== undefined) return { kind: 'wrong', reason: `${before}, as before`, isRepeated: true }
-    const candidates = known === undefined || known.disabled ? [] : known.credentials
-    const search = (): Promise<Credential | undefined> =>
-      this.search(candidates, this.offer(identity), toText(password))
-    const found = await this.slots.run(search, isUrgent)
-    if (found === 'full') return { kind: 'full' }
-    if (found === undefined) {
-      const reason = known === undefined ? 'no such account' : known.disabled ? 'disabled' : 'wrong password'
-      this.wrong.add([ip, account], password, reason)
-      return { kind: 'wrong', reason, isRepeated: false }
-    }
-    this.right.add([account], password, found.label)
-    return { kind: 'right', label: found.label }
+    const remembered = (): PasswordVerdict | undefined => this.remembered(identity.account, password, ip)
+    // Mail programs come several at once with the same password: what the first was told holds for those that waited.
+    const verdict = (): Promise<PasswordVerdict> => Promise.resolve(remembered() ?? this.find(identity, password, ip))
+    const found = remembered() ?? (await this.slots.run(verdict, isUrgent))
+    return found === 'full' ? { kind: 'full' } : found
   }
 
   /** The file has changed. */
   forget(): void {
     this.right.clear()
     this.wrong.clear()
+  }
+
+  private remembered(account: ByteString, password: ByteString, ip: string): PasswordVerdict | undefined {
+    const label = this.right.find([account], password)
+    if (label !== undefined) return { kind: 'right', label }
+    const before = this.wrong.find([ip, account], password)
+    return before === undefined ? undefined : { kind: 'wrong', reason: `${before}, as before`, isRepeated: true }
+  }
+
+  private async find(identity: Identity, password: ByteString, ip: string): Promise<PasswordVerdict> {
+    const { account, known } = identity
+    const candidates = known === undefined || known.disabled ? [] : known.credentials
+    const found = await this.search(candidates, this.offer(identity), toText(password))
+    if (found !== undefined) {
+      this.right.add([account], password, found.label)
+      return { kind: 'right', label: found.label }
+    }
+    const reason = known === undefined ? 'no such account' : known.disabled ? 'disabled' : 'wrong password'
+    this.wrong.add([ip, account], password, reason)
+    return { kind: 'wrong', reason, isRepeated: false }
   }
 
   private async search(

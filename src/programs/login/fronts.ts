@@ -52,7 +52,8 @@ export const fronts: Readonly<Record<SessionService, Front>> = {
     implicitTls: 'pop3s',
     concurrency: 'concurrencypop3',
     triesMax: 3,
-    say: ({ code, text }) => errorReply(`${code < 500 ? '[SYS/TEMP]' : '[SYS/PERM]'} ${text}`),
+    // The door's refusals are worded for SMTP.
+    say: ({ code, text }) => errorReply(`${code < 500 ? '[SYS/TEMP]' : '[SYS/PERM]'} ${text.replace(/^smtp /, '')}`),
     open: (control) =>
       new Pop3Login({
         greeting: control.line('pop3greeting'),

@@ -19,12 +19,17 @@ import { Acceptor } from '../../system/acceptor.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
+import { giveWay } from '../../system/priority.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
 import { limits } from './limits.ts'
 import { LoginDialogue } from './login-dialogue.ts'
 import { fronts, isService } from './fronts.ts'
 
+/** Handshakes are dear, and anybody may ask for them: mail on port 25 comes first. */
+const nice = 5
+
+giveWay(nice)
 const { values } = parseArgs({
   options: {
     home: { type: 'string' },
@@ -75,15 +80,20 @@ supervisor.ready()
 
 function entranceOf(isImplicit: boolean): Entrance {
   return {
-    isProxy: (ip) => proxies.has(ip),
+    isProxy,
     settingFor: (peer) => settingFor(peer, isImplicit),
     // Before the handshake nothing can be said.
     say: isImplicit ? () => '' : say,
   }
 }
 
-function settingFor(peer: Peer, isImplicit: boolean): ConnectionSetting | TurnedAway {
+/** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
+function isProxy(ip: string): boolean {
   control.refresh()
+  return proxies.has(ip)
+}
+
+function settingFor(peer: Peer, isImplicit: boolean): ConnectionSetting | TurnedAway {
   const { verdict, environment, finding } = admitTo(ruleService, peer, host, rules.current())
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
   const connection = { environment, limits, clock, log, tls, protocol: title, implicitTls: isImplicit, say }

@@ -5,6 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { describeError } from '../../base/outcome.ts'
 import { accountOf, type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { accountName } from '../../stores/home/account-name.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -120,8 +121,14 @@ async function sessionSockets(home: Home, front: string | undefined): Promise<Se
   const directory = join(home.run, 'local')
   const owner = front === undefined ? undefined : await findAccount(front)
   if (front !== undefined && owner === undefined) return undefined
-  // Those of an lspawn before this one lead nowhere.
-  for (const name of readdirSync(directory)) rmSync(join(directory, name), { force: true })
+  try {
+    // Those of an lspawn before this one lead nowhere.
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { force: true })
+  } catch (error) {
+    // Mail is delivered all the same.
+    log(`warning: there can be no sessions: ${describeError(error)}`)
+    return undefined
+  }
   return { directory, owner }
 }
 

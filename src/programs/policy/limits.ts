@@ -15,7 +15,6 @@ export const spfRememberedMax = 10_000
 export const questionsPerConnectionMax = 5_000
 export const questionsMax = 10_000
 export const connectionsMax = 100
-export const helloMillisecondsMax = 30_000
 /** One name server is asked so long, so often. */
 export const dnsPatience = { queryMilliseconds: 1_500, triesMax: 2 } as const
 /** Expired triples are looked for so often; while there are more, at `expireAgainMilliseconds`. */

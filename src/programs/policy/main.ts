@@ -36,10 +36,10 @@ const dns = openDns()
 const spf = new SpfCheck({ dns, clock, random: realRandom, receiver: control.optionalLine('me') ?? 'unknown' })
 const dnsbl = new DnsblCheck({ dns, clock, onTrouble })
 const greylist = new GreylistCheck({ directory: home.greylist, clock, onTrouble })
-const questions = new Questions({ clock, log, answer })
 
 const fd = program.listeners.get('policy') ?? program.fail('--listen policy is missing')
-await questions.serve(fd)
+const questions = new Questions(fd, { clock, log, answer })
+await questions.listening()
 program.ready()
 
 async function answer(request: PolicyRequest): Promise<PolicyAnswer> {

@@ -1,21 +1,21 @@
-/** The connections of those who ask: hello, `serving`, then any number of questions at once.
+/** The connections of those who ask: `serving`, then any number of questions at once.
  *  Knows:  limits on connections and on questions under way. Never: a check's own business.
  *  Fails:  a question that cannot be answered gets `none` with the reason; a frame that breaks the contract closes its
  *          connection. */
-import type { Server, Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
-import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { decodeHello } from '../../contracts/hello.ts'
 import {
   decodePolicyRequest,
+  dnsListsMax,
   encodePolicyReply,
   type PolicyAnswer,
+  policyFieldBytesMax,
   type PolicyRequest,
 } from '../../contracts/policy.ts'
 import type { Clock } from '../../system/clock.ts'
-import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
+import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
+import { FrameServer } from '../../system/frame-server.ts'
 import type { Log } from '../../system/log.ts'
-import { connectionsMax, helloMillisecondsMax, questionsMax, questionsPerConnectionMax } from './limits.ts'
+import { connectionsMax, questionsMax, questionsPerConnectionMax } from './limits.ts'
 
 export interface QuestionsParts {
   readonly clock: Clock
@@ -24,57 +24,50 @@ export interface QuestionsParts {
   readonly answer: (request: PolicyRequest) => Promise<PolicyAnswer>
 }
 
+/** A question about many lists has long fields. */
+const frameBytesMax: number = 2 * dnsListsMax * policyFieldBytesMax
+
 export class Questions {
   private readonly parts: QuestionsParts
-  private readonly connections = new Set<FrameConnection>()
-  private server: Server | undefined
+  private readonly server: FrameServer
   private underWay = 0
 
-  constructor(parts: QuestionsParts) {
+  constructor(fd: number, parts: QuestionsParts) {
     this.parts = parts
+    const { clock, log } = parts
+    this.server = new FrameServer(fd, {
+      socket: 'policy',
+      purpose: 'policy',
+      clock,
+      log,
+      connectionsMax,
+      frameBytesMax,
+      accept: (connection) => this.accept(connection),
+    })
   }
 
-  /** Resolves when the descriptor is served. */
-  async serve(fd: number): Promise<void> {
-    const server = serveDescriptor(fd, (socket) => this.accept(socket))
-    server.maxConnections = connectionsMax
-    this.server = server
-    await new Promise<void>((resolve) => server.once('listening', resolve))
+  listening(): Promise<void> {
+    return this.server.listening()
   }
 
   /** Ends at once: an answer that does not come is no answer, and the askers know what to do. */
   close(): void {
-    this.server?.close()
-    for (const connection of this.connections) connection.end()
+    this.server.close()
   }
 
-  accept(socket: Socket): void {
-    const { clock, log } = this.parts
-    const cancel = clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
+  private accept(connection: FrameConnection): FrameHandlers {
     let ownUnderWay = 0
-    const onClose = (reason: string): void => {
-      cancel()
-      this.connections.delete(connection)
-      if (reason !== '') log(`warning: connection on policy closed: ${reason}`)
-    }
-    const onQuestion = (frame: Frame): void => {
-      const request = decodePolicyRequest(frame)
-      if (ownUnderWay >= questionsPerConnectionMax || this.underWay >= questionsMax)
-        return this.none(connection, request.ref, 'too many questions at once')
-      ownUnderWay++
-      void this.reply(connection, request).finally(() => ownUnderWay--)
-    }
-    const connection: FrameConnection = new FrameConnection(socket, {
+    connection.send(encodePolicyReply({ kind: 'serving' }))
+    return {
       onFrame: (frame) => {
-        cancel()
-        const { purpose } = decodeHello(frame)
-        if (purpose !== 'policy') throw new ContractError(`${purpose} on policy`)
-        connection.handOver({ onFrame: onQuestion, onClose })
-        connection.send(encodePolicyReply({ kind: 'serving' }))
+        const request = decodePolicyRequest(frame)
+        if (ownUnderWay >= questionsPerConnectionMax || this.underWay >= questionsMax)
+          return this.none(connection, request.ref, 'too many questions at once')
+        ownUnderWay++
+        void this.reply(connection, request).finally(() => ownUnderWay--)
       },
-      onClose,
-    })
-    this.connections.add(connection)
+      onClose: () => undefined,
+    }
   }
 
   private async reply(connection: FrameConnection, request: PolicyRequest): Promise<void> {

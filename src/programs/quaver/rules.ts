@@ -109,7 +109,7 @@ export async function compile(name: string | undefined, options: GlobalOptions):
     rows.push({ service, ...outcome.value })
     if (options.json === true) continue
     print(`${file}.cdb: ${outcome.value.rules} rules`)
-    for (const line of outcome.value.ignored) print(styled('yellow', `  line ${line} says nothing: it has no colon`))
+    for (const { line, reason } of outcome.value.idle) print(styled('yellow', `  line ${line} ${reason}`))
   }
   if (options.json === true) printJson(rows)
   else if (rows.length === 0) print('control/tcprules holds no rules: defaults are in force')

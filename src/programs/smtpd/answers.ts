@@ -7,7 +7,7 @@ import { parseCommand } from '../../protocols/smtp/command.ts'
 import { formatReply, replies, type Reply } from '../../protocols/smtp/replies.ts'
 import { refusalLine } from '../../servers/door/log-lines.ts'
 import type { Patience } from '../../servers/smtp/patience.ts'
-import type { SessionSetting } from './session-setting.ts'
+import { offersTls, type SessionSetting } from './session-setting.ts'
 
 /** The session as it is now. */
 export interface Now {
@@ -75,7 +75,7 @@ export class Answers {
     const { setting, tlsOn } = this.speaker.now()
     const { replyRules, gate } = setting
     if (typeof replyRules !== 'object') return this.speaker.send(whole)
-    const tls = { offered: setting.tlsAvailable(), on: tlsOn }
+    const tls = { offered: offersTls(setting), on: tlsOn }
     const fixed = replyRules.fix(this.event, gate.environment, tls, whole)
     this.speaker.send(fixed.text)
     if (fixed.ends) this.speaker.end()

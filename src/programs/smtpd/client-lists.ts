@@ -11,6 +11,8 @@ import type { Environment } from '../../servers/door/peer.ts'
 export interface ListsSetting {
   /** control/dnsbls. */
   readonly lists: readonly ByteString[]
+  /** That file, or what stands for it. */
+  readonly listsFrom: string
   /** control/dnsblscore: from this sum on a client is refused; 0: never. */
   readonly refusedFromScore: number
   /** control/dnsblheader; undefined: marks and scores are shown nowhere. */
@@ -45,8 +47,9 @@ export class ClientLists {
     const rblsmtpd = readRblsmtpd(environment.get('RBLSMTPD'))
     if (rblsmtpd.kind === 'blocked') this.state = known('RBLSMTPD', 'blocked', rblsmtpd)
     else if (rblsmtpd.kind === 'pass') this.state = known('RBLSMTPD', 'let through')
-    else if (environment.has('RELAYCLIENT') || isLocal) this.state = known('RELAYCLIENT', 'not asked')
-    else if (lists.length === 0) this.state = known('control/dnsbls', 'empty')
+    else if (environment.has('RELAYCLIENT')) this.state = known('RELAYCLIENT', 'not asked')
+    else if (isLocal) this.state = known('loopback', 'not asked')
+    else if (lists.length === 0) this.state = known(setting.listsFrom, 'empty')
     else this.state = { kind: 'asked', answer: policy.dnsbl({ ip: this.ip, lists }) }
   }
 
@@ -67,13 +70,14 @@ export class ClientLists {
     const answered = await answer
     this.state = answered.answered
       ? this.fromAnswer(answered.answer)
-      : known('control/dnsbls', `no answer, let through: ${answered.why}`)
+      : known(this.setting.listsFrom, `no answer, let through: ${answered.why}`)
     return this.state
   }
 
   private fromAnswer(answer: DnsblAnswer): Known {
-    const { decision, code, text, rule, logText, score } = answer
-    const { refusedFromScore } = this.setting
+    const { decision, code, text, logText, score } = answer
+    const { refusedFromScore, listsFrom } = this.setting
+    const rule = decision === 'clear' ? listsFrom : `${listsFrom}: ${answer.rule}`
     if (decision === 'listed') return { ...known(rule, logText, { code, text }), answer }
     if (decision === 'allowed' || refusedFromScore === 0 || score < refusedFromScore)
       return { ...known(rule, logText), answer }

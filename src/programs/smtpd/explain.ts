@@ -2,9 +2,12 @@
  *  nothing is sent, nothing is kept, and a greylist is only looked at.
  *  Knows:  the commands to drive, and which control file is behind a reply of our own. Never: decides anything. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
-import { failed, transient } from '../../base/outcome.ts'
+import { failed, type Outcome, transient } from '../../base/outcome.ts'
+import type { FilterPlan } from '../../clients/queue/filter-chain.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { Finding } from '../../servers/door/finding.ts'
+import type { Environment } from '../../servers/door/peer.ts'
+import { printable } from '../../system/log.ts'
 import { Session } from './session.ts'
 import type { SessionSetting } from './session-setting.ts'
 
@@ -44,8 +47,17 @@ export class Explanation {
   private onReply: () => void = () => undefined
 
   /** `findings` is filled by the setting's gate. */
-  constructor(setting: SessionSetting, findings: Finding[], environmentRule: string) {
-    this.setting = { ...setting, takerFor: () => explained }
+  constructor(
+    setting: SessionSetting,
+    findings: Finding[],
+    environmentRule: string,
+    filtersOf: (environment: Environment) => Outcome<FilterPlan>,
+  ) {
+    const takerFor = (environment: Environment): Taker => {
+      findings.push(filtersFinding(filtersOf(environment)))
+      return explained
+    }
+    this.setting = { ...setting, takerFor }
     this.findings = findings
     this.environmentRule = environmentRule
   }
@@ -105,4 +117,13 @@ function isWholeReply(output: ByteString): boolean {
   const lines = output.split('\r\n')
   const last = lines.at(-2) ?? ''
   return output.endsWith('\r\n') && /^\d{3} /.test(last)
+}
+
+function filtersFinding(plan: Outcome<FilterPlan>): Finding {
+  if (!plan.done)
+    return { check: 'filters', rule: 'QMAILQUEUEFILTERS', text: `would be deferred: ${plan.failure.logText}` }
+  const { filters, queueProgram, decidedBy } = plan.value
+  const takers = [...filters, ...(queueProgram === '' ? [] : [queueProgram])]
+  const text = takers.length === 0 ? 'none' : `would pass ${takers.map((taker) => printable(taker)).join(', ')}`
+  return { check: 'filters', rule: decidedBy, text }
 }

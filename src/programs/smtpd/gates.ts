@@ -72,16 +72,20 @@ export class Gates {
 
   private gate(environment: Environment, tools: StageTools, tell: Tell): Gate {
     const { control, policy } = this.parts
+    const dnsbls = control.list('dnsbls')
     const lists = {
-      lists: control.list('dnsbls') ?? defaultDnsLists,
+      lists: dnsbls ?? defaultDnsLists,
+      listsFrom: dnsbls === undefined ? 'default, no control/dnsbls' : 'control/dnsbls',
       refusedFromScore: control.number('dnsblscore'),
       fieldName: control.optionalLine('dnsblheader'),
     }
     const isLocal = isLoopback(environment.get('TCPREMOTEIP') ?? '')
-    const listed = control.list('smtpplugins') ?? defaultPlugIns
-    const { plugIns } = planPlugIns(environment, listed, this.parts.readFile)
-    const spp = new SppSession(plugIns, environment, tools)
-    return new SessionGate(new ClientLists(environment, isLocal, lists, policy), spp, tell)
+    const listed = control.list('smtpplugins')
+    const plan = planPlugIns(environment, listed ?? defaultPlugIns, this.parts.readFile)
+    const isDefault = listed === undefined && plan.decidedBy === 'control/smtpplugins'
+    const plugInsFrom = isDefault ? 'default, no control/smtpplugins' : plan.decidedBy
+    const spp = new SppSession(plan.plugIns, environment, tools)
+    return new SessionGate(new ClientLists(environment, isLocal, lists, policy), spp, plugInsFrom, tell)
   }
 
   private toolsWith(tell: Tell, onlyLooks: boolean): StageTools {

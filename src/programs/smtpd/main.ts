@@ -6,8 +6,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
+import type { Outcome } from '../../base/outcome.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
+import { type FilterPlan, type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
@@ -102,7 +103,7 @@ if (descriptors !== undefined && connectionLimits.connectionsMax > descriptors -
     `control/concurrencyincoming allows ${connectionLimits.connectionsMax} connections, but a process here may have ${descriptors} descriptors: raise the hard limit (ulimit -Hn, LimitNOFILE=)`,
   )
 const connections = new Connections(connectionLimits, clock, log, {
-  isProxy: (ip) => proxies.has(ip),
+  isProxy,
   settingFor,
   say: sayPlainly,
 })
@@ -123,11 +124,18 @@ function explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   if (verdict !== 'allow') return explainTurnedAway(finding)
   findings.push(finding)
   const gate = gates.openTelling(environment, (found) => findings.push(found))
-  return new Explanation({ ...settingWith(policy, environment), gate }, findings, finding.rule).steps(request)
+  const setting = { ...settingWith(policy, environment), gate }
+  return new Explanation(setting, findings, finding.rule, (client) => filtersOf(client).plan).steps(request)
 }
 
 async function* explainTurnedAway(finding: Finding): AsyncGenerator<ExplainStep> {
   yield { command: '', reply: '', findings: [finding] }
+}
+
+/** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
+function isProxy(ip: string): boolean {
+  policies.current()
+  return proxies.has(ip)
 }
 
 function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
@@ -169,6 +177,7 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
     environment,
     gate: gates.open(environment),
     replyRules: replyRules.current(),
+    mustWaitForReplies: true,
     limits,
     clock,
     budget,
@@ -178,14 +187,19 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
   }
 }
 
-/** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
 function takerFor(environment: Environment): Taker {
+  const { whole, plan } = filtersOf(environment)
+  if (!whole.has('QMAILQUEUE') && plan.done && plan.value.filters.length === 0) return queue
+  return takerForPlan(plan, whole, filterTools)
+}
+
+/** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
+function filtersOf(environment: Environment): { readonly whole: Environment; readonly plan: Outcome<FilterPlan> } {
   const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
   const listed = control.list(file) ?? (file === 'smtpfilters' ? defaultFilters(environment) : [])
   const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
-  if (program === undefined && listed.length === 0) return queue
   const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
-  return takerForPlan(planFilters(whole, listed, file, filterTools.readFile), whole, filterTools)
+  return { whole, plan: planFilters(whole, listed, file, filterTools.readFile) }
 }
 
 /** pkgsrc's smtpfilters; what has nothing to do is left out. */

@@ -15,11 +15,14 @@ import type { Environment } from '../../servers/door/peer.ts'
 export class SessionGate implements Gate {
   private readonly lists: ClientLists
   private readonly spp: SppSession
+  private readonly plugInsFrom: string
   private readonly onFinding: (finding: Finding) => void
 
-  constructor(lists: ClientLists, spp: SppSession, onFinding: (finding: Finding) => void) {
+  /** `plugInsFrom`: the file that names the plug-ins. */
+  constructor(lists: ClientLists, spp: SppSession, plugInsFrom: string, onFinding: (finding: Finding) => void) {
     this.lists = lists
     this.spp = spp
+    this.plugInsFrom = plugInsFrom
     this.onFinding = onFinding
   }
 
@@ -66,7 +69,7 @@ export class SessionGate implements Gate {
 
   private async askPlugIns(stage: Stage, facts: Facts): Promise<Verdict> {
     const outcome = await this.runStage(stage, facts)
-    for (const { check, decidedBy, text } of outcome.steps) this.onFinding({ check, rule: decidedBy, text })
+    for (const { check, text } of outcome.steps) this.onFinding({ check, rule: this.plugInsFrom, text })
     return verdictOf(outcome)
   }
 

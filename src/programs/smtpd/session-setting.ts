@@ -30,8 +30,10 @@ export interface SessionSetting {
   readonly log: Log
   /** For peers that may say XCLIENT: what the announced client's session has, or that it may not connect. */
   readonly announce?: Announce | undefined
+  /** Who may not relay has to wait for the replies to HELO, EHLO and DATA. */
+  readonly mustWaitForReplies?: boolean
   takerFor(environment: Environment): Taker
-  tlsAvailable(): boolean
+  readonly tlsAvailable: () => boolean
 }
 
 /** DATABYTES in the environment wins; without digits it means no limit, as in qmail. */
@@ -39,4 +41,14 @@ export function databytesOf({ environment, policy }: SessionSetting): number {
   const override = environment.get('DATABYTES')
   const digits = override === undefined ? undefined : /^[0-9]{1,15}/.exec(override)?.[0]
   return override === undefined ? policy.databytes : Number(digits ?? 0)
+}
+
+/** UCSPITLS="-" in a rule: not to this client. Without UCSPITLS it is offered, unlike under sslserver. */
+export function offersTls({ gate, tlsAvailable }: Pick<SessionSetting, 'gate' | 'tlsAvailable'>): boolean {
+  return tlsAvailable() && gate.environment.get('UCSPITLS') !== '-'
+}
+
+/** UCSPITLS="!": no mail before STARTTLS. */
+export function needsTls({ gate }: Pick<SessionSetting, 'gate'>): boolean {
+  return gate.environment.get('UCSPITLS') === '!'
 }

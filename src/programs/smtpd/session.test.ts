@@ -47,6 +47,24 @@ test('a message with everything in one go', async () => {
   assert.equal(session.closed, true)
 })
 
+test('a stranger waits for the replies to HELO, EHLO and DATA; who may relay need not', async () => {
+  const strict = { mustWaitForReplies: true }
+  for (const hello of ['EHLO', 'HELO']) {
+    const session = await talk(`${hello} x\r\n${envelope}`, strict)
+    assert.match(session.output, /\r\n554 (?:5\.5\.1 )?smtp protocol violation \(#5\.5\.1\)\r\n$/)
+    assert.equal(session.closed, true)
+    assert.deepEqual(session.log, ['refused 192.0.2.9 pipelining:'])
+  }
+  const session = await talk('EHLO x\r\n', strict)
+  assert.match(await session.send(`${envelope}DATA\r\n`), /^250 .*\r\n250 .*\r\n354 .*\r\n$/)
+  assert.match(await session.send(`Subject: x\r\n\r\nhello\r\n.\r\n${envelope}NOOP\r\n`), /^(?:250 .*\r\n){4}$/)
+  assert.match(await session.send(`DATA\r\nSubject`), /^554 /)
+  assert.equal(session.closed, true)
+  assert.equal(session.taker.taken.length, 1)
+  const relay = await talk(`EHLO x\r\n${mail}QUIT\r\n`, { ...strict, environment: { RELAYCLIENT: '' } })
+  assert.equal(relay.taker.taken.length, 1)
+})
+
 test('texts without EHLO are qmail’s', async () => {
   assert.deepEqual(
     await said('helo x\r\nnoop\r\nrset\r\nvrfy a\r\nhelp\r\nexpn\r\n\r\nRCPT TO:<a@b>\r\nDATA\r\nmail\r\ndata\r\n'),

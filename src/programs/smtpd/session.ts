@@ -30,12 +30,15 @@ import { factsOf, type Subject } from './facts.ts'
 import { receivedFor } from './trace.ts'
 import { Patience } from '../../servers/smtp/patience.ts'
 import { Input } from '../../servers/smtp/input.ts'
-import { databytesOf, type SessionSetting } from './session-setting.ts'
+import { databytesOf, needsTls, offersTls, type SessionSetting } from './session-setting.ts'
 import { Transaction } from './transaction.ts'
 
 const plainReplies: ReadonlyMap<string, Reply> = new Map(
   Object.entries({ noop: replies.noopOk, vrfy: replies.verify, help: replies.help }),
 )
+
+/** Where a client must begin TLS (fixsmtpio's, and XCLIENT of a listed peer). */
+const verbsBeforeTls: ReadonlySet<string> = new Set(['noop', 'ehlo', 'starttls', 'quit', 'xclient'])
 
 export class Session implements Dialogue {
   private setting: SessionSetting
@@ -155,6 +158,8 @@ export class Session implements Dialogue {
     const { verb, argument } = parseCommand(this.answers.heard(line))
     if (this.stopping) return this.answers.closeWith(replies.shuttingDown)
     if (hasControl(argument)) return this.answers.refuse(replies.controlCharacter, 'control-character')
+    if (this.tls === undefined && needsTls(this.setting) && !verbsBeforeTls.has(verb))
+      return this.answers.refuse(this.setting.tlsAvailable() ? replies.tlsFirst : replies.tlsNotNow, 'starttls')
     switch (verb) {
       case 'mail':
         return this.mail(argument)
@@ -209,19 +214,20 @@ export class Session implements Dialogue {
     this.esmtp = extended
     this.endTransaction()
     const { greeting } = this.setting.policy
-    const startTls = this.tls === undefined && this.setting.tlsAvailable()
-    this.ask('helo', name, {}, () =>
+    const startTls = this.tls === undefined && offersTls(this.setting)
+    this.ask('helo', name, {}, () => {
+      if (this.isOvertaken()) return
       this.answers.say(
         extended
           ? formatExtensions(greeting, this.databytes, startTls, this.setting.announce && xclientCapability)
           : `250 ${greeting}\r\n`,
-      ),
-    )
+      )
+    })
   }
 
   private startTls(argument: ByteString): void {
     if (this.tls !== undefined) return this.answers.refuse(replies.tlsAlready, 'starttls')
-    if (!this.setting.tlsAvailable()) return this.unknown('starttls')
+    if (!offersTls(this.setting)) return this.unknown('starttls')
     if (argument !== '') return this.answers.refuse(replies.syntaxNoParameters, 'starttls')
     this.answers.reply(replies.startTls)
     this.input.drop()
@@ -283,7 +289,20 @@ export class Session implements Dialogue {
     const { transaction } = this
     if (transaction === undefined) return this.answers.refuse(replies.mailFirst, 'order')
     if (transaction.recipients.length === 0) return this.answers.refuse(replies.recipientFirst, 'order')
-    this.ask('data', '', { transaction }, () => this.beginContent(transaction))
+    this.ask('data', '', { transaction }, () => {
+      if (!this.isOvertaken()) this.beginContent(transaction)
+    })
+  }
+
+  /** HELO, EHLO and DATA end a group of commands (RFC 2920 §3.1): a stranger who has sent more before the reply does not
+   *  look at replies, and is sent away. */
+  private isOvertaken(): boolean {
+    const { setting, input } = this
+    const isStrict = setting.mustWaitForReplies === true && !setting.gate.environment.has('RELAYCLIENT')
+    if (!isStrict || input.length === 0) return false
+    this.answers.note('pipelining')
+    this.answers.closeWith(replies.outOfTurn)
+    return true
   }
 
   private beginContent({ envelope, params }: Transaction): void {

@@ -38,7 +38,33 @@ describe('parsing', () => {
   })
 
   it('passes over comments, empty lines and, with their numbers, lines without a colon', () => {
-    assert.deepEqual(parseRules('# x:allow\n\n   \nnonsense\n'), { rules: [], faults: [], ignored: [4] })
+    const idle = [{ line: 4, reason: 'says nothing: it has no colon' }]
+    assert.deepEqual(parseRules('# x:allow\n\n   \nnonsense\n'), { rules: [], faults: [], idle })
+  })
+
+  it('takes brackets around an IPv6 address for nothing', () => {
+    const keys = (address: string): readonly string[] | undefined => parseRules(`${address}:allow`).rules[0]?.keys
+    assert.deepEqual(keys('[::1]'), ['::1'])
+    assert.deepEqual(keys('[2001:DB8::]/32'), keys('2001:db8::/32'))
+    assert.deepEqual(keys('joe@[2001:db8:0::7]'), ['joe@2001:db8::7'])
+  })
+
+  it('points out rules that match nobody, and no others', () => {
+    const nobody =
+      '127 1.2.3 1.2.3.4.5 192.0.2.256 *|10.* host.example localhost ::ffff:192.0.2.1 ::ffff:192.0.2.0/120 1.2.3.5-4 1.2-3.4-5 joe@host'
+    for (const address of [...nobody.split(/[ |]/), ' 1.2.3.4', '1.2.3.4 '])
+      assert.deepEqual(
+        parseRules(`:deny\n${address}:allow`).idle.map(({ line }) => line),
+        [2],
+        address,
+      )
+    const somebody =
+      '127. 10.1. 1.2.3. 1.2.3.4 ::1 [::1] 2001:DB8:: 2001:0db8: 2001:db8:5: fe80::1%eth0 10.2-3. 1.2.3.250-300 192.0.2.0/24 ::/0 joe@1.2.3.4 joe@=x joe@::1'
+    for (const address of ['', ...somebody.split(' ')])
+      assert.deepEqual(parseRules(`${address}:allow`).idle, [], address)
+    for (const address of ['=', '=.x', '=x'])
+      assert.match(parseRules(`${address}:deny`).idle[0]?.reason ?? '', /XCLIENT/)
+    assert.equal(parseRules('::ffff:192.0.2.1:allow').idle[0]?.reason, 'matches nobody: write 192.0.2.1')
   })
 
   it('expands ranges as tcprules does', () => {

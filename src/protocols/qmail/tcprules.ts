@@ -3,7 +3,7 @@
  *  Knows:  ranges, networks (CIDR), the one spelling of an IPv6 address; the data of a rule in the cdb.
  *  Fails:  lines that tcprules would refuse are named with a reason; nothing throws. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { canonicalIpv6, ipv6Prefix, networkKey } from './ip-key.ts'
+import { canonicalIpv6, ipv6Prefix, networkKey, networkMark, parseIp } from './ip-key.ts'
 
 export type Verdict = 'allow' | 'deny'
 /** In the order of the line; the last of equal names counts. */
@@ -30,11 +30,19 @@ export interface RuleFault {
 export interface ParsedRules {
   readonly rules: readonly Rule[]
   readonly faults: readonly RuleFault[]
-  /** Lines without a colon: tcprules passes over them without a word. */
-  readonly ignored: readonly number[]
+  /** Lines that decide about nobody, or hardly anybody: tcprules takes them without a word. */
+  readonly idle: readonly IdleLine[]
+}
+
+export interface IdleLine {
+  readonly line: number
+  readonly reason: string
 }
 
 const rangeMax = 255
+const byNameReason = 'matches only clients whose name XCLIENT tells: names are not looked up'
+/** `::ffff:0:0/96`: peers from there are IPv4. */
+const mappedNetwork: string = `${networkMark[6]}${'0'.repeat(80)}${'1'.repeat(16)}`
 
 class Refused {
   readonly reason: string
@@ -46,20 +54,25 @@ class Refused {
 export function parseRules(text: ByteString): ParsedRules {
   const rules: Rule[] = []
   const faults: RuleFault[] = []
-  const ignored: number[] = []
+  const idle: IdleLine[] = []
   for (const [index, raw] of text.split('\n').entries()) {
     const line = index + 1
     const trimmed = trimEnd(raw)
     if (trimmed === '' || trimmed.startsWith('#')) continue
     if (!trimmed.includes(':')) {
-      ignored.push(line)
+      idle.push({ line, reason: 'says nothing: it has no colon' })
       continue
     }
     const rule = parseRule(line, trimmed)
     if (rule instanceof Refused) faults.push({ line, text: trimmed, reason: rule.reason })
-    else rules.push(rule)
+    else {
+      rules.push(rule)
+      const [key] = rule.keys
+      if (key?.startsWith('=')) idle.push({ line, reason: byNameReason })
+      else if (rule.keys.every((each) => !canMatch(each))) idle.push({ line, reason: idleReason(key) })
+    }
   }
-  return { rules, faults, ignored }
+  return { rules, faults, idle }
 }
 
 function trimEnd(text: ByteString): ByteString {
@@ -94,8 +107,9 @@ function parseVariables(text: ByteString, verdict: Verdict): Variables | Refused
   return variables
 }
 
-/** Host names and `info@` are taken as they stand. */
-function keysOf(address: ByteString): readonly ByteString[] | Refused {
+/** Host names and `info@` are taken as they stand. Brackets around an IPv6 address, as in URLs, mean nothing. */
+function keysOf(written: ByteString): readonly ByteString[] | Refused {
+  const address = written.replace(/(^|@)\[([0-9A-Fa-f:.]+)\]/, '$1$2')
   if (address.startsWith('=')) return [address]
   const at = address.lastIndexOf('@')
   if (at >= 0) {
@@ -119,6 +133,27 @@ function rangeKeys(address: ByteString): readonly ByteString[] | Refused {
   for (let number = Number(first); number <= Math.min(Number(last), rangeMax); number++)
     keys.push(`${before}${number}${after}`)
   return keys
+}
+
+/** Whether a lookup ever asks for this key. */
+function canMatch(key: ByteString): boolean {
+  const ip = key.slice(key.lastIndexOf('@') + 1)
+  if (ip === '' || ip.startsWith('=')) return true
+  if (/^[_^][01]*$/.test(ip)) return !ip.startsWith(mappedNetwork)
+  if (/^(?:[0-9]{1,3}\.){1,3}$/.test(ip)) return ip.split('.').every((number) => Number(number) <= 255)
+  const address = parseIp(ip)
+  if (address === undefined) return ip.endsWith(':') && ipv6Prefix(ip) !== undefined
+  return address.kind() === 'ipv6' || address.toString() === ip
+}
+
+function idleReason(key: ByteString | undefined): string {
+  if (key === undefined) return 'is a range without a number in it'
+  const mapped = parseIp(key)
+  const remedy =
+    mapped?.kind() === 'ipv4'
+      ? `write ${mapped.toString()}`
+      : 'write a whole address, a prefix that ends in its dot or colon, a network as 192.0.2.0/24, or =host.name'
+  return `matches nobody: ${remedy}`
 }
 
 /** `D` NUL for deny, then `+NAME=value` NUL for each variable. */

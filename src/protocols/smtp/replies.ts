@@ -58,7 +58,9 @@ export const replies = {
   },
   bareCr: { code: 554, text: 'bare CR in message, lines end with CRLF (#5.6.0)' },
   nulByte: { code: 554, text: 'NUL byte in message (#5.6.0)' },
-  earlyTalker: { code: 554, text: 'smtp protocol violation (#5.5.1)' },
+  tlsFirst: { code: 530, text: 'Must start TLS first (#5.7.0)' },
+  tlsNotNow: { code: 454, text: 'TLS not available now (#4.7.0)' },
+  outOfTurn: { code: 554, text: 'smtp protocol violation (#5.5.1)' },
 } as const satisfies Record<string, Reply>
 
 export function refusal(failure: Failure): Reply {

@@ -80,7 +80,7 @@ export class Connection {
   refuseEarlyTalker(): void {
     if (this.phase !== 'greeting') return
     this.note('early-talker')
-    this.closeWith(replies.earlyTalker)
+    this.closeWith(replies.outOfTurn)
   }
 
   private listen(socket: Socket): void {

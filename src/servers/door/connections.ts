@@ -165,8 +165,10 @@ export class Connections {
     })
     this.open.add(connection)
     this.startTicking()
+    // Behind a proxy's header the first bytes of a handshake may have come in the same piece.
+    if (setting.implicitTls && early.length > 0) socket.unshift(early)
     connection.begin()
-    if (early.length > 0) connection.refuseEarlyTalker()
+    if (!setting.implicitTls && early.length > 0) connection.refuseEarlyTalker()
   }
 
   private turnAwayByRules(arrival: Arrival, { turnedAway, environment, finding }: TurnedAway): void {

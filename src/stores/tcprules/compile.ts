@@ -4,7 +4,7 @@
 import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import { CdbWriter } from '../../protocols/qmail/cdb.ts'
-import { encodeInstructions, type ParsedRules, parseRules } from '../../protocols/qmail/tcprules.ts'
+import { encodeInstructions, type IdleLine, type ParsedRules, parseRules } from '../../protocols/qmail/tcprules.ts'
 import { type Files, realFiles, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { rulePaths, type RuleService } from './files.ts'
@@ -15,8 +15,8 @@ const faultsShownMax = 5
 
 export interface Compiled {
   readonly rules: number
-  /** Lines that say nothing, as they have no colon. */
-  readonly ignored: readonly number[]
+  /** Lines that decide about nobody. */
+  readonly idle: readonly IdleLine[]
 }
 
 /** Undefined: there is no source. */
@@ -32,7 +32,7 @@ export async function compileRules(
     const parsed = parseRules(fromBuffer(text))
     if (parsed.faults.length > 0) return failed(permanent('bad tcprules', `${name}: ${describeFaults(parsed)}`))
     await replaceFile(files, cdb, cdbOf(parsed), cdbMode)
-    return done({ rules: parsed.rules.length, ignored: parsed.ignored })
+    return done({ rules: parsed.rules.length, idle: parsed.idle })
   } catch (error) {
     return failed(transient('tcprules cannot be compiled', `${name} cannot be compiled: ${describeError(error)}`))
   }

@@ -5,11 +5,13 @@ import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Home } from '../home/layout.ts'
+import type { IdleLine } from '../../protocols/qmail/tcprules.ts'
 import { compileRules } from './compile.ts'
 import { isOutdated, rulePaths, type RuleService, ruleServices, stampOf } from './files.ts'
 
 const pollMilliseconds = 2000
 const settledMilliseconds = 1000
+const idleShownMax = 5
 
 export interface RuleEvents {
   compiled(text: string): void
@@ -61,9 +63,18 @@ export class RulesKeeper {
       const outcome = await compileRules(this.home, service)
       if (outcome === undefined) return
       if (!outcome.done) this.events.fault(`${outcome.failure.logText}; ${name}.cdb stays as it was`)
-      else this.events.compiled(`${name}.cdb made of ${outcome.value.rules} rules`)
+      else {
+        const { rules, idle } = outcome.value
+        this.events.compiled(`${name}.cdb made of ${rules} rules`)
+        if (idle.length > 0) this.events.fault(`${name}: ${describeIdle(idle)}`)
+      }
     } catch (error) {
       this.events.fault(`${name}: ${describeError(error)}`)
     }
   }
+}
+
+function describeIdle(idle: readonly IdleLine[]): string {
+  const shown = idle.slice(0, idleShownMax).map(({ line, reason }) => `line ${line} ${reason}`)
+  return [...shown, ...(idle.length > shown.length ? [`and ${idle.length - shown.length} more`] : [])].join('; ')
 }

@@ -51,7 +51,7 @@ describe('compiling', () => {
     write('192.0.2.1:deny\n')
     const before = process.umask(0o077)
     try {
-      assert.deepEqual(await compileRules(home, 'smtp'), { done: true, value: { rules: 1, ignored: [] } })
+      assert.deepEqual(await compileRules(home, 'smtp'), { done: true, value: { rules: 1, idle: [] } })
     } finally {
       process.umask(before)
     }
@@ -211,5 +211,21 @@ describe('migration', () => {
     rmSync(rulePaths(home, 'smtp').source)
     assert.deepEqual(await migrateRules(home, old), [])
     assert.equal(statSync(join(parent, 'etc/qmail/tcp.smtp')).size, 26)
+  })
+
+  it('makes a directory that everybody may read, whatever the umask', async () => {
+    const old = join(parent, 'etc')
+    mkdirSync(old)
+    writeFileSync(join(old, 'tcp.smtp'), ':allow\n')
+    const directory = join(home.control, 'tcprules')
+    rmSync(directory, { recursive: true })
+    const before = process.umask(0o077)
+    try {
+      await migrateRules(home, [old])
+    } finally {
+      process.umask(before)
+    }
+    assert.equal(statSync(directory).mode & 0o777, 0o755)
+    assert.equal(statSync(rulePaths(home, 'smtp').source).mode & 0o777, 0o644)
   })
 })

@@ -1,5 +1,6 @@
 /** Programs that people fetch with, each on 110 and 995 as far as it can; and what must not change under them. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, it } from 'node:test'
@@ -153,6 +154,26 @@ export function fetchingPrograms(world: () => LoginInstance): void {
       return now.includes(gone) ? undefined : now
     })
     assert.deepEqual(left.slice(0, known.length - 1), known.slice(1))
+  })
+
+  it('curl sends 10 MB on 465 and fetches them on 995, byte for byte', { skip: without('curl') }, async () => {
+    const body = `${randomBytes(57).toString('base64')}\n`.repeat(10_000_000 / 77)
+    await written('large', 'Subject: large', '', body.trimEnd())
+    const crlf = ['-sS', '--crlf', '--cacert', world().caFile, '-u', `${user}:${password}`]
+    const url = `smtps://localhost:${world().quaver.portOf('submissions')}/client.test`
+    const sent = await run('curl', [...crlf, url, '--mail-from', user, '--mail-rcpt', user, '-T', file('large')])
+    assert.equal(sent.code, 0, sent.stderr)
+    const base = `pop3s://localhost:${port('pop3s')}/`
+    const args = ['-sS', '--cacert', world().caFile, '-u', `${user}:${password}`]
+    const number = await until('the large message', 30_000, async () => {
+      const { stdout } = await run('curl', [...args, base])
+      return /^(\d+) \d{8}\r$/m.exec(stdout)?.[1]
+    })
+    const fetched = await run('curl', [...args, `${base}${number}`, '-o', file('fetched')])
+    assert.equal(fetched.code, 0, fetched.stderr)
+    const text = (await readFile(file('fetched'), 'latin1')).replaceAll('\r\n', '\n')
+    // As qmail-pop3d, ours ends with an empty line.
+    assert.ok(text.slice(text.indexOf('\n\n') + 2) === `${body}\n`)
   })
 }
 
