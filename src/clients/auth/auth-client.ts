@@ -88,6 +88,11 @@ export class AuthClient {
     void this.connect()
   }
 
+  /** Resolves when authd has said what it offers, or has not for a few seconds. */
+  async heard(): Promise<void> {
+    if (this.serving === undefined) await this.awaitServing()
+  }
+
   /** In the order in which they are to be offered, as authd said last: a mail program that is offered none while authd is
    *  being restarted believes that there are none. `-PLUS` ones need a channel binding. */
   mechanisms(): readonly string[] {

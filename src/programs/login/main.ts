@@ -67,6 +67,8 @@ const doorLimits = {
 const census = new Census(doorLimits, clock)
 // Before there is a certificate whoever comes waits in the backlog.
 await certified
+// And before authd was heard nobody could be offered a way to log in.
+await auth.heard()
 doors = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
   const isImplicit = name.replace(/-\d+$/, '') === implicitTls

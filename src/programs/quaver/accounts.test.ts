@@ -5,7 +5,7 @@ import { domainRecords, hostRecords, privateAddresses, zoneLine } from './dns-re
 import { passwdLines } from './account-export.ts'
 import { describeUse } from './account-quota.ts'
 import { parsePasswordHash } from '../../system/password-hash.ts'
-import { servicesIn } from './mail-services.ts'
+import { mailServices, servicesIn } from './mail-services.ts'
 
 describe('sizes', () => {
   for (const [text, bytes] of [
@@ -50,7 +50,7 @@ describe('DNS records', () => {
     '100.64.0.9',
     '10.0.0.1',
   ]
-  const facts = { host: 'mail.example.org', addresses, relay: undefined }
+  const facts = { host: 'mail.example.org', addresses, relay: undefined, services: mailServices }
 
   it('say where mail goes, who sends, and what mail programs look for', () => {
     assert.deepEqual(domainRecords('example.org', facts).map(zoneLine), [
@@ -61,6 +61,18 @@ describe('DNS records', () => {
       '_submission._tcp.example.org. 3600 IN SRV 10 1 587 mail.example.org.',
       '_pop3s._tcp.example.org. 3600 IN SRV 0 1 995 mail.example.org.',
       '_pop3._tcp.example.org. 3600 IN SRV 10 1 110 mail.example.org.',
+      '_imaps._tcp.example.org. 3600 IN SRV 0 0 0 .',
+      '_imap._tcp.example.org. 3600 IN SRV 0 0 0 .',
+    ])
+  })
+  it('name a service that is not offered as such, and one that is at its port', () => {
+    const services = [{ name: 'submission', use: 'sending', port: 2587, security: 'STARTTLS' }] as const
+    const lines = domainRecords('example.org', { ...facts, services }).map(zoneLine)
+    assert.deepEqual(lines.slice(3), [
+      '_submission._tcp.example.org. 3600 IN SRV 10 1 2587 mail.example.org.',
+      '_submissions._tcp.example.org. 3600 IN SRV 0 0 0 .',
+      '_pop3s._tcp.example.org. 3600 IN SRV 0 0 0 .',
+      '_pop3._tcp.example.org. 3600 IN SRV 0 0 0 .',
       '_imaps._tcp.example.org. 3600 IN SRV 0 0 0 .',
       '_imap._tcp.example.org. 3600 IN SRV 0 0 0 .',
     ])

@@ -1,7 +1,7 @@
 /** The DNS records that a hosted domain should have: what others need to send to it and what mail programs look for.
  *  Only what holds today is in it. Never: asks DNS. */
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
-import { mailServices } from './mail-services.ts'
+import { type MailService, mailServices } from './mail-services.ts'
 
 export interface DnsRecord {
   /** Without the dot at its end. */
@@ -18,12 +18,14 @@ export interface HostFacts {
   readonly addresses: readonly string[]
   /** All mail leaves through another host (smtproutes). */
   readonly relay: string | undefined
+  /** What mail programs find here. */
+  readonly services: readonly MailService[]
 }
 
 const secondsToLive = 3600
 
 /** Of the host itself. */
-export function hostRecords({ host, addresses, relay }: HostFacts): DnsRecord[] {
+export function hostRecords({ host, addresses, relay }: Omit<HostFacts, 'services'>): DnsRecord[] {
   const records: DnsRecord[] = publicAddresses(addresses).map((value) => {
     return { name: host, type: value.includes(':') ? 'AAAA' : 'A', value, note: 'its reverse name must be this one' }
   })
@@ -38,10 +40,12 @@ export function privateAddresses(addresses: readonly string[]): string[] {
 
 export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
   const { host, relay } = facts
-  const services = mailServices.map(({ name, port, security }): DnsRecord => {
+  const offered = facts.services.map(({ name, port, security }): DnsRecord => {
     const priority = security === 'TLS' ? 0 : 10
     return srv(name, domain, `${priority} 1 ${port} ${host}.`, '')
   })
+  const isOffered = (name: string): boolean => facts.services.some((service) => service.name === name)
+  const others = [...mailServices.map(({ name }) => name), 'imaps', 'imap'].filter((name) => !isOffered(name))
   const relayNote = relay === undefined ? '' : `your mail leaves through ${relay}: put into it what its owner says`
   const sender: DnsRecord = { name: domain, type: 'TXT', value: spf(domain, host, relay), note: relayNote }
   return [
@@ -54,9 +58,10 @@ export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
       value: '"v=DMARC1; p=none"',
       note: 'large receivers want one; this asks nothing of them',
     },
-    ...services,
-    srv('imaps', domain, '0 0 0 .', 'not offered (RFC 6186): mail programs need not try'),
-    srv('imap', domain, '0 0 0 .', ''),
+    ...offered,
+    ...others.map((name, at) =>
+      srv(name, domain, '0 0 0 .', at === 0 ? 'not offered (RFC 6186): mail programs need not try' : ''),
+    ),
   ]
 }
 

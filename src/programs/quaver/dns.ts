@@ -4,12 +4,13 @@ import { toText } from '../../base/byte-string.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { listDomains } from '../../stores/accounts/domains.ts'
 import { Control } from '../../stores/control/control.ts'
+import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError } from './exit.ts'
 import { domainRecords, type DnsRecord, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
-import { serverName } from './mail-services.ts'
+import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
 import { changing } from './site-change.ts'
 
@@ -29,7 +30,8 @@ export async function dns(name: string | undefined, options: GlobalOptions): Pro
       )
     const addresses = addressesOfMachine()
     const relay = new Control(home.control, realClock).map('smtproutes')?.get('')
-    const facts = { host, addresses, relay: relay === undefined || relay === '' ? undefined : toText(relay) }
+    const services = await offeredServices(home)
+    const facts = { host, addresses, services, relay: relay === undefined || relay === '' ? undefined : toText(relay) }
     const records = [...hostRecords(facts), ...wanted.flatMap((domain) => domainRecords(domain, facts))]
     const inside = privateAddresses(addresses)
     const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
@@ -38,6 +40,14 @@ export async function dns(name: string | undefined, options: GlobalOptions): Pro
     for (const note of notes) print(styled('yellow', `; ${note}`))
     for (const record of records) print(lines(record))
   })
+}
+
+/** Those that listen, as they listen; all at their usual ports where none can be reached from outside, as in a demo, or
+ *  where nothing runs. */
+async function offeredServices(home: Home): Promise<readonly MailService[]> {
+  const running = await listeningServices(home)
+  if (running === undefined) return mailServices
+  return running.services.length > 0 && running.onlyLoopback ? mailServices : running.services
 }
 
 function unreachable(host: string, inside: readonly string[]): string {
