@@ -77,7 +77,7 @@ export class CredentialsSource {
   }
 }
 
-/** The inode. */
+/** Which file it is, whatever it says. */
 function fileOf(stamp: string): string {
   return stamp.split(':', 1)[0] ?? ''
 }

@@ -15,11 +15,12 @@ export function credentialsPath(home: Home): string {
   return join(home.auth, 'passwd')
 }
 
-/** Changes whenever the file does; empty while there is none. */
+/** Changes whenever the file does; empty while there is none. What is before the first colon changes when the file was
+ *  replaced: an inode alone does not tell, since the next file but one may have it again. */
 export async function credentialsStamp(home: Home): Promise<string> {
   try {
     const facts = await stat(credentialsPath(home), { bigint: true })
-    return `${facts.ino}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}`
+    return `${facts.ino}.${facts.birthtimeNs}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}`
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return ''
     throw error
