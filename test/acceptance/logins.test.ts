@@ -148,7 +148,7 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
     }
     const [expected, ...others] = await Promise.all(cases.map((one, at) => heard(at, one)))
     assert.match(expected?.join('') ?? '', /^535 .*\r\n334 UGFzc3dvcmQ6\r\n535 .*\r\n\+OK \r\n-ERR \[AUTH\] .*\r\n$/)
-    for (const [at, other] of others.entries()) assert.deepEqual(other, expected, cases[at + 1]?.[0])
+    for (const [at, other] of others.entries()) assert.deepEqual(other, expected, cases[at + 1]?.[0] ?? '')
     // The log knows better.
     for (const reason of ['wrong password', 'no such account', 'disabled', 'uid 0'])
       assert.match(await quaver().log(), new RegExp(`authd: failed-login 127\\.6\\.6\\.\\d .*: ${reason}$`, 'm'))
