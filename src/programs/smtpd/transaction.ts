@@ -2,8 +2,8 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Envelope, isAddress, noParams, type Params } from '../../contracts/envelope.ts'
 import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../protocols/smtp/address.ts'
-import { parseParameters, parseSize } from '../../protocols/smtp/command.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
+import { mailParameters } from '../../servers/smtp/mail-parameters.ts'
 import type { Policy } from './policy.ts'
 
 export interface TransactionSetting {
@@ -92,23 +92,4 @@ function checkedAddress(argument: ByteString, policy: Policy): ParsedAddress | R
   if (address.includes('\t')) return replies.controlInAddress
   const localized = policy.localized(address)
   return localized.length > smtpAddressBytesMax ? replies.syntax : { address: localized, rest }
-}
-
-/** SIZE (RFC 1870) and BODY (RFC 6152). What travels with the message is what a next hop must know. */
-function mailParameters(text: ByteString, databytes: number): Params | Reply {
-  const parameters = parseParameters(text)
-  if (parameters === undefined) return replies.syntaxParameter
-  const params = new Map<string, ByteString>()
-  for (const [name, value] of parameters) {
-    if (name === 'SIZE') {
-      const size = parseSize(value)
-      if (size === undefined) return replies.syntaxParameter
-      if (databytes > 0 && size > databytes) return replies.tooBig
-    } else if (name === 'BODY') {
-      const body = value.toUpperCase()
-      if (body !== '7BIT' && body !== '8BITMIME') return replies.syntaxParameter
-      params.set(name, body)
-    } else return replies.unknownParameter
-  }
-  return params.size === 0 ? noParams : params
 }

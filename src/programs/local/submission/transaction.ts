@@ -6,8 +6,11 @@ import { rewriteAddress } from '../../../protocols/ofmip/clean.ts'
 import type { Instruction } from '../../../protocols/ofmip/rewriting.ts'
 import type { SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
 import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../../protocols/smtp/address.ts'
-import { parseParameters, parseSize } from '../../../protocols/smtp/command.ts'
 import { replies, type Reply } from '../../../protocols/smtp/replies.ts'
+import { mailParameters } from '../../../servers/smtp/mail-parameters.ts'
+
+/** RFC 4954 §5: it tells us nothing that we would believe. */
+const ignored: ReadonlySet<string> = new Set(['AUTH'])
 
 export interface Transaction {
   readonly sender: ByteString
@@ -31,7 +34,7 @@ export function readSender(
 ): ReadSender | Reply {
   const read = readAddress(argument, rewriting)
   if ('code' in read) return read
-  const params = extended ? readParameters(read.rest, databytes) : noParams
+  const params = extended ? mailParameters(read.rest, databytes, ignored) : noParams
   return 'code' in params ? params : { address: read.address, params }
 }
 
@@ -52,23 +55,4 @@ function readAddress(argument: ByteString, rewriting: readonly Instruction[]): P
   if (address.includes('\t')) return replies.controlInAddress
   const rewritten = rewriteAddress(address, rewriting)
   return rewritten.length <= smtpAddressBytesMax && isAddress(rewritten) ? { address: rewritten, rest } : replies.syntax
-}
-
-/** SIZE (RFC 1870), BODY (RFC 6152), and AUTH (RFC 4954 §5), which tells us nothing that we would believe. */
-function readParameters(text: ByteString, databytes: number): Params | Reply {
-  const parameters = parseParameters(text)
-  if (parameters === undefined) return replies.syntaxParameter
-  const params = new Map<string, ByteString>()
-  for (const [name, value] of parameters) {
-    if (name === 'SIZE') {
-      const size = parseSize(value)
-      if (size === undefined) return replies.syntaxParameter
-      if (databytes > 0 && size > databytes) return replies.tooBig
-    } else if (name === 'BODY') {
-      const body = value.toUpperCase()
-      if (body !== '7BIT' && body !== '8BITMIME') return replies.syntaxParameter
-      params.set(name, body)
-    } else if (name !== 'AUTH') return replies.unknownParameter
-  }
-  return params.size === 0 ? noParams : params
 }
