@@ -178,7 +178,7 @@ async function load(kind: Kind): Promise<void> {
 async function login(kind: Kind, n: number, ports: readonly number[], counts: Counts): Promise<void> {
   const isPop = n % 2 === 1
   const right = kind === 'right' || (kind === 'mixed' && n % 4 < 2)
-  const localAddress = right ? '127.0.0.1' : `127.${1 + (n % 200)}.${(n >> 8) & 255}.${1 + (n % 250)}`
+  const localAddress = `127.${1 + (n % 200)}.${(n >> 8) & 255}.${1 + (n % 250)}`
   const client = new MailClient({ port: ports[isPop ? 1 : 0] ?? 0, localAddress })
   try {
     if (kind === 'handshakes') await client.until(/^.*\r\n/)

@@ -44,12 +44,13 @@ export class Launcher {
     this.clock = clock
     this.log = log
     this.home = home
-    this.slots = new Slots(clock, processesMax, waitingMax)
+    this.slots = new Slots({ atOnceMax: processesMax, waitingMax }, clock)
   }
 
   async run(launch: Launch): Promise<Ended> {
     const began = this.clock.monotonic()
-    if (!(await this.slots.take(launch.millisecondsMax))) return { how: 'busy', code: 0, detail: '' }
+    if (!(await this.slots.take({ millisecondsMax: launch.millisecondsMax })))
+      return { how: 'busy', code: 0, detail: '' }
     const said = new ProgramLog(this.log, launch.kind === 'shell' ? 'sh' : launch.program)
     try {
       const millisecondsMax = Math.max(1, launch.millisecondsMax - (this.clock.monotonic() - began))

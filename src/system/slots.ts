@@ -1,48 +1,68 @@
-/** How many programs run at once: the others wait in the order in which they came, each only so long. */
+/** Work that is dear: so much at once, the rest waits in turn, each only so long. What is urgent goes first, and has
+ *  waiting places of its own: a crowd of strangers holds up strangers. */
 import type { Clock } from './clock.ts'
 
-interface Waiting {
-  readonly resolve: (granted: boolean) => void
-  readonly cancel: () => void
+export interface SlotLimits {
+  readonly atOnceMax: number
+  /** Of each urgency. */
+  readonly waitingMax: number
+}
+
+export interface SlotWish {
+  readonly millisecondsMax: number
+  readonly isUrgent?: boolean
+  /** When it is aborted nobody wants the slot any more. */
+  readonly signal?: AbortSignal
 }
 
 export class Slots {
+  private readonly limits: SlotLimits
   private readonly clock: Clock
-  private readonly waitingMax: number
-  private readonly waiting = new Set<Waiting>()
-  private free: number
+  private readonly urgent = new Set<(granted: boolean) => void>()
+  private readonly waiting = new Set<(granted: boolean) => void>()
+  private taken = 0
 
-  constructor(clock: Clock, count: number, waitingMax: number) {
+  constructor(limits: SlotLimits, clock: Clock) {
+    this.limits = limits
     this.clock = clock
-    this.free = count
-    this.waitingMax = waitingMax
+  }
+
+  /** `full`: there was no slot in time, or it was not wanted any more, and nothing was done. */
+  async run<T>(work: () => Promise<T>, wish: SlotWish): Promise<T | 'full'> {
+    if (!(await this.take(wish))) return 'full'
+    try {
+      return await work()
+    } finally {
+      this.giveBack()
+    }
   }
 
   /** True: the caller has a slot and must give it back. */
-  take(millisecondsMax: number): Promise<boolean> {
-    if (this.free > 0) {
-      this.free--
+  take({ millisecondsMax, isUrgent = false, signal }: SlotWish): Promise<boolean> {
+    const queue = isUrgent ? this.urgent : this.waiting
+    if (signal?.aborted === true) return Promise.resolve(false)
+    if (this.taken < this.limits.atOnceMax) {
+      this.taken++
       return Promise.resolve(true)
     }
-    if (this.waiting.size >= this.waitingMax) return Promise.resolve(false)
+    if (queue.size >= this.limits.waitingMax) return Promise.resolve(false)
     return new Promise((resolve) => {
-      const cancel = this.clock.after(millisecondsMax, () => {
-        this.waiting.delete(waiting)
-        resolve(false)
-      })
-      const waiting: Waiting = { resolve, cancel }
-      this.waiting.add(waiting)
+      const settle = (granted: boolean): void => {
+        cancel()
+        signal?.removeEventListener('abort', giveUp)
+        queue.delete(settle)
+        resolve(granted)
+      }
+      const giveUp = (): void => settle(false)
+      const cancel = this.clock.after(millisecondsMax, giveUp)
+      signal?.addEventListener('abort', giveUp)
+      queue.add(settle)
     })
   }
 
   giveBack(): void {
-    const [next] = this.waiting
-    if (next === undefined) {
-      this.free++
-      return
-    }
-    this.waiting.delete(next)
-    next.cancel()
-    next.resolve(true)
+    const [next] = this.urgent.size > 0 ? this.urgent : this.waiting
+    if (next === undefined) this.taken--
+    else next(true)
   }
 }

@@ -147,6 +147,21 @@ describe('AuthClient', () => {
     while (asked.at(-1)?.kind !== 'cancel') await new Promise((resolve) => setTimeout(resolve, 5))
   })
 
+  it('a client that leaves while authd thinks: the exchange is cancelled at once', async () => {
+    await serve(() => undefined)
+    const leaving = new AbortController()
+    const step = connect().begin(attempt, leaving.signal)
+    while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    leaving.abort()
+    assert.deepEqual(await step, { kind: 'rejected', why: 'temporary' })
+    while (asked.at(-1)?.kind !== 'cancel') await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.deepEqual(await client?.begin(attempt, leaving.signal), { kind: 'rejected', why: 'temporary' })
+    assert.deepEqual(
+      asked.map(({ kind }) => kind),
+      ['begin', 'cancel'],
+    )
+  })
+
   it('what would break the contract is not sent: the exchanges of others go on', async () => {
     await serve(({ ref }, connection) => connection.send(encodeAuthReply({ kind: 'challenge', ref, data: '' })))
     const other = await connect().begin(attempt)

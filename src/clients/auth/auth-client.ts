@@ -104,14 +104,16 @@ export class AuthClient {
     return this.serving !== undefined
   }
 
-  async begin(attempt: AuthAttempt): Promise<AuthStep> {
+  /** `gone`: when it is aborted the exchange is cancelled, whosever turn it is. */
+  async begin(attempt: AuthAttempt, gone?: AbortSignal): Promise<AuthStep> {
     // What breaks the contract would close the connection, and end the exchanges of all others.
     if (!/^[A-Z0-9_-]{1,20}$/.test(attempt.mechanism)) return { kind: 'rejected', why: 'mechanism' }
     if ((attempt.initial ?? '').length > saslDataBytesMax) return malformed
     if (this.serving === undefined) await this.awaitServing()
-    if (this.serving === undefined || this.exchanges.size >= exchangesMax) return temporary
+    if (this.serving === undefined || this.exchanges.size >= exchangesMax || gone?.aborted === true) return temporary
     const ref = this.newRef()
     this.exchanges.set(ref, { settle: undefined })
+    gone?.addEventListener('abort', () => this.cancel(ref), { once: true })
     return await this.step(ref, { kind: 'begin', ref, ...attempt })
   }
 
@@ -129,10 +131,7 @@ export class AuthClient {
     if (exchange === undefined || this.serving === undefined) return Promise.resolve(temporary)
     const connection = this.serving
     return new Promise((resolve) => {
-      const cancel = this.clock.after(stepMillisecondsMax, () => {
-        connection.send(encodeAuthRequest({ kind: 'cancel', ref }))
-        exchange.settle?.(temporary)
-      })
+      const cancel = this.clock.after(stepMillisecondsMax, () => this.cancel(ref))
       exchange.settle = (result) => {
         cancel()
         exchange.settle = undefined
@@ -168,7 +167,11 @@ export class AuthClient {
   }
 
   private cancel(ref: number): void {
-    if (this.exchanges.delete(ref)) this.serving?.send(encodeAuthRequest({ kind: 'cancel', ref }))
+    const exchange = this.exchanges.get(ref)
+    if (exchange === undefined) return
+    this.exchanges.delete(ref)
+    this.serving?.send(encodeAuthRequest({ kind: 'cancel', ref }))
+    exchange.settle?.(temporary)
   }
 
   /** What throws here closes the connection. */

@@ -11,12 +11,12 @@ import { hmacSha256 } from '../../system/digests.ts'
 import { type Clock, realClock } from '../../system/clock.ts'
 import { connectPath, FrameConnection } from '../../system/frame-connection.ts'
 import { realRandom } from '../../system/random.ts'
+import { Slots } from '../../system/slots.ts'
 import { Conversations } from './conversations.ts'
 import { LoginGuard } from './guard.ts'
 import { Judge } from './judge.ts'
 import { exchangesPerConnectionMax } from './limits.ts'
 import { Passwords } from './passwords.ts'
-import { Slots } from './slots.ts'
 
 const begin = (ref: number, mechanism = 'LOGIN', initial?: string): AuthRequest => ({
   kind: 'begin',
@@ -76,7 +76,7 @@ describe('authd’s connections', () => {
         admit: () => Promise.reject(new Error('nobody is to be admitted')),
         check: () => Promise.reject(new Error('nobody is to be checked')),
       },
-      checks: new Slots({ atOnceMax: 1, waitingMax: 1, waitMillisecondsMax: 1 }, realClock),
+      checks: new Slots({ atOnceMax: 1, waitingMax: 1 }, realClock),
       tokens: { judge: () => Promise.reject(new Error('no keys')) },
       random: realRandom,
       ownHost: () => 'host.test',
@@ -136,6 +136,16 @@ describe('authd’s connections', () => {
     connection.send(encodeAuthRequest(begin(1, 'XOAUTH2', 'user=a\x01auth=Bearer x\x01\x01')))
     await until(() => replies.length === 1)
     assert.deepEqual(replies, [{ kind: 'rejected', ref: 1, why: 'temporary' }])
+  })
+
+  it('no password is looked at for a client that has left', async () => {
+    const connection = await connect()
+    // Those before it keep every slot taken while it leaves.
+    for (let ref = 1; ref <= 5; ref++) connection.send(encodeAuthRequest(begin(ref, 'PLAIN', `\0anna\0x${ref}`)))
+    connection.send(encodeAuthRequest({ kind: 'cancel', ref: 5 }))
+    await until(() => log.length === 5)
+    assert.equal(log.filter((line) => line.endsWith('anna: no such account')).length, 4)
+    assert.equal(log.filter((line) => line.endsWith('anna: temporary: nobody waits any more')).length, 1)
   })
 
   it('no bytes make it fall, or accept anybody', async () => {

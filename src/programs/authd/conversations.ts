@@ -34,7 +34,7 @@ type Begin = Extract<AuthRequest, { kind: 'begin' }>
 interface Running {
   readonly exchange: Exchange
   readonly asked: Begin
-  readonly cancelTimer: () => void
+  readonly leave: () => void
   /** It is the client's turn. */
   waits: boolean
 }
@@ -115,16 +115,21 @@ export class Conversations {
       return this.reject(connection, asked, '', 'mechanism', 'not offered')
     if (exchanges.size >= exchangesPerConnectionMax || this.running >= exchangesMax)
       return this.reject(connection, asked, '', 'temporary', 'temporary: too many exchanges at once')
-    const exchange = new Exchange(this.parts.judge, asked.peer)
+    const gone = new AbortController()
+    const exchange = new Exchange(this.parts.judge, { peer: asked.peer, gone: gone.signal })
     const cancelTimer = this.parts.clock.after(exchangeMillisecondsMax, () => {
       this.forget(exchanges, asked.ref)
       this.reject(connection, asked, exchange.account, 'temporary', 'temporary: it took too long')
     })
-    const running: Running = { exchange, asked, cancelTimer, waits: false }
+    const leave = (): void => {
+      cancelTimer()
+      gone.abort()
+    }
+    const running: Running = { exchange, asked, leave, waits: false }
     exchanges.set(asked.ref, running)
     this.running++
-    const { initial, peer, bindings } = asked
-    const first = exchange.begin({ mechanism, initial, peer, bindings }, this.parts.random)
+    const { initial, bindings } = asked
+    const first = exchange.begin({ mechanism, initial, bindings }, this.parts.random)
     void this.advance(connection, exchanges, running, first)
   }
 
@@ -171,7 +176,7 @@ export class Conversations {
   private forget(exchanges: Map<number, Running> | undefined, ref: number): void {
     const running = exchanges?.get(ref)
     if (exchanges === undefined || running === undefined) return
-    running.cancelTimer()
+    running.leave()
     exchanges.delete(ref)
     this.running--
   }

@@ -1,18 +1,16 @@
 /** One exchange: the mechanism's steps, and the judge's word where a step claims something. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ChannelBindings } from '../../contracts/auth.ts'
-import type { SessionPeer } from '../../contracts/sessions.ts'
 import { begin, type Mechanism } from '../../protocols/sasl/mechanisms.ts'
 import type { SaslStep } from '../../protocols/sasl/step.ts'
 import { hmacSha256, sameBytes, sha256 } from '../../system/digests.ts'
 import type { Random } from '../../system/random.ts'
 import type { Identity } from './identity.ts'
-import type { Judge, Rejected, Verdict } from './judge.ts'
+import type { Claimant, Judge, Rejected, Verdict } from './judge.ts'
 
 export interface ExchangeStart {
   readonly mechanism: Mechanism
   readonly initial: ByteString | undefined
-  readonly peer: SessionPeer
   readonly bindings: ChannelBindings
 }
 
@@ -22,7 +20,7 @@ const nonceBytes = 18
 
 export class Exchange {
   private readonly judge: Judge
-  private readonly peer: SessionPeer
+  private readonly claimant: Claimant
   private identity: Identity | undefined
   private next: ((response: ByteString) => SaslStep) | undefined
   private isProven = false
@@ -30,9 +28,9 @@ export class Exchange {
   /** What was wrong with a token, while the client is told. */
   private fault: Rejected | undefined
 
-  constructor(judge: Judge, peer: SessionPeer) {
+  constructor(judge: Judge, claimant: Claimant) {
     this.judge = judge
-    this.peer = peer
+    this.claimant = claimant
   }
 
   /** Of whom it is, as far as that was said; for the log. */
@@ -53,7 +51,7 @@ export class Exchange {
     this.next = undefined
     if (identity === undefined || this.isProven) return await this.go(next(response))
     // SCRAM's proof: the name was said before it, so the guard can be asked.
-    const judged = this.judge.prove(identity.account, this.peer, () => {
+    const judged = this.judge.prove(identity.account, this.claimant.peer, () => {
       const result = next(response)
       this.isProven = result.kind === 'challenge'
       return { isWrong: result.kind === 'refused', result }
@@ -68,18 +66,18 @@ export class Exchange {
         return { kind: 'challenge', data: step.data }
       case 'password':
         this.identity = await this.judge.identify(step.name)
-        return await this.judge.password(this.identity, step.password, step.authorize, this.peer)
+        return await this.judge.password(this.identity, step, this.claimant)
       case 'verifiers': {
         this.identity = await this.judge.identify(step.name)
-        const offer = await this.judge.offer(this.identity, step.authorize, this.peer)
+        const offer = await this.judge.offer(this.identity, step.authorize, this.claimant.peer)
         return 'kind' in offer ? offer : await this.go(step.resume(offer))
       }
       case 'proven':
         if (this.identity === undefined) throw new Error('a proof without a name')
-        return await this.judge.proven(this.identity, step.verifier, this.peer)
+        return await this.judge.proven(this.identity, step.verifier, this.claimant.peer)
       case 'token': {
         this.named = step.authorize
-        const verdict = await this.judge.token(step.token, step.authorize, this.peer)
+        const verdict = await this.judge.token(step.token, step.authorize, this.claimant.peer)
         if (verdict.kind !== 'rejected' || verdict.why !== 'credentials') return verdict
         this.fault = verdict
         return await this.go(step.fail())

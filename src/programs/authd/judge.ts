@@ -6,15 +6,16 @@ import { type ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Rejection } from '../../contracts/auth.ts'
 import { passwordBytesMax, type SessionPeer, ticketBytes } from '../../contracts/sessions.ts'
-import type { TicketClient } from '../../clients/tickets/ticket-client.ts'
+import type { Admission, TicketClient } from '../../clients/tickets/ticket-client.ts'
 import type { ScramOffer } from '../../protocols/sasl/step.ts'
 import type { ScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
 import type { AccountCredentials } from '../../stores/credentials/credential-lines.ts'
 import type { Random } from '../../system/random.ts'
+import type { Slots } from '../../system/slots.ts'
 import type { LoginGuard } from './guard.ts'
 import { type Identity, identify, systemUser } from './identity.ts'
+import { hashWaitMillisecondsMax } from './limits.ts'
 import type { Passwords } from './passwords.ts'
-import type { Slots } from './slots.ts'
 import type { Tokens } from './tokens.ts'
 
 const noLspawn = 'no answer from lspawn'
@@ -55,6 +56,19 @@ export type Verdict =
 
 export type Rejected = Extract<Verdict, { kind: 'rejected' }>
 
+/** Who claims to be somebody. */
+export interface Claimant {
+  readonly peer: SessionPeer
+  /** When it is aborted nobody waits for the verdict any more. */
+  readonly gone: AbortSignal
+}
+
+export interface PasswordClaim {
+  readonly password: ByteString
+  /** On whose behalf; empty: the name's own. */
+  readonly authorize: ByteString
+}
+
 export class Judge {
   private readonly parts: JudgeParts
 
@@ -66,12 +80,12 @@ export class Judge {
     return identify(name, await this.parts.accounts(), this.parts.ownHost())
   }
 
-  async password(identity: Identity, password: ByteString, authorize: ByteString, peer: SessionPeer): Promise<Verdict> {
-    return await this.guarded(identity.account, peer, async () => {
+  async password(identity: Identity, claim: PasswordClaim, claimant: Claimant): Promise<Verdict> {
+    return await this.guarded(identity.account, claimant.peer, async () => {
       const isOurs = identity.known !== undefined || !this.parts.hasChecker()
       return isOurs
-        ? await this.ownPassword(identity, password, authorize, peer)
-        : await this.foreignPassword(identity, password, authorize, peer)
+        ? await this.ownPassword(identity, claim, claimant)
+        : await this.foreignPassword(identity, claim, claimant)
     })
   }
 
@@ -82,7 +96,7 @@ export class Judge {
     this.parts.guard.leave(peer.remoteIp, identity.account)
     const offer = this.parts.passwords.offer(identity)
     try {
-      const isNobody = !(await this.isSame(authorize, identity)) || (await this.isSuperuser(identity.account))
+      const isNobody = !(await this.isSame(authorize, identity.account)) || (await this.isSuperuser(identity.account))
       return isNobody ? { ...offer, verifiers: [] } : offer
     } catch (error) {
       return temporary(describeError(error))
@@ -122,7 +136,7 @@ export class Judge {
       const identity = await this.identify(found.name)
       if (identity.known?.disabled === true) return wrong('disabled')
       if (await this.isSuperuser(identity.account)) return wrong('uid 0')
-      if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
+      if (!(await this.isSame(authorize, identity.account))) return wrong('on behalf of another account')
       guard.succeeded(peer.remoteIp, identity.account)
       return await this.admit(identity.account, '', peer)
     } catch (error) {
@@ -134,32 +148,31 @@ export class Judge {
 
   private async ownPassword(
     identity: Identity,
-    password: ByteString,
-    authorize: ByteString,
-    peer: SessionPeer,
+    { password, authorize }: PasswordClaim,
+    { peer, gone }: Claimant,
   ): Promise<Verdict> {
     const { account } = identity
-    const isUrgent = this.parts.guard.isKnown(peer.remoteIp, account)
-    const verdict = await this.parts.passwords.judge(identity, password, peer.remoteIp, isUrgent)
-    if (verdict.kind === 'full') return temporary('too many passwords at once')
+    const ip = peer.remoteIp
+    const isUrgent = this.parts.guard.isKnown(ip, account)
+    const verdict = await this.parts.passwords.judge(identity, password, { ip, isUrgent, gone })
+    if (verdict.kind === 'full') return temporary(gone.aborted ? 'nobody waits any more' : 'too many passwords at once')
     if (verdict.kind === 'wrong') return { ...wrong(verdict.reason), isRepeated: verdict.isRepeated }
     if (await this.isSuperuser(account)) return wrong('uid 0')
-    if (!(await this.isSame(authorize, identity))) return wrong('on behalf of another account')
+    if (!(await this.isSame(authorize, identity.account))) return wrong('on behalf of another account')
     this.parts.guard.succeeded(peer.remoteIp, account)
     return await this.admit(account, verdict.label, peer)
   }
 
   private async foreignPassword(
-    identity: Identity,
-    password: ByteString,
-    authorize: ByteString,
-    peer: SessionPeer,
+    { account }: Identity,
+    { password, authorize }: PasswordClaim,
+    { peer, gone }: Claimant,
   ): Promise<Verdict> {
-    const { account } = identity
     if (password.length > passwordBytesMax) return wrong('longer than a password checker reads')
     const ticket = this.newTicket()
-    const isSame = await this.isSame(authorize, identity)
-    const found = await this.parts.checks.run(() => this.parts.tickets.check(ticket, account, password, peer))
+    const isSame = await this.isSame(authorize, account)
+    const check = (): Promise<Admission> => this.parts.tickets.check(ticket, account, password, peer)
+    const found = await this.parts.checks.run(check, { millisecondsMax: hashWaitMillisecondsMax, signal: gone })
     if (found === 'full') return temporary('too many password checkers at once')
     if (!found.admitted) return found.why === 'failed' ? wrong('the password checker says no') : temporary(noLspawn)
     if (await this.isSuperuser(account)) return wrong('uid 0')
@@ -206,7 +219,7 @@ export class Judge {
   }
 
   /** Nobody acts for somebody else. */
-  private async isSame(authorize: ByteString, { account }: Identity): Promise<boolean> {
+  private async isSame(authorize: ByteString, account: ByteString): Promise<boolean> {
     return authorize === '' || (await this.identify(authorize)).account === account
   }
 

@@ -1,4 +1,5 @@
 /** Every limit and deadline of authd, and how it deals with failures. */
+import { availableParallelism } from 'node:os'
 
 /** An exchange, from its first message to its last, the client's thinking included. */
 export const exchangeMillisecondsMax = 60_000
@@ -6,8 +7,9 @@ export const exchangesPerConnectionMax = 5_000
 export const exchangesMax = 10_000
 export const connectionsMax = 100
 
-/** Hashes at once: each takes 19 MiB and a thread. More wait, up to `hashesWaitingMax`, so long; then `temporary`. */
-export const hashesAtOnceMax = 2
+/** Hashes at once: each takes 19 MiB and a thread, and one processor stays free of them, where there are several. More
+ *  wait, up to `hashesWaitingMax`, so long; then `temporary`. */
+export const hashesAtOnceMax: number = Math.max(1, Math.min(2, availableParallelism() - 1))
 export const hashesWaitingMax = 300
 export const hashWaitMillisecondsMax = 15_000
 
@@ -15,6 +17,9 @@ export const hashWaitMillisecondsMax = 15_000
 export const successLimits = { milliseconds: 5 * 60_000, countMax: 10_000 } as const
 /** The same wrong password from the same peer is one guess, and costs no second hash. */
 export const repeatLimits = { milliseconds: 24 * 60 * 60_000, countMax: 50_000 } as const
+
+/** Whose uid a name is: a process each time, where the name service knows more than /etc/passwd. */
+export const uidLimits = { milliseconds: 10_000, countMax: 10_000 } as const
 
 /** lspawn's answers; an external checker may be slow on purpose. */
 export const admitMillisecondsMax = 10_000

@@ -12,10 +12,10 @@ import type { Clock } from '../../system/clock.ts'
 import { hmacSha256, sameBytes } from '../../system/digests.ts'
 import { dummyPasswordHash, verifyPassword } from '../../system/password-hash.ts'
 import type { Random } from '../../system/random.ts'
+import { Slots } from '../../system/slots.ts'
 import type { Identity } from './identity.ts'
 import { JudgedPasswords } from './judged-passwords.ts'
 import { hashesAtOnceMax, hashesWaitingMax, hashWaitMillisecondsMax, repeatLimits, successLimits } from './limits.ts'
-import { Slots } from './slots.ts'
 
 export type PasswordVerdict =
   | { readonly kind: 'right'; readonly label: string }
@@ -24,10 +24,13 @@ export type PasswordVerdict =
   | { readonly kind: 'full' }
 
 const saltBytes = 16
-const slotLimits = {
-  atOnceMax: hashesAtOnceMax,
-  waitingMax: hashesWaitingMax,
-  waitMillisecondsMax: hashWaitMillisecondsMax,
+
+export interface PasswordOrigin {
+  readonly ip: string
+  /** It comes from where the account is at home. */
+  readonly isUrgent: boolean
+  /** When it is aborted nobody waits for the answer any more. */
+  readonly gone: AbortSignal
 }
 
 export class Passwords {
@@ -39,7 +42,7 @@ export class Passwords {
 
   constructor(saltKey: ByteString, clock: Clock, random: Random) {
     this.saltKey = saltKey
-    this.slots = new Slots(slotLimits, clock)
+    this.slots = new Slots({ atOnceMax: hashesAtOnceMax, waitingMax: hashesWaitingMax }, clock)
     this.right = new JudgedPasswords(clock, random, successLimits)
     this.wrong = new JudgedPasswords(clock, random, repeatLimits)
   }
@@ -58,12 +61,13 @@ export class Passwords {
     return { salt, iterations, verifiers }
   }
 
-  /** `isUrgent`: it comes from where the account is at home. */
-  async judge(identity: Identity, password: ByteString, ip: string, isUrgent: boolean): Promise<PasswordVerdict> {
+  async judge(identity: Identity, password: ByteString, origin: PasswordOrigin): Promise<PasswordVerdict> {
+    const { ip, isUrgent, gone } = origin
     const remembered = (): PasswordVerdict | undefined => this.remembered(identity.account, password, ip)
     // Mail programs come several at once with the same password: what the first was told holds for those that waited.
     const verdict = (): Promise<PasswordVerdict> => Promise.resolve(remembered() ?? this.find(identity, password, ip))
-    const found = remembered() ?? (await this.slots.run(verdict, isUrgent))
+    const wish = { millisecondsMax: hashWaitMillisecondsMax, isUrgent, signal: gone }
+    const found = remembered() ?? (await this.slots.run(verdict, wish))
     return found === 'full' ? { kind: 'full' } : found
   }
 

@@ -12,6 +12,8 @@ import { realFiles } from '../../system/files.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
 import { type Log, openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
+import { Remembered } from '../../system/remembered.ts'
+import { Slots } from '../../system/slots.ts'
 import { supervised } from '../../system/supervised.ts'
 import { serveAdmin } from './admin.ts'
 import { Conversations } from './conversations.ts'
@@ -24,20 +26,14 @@ import {
   checksAtOnceMax,
   connectionsMax,
   hashesWaitingMax,
-  hashWaitMillisecondsMax,
   pollMilliseconds,
+  uidLimits,
 } from './limits.ts'
 import { Passwords } from './passwords.ts'
-import { Slots } from './slots.ts'
 import { Tokens } from './tokens.ts'
 
 const clock = realClock
 const ticketLimits = { admitMilliseconds: admitMillisecondsMax, checkMilliseconds: checkMillisecondsMax }
-const checkLimits = {
-  atOnceMax: checksAtOnceMax,
-  waitingMax: hashesWaitingMax,
-  waitMillisecondsMax: hashWaitMillisecondsMax,
-}
 
 export async function serve(): Promise<void> {
   const { values } = parseArgs({
@@ -58,18 +54,19 @@ export async function serve(): Promise<void> {
   const tickets = new TicketClient(() => connectPath(socketPath(home, 'lspawn-tickets')), clock, ticketLimits)
   const source = new CredentialsSource({ home, clock, log, onChange: () => passwords.forget() })
   const tokens = new Tokens(home, clock, () => control.list('oauthissuers') ?? [])
+  const uids = new Remembered<number | undefined>(clock, uidLimits)
   const judge = new Judge({
     accounts: () => source.current(),
     passwords,
     guard,
     tickets,
     tokens,
-    checks: new Slots(checkLimits, clock),
+    checks: new Slots({ atOnceMax: checksAtOnceMax, waitingMax: hashesWaitingMax }, clock),
     random: realRandom,
     ownHost: () => control.optionalLine('envnoathost') ?? '',
     ownDomains: () => [control.optionalLine('envnoathost') ?? '', ...(control.list('locals') ?? [])],
     hasChecker: () => control.isPresent('checkpassword'),
-    uidOf: async (user) => (await findAccount(user))?.uid,
+    uidOf: (user) => uids.get(user, async () => (await findAccount(user))?.uid),
   })
   const offered = (): readonly Mechanism[] => {
     const scram = source.hasVerifiers ? (['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'] as const) : []

@@ -13,6 +13,12 @@ import { SmtpLogin } from './smtp-login.ts'
 
 const plain = Buffer.from('\0joe@lab.test\0secret').toString('base64')
 const rejected: AuthStep = { kind: 'rejected', why: 'credentials' }
+const challenge: AuthStep = {
+  kind: 'challenge',
+  data: 'Password:',
+  respond: () => Promise.resolve(rejected),
+  cancel: () => undefined,
+}
 
 interface World {
   readonly answers?: readonly AuthStep[]
@@ -36,7 +42,9 @@ function open(protocol: LoginProtocol, world: World = {}) {
   const attempts: AuthAttempt[] = []
   const answers = [...(world.answers ?? [])]
   const heard = { said: '', closed: '', handshakes: 0, taken: false }
-  const begin = (attempt: AuthAttempt): Promise<AuthStep> => {
+  let gone: AbortSignal | undefined
+  const begin = (attempt: AuthAttempt, signal?: AbortSignal): Promise<AuthStep> => {
+    gone = signal
     attempts.push(attempt)
     return Promise.resolve(answers.shift() ?? rejected)
   }
@@ -76,7 +84,7 @@ function open(protocol: LoginProtocol, world: World = {}) {
     const bindings = (): ReadonlyMap<'tls-exporter', string> => world.bindings ?? new Map()
     dialogue.tlsStarted({ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', bindings })
   }
-  return { dialogue, clock, log, attempts, heard, say, secure }
+  return { dialogue, clock, log, attempts, heard, say, secure, hasLeft: () => gone?.aborted === true }
 }
 
 describe('submission before its login', () => {
@@ -122,16 +130,15 @@ describe('submission before its login', () => {
 
   it('carries an exchange to its end, one reply for each line', async () => {
     const responses: string[] = []
-    const challenge: AuthStep = {
-      kind: 'challenge',
-      data: 'Password:',
+    const recorded: AuthStep = {
+      ...challenge,
       respond(data) {
         responses.push(data)
         return Promise.resolve(rejected)
       },
       cancel: () => responses.push('cancelled'),
     }
-    const { say, secure, clock, heard } = open(submission(), { answers: [challenge, challenge] })
+    const { say, secure, clock, heard } = open(submission(), { answers: [recorded, recorded] })
     secure()
     assert.equal(await say('AUTH LOGIN am9l\r\n'), '334 UGFzc3dvcmQ6\r\n')
     assert.equal(await say('c2VjcmV0\r\n'), '')
@@ -154,6 +161,17 @@ describe('submission before its login', () => {
       assert.equal(heard.said, '535 authup authorization failed (#5.7.8)\r\n')
     }
     assert.equal(heard.closed, 'refused')
+  })
+
+  it('lets authd know when nobody waits for its answer any more', async () => {
+    for (const leave of ['abort', 'receiveEnd'] as const) {
+      const { say, secure, dialogue, hasLeft } = open(submission(), { answers: [challenge] })
+      secure()
+      await say('AUTH LOGIN am9l\r\n')
+      assert.equal(hasLeft(), false)
+      dialogue[leave]()
+      assert.equal(hasLeft(), true)
+    }
   })
 
   it('what is not base64 is said so, without asking anybody', async () => {

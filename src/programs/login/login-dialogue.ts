@@ -43,6 +43,8 @@ export class LoginDialogue implements Dialogue {
   private readonly setting: LoginSetting
   private readonly port: FrontPort
   private readonly input = new LineInput()
+  /** Aborted at the end: what is asked of authd then is not worth its work. */
+  private readonly gone = new AbortController()
   private readonly startedAt: number
   private heardAt: number
   private state: State = { kind: 'commands' }
@@ -103,7 +105,7 @@ export class LoginDialogue implements Dialogue {
   }
 
   abort(): void {
-    if (this.state.kind === 'challenged') this.state.challenge.cancel()
+    this.gone.abort()
     if (this.state.kind === 'relaying') this.state.relay.end()
     this.state = { kind: 'ended' }
     this.input.drop()
@@ -160,7 +162,7 @@ export class LoginDialogue implements Dialogue {
     if (decoded === undefined) return this.failed('malformed')
     const data = initial === undefined ? undefined : decoded
     const attempt = { mechanism, initial: data, peer: this.sessionPeer(), bindings: this.bindings() }
-    void this.follow(this.setting.auth.begin(attempt))
+    void this.follow(this.setting.auth.begin(attempt, this.gone.signal))
   }
 
   private respond(challenge: AuthChallenge, line: string): void {
@@ -174,10 +176,7 @@ export class LoginDialogue implements Dialogue {
   private async follow(next: Promise<AuthStep>): Promise<void> {
     this.state = { kind: 'waiting' }
     const step = await next
-    if (this.isOver()) {
-      if (step.kind === 'challenge') step.cancel()
-      return
-    }
+    if (this.isOver()) return
     if (step.kind === 'challenge') {
       this.state = { kind: 'challenged', challenge: step }
       this.port.send(this.setting.protocol.challenge(encodeBase64(step.data)))

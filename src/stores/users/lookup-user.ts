@@ -11,6 +11,7 @@ import { type Account, findAccount } from '../../system/accounts.ts'
 import { type Clock, realClock, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import { pathOf } from '../../system/quick-files.ts'
+import { Remembered } from '../../system/remembered.ts'
 import type { Home } from '../home/layout.ts'
 import { UsersDatabase } from './users-database.ts'
 
@@ -78,8 +79,7 @@ class HomeTrouble extends Error {
   override name = 'HomeTrouble'
 }
 
-const rememberMilliseconds = 5_000
-const rememberedMax = 10_000
+const rememberedLimits = { milliseconds: 5_000, countMax: 10_000 } as const
 const homeMillisecondsMax = 10_000
 
 /** What the machine says about accounts. */
@@ -102,20 +102,14 @@ export const machineAccounts: AccountSource = {
   },
 }
 
-interface Remembered {
-  readonly until: number
-  readonly account: Promise<Account | undefined>
-}
-
 /** Accounts that may get mail, remembered for a few seconds. Names come from the network. */
 export class AccountBook {
-  private readonly clock: Clock
   private readonly source: AccountSource
-  private readonly remembered = new Map<string, Remembered>()
+  private readonly remembered: Remembered<Account | undefined>
 
   constructor(clock: Clock, source: AccountSource = machineAccounts) {
-    this.clock = clock
     this.source = source
+    this.remembered = new Remembered(clock, rememberedLimits)
   }
 
   /** Any account of this name. */
@@ -125,18 +119,7 @@ export class AccountBook {
 
   /** qmail-getpw's conditions: not uid 0, and the owner of a home that exists. */
   mailUser(name: string): Promise<Account | undefined> {
-    const now = this.clock.monotonic()
-    const known = this.remembered.get(name)
-    if (known !== undefined && known.until > now) return known.account
-    if (this.remembered.size >= rememberedMax) this.remembered.clear()
-    const account = this.findMailUser(name)
-    const entry = { until: now + rememberMilliseconds, account }
-    this.remembered.set(name, entry)
-    // Trouble is not remembered.
-    account.catch(() => {
-      if (this.remembered.get(name) === entry) this.remembered.delete(name)
-    })
-    return account
+    return this.remembered.get(name, () => this.findMailUser(name))
   }
 
   private async findMailUser(name: string): Promise<Account | undefined> {
