@@ -38,8 +38,9 @@ export const rejections = ['credentials', 'malformed', 'mechanism', 'locked', 't
 export type Rejection = (typeof rejections)[number]
 
 /** What the TLS connection under the exchange can be bound to (RFC 5929, 9266); a name is absent where it has none. */
-export type ChannelBindings = ReadonlyMap<'tls-exporter' | 'tls-server-end-point', ByteString>
-const bindingNames = ['tls-exporter', 'tls-server-end-point'] as const
+export type ChannelBindings = ReadonlyMap<BindingName, ByteString>
+const bindingNames = ['tls-exporter', 'tls-unique', 'tls-server-end-point'] as const
+export type BindingName = (typeof bindingNames)[number]
 
 export type AuthRequest =
   | {
@@ -88,7 +89,7 @@ function readRequest(frameType: number, fields: FieldReader): AuthRequest {
       const hasInitial = fields.u8() === 1
       const data = fields.string(saslDataBytesMax)
       const peer = readPeer(fields)
-      const bindings = new Map<(typeof bindingNames)[number], ByteString>()
+      const bindings = new Map<BindingName, ByteString>()
       for (const name of bindingNames) {
         const value = fields.string(bindingBytesMax)
         if (value !== '') bindings.set(name, value)

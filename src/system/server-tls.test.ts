@@ -69,6 +69,8 @@ interface Met {
   readonly reused: boolean
   readonly cipher: string
   readonly exported: string
+  /** The client's Finished. */
+  readonly finished: string
   readonly session: Buffer | undefined
 }
 
@@ -82,6 +84,7 @@ async function meet(options: ConnectionOptions): Promise<Met> {
     reused: socket.isSessionReused(),
     cipher: socket.getCipher().name,
     exported: fromBuffer(socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))),
+    finished: fromBuffer(socket.getFinished() ?? Buffer.alloc(0)),
   }
   socket.resume()
   await once(socket, 'close')
@@ -197,11 +200,20 @@ describe('channel bindings', { skip }, () => {
     assert.equal(port.bindings.get('tls-server-end-point'), endPoint(usual))
   })
 
-  it('TLS 1.2 has no exporter that is known to be safe', async (t) => {
+  it('TLS 1.2 has no exporter that is known to be safe; tls-unique is what the client said first', async (t) => {
     const port = new Port(order('a', usual, other))
     t.after(() => port.close())
-    await port.meet({ ...on12, servername: 'third.test' })
-    assert.deepEqual([...port.bindings], [['tls-server-end-point', endPoint(other)]])
+    const { finished } = await port.meet({ ...on12, servername: 'third.test' })
+    assert.equal(finished.length, 12)
+    assert.deepEqual(
+      [...port.bindings],
+      [
+        ...new Map([
+          ['tls-unique', finished],
+          ['tls-server-end-point', endPoint(other)],
+        ]),
+      ],
+    )
   })
 
   it('a resumed session is bound to the certificate it began with, or to none', async (t) => {
@@ -215,6 +227,7 @@ describe('channel bindings', { skip }, () => {
       assert.ok(session !== undefined)
       assert.equal((await port.meet({ ...version, servername: 'other.test', session })).reused, true)
       assert.equal(port.bindings.get('tls-server-end-point'), expected)
+      assert.equal(port.bindings.has('tls-unique'), false)
     }
   })
 

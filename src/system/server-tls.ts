@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls'
 import { type ByteString, fromBuffer, lowerAscii, toBuffer } from '../base/byte-string.ts'
 import { describeError } from '../base/outcome.ts'
-import type { ChannelBindings } from '../contracts/auth.ts'
+import type { BindingName, ChannelBindings } from '../contracts/auth.ts'
 import type { NamedPair, TlsOrder } from '../contracts/supervise.ts'
 import { keyPairFault } from './keys.ts'
 
@@ -103,12 +103,16 @@ export class ServerTls {
 
   /** What an authentication on this connection can be bound to, once its handshake is done. */
   bindings(socket: TLSSocket): ChannelBindings {
-    const bindings = new Map<'tls-exporter' | 'tls-server-end-point', ByteString>()
+    const bindings = new Map<BindingName, ByteString>()
     if (socket.destroyed) return bindings
     // RFC 9266 §4.2: with TLS 1.2 only under an extended master secret, which Node does not tell of.
     if (socket.getProtocol() === 'TLSv1.3') {
       const exported = socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
       bindings.set('tls-exporter', fromBuffer(exported))
+    } else if (!socket.isSessionReused()) {
+      // RFC 5929 §3: the first Finished, the client's. What could be forged without that secret is that of a resumption.
+      const finished = socket.getPeerFinished()
+      if (finished !== undefined) bindings.set('tls-unique', fromBuffer(finished))
     }
     const endPoint = socket.isSessionReused() ? this.endPointResumed(socket) : endPointOf(socket.getX509Certificate())
     if (endPoint !== undefined) bindings.set('tls-server-end-point', endPoint)

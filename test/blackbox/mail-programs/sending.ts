@@ -103,6 +103,22 @@ export function sendingPrograms(world: () => LoginInstance): void {
     }
   }
 
+  // GNU SASL binds to tls-exporter with TLS 1.3, to tls-unique before.
+  for (const [version, priority] of [
+    ['TLS 1.3', 'NORMAL'],
+    ['TLS 1.2', 'NORMAL:-VERS-TLS1.3'],
+  ] as const) {
+    it(`gsasl over ${version} with a channel binding`, { skip: without('gsasl') }, async () => {
+      const args = ['--smtp', `--connect=localhost:${port('submission')}`, '--mechanism=SCRAM-SHA-256-PLUS']
+      args.push(`--authentication-id=${user}`, `--password=${password}`, `--x509-ca-file=${world().caFile}`)
+      const { code, stdout, stderr } = await run('gsasl', [...args, `--priority=${priority}`, '--verbose'], '\n')
+      assert.equal(code, 0, stdout + stderr)
+      assert.match(stdout, /^235 /m)
+      assert.match(stderr, /Client authentication finished \(server trusted\)/)
+      assert.match(await world().quaver.log(), /authd: login \S+ submission SCRAM-SHA-256-PLUS demo@quaver\.test -\n/)
+    })
+  }
+
   for (const mechanism of ['CRAM-MD5', 'DIGEST-MD5']) {
     const skip =
       without('swaks') || withoutPerlModule('Net::SSLeay') || withoutPerlModule('Digest::MD5', 'Authen::SASL')
