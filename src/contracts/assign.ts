@@ -1,5 +1,5 @@
 /** assign: what lspawn tells a `local` over its descriptor 5 (one way): who the user is, what each key stands for, and
- *  which sessions it may open (contracts/sessions.ts).
+ *  which sessions it may open, and has to end (contracts/sessions.ts).
  *  The local lives as long as this pipe: at end of file it finishes its deliveries and exits. */
 import type { ByteString } from '../base/byte-string.ts'
 import { addressBytesMax } from './envelope.ts'
@@ -7,7 +7,7 @@ import { FieldReader, FieldWriter } from './fields.ts'
 import { encodeFrame, type Frame } from './frame.ts'
 import { accountBytesMax, readPeer, type SessionPeer, ticketBytes, writePeer } from './sessions.ts'
 
-const type = { assignment: 80, retire: 81, session: 82 } as const
+const type = { assignment: 80, retire: 81, session: 82, revoke: 83 } as const
 const nameBytesMax = 4096
 
 /** The arguments of qmail-local that follow from the recipient address alone. */
@@ -38,6 +38,8 @@ export interface SessionGrant {
 export type ToLocal =
   | ({ readonly kind: 'assignment' } & Assignment)
   | ({ readonly kind: 'session' } & SessionGrant)
+  /** Ends the sessions of an account, those that were granted and have not begun too. */
+  | { readonly kind: 'revoke'; readonly account: ByteString }
   | { readonly kind: 'retire' }
 
 export function encodeToLocal(message: ToLocal): Buffer {
@@ -48,18 +50,25 @@ export function encodeToLocal(message: ToLocal): Buffer {
   } else if (message.kind === 'session') {
     fields.string(message.token).string(message.account).string(message.user).string(message.home)
     writePeer(fields, message.peer)
-  }
+  } else if (message.kind === 'revoke') fields.string(message.account)
   return encodeFrame(type[message.kind], ...fields.end())
 }
 
 export function decodeToLocal(frame: Frame): ToLocal | undefined {
   if (frame.type === type.retire) return { kind: 'retire' }
-  if (frame.type !== type.assignment && frame.type !== type.session) return undefined
+  const read = readers.get(frame.type)
+  if (read === undefined) return undefined
   const fields = new FieldReader(frame.payload)
-  const message = frame.type === type.session ? readSession(fields) : readAssignment(fields)
+  const message = read(fields)
   fields.end()
   return message
 }
+
+const readers: ReadonlyMap<number, (fields: FieldReader) => ToLocal> = new Map([
+  [type.assignment, readAssignment],
+  [type.session, readSession],
+  [type.revoke, (fields: FieldReader): ToLocal => ({ kind: 'revoke', account: fields.string(accountBytesMax) })],
+])
 
 function readSession(fields: FieldReader): ToLocal {
   return {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
+import { decodeToLocal, encodeToLocal } from './assign.ts'
 import type { Frame } from './frame.ts'
 import {
   decodeOpenReply,
@@ -35,6 +36,9 @@ describe('the sessions contract', () => {
     assert.deepEqual(decodeOpenRequest(frameOf(encodeOpenRequest(open))), open)
     const check = { kind: 'check', ref: 1, ticket: secret, name: 'joe', password: 'ø', peer } as const
     assert.deepEqual(decodeTicketRequest(frameOf(encodeTicketRequest(check))), check)
+    const revoke = { kind: 'revoke', account: 'joe@lab.test' } as const
+    assert.deepEqual(decodeTicketRequest(frameOf(encodeTicketRequest(revoke))), revoke)
+    assert.deepEqual(decodeToLocal(frameOf(encodeToLocal(revoke))), revoke)
     const start: SessionStart = { token: secret, facts }
     assert.deepEqual(decodeSessionStart(frameOf(encodeSessionStart(start))), start)
   })

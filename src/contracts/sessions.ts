@@ -3,6 +3,7 @@
  *    authd to lspawn (run/lspawn-tickets)            lspawn to authd
  *      admit  ref ticket account peer                  admitted  ref account
  *      check  ref ticket name password peer            denied    ref why
+ *      revoke account
  *    login to lspawn (run/lspawn-login)              lspawn to login
  *      open   ref ticket peer                          opened    ref path token
  *                                                      refused   ref why
@@ -14,7 +15,8 @@
  *
  *  A ticket is one use, of one service from one address and port, for half a minute. What a session is and may do follows
  *  from what authd told lspawn; a front can only present tickets. `check` asks lspawn to run the checkpassword program
- *  of control/checkpassword; the uid it becomes is the session's. */
+ *  of control/checkpassword; the uid it becomes is the session's. `revoke`: who logged in as the account may not do so any
+ *  more; its tickets are void, and every local is told to end its sessions. */
 import type { ByteString } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -76,6 +78,7 @@ export type TicketRequest =
       readonly password: ByteString
       readonly peer: SessionPeer
     }
+  | { readonly kind: 'revoke'; readonly account: ByteString }
 
 export type TicketReply =
   | { readonly kind: 'admitted'; readonly ref: number; readonly account: ByteString }
@@ -101,6 +104,7 @@ const type = {
   check: 177,
   admitted: 178,
   denied: 179,
+  revoke: 180,
   open: 184,
   opened: 185,
   refused: 186,
@@ -124,6 +128,7 @@ export function samePeer(a: SessionPeer, b: SessionPeer): boolean {
 }
 
 export function encodeTicketRequest(request: TicketRequest): Buffer {
+  if (request.kind === 'revoke') return encodeFrame(type.revoke, ...new FieldWriter().string(request.account).end())
   const fields = new FieldWriter().u32(request.ref).string(request.ticket)
   if (request.kind === 'admit') fields.string(request.account)
   else fields.string(request.name).string(request.password)
@@ -134,19 +139,23 @@ export function encodeTicketRequest(request: TicketRequest): Buffer {
 /** Throws ContractError for anything that is not a request of this contract. */
 export function decodeTicketRequest(frame: Frame): TicketRequest {
   const fields = new FieldReader(frame.payload)
-  const ref = fields.u32()
-  const ticket = exactly(fields.string(ticketBytes))
-  let request: TicketRequest
-  if (frame.type === type.admit) {
-    const account = fields.string(accountBytesMax)
-    request = { kind: 'admit', ref, ticket, account, peer: readPeer(fields) }
-  } else if (frame.type === type.check) {
-    const name = fields.string(accountBytesMax)
-    const password = fields.string(passwordBytesMax)
-    request = { kind: 'check', ref, ticket, name, password, peer: readPeer(fields) }
-  } else throw new ContractError(`frame type ${frame.type}, a ticket request was expected`)
+  const request = readTicketRequest(frame.type, fields)
   fields.end()
   return request
+}
+
+function readTicketRequest(frameType: number, fields: FieldReader): TicketRequest {
+  if (frameType === type.revoke) return { kind: 'revoke', account: fields.string(accountBytesMax) }
+  const ref = fields.u32()
+  const ticket = exactly(fields.string(ticketBytes))
+  if (frameType === type.admit) {
+    const account = fields.string(accountBytesMax)
+    return { kind: 'admit', ref, ticket, account, peer: readPeer(fields) }
+  }
+  if (frameType !== type.check) throw new ContractError(`frame type ${frameType}, a ticket request was expected`)
+  const name = fields.string(accountBytesMax)
+  const password = fields.string(passwordBytesMax)
+  return { kind: 'check', ref, ticket, name, password, peer: readPeer(fields) }
 }
 
 export function encodeTicketReply(reply: TicketReply): Buffer {

@@ -156,8 +156,11 @@ describe('authd', () => {
 
   it('a changed password counts at once, and the old one no more', async () => {
     isAccepted(await authd.plain(anna, secret))
+    const revokedBefore = authd.revoked.length
     await setCredential(authd.home, anna, '', 'battery staple')
     isAccepted(await authd.plain(anna, 'battery staple'))
+    // Its sessions end; those of others, and of an account that gets one more password, go on.
+    assert.deepEqual(authd.revoked.slice(revokedBefore), [anna])
     assert.deepEqual(await authd.plain(anna, secret, '198.51.100.3'), wrong)
     await setCredential(authd.home, anna, '', secret)
     isAccepted(await authd.plain(anna, secret))

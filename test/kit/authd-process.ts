@@ -23,8 +23,10 @@ import { connectPath, FrameConnection } from '../../src/system/frame-connection.
 const names = ['authd', 'authd-admin'] as const
 const peer = { service: 'submission', remoteIp: '192.0.2.1', remotePort: 4711 } as const
 
+export type TicketQuestion = Exclude<TicketRequest, { kind: 'revoke' }>
+
 /** Undefined: no answer. */
-export type PlayedLspawn = (request: TicketRequest) => TicketReply | undefined
+export type PlayedLspawn = (request: TicketQuestion) => TicketReply | undefined
 
 /** Takes every ticket. */
 export const willing: PlayedLspawn = (request) => {
@@ -35,7 +37,8 @@ export const willing: PlayedLspawn = (request) => {
 export class AuthdProcess {
   readonly home: Home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-authd-')))
   readonly client: AuthClient
-  readonly told: TicketRequest[] = []
+  readonly told: TicketQuestion[] = []
+  readonly revoked: string[] = []
   lspawn: PlayedLspawn = willing
   log = ''
   private readonly bound: readonly net.BoundSocket[]
@@ -128,6 +131,7 @@ export class AuthdProcess {
         connection.handOver({
           onFrame: (frame) => {
             const request = decodeTicketRequest(frame)
+            if (request.kind === 'revoke') return void this.revoked.push(request.account)
             this.told.push(request)
             const reply = this.lspawn(request)
             if (reply !== undefined) connection.send(encodeTicketReply(reply))

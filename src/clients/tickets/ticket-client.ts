@@ -23,6 +23,8 @@ export interface TicketLimits {
   readonly checkMilliseconds: number
 }
 
+type TicketQuestion = Exclude<TicketRequest, { kind: 'revoke' }>
+
 const connectMillisecondsMax = 5_000
 const questionsMax = 5_000
 const temporary: Admission = { admitted: false, why: 'temporary' }
@@ -51,6 +53,15 @@ export class TicketClient {
     return this.ask((ref) => ({ kind: 'check', ref, ticket, name, password, peer }), this.limits.checkMilliseconds)
   }
 
+  /** Ends what was let in as the account. If lspawn is away, so are the sessions. */
+  revoke(account: ByteString): void {
+    this.link ??= this.connect()
+    this.link.then(
+      (connection) => connection.send(encodeTicketRequest({ kind: 'revoke', account })),
+      () => (this.link = undefined),
+    )
+  }
+
   close(): void {
     void this.link?.then(
       (connection) => connection.end(),
@@ -59,7 +70,7 @@ export class TicketClient {
     this.lost()
   }
 
-  private async ask(request: (ref: number) => TicketRequest, milliseconds: number): Promise<Admission> {
+  private async ask(request: (ref: number) => TicketQuestion, milliseconds: number): Promise<Admission> {
     if (this.waiting.size >= questionsMax) return temporary
     try {
       this.link ??= this.connect()
@@ -74,7 +85,7 @@ export class TicketClient {
 
   private send(
     connection: FrameConnection,
-    request: (ref: number) => TicketRequest,
+    request: (ref: number) => TicketQuestion,
     milliseconds: number,
   ): Promise<Admission> {
     do this.lastRef = this.lastRef === 0xffffffff ? 1 : this.lastRef + 1

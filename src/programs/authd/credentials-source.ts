@@ -1,8 +1,9 @@
 /** What HOME/auth/passwd says now. A file that was replaced (as `quaver account` does) is read at once; one that was
  *  edited in place, when it has not changed for a second.
  *  Fails:  a file that cannot be read is told once, and what was read before stays in force. */
+import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import type { AccountCredentials } from '../../stores/credentials/credential-lines.ts'
+import { type AccountCredentials, hasLost } from '../../stores/credentials/credential-lines.ts'
 import { readCredentials } from '../../stores/credentials/credentials.ts'
 import { credentialsStamp } from '../../stores/credentials/credentials-file.ts'
 import type { Home } from '../../stores/home/layout.ts'
@@ -14,13 +15,13 @@ export interface SourceParts {
   readonly home: Home
   readonly clock: Clock
   readonly log: Log
-  /** After each reading. */
-  readonly onChange: () => void
+  /** After each reading; `lost`: accounts that somebody may have been let in to by what is not there any more. */
+  readonly onChange: (lost: readonly ByteString[]) => void
 }
 
 export class CredentialsSource {
   private readonly parts: SourceParts
-  private accounts: ReadonlyMap<string, AccountCredentials> = new Map()
+  private accounts: ReadonlyMap<ByteString, AccountCredentials> = new Map()
   private verifiers = false
   /** Of what was read last. */
   private stamp: string | undefined
@@ -34,7 +35,7 @@ export class CredentialsSource {
   }
 
   /** Reads again if there is need. */
-  async current(): Promise<ReadonlyMap<string, AccountCredentials>> {
+  async current(): Promise<ReadonlyMap<ByteString, AccountCredentials>> {
     this.reading ??= this.refresh().finally(() => (this.reading = undefined))
     await this.reading
     return this.accounts
@@ -50,12 +51,14 @@ export class CredentialsSource {
       const stamp = await credentialsStamp(this.parts.home)
       if (stamp === this.stamp || !this.isReady(stamp)) return
       const { accounts, faults } = await readCredentials(this.parts.home)
+      const before = this.stamp === undefined ? accounts : this.accounts
       this.stamp = stamp
       this.trouble = ''
       this.accounts = accounts
       this.verifiers = [...accounts.values()].some(({ credentials }) => credentials.some(({ scram }) => scram))
       this.tell(faults)
-      this.parts.onChange()
+      const names = new Set([...before.keys(), ...accounts.keys()])
+      this.parts.onChange([...names].filter((name) => hasLost(before.get(name), accounts.get(name))))
     } catch (error) {
       const trouble = describeError(error)
       if (trouble !== this.trouble) this.parts.log(`alert: auth/passwd: ${trouble}; what it said before stays in force`)

@@ -9,7 +9,7 @@ import { passwordBytesMax, type SessionPeer, ticketBytes } from '../../contracts
 import type { Admission, TicketClient } from '../../clients/tickets/ticket-client.ts'
 import type { ScramOffer } from '../../protocols/sasl/step.ts'
 import type { ScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
-import type { AccountCredentials } from '../../stores/credentials/credential-lines.ts'
+import { type AccountCredentials, hasLost } from '../../stores/credentials/credential-lines.ts'
 import type { Random } from '../../system/random.ts'
 import type { Slots } from '../../system/slots.ts'
 import type { LoginGuard } from './guard.ts'
@@ -116,10 +116,11 @@ export class Judge {
     }
   }
 
-  async proven({ account, known }: Identity, verifier: ScramVerifier, peer: SessionPeer): Promise<Verdict> {
+  async proven(identity: Identity, verifier: ScramVerifier, peer: SessionPeer): Promise<Verdict> {
+    const { account, known } = identity
     this.parts.guard.succeeded(peer.remoteIp, account)
     const label = known?.credentials.find(({ scram }) => scram?.storedKey === verifier.storedKey)?.label ?? ''
-    return await this.admit(account, label, peer)
+    return await this.admit(identity, label, peer)
   }
 
   /** Bad tokens count against the peer alone: nobody guesses one, and no account is to be locked by one. */
@@ -138,7 +139,7 @@ export class Judge {
       if (await this.isSuperuser(identity.account)) return wrong('uid 0')
       if (!(await this.isSame(authorize, identity.account))) return wrong('on behalf of another account')
       guard.succeeded(peer.remoteIp, identity.account)
-      return await this.admit(identity.account, '', peer)
+      return await this.admit(identity, '', peer)
     } catch (error) {
       return temporary(describeError(error))
     } finally {
@@ -160,7 +161,7 @@ export class Judge {
     if (await this.isSuperuser(account)) return wrong('uid 0')
     if (!(await this.isSame(authorize, identity.account))) return wrong('on behalf of another account')
     this.parts.guard.succeeded(peer.remoteIp, account)
-    return await this.admit(account, verdict.label, peer)
+    return await this.admit(identity, verdict.label, peer)
   }
 
   private async foreignPassword(
@@ -181,7 +182,10 @@ export class Judge {
     return { kind: 'accepted', account: found.account, ticket, label: '' }
   }
 
-  private async admit(account: ByteString, label: string, peer: SessionPeer): Promise<Verdict> {
+  private async admit({ account, known }: Identity, label: string, peer: SessionPeer): Promise<Verdict> {
+    // A judgement takes its time: what it was made from may have been taken away, and its sessions ended, meanwhile.
+    if (hasLost(known, (await this.parts.accounts()).get(account)))
+      return temporary('a password was taken away just now')
     const ticket = this.newTicket()
     const admission = await this.parts.tickets.admit(ticket, account, peer)
     if (!admission.admitted)

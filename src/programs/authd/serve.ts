@@ -1,6 +1,7 @@
 /** What authd is made of, put together. Loaded after its process has given way to others (main.ts). */
 import { parseArgs } from 'node:util'
 import { TicketClient } from '../../clients/tickets/ticket-client.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Mechanism } from '../../protocols/sasl/mechanisms.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -10,7 +11,7 @@ import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
-import { type Log, openLog } from '../../system/log.ts'
+import { type Log, openLog, printable } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { Remembered } from '../../system/remembered.ts'
 import { Slots } from '../../system/slots.ts'
@@ -52,7 +53,14 @@ export async function serve(): Promise<void> {
   const passwords = new Passwords(await openSaltKey(home, log), clock, realRandom)
   const guard = new LoginGuard({ directory: home.auth, clock, onAlert: (text) => log(`alert: ${text}`) })
   const tickets = new TicketClient(() => connectPath(socketPath(home, 'lspawn-tickets')), clock, ticketLimits)
-  const source = new CredentialsSource({ home, clock, log, onChange: () => passwords.forget() })
+  const onChange = (lost: readonly ByteString[]): void => {
+    passwords.forget()
+    for (const account of lost) {
+      log(`sessions of ${printable(account)} end: a password of it was taken away`)
+      tickets.revoke(account)
+    }
+  }
+  const source = new CredentialsSource({ home, clock, log, onChange })
   const tokens = new Tokens(home, clock, () => control.list('oauthissuers') ?? [])
   const uids = new Remembered<number | undefined>(clock, uidLimits)
   const judge = new Judge({

@@ -91,6 +91,7 @@ function serve(homePath: string): void {
       const message = decodeToLocal(frame)
       if (message?.kind === 'assignment') assignments.add(message)
       else if (message?.kind === 'session') sessions?.expect(message)
+      else if (message?.kind === 'revoke') sessions?.revoke(message.account)
       // Sessions go on: only mail goes to another process.
       else if (message?.kind === 'retire') {
         sessions?.retire()

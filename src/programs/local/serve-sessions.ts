@@ -1,5 +1,6 @@
 /** The sessions of this process, with what they need of the machine. Nothing of it is made before the first one comes. */
 import { fstatSync } from 'node:fs'
+import type { ByteString } from '../../base/byte-string.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
@@ -26,6 +27,7 @@ export interface SessionsWorld {
 
 export interface ServedSessions {
   expect(grant: SessionGrant): void
+  revoke(account: ByteString): void
   /** Those that run go on; the process goes when they are done. */
   retire(): void
   /** The process is to end. */
@@ -51,6 +53,7 @@ export function serveSessions(fd: number, world: SessionsWorld): ServedSessions 
   sessions.serve(fd)
   return {
     expect: (grant) => sessions.expect(grant),
+    revoke: (account) => sessions.revoke(account),
     retire: () => stay.end(),
     shutdown() {
       stay.end()

@@ -14,7 +14,7 @@ export interface GrantedSession {
 export interface RunningSession {
   /** Called every second or so. */
   tick(): void
-  /** The process is to end: what runs is finished, the client is told, the connection closed. */
+  /** It is to end: what runs is finished, the client is told, the connection closed. */
   shutdown(): void
   /** Resolves when the socket is closed and nothing is held any more; never rejects. */
   readonly ended: Promise<void>

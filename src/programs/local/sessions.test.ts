@@ -107,6 +107,19 @@ describe('sessions of a local', () => {
     assert.equal(held, 0)
   })
 
+  it('those of an account that was revoked end, begun or not; those of others go on', async () => {
+    for (const letter of ['a', 'b']) sessions.expect(grant(letter))
+    sessions.expect(grant('c', 'bob@lab.example'))
+    await come(hello, start('a'))
+    await come(hello, start('c'))
+    sessions.revoke('anna@lab.example')
+    assert.deepEqual(
+      served.map(({ stopped }) => stopped),
+      [true, false],
+    )
+    assert.equal((await come(hello, start('b'))).said, '')
+  })
+
   it('a token is good once, and for half a minute', async () => {
     sessions.expect(grant('a'))
     sessions.expect(grant('b'))

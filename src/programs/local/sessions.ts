@@ -51,7 +51,8 @@ export class Sessions {
   private readonly setting: SessionsSetting
   private readonly limits: SessionLimits
   private readonly grants = new Map<ByteString, { readonly grant: SessionGrant; readonly letGo: () => void }>()
-  private readonly running = new Set<RunningSession>()
+  /** Whose each is. */
+  private readonly running = new Map<RunningSession, ByteString>()
   private readonly perAccount = new Map<ByteString, number>()
   private server: Server | undefined
   private ticking = false
@@ -87,7 +88,13 @@ export class Sessions {
     this.stopping = true
     this.server?.close()
     for (const { letGo } of [...this.grants.values()]) letGo()
-    for (const session of this.running) session.shutdown()
+    for (const session of this.running.keys()) session.shutdown()
+  }
+
+  /** Whoever logged in as the account may not do so any more. */
+  revoke(account: ByteString): void {
+    for (const { grant, letGo } of [...this.grants.values()]) if (grant.account === account) letGo()
+    for (const [session, whose] of this.running) if (whose === account) session.shutdown()
   }
 
   private accept(socket: Socket): void {
@@ -142,7 +149,7 @@ export class Sessions {
   private run(granted: GrantedSession, release: () => void): void {
     const { account, peer } = granted.grant
     const session = this.setting.serve[peer.service](granted)
-    this.running.add(session)
+    this.running.set(session, account)
     this.perAccount.set(account, (this.perAccount.get(account) ?? 0) + 1)
     this.tickLater()
     void session.ended.then(() => {
@@ -170,7 +177,7 @@ export class Sessions {
     this.ticking = true
     this.setting.clock.after(tickMilliseconds, () => {
       this.ticking = false
-      for (const session of this.running) session.tick()
+      for (const session of this.running.keys()) session.tick()
       if (this.running.size > 0) this.tickLater()
     })
   }

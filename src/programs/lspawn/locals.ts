@@ -3,6 +3,7 @@
  *  too, since the queue remembers a resolution for a few seconds.
  *  Fails:  `keyFor` rejects if a process cannot be had. */
 import { describeError } from '../../base/outcome.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import type { Assignment, SessionGrant, ToLocal } from '../../contracts/assign.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
@@ -116,6 +117,15 @@ export class Locals {
     if (handle.sessionPath === undefined) throw new Error('it takes no sessions')
     handle.tell({ kind: 'session', ...grant })
     return { path: handle.sessionPath, isGone: () => !this.running.has(handle) }
+  }
+
+  /** Every process is told, also those that were retired: nobody remembers which of them has the account's sessions. */
+  revoke(account: ByteString): void {
+    for (const handle of this.running)
+      handle.started.then(
+        () => handle.tell({ kind: 'revoke', account }),
+        () => undefined,
+      )
   }
 
   /** All finish what they have; resolves when the last is gone. */

@@ -1,5 +1,6 @@
 /** lspawn's two sockets for logins: authd announces tickets on one, the front presents them on the other. Both speak
  *  with programs that read the network: their frames are hostile input. */
+import type { ByteString } from '../../base/byte-string.ts'
 import type { Frame } from '../../contracts/frame.ts'
 import {
   decodeOpenRequest,
@@ -14,12 +15,14 @@ import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
 import { FrameServer } from '../../system/frame-server.ts'
 import type { Log } from '../../system/log.ts'
+import type { Locals } from './locals.ts'
 import type { PasswordChecker } from './password-checker.ts'
 import type { SessionOpener } from './session-opener.ts'
 import type { Tickets } from './tickets.ts'
 
 export interface LoginsSetting {
   readonly tickets: Tickets
+  readonly locals: Pick<Locals, 'revoke'>
   readonly opener: SessionOpener
   readonly checker: PasswordChecker
   readonly clock: Clock
@@ -56,10 +59,17 @@ export class Logins {
   }
 
   private async announced(connection: FrameConnection, request: TicketRequest): Promise<void> {
-    connection.send(encodeTicketReply(await this.replyTo(request)))
+    if (request.kind === 'revoke') this.revoke(request.account)
+    else connection.send(encodeTicketReply(await this.replyTo(request)))
   }
 
-  private async replyTo(request: TicketRequest): Promise<TicketReply> {
+  private revoke(account: ByteString): void {
+    const { tickets, locals } = this.setting
+    tickets.revoke(account)
+    locals.revoke(account)
+  }
+
+  private async replyTo(request: Exclude<TicketRequest, { kind: 'revoke' }>): Promise<TicketReply> {
     const { tickets, checker } = this.setting
     const { ref, ticket, peer } = request
     if (request.kind === 'admit') {

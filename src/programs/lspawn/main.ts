@@ -112,7 +112,7 @@ function serveLogins(
         .filter((word) => word !== '')
     },
   })
-  return new Logins(ticketsFd, loginFd, { ...shared, opener, checker })
+  return new Logins(ticketsFd, loginFd, { ...shared, locals, opener, checker })
 }
 
 /** Undefined: nobody brings sessions. `front`: the account that connects; undefined in a demo. */

@@ -77,7 +77,7 @@ export class SessionOpener {
     const { account, peer } = known
     const session = await locals.sessionFor(uid, gid, { token, account, user, home, peer })
     if (session === undefined) return { kind: 'refused', ref, why: 'busy' }
-    tickets.spent(ticket, session.isGone)
+    if (!tickets.spent(ticket, session.isGone)) return { kind: 'refused', ref, why: 'unknown' }
     return { kind: 'opened', ref, path: session.path, token }
   }
 

@@ -69,6 +69,24 @@ describe('tickets', () => {
     assert.equal(ours.present(one, peer), undefined)
   })
 
+  it('of an account that was revoked lead nowhere, also while they are on their way', () => {
+    const { tickets: ours } = tickets()
+    ours.add(one, account)
+    ours.add(two, { ...account, account: 'other@lab.test' })
+    assert.ok(ours.present(one, peer) !== undefined)
+    ours.revoke(account.account)
+    assert.equal(
+      ours.spent(one, () => false),
+      false,
+    )
+    assert.equal(ours.present(one, peer), undefined)
+    assert.ok(ours.present(two, peer) !== undefined)
+    assert.equal(
+      ours.spent(two, () => false),
+      true,
+    )
+  })
+
   it('are bounded; room comes with time', () => {
     const { tickets: ours, clock } = tickets()
     const name = (n: number): string => String(n).padStart(32, '0')

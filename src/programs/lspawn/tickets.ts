@@ -62,10 +62,17 @@ export class Tickets {
     return entry
   }
 
-  /** It has led to a process; from then on it is good only while `isLost` says so. */
-  spent(ticket: ByteString, isLost: () => boolean): void {
+  /** None of the account's leads anywhere any more. */
+  revoke(account: ByteString): void {
+    for (const [ticket, entry] of this.entries) if (entry.account === account) this.entries.delete(ticket)
+  }
+
+  /** It has led to a process; from then on it is good only while `isLost` says so. False: it is not good any more. */
+  spent(ticket: ByteString, isLost: () => boolean): boolean {
     const entry = this.entries.get(ticket)
-    if (entry !== undefined) entry.isLost = isLost
+    if (entry === undefined) return false
+    entry.isLost = isLost
+    return true
   }
 
   /** In the order of their coming: all live equally long. */

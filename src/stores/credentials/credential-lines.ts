@@ -2,7 +2,7 @@
  *  Fails:  a line that is none is known by its number and a reason that holds nothing of it. */
 import { lowerAscii } from '../../base/byte-string.ts'
 import { parseScramVerifier, type ScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
-import { type PasswordHash, parsePasswordHash } from '../../system/password-hash.ts'
+import { formatPasswordHash, type PasswordHash, parsePasswordHash } from '../../system/password-hash.ts'
 import type { Secrets } from './derive.ts'
 
 /** A login costs one hash for each. */
@@ -21,6 +21,13 @@ export interface Credential {
 export interface AccountCredentials {
   readonly disabled: boolean
   readonly credentials: readonly Credential[]
+}
+
+/** Whether something that let the account in before does not any more. Undefined: nothing is kept of it. */
+export function hasLost(before: AccountCredentials | undefined, after: AccountCredentials | undefined): boolean {
+  if (after?.disabled === true && before?.disabled !== true) return true
+  const left = new Set(after?.credentials.map(({ hash }) => formatPasswordHash(hash)))
+  return before?.credentials.some(({ hash }) => !left.has(formatPasswordHash(hash))) ?? false
 }
 
 export interface ParsedCredentials {
