@@ -7,7 +7,14 @@ import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { toText } from '../../base/byte-string.ts'
 import { getJson } from '../../clients/https/get-json.ts'
-import { discoveryUrl, keysUrl, parseIssuer, type PublicKey, readKeys } from '../../protocols/oauth/issuers.ts'
+import {
+  discoveryUrl,
+  issuerForm,
+  keysUrl,
+  parseIssuer,
+  type PublicKey,
+  readKeys,
+} from '../../protocols/oauth/issuers.ts'
 import { Control } from '../../stores/control/control.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { type IssuerKeys, readIssuerKeys, writeIssuerKeys } from '../../stores/issuer-keys/issuer-keys.ts'
@@ -46,7 +53,7 @@ async function fetchAll(): Promise<void> {
   for (const line of (control.list('oauthissuers') ?? []).slice(0, issuersMax)) {
     const issuer = parseIssuer(line)?.url
     if (issuer === undefined) {
-      tell(line, `control/oauthissuers: '${toText(line)}' is not: https URL, audience, claim`)
+      tell(line, `control/oauthissuers: '${toText(line)}' is not: ${issuerForm}`)
       continue
     }
     const found = await fetchKeys(issuer)

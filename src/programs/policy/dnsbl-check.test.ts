@@ -82,7 +82,7 @@ describe('DNS lists', () => {
   it('a line that is none is told, the others are asked', async () => {
     const dns = new ZoneDns().set(at('b.test'), 'A 127.0.0.2')
     assert.equal((await ask(dns, ['http://b.test/', 'b.test'])).decision, 'listed')
-    assert.equal(told.join(), "control/dnsbls: 'http://b.test/' is no zone, -zone, +zone, ?zone or zone=N")
+    assert.equal(told.join(), "control/dnsbls: 'http://b.test/' is not: zone, -zone, +zone, ?zone or zone=N")
   })
   it('tells for how long it is so: as the answers are fresh, and not after trouble', async () => {
     const dns = new ZoneDns().set(at('b.test'), 'A 127.0.0.2')

@@ -8,6 +8,7 @@ import type { RecordDns } from '../../clients/dns/dns.ts'
 import type { DnsblAnswer, DnsblQuestion } from '../../contracts/policy.ts'
 import {
   type DnsList,
+  dnsListForm,
   type ListAnswer,
   listName,
   listText,
@@ -85,7 +86,7 @@ export class DnsblCheck {
     const name = list === undefined ? undefined : listName(address, list.zone)
     if (list === undefined || name === undefined) {
       const shown = line.slice(0, 100).replace(/[^ -~]/g, '?')
-      this.parts.onTrouble(`line ${shown}`, `control/dnsbls: '${shown}' is no zone, -zone, +zone, ?zone or zone=N`)
+      this.parts.onTrouble(`line ${shown}`, `control/dnsbls: '${shown}' is not: ${dnsListForm}`)
       return []
     }
     return [{ list, line, name, answer: this.look(name, list, deadline) }]

@@ -46,7 +46,8 @@ export function show(name: string | undefined, options: GlobalOptions & { all?: 
 
 export function check(options: GlobalOptions): void {
   const home = requireHome(options)
-  const faults = new Control(home.control, realClock).problems().map(toText)
+  const control = new Control(home.control, realClock)
+  const faults = [...control.problems(), ...control.lineFaults()].map(toText)
   const unread = filesIn(home.control).filter(
     (name) => !names.some((known) => isOrIsIn(known, name)) && !isDerived(name),
   )
@@ -55,7 +56,8 @@ export function check(options: GlobalOptions): void {
   for (const fault of faults) print(`${styled('red', 'wrong')}   ${harmless(fault)}`)
   for (const name of unread)
     print(`${styled('yellow', 'unread')}  control/${harmless(name)}: no program reads this file`)
-  if (faults.length === 0) print(`${styled('green', 'ok')}      ${home.control}: every file that is read can be read`)
+  if (faults.length === 0)
+    print(`${styled('green', 'ok')}      ${home.control}: every file can be read, and means something`)
 }
 
 /** A directory such as control/greylist holds files that are read. */

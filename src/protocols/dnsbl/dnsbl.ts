@@ -29,6 +29,9 @@ const useOfSign: ReadonlyMap<string, ListUse> = new Map([
 ])
 
 /** `zone`, `-zone`, `+zone`, `?zone` or `zone=N`; undefined if it is none of these. */
+/** What `parseDnsList` reads, in words. */
+export const dnsListForm = 'zone, -zone, +zone, ?zone or zone=N'
+
 export function parseDnsList(line: ByteString): DnsList | undefined {
   const use = useOfSign.get(line[0] ?? '') ?? 'block'
   const rest = use === 'block' ? line : line.slice(1)

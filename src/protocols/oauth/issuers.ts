@@ -24,6 +24,9 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Undefined for a line that is none. */
+/** What `parseIssuer` reads, in words. */
+export const issuerForm = 'https URL, audience, claim'
+
 export function parseIssuer(line: ByteString): Issuer | undefined {
   const [url = '', audience, claim, more] = line.trim().split(/[ \t]+/)
   if (audience === undefined || claim === undefined || more !== undefined || line.length > textBytesMax)

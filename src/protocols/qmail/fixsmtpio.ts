@@ -50,6 +50,9 @@ const helpLine = '214 fixsmtpio home page: https://schmonz.com/qmail/acceptutils
 /** What the log says of an invalid file, before the line and the reason. */
 export const unparsable = 'unable to parse control/fixsmtpio'
 
+/** Of a line, in words. */
+export const fixSmtpIoForm = 'env:event:request-prepend:response-line-glob:exitcode:response'
+
 export function parseFixSmtpIo(text: ByteString): FixSmtpIo {
   const rules: Rule[] = []
   for (const [index, raw] of text.split('\n').entries()) {

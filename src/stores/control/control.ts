@@ -84,6 +84,17 @@ export class Control {
     return [...this.slots.values()].map((slot) => slot.problem).filter((problem) => problem !== '')
   }
 
+  /** Lines in which nobody finds what they should say; one sentence each. */
+  lineFaults(): string[] {
+    return names.flatMap((name) => {
+      const text = this.slots.get(name)?.text ?? ''
+      return text.split('\n').flatMap((line, at) => {
+        const fault = parseList(line).map((value) => faultOf(controlFiles[name], value))[0]
+        return fault === undefined ? [] : [`control/${name}: line ${at + 1} ${fault}`]
+      })
+    })
+  }
+
   /** Looks at `live` files at most once a second; cheap enough to call before every session. */
   refresh(): void {
     const now = this.clock.monotonic()
@@ -142,6 +153,11 @@ export class Control {
     if (!this.parsed.has(name)) this.parsed.set(name, parse())
     return this.parsed.get(name) as T
   }
+}
+
+function faultOf({ form, lines }: ControlFile, line: ByteString): string | undefined {
+  if (lines !== undefined && !lines.isOne(line)) return `is not: ${lines.form}`
+  return form === 'map' && !line.includes(':') ? 'has no colon' : undefined
 }
 
 const names = Object.keys(controlFiles) as ControlName[]

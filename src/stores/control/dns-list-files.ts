@@ -1,4 +1,6 @@
 /** The rows of the table that are about DNS lists of addresses. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { dnsListForm, parseDnsList } from '../../protocols/dnsbl/dnsbl.ts'
 import type { ControlFile } from './form.ts'
 
 export const dnsListFiles = {
@@ -8,6 +10,7 @@ export const dnsListFiles = {
       'DNS lists asked about each client, in order: zone (451), -zone (553), +zone (allows), ?zone (marks), zone=N (scores); absent = zen.spamhaus.org, empty = none',
     readBy: ['smtpd'],
     reread: 'live',
+    lines: { form: dnsListForm, isOne: (line: ByteString) => parseDnsList(line) !== undefined },
   },
   dnsblheader: {
     form: 'line',

@@ -12,6 +12,8 @@ export interface ControlFile {
   readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
   readonly meaning: string
   readonly readBy: readonly string[]
+  /** Where each line has a form of its own. */
+  readonly lines?: { readonly form: string; readonly isOne: (line: ByteString) => boolean }
   readonly reread: Reread
   /** Its content is never printed, and the file must not be readable by others. */
   readonly secret?: true

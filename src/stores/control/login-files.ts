@@ -1,5 +1,7 @@
 /** Control files of the fronts with logins (submission and POP3), of the sessions behind them, and of authd: rows of
  *  table.ts. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { issuerForm, parseIssuer } from '../../protocols/oauth/issuers.ts'
 import type { ControlFile } from './form.ts'
 
 export const loginFiles = {
@@ -15,6 +17,7 @@ export const loginFiles = {
     meaning: 'who may say by a token who somebody is: https URL of the issuer, audience, claim that holds the address',
     readBy: ['issuers', 'authd'],
     reread: 'live',
+    lines: { form: issuerForm, isOne: (line: ByteString) => parseIssuer(line) !== undefined },
   },
   concurrencysubmission: {
     form: 'number',

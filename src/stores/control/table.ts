@@ -1,5 +1,7 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { fixSmtpIoForm, parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
 import { dnsListFiles } from './dns-list-files.ts'
 import type { ControlFile, Form } from './form.ts'
 import { loginFiles } from './login-files.ts'
@@ -56,9 +58,10 @@ export const controlFiles = {
   },
   fixsmtpio: {
     form: 'list',
-    meaning: 'rules that change replies: env:event:request-prepend:response-line-glob:exitcode:response',
+    meaning: `rules that change replies: ${fixSmtpIoForm}`,
     readBy: ['smtpd'],
     reread: 'live',
+    lines: { form: fixSmtpIoForm, isOne: (line: ByteString) => parseFixSmtpIo(line).valid },
   },
   rcptchecks: {
     form: 'list',
