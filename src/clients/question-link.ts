@@ -62,6 +62,14 @@ export class QuestionLink<Answer extends { readonly ref: number }> {
     })
   }
 
+  /** What has no answer; said to whoever was asked before, and to nobody else. */
+  tell(message: Uint8Array): void {
+    void this.link?.then(
+      (connection) => connection.send(message),
+      () => undefined,
+    )
+  }
+
   close(): void {
     void this.link?.then(
       (connection) => connection.end(),

@@ -5,9 +5,18 @@ import type { ByteString } from '../base/byte-string.ts'
 import { addressBytesMax } from './envelope.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { encodeFrame, type Frame } from './frame.ts'
-import { accountBytesMax, readPeer, type SessionPeer, ticketBytes, writePeer } from './sessions.ts'
+import {
+  accountBytesMax,
+  readPeer,
+  readService,
+  type SessionPeer,
+  type SessionService,
+  ticketBytes,
+  writePeer,
+  writeService,
+} from './sessions.ts'
 
-const type = { assignment: 80, retire: 81, session: 82, revoke: 83 } as const
+const type = { assignment: 80, retire: 81, session: 82, revoke: 83, close: 84 } as const
 const nameBytesMax = 4096
 
 /** The arguments of qmail-local that follow from the recipient address alone. */
@@ -40,6 +49,8 @@ export type ToLocal =
   | ({ readonly kind: 'session' } & SessionGrant)
   /** Ends the sessions of an account, those that were granted and have not begun too. */
   | { readonly kind: 'revoke'; readonly account: ByteString }
+  /** Ends the sessions of a service. */
+  | { readonly kind: 'close'; readonly service: SessionService }
   | { readonly kind: 'retire' }
 
 export function encodeToLocal(message: ToLocal): Buffer {
@@ -51,6 +62,7 @@ export function encodeToLocal(message: ToLocal): Buffer {
     fields.string(message.token).string(message.account).string(message.user).string(message.home)
     writePeer(fields, message.peer)
   } else if (message.kind === 'revoke') fields.string(message.account)
+  else if (message.kind === 'close') writeService(fields, message.service)
   return encodeFrame(type[message.kind], ...fields.end())
 }
 
@@ -68,6 +80,7 @@ const readers: ReadonlyMap<number, (fields: FieldReader) => ToLocal> = new Map([
   [type.assignment, readAssignment],
   [type.session, readSession],
   [type.revoke, (fields: FieldReader): ToLocal => ({ kind: 'revoke', account: fields.string(accountBytesMax) })],
+  [type.close, (fields: FieldReader): ToLocal => ({ kind: 'close', service: readService(fields) })],
 ])
 
 function readSession(fields: FieldReader): ToLocal {

@@ -5,11 +5,11 @@ import { decodeToLocal, encodeToLocal } from './assign.ts'
 import type { Frame } from './frame.ts'
 import {
   decodeOpenReply,
-  decodeOpenRequest,
+  decodeLoginRequest,
   decodeSessionStart,
   decodeTicketReply,
   decodeTicketRequest,
-  encodeOpenRequest,
+  encodeLoginRequest,
   encodeSessionStart,
   encodeTicketRequest,
   type SessionStart,
@@ -32,8 +32,12 @@ function frameOf(bytes: Buffer): Frame {
 
 describe('the sessions contract', () => {
   it('says what was said', () => {
-    const open = { ref: 4_294_967_295, ticket: secret, peer }
-    assert.deepEqual(decodeOpenRequest(frameOf(encodeOpenRequest(open))), open)
+    const open = { kind: 'open', ref: 4_294_967_295, ticket: secret, peer } as const
+    assert.deepEqual(decodeLoginRequest(frameOf(encodeLoginRequest(open))), open)
+    const closing = { kind: 'closing', service: 'pop3' } as const
+    assert.deepEqual(decodeLoginRequest(frameOf(encodeLoginRequest(closing))), closing)
+    const close = { kind: 'close', service: 'pop3' } as const
+    assert.deepEqual(decodeToLocal(frameOf(encodeToLocal(close))), close)
     const check = { kind: 'check', ref: 1, ticket: secret, name: 'joe', password: 'ø', peer } as const
     assert.deepEqual(decodeTicketRequest(frameOf(encodeTicketRequest(check))), check)
     const revoke = { kind: 'revoke', account: 'joe@lab.test' } as const
@@ -45,7 +49,7 @@ describe('the sessions contract', () => {
 
   it('a ticket of another length is none', () => {
     for (const ticket of ['', 's'.repeat(31), 's'.repeat(33)]) {
-      assert.throws(() => decodeOpenRequest(frameOf(encodeOpenRequest({ ref: 1, ticket, peer }))))
+      assert.throws(() => decodeLoginRequest(frameOf(encodeLoginRequest({ kind: 'open', ref: 1, ticket, peer }))))
       assert.throws(() => decodeSessionStart(frameOf(encodeSessionStart({ token: ticket, facts }))))
       const admit = { kind: 'admit', ref: 1, ticket, account: 'a', peer } as const
       assert.throws(() => decodeTicketRequest(frameOf(encodeTicketRequest(admit))))
@@ -59,13 +63,13 @@ describe('the sessions contract', () => {
           () => decodeSessionStart(frameOf(encodeSessionStart({ token: secret, facts: { ...facts, [name]: bad } }))),
           /control character/,
         )
-      const open = { ref: 1, ticket: secret, peer: { ...peer, remoteIp: bad } }
-      assert.throws(() => decodeOpenRequest(frameOf(encodeOpenRequest(open))), /control character/)
+      const open = { kind: 'open', ref: 1, ticket: secret, peer: { ...peer, remoteIp: bad } } as const
+      assert.throws(() => decodeLoginRequest(frameOf(encodeLoginRequest(open))), /control character/)
     }
   })
 
   it('whatever bytes come, a decoder answers or throws ContractError', () => {
-    const decoders = [decodeOpenRequest, decodeOpenReply, decodeSessionStart, decodeTicketReply, decodeTicketRequest]
+    const decoders = [decodeLoginRequest, decodeOpenReply, decodeSessionStart, decodeTicketReply, decodeTicketRequest]
     fc.assert(
       fc.property(fc.integer({ min: 170, max: 195 }), fc.uint8Array({ maxLength: 200 }), (type, bytes) => {
         for (const decode of decoders) {

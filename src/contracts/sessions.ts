@@ -6,7 +6,7 @@
  *      revoke account
  *    login to lspawn (run/lspawn-login)              lspawn to login
  *      open   ref ticket peer                          opened    ref path token
- *                                                      refused   ref why
+ *      closing service                                 refused   ref why
  *    lspawn to local: `session` (contracts/assign.ts): the token, and whose session it is
  *    login to local (the path it was told): hello, then
  *      start  token facts
@@ -16,7 +16,8 @@
  *  A ticket is one use, of one service from one address and port, for half a minute. What a session is and may do follows
  *  from what authd told lspawn; a front can only present tickets. `check` asks lspawn to run the checkpassword program
  *  of control/checkpassword; the uid it becomes is the session's. `revoke`: who logged in as the account may not do so any
- *  more; its tickets are void, and every local is told to end its sessions. */
+ *  more; its tickets are void, and every local is told to end its sessions. `closing`: the front of a service
+ *  stops, and so its sessions are ended in the same way. */
 import type { ByteString } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -90,6 +91,10 @@ export interface OpenRequest {
   readonly peer: SessionPeer
 }
 
+export type LoginRequest =
+  | ({ readonly kind: 'open' } & OpenRequest)
+  | { readonly kind: 'closing'; readonly service: SessionService }
+
 export type OpenReply =
   | { readonly kind: 'opened'; readonly ref: number; readonly path: string; readonly token: ByteString }
   | { readonly kind: 'refused'; readonly ref: number; readonly why: Refusal }
@@ -108,16 +113,25 @@ const type = {
   open: 184,
   opened: 185,
   refused: 186,
+  closing: 187,
   start: 192,
 } as const
 
+export function writeService(fields: FieldWriter, service: SessionService): FieldWriter {
+  return fields.u8(sessionServices.indexOf(service))
+}
+
+export function readService(fields: FieldReader): SessionService {
+  return choice(fields, sessionServices)
+}
+
 export function writePeer(fields: FieldWriter, { service, remoteIp, remotePort }: SessionPeer): void {
-  fields.u8(sessionServices.indexOf(service)).string(remoteIp).u16(remotePort)
+  writeService(fields, service).string(remoteIp).u16(remotePort)
 }
 
 export function readPeer(fields: FieldReader): SessionPeer {
   return {
-    service: choice(fields, sessionServices),
+    service: readService(fields),
     remoteIp: plainText(fields, addressTextBytesMax),
     remotePort: fields.u16(),
   }
@@ -176,18 +190,24 @@ export function decodeTicketReply(frame: Frame): TicketReply {
   return reply
 }
 
-export function encodeOpenRequest({ ref, ticket, peer }: OpenRequest): Buffer {
-  const fields = new FieldWriter().u32(ref).string(ticket)
-  writePeer(fields, peer)
-  return encodeFrame(type.open, ...fields.end())
+export function encodeLoginRequest(request: LoginRequest): Buffer {
+  const fields = new FieldWriter()
+  if (request.kind === 'closing') writeService(fields, request.service)
+  else writePeer(fields.u32(request.ref).string(request.ticket), request.peer)
+  return encodeFrame(type[request.kind], ...fields.end())
 }
 
-export function decodeOpenRequest(frame: Frame): OpenRequest {
-  if (frame.type !== type.open) throw new ContractError(`frame type ${frame.type}, an open request was expected`)
+export function decodeLoginRequest(frame: Frame): LoginRequest {
   const fields = new FieldReader(frame.payload)
-  const request = { ref: fields.u32(), ticket: exactly(fields.string(ticketBytes)), peer: readPeer(fields) }
+  const request = readLoginRequest(frame.type, fields)
   fields.end()
   return request
+}
+
+function readLoginRequest(frameType: number, fields: FieldReader): LoginRequest {
+  if (frameType === type.closing) return { kind: 'closing', service: readService(fields) }
+  if (frameType !== type.open) throw new ContractError(`frame type ${frameType}, a login request was expected`)
+  return { kind: 'open', ref: fields.u32(), ticket: exactly(fields.string(ticketBytes)), peer: readPeer(fields) }
 }
 
 export function encodeOpenReply(reply: OpenReply): Buffer {

@@ -17,7 +17,7 @@ import { encodeFrame } from '../../src/contracts/frame.ts'
 import { encodeHello, type Purpose } from '../../src/contracts/hello.ts'
 import {
   decodeOpenReply,
-  encodeOpenRequest,
+  encodeLoginRequest,
   encodeSessionStart,
   encodeTicketRequest,
   type OpenReply,
@@ -82,7 +82,7 @@ describe('a front that lies', { concurrency: false }, () => {
   }
 
   const open = (ticket: string, by: SessionPeer = peer): Promise<OpenReply> =>
-    lspawn.ask((ref) => encodeOpenRequest({ ref, ticket, peer: by }))
+    lspawn.ask((ref) => encodeLoginRequest({ kind: 'open', ref, ticket, peer: by }))
   const why = (reply: OpenReply): string => (reply.kind === 'refused' ? reply.why : reply.kind)
 
   /** What the other side says to these bytes before it closes. */
@@ -198,7 +198,7 @@ describe('a front that lies', { concurrency: false }, () => {
     socket.pause()
     socket.write(hello('login'))
     const asks = Buffer.concat(
-      Array.from({ length: 500 }, (_, ref) => encodeOpenRequest({ ref, ticket: secret, peer })),
+      Array.from({ length: 500 }, (_, ref) => encodeLoginRequest({ kind: 'open', ref, ticket: secret, peer })),
     )
     for (const deadline = performance.now() + 5000; !socket.destroyed && performance.now() < deadline; await pause(1))
       if (socket.writableLength < 4 * asks.length) socket.write(asks)

@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { decodeHello } from '../../contracts/hello.ts'
-import { decodeOpenRequest, decodeSessionStart, encodeOpenReply, type OpenReply } from '../../contracts/sessions.ts'
+import {
+  decodeLoginRequest,
+  decodeSessionStart,
+  encodeOpenReply,
+  type LoginRequest,
+  type OpenReply,
+} from '../../contracts/sessions.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, FrameConnection } from '../../system/frame-connection.ts'
 import { SessionClient } from './session-client.ts'
@@ -49,7 +55,7 @@ describe('session client', () => {
       const connection: FrameConnection = new FrameConnection(socket, {
         onFrame(first) {
           assert.equal(decodeHello(first).purpose, 'login')
-          connection.handOver({ onFrame: (frame) => answer(connection, decodeOpenRequest(frame).ref), onClose() {} })
+          connection.handOver({ onFrame: (frame) => answer(connection, decodeLoginRequest(frame)), onClose() {} })
         },
         onClose() {},
       })
@@ -62,7 +68,9 @@ describe('session client', () => {
     rmSync(directory, { recursive: true })
   })
 
-  function answer(connection: FrameConnection, ref: number): void {
+  function answer(connection: FrameConnection, request: LoginRequest): void {
+    if (request.kind === 'closing') return void asked.push(`closing ${request.service}`)
+    const { ref } = request
     const next = answers.shift()
     asked.push(next ?? 'silence')
     if (next === undefined) return

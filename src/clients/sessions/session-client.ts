@@ -7,12 +7,13 @@ import { describeError } from '../../base/outcome.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import {
   decodeOpenReply,
-  encodeOpenRequest,
+  encodeLoginRequest,
   encodeSessionStart,
   type OpenReply,
   type Refusal,
   type SessionFacts,
   type SessionPeer,
+  type SessionService,
 } from '../../contracts/sessions.ts'
 import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
@@ -71,13 +72,18 @@ export class SessionClient {
     return { kind: 'refused', why, logText: `${first.logText}; then ${second.logText}` }
   }
 
+  /** The front stops: those who have sessions of it are told so by the sessions. */
+  closing(service: SessionService): void {
+    this.link.tell(encodeLoginRequest({ kind: 'closing', service }))
+  }
+
   close(): void {
     this.link.close()
   }
 
   private async tryOnce({ ticket, peer, facts }: TicketHolder): Promise<Try> {
     try {
-      const reply = await this.link.ask((ref) => encodeOpenRequest({ ref, ticket, peer }))
+      const reply = await this.link.ask((ref) => encodeLoginRequest({ kind: 'open', ref, ticket, peer }))
       if (reply.kind === 'refused') return { kind: 'refused', why: reply.why, logText: reply.why }
       return await this.enter(reply.path, reply.token, facts)
     } catch (error) {

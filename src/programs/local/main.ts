@@ -92,6 +92,7 @@ function serve(homePath: string): void {
       if (message?.kind === 'assignment') assignments.add(message)
       else if (message?.kind === 'session') sessions?.expect(message)
       else if (message?.kind === 'revoke') sessions?.revoke(message.account)
+      else if (message?.kind === 'close') sessions?.close(message.service)
       // Sessions go on: only mail goes to another process.
       else if (message?.kind === 'retire') {
         sessions?.retire()

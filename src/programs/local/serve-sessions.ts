@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
+import type { SessionService } from '../../contracts/sessions.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
 import { recordRemoval } from '../../stores/maildir/quota-file.ts'
 import { realClock as clock } from '../../system/clock.ts'
@@ -28,6 +29,7 @@ export interface SessionsWorld {
 export interface ServedSessions {
   expect(grant: SessionGrant): void
   revoke(account: ByteString): void
+  close(service: SessionService): void
   /** Those that run go on; the process goes when they are done. */
   retire(): void
   /** The process is to end. */
@@ -54,6 +56,7 @@ export function serveSessions(fd: number, world: SessionsWorld): ServedSessions 
   return {
     expect: (grant) => sessions.expect(grant),
     revoke: (account) => sessions.revoke(account),
+    close: (service) => sessions.close(service),
     retire: () => stay.end(),
     shutdown() {
       stay.end()

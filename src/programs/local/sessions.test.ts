@@ -120,6 +120,18 @@ describe('sessions of a local', () => {
     assert.equal((await come(hello, start('b'))).said, '')
   })
 
+  it('those of a service whose front stops end; those of the other go on', async () => {
+    sessions.expect(grant('a'))
+    sessions.expect(grant('b', 'bob@lab.example', 'submission'))
+    await come(hello, start('a'))
+    await come(hello, start('b'))
+    sessions.close('submission')
+    assert.deepEqual(
+      served.map(({ stopped }) => stopped),
+      [false, true],
+    )
+  })
+
   it('a token is good once, and for half a minute', async () => {
     sessions.expect(grant('a'))
     sessions.expect(grant('b'))

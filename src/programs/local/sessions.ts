@@ -51,8 +51,7 @@ export class Sessions {
   private readonly setting: SessionsSetting
   private readonly limits: SessionLimits
   private readonly grants = new Map<ByteString, { readonly grant: SessionGrant; readonly letGo: () => void }>()
-  /** Whose each is. */
-  private readonly running = new Map<RunningSession, ByteString>()
+  private readonly running = new Map<RunningSession, SessionGrant>()
   private readonly perAccount = new Map<ByteString, number>()
   private server: Server | undefined
   private ticking = false
@@ -94,7 +93,12 @@ export class Sessions {
   /** Whoever logged in as the account may not do so any more. */
   revoke(account: ByteString): void {
     for (const { grant, letGo } of [...this.grants.values()]) if (grant.account === account) letGo()
-    for (const [session, whose] of this.running) if (whose === account) session.shutdown()
+    for (const [session, grant] of this.running) if (grant.account === account) session.shutdown()
+  }
+
+  /** The front of the service stops. */
+  close(service: SessionService): void {
+    for (const [session, { peer }] of this.running) if (peer.service === service) session.shutdown()
   }
 
   private accept(socket: Socket): void {
@@ -149,7 +153,7 @@ export class Sessions {
   private run(granted: GrantedSession, release: () => void): void {
     const { account, peer } = granted.grant
     const session = this.setting.serve[peer.service](granted)
-    this.running.set(session, account)
+    this.running.set(session, granted.grant)
     this.perAccount.set(account, (this.perAccount.get(account) ?? 0) + 1)
     this.tickLater()
     void session.ended.then(() => {

@@ -195,7 +195,10 @@ export class LoginDialogue implements Dialogue {
       if (!this.isOver()) this.failed(begun.why)
       return
     }
-    if (this.isOver()) return void begun.socket.destroy()
+    if (this.isOver() || this.stopping) {
+      begun.socket.destroy()
+      return this.isOver() ? undefined : this.lastWord(protocol.shuttingDown)
+    }
     const client: Socket = this.port.takeSocket()
     const early = this.input.takeAll()
     protocol.forget()

@@ -113,6 +113,7 @@ function useTls(order: TlsOrder): void {
 
 async function stop(): Promise<void> {
   for (const { acceptor } of doors) acceptor.close()
+  sessions.closing(service)
   await Promise.all(doors.map(({ connections }) => connections.stop()))
   auth.close()
   sessions.close()

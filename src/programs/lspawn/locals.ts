@@ -3,7 +3,6 @@
  *  too, since the queue remembers a resolution for a few seconds.
  *  Fails:  `keyFor` rejects if a process cannot be had. */
 import { describeError } from '../../base/outcome.ts'
-import type { ByteString } from '../../base/byte-string.ts'
 import type { Assignment, SessionGrant, ToLocal } from '../../contracts/assign.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
@@ -119,11 +118,11 @@ export class Locals {
     return { path: handle.sessionPath, isGone: () => !this.running.has(handle) }
   }
 
-  /** Every process is told, also those that were retired: nobody remembers which of them has the account's sessions. */
-  revoke(account: ByteString): void {
+  /** Also those that were retired: nobody remembers which of them has whose sessions. */
+  tellAll(message: Extract<ToLocal, { kind: 'revoke' | 'close' }>): void {
     for (const handle of this.running)
       handle.started.then(
-        () => handle.tell({ kind: 'revoke', account }),
+        () => handle.tell(message),
         () => undefined,
       )
   }

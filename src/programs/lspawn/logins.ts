@@ -3,11 +3,11 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Frame } from '../../contracts/frame.ts'
 import {
-  decodeOpenRequest,
+  decodeLoginRequest,
   decodeTicketRequest,
   encodeOpenReply,
   encodeTicketReply,
-  type OpenRequest,
+  type LoginRequest,
   type TicketReply,
   type TicketRequest,
 } from '../../contracts/sessions.ts'
@@ -22,7 +22,7 @@ import type { Tickets } from './tickets.ts'
 
 export interface LoginsSetting {
   readonly tickets: Tickets
-  readonly locals: Pick<Locals, 'revoke'>
+  readonly locals: Pick<Locals, 'tellAll'>
   readonly opener: SessionOpener
   readonly checker: PasswordChecker
   readonly clock: Clock
@@ -49,7 +49,7 @@ export class Logins {
         purpose: 'login',
         clock,
         log,
-        accept: (connection) => handlers((frame) => void this.presented(connection, decodeOpenRequest(frame))),
+        accept: (connection) => handlers((frame) => void this.presented(connection, decodeLoginRequest(frame))),
       }),
     ]
   }
@@ -66,7 +66,7 @@ export class Logins {
   private revoke(account: ByteString): void {
     const { tickets, locals } = this.setting
     tickets.revoke(account)
-    locals.revoke(account)
+    locals.tellAll({ kind: 'revoke', account })
   }
 
   private async replyTo(request: Exclude<TicketRequest, { kind: 'revoke' }>): Promise<TicketReply> {
@@ -83,8 +83,9 @@ export class Logins {
     return added ? { kind: 'admitted', ref, account: request.name } : { kind: 'denied', ref, why: 'temporary' }
   }
 
-  private async presented(connection: FrameConnection, request: OpenRequest): Promise<void> {
-    connection.send(encodeOpenReply(await this.setting.opener.open(request)))
+  private async presented(connection: FrameConnection, request: LoginRequest): Promise<void> {
+    if (request.kind === 'closing') this.setting.locals.tellAll({ kind: 'close', service: request.service })
+    else connection.send(encodeOpenReply(await this.setting.opener.open(request)))
   }
 }
 
