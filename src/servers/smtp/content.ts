@@ -68,6 +68,10 @@ export class Content implements DataSink {
     return at
   }
 
+  get envelope(): Envelope {
+    return this.message.envelope
+  }
+
   get ended(): boolean {
     return this.decoder.ended
   }

@@ -1,0 +1,344 @@
+/** A session in which messages are taken by SMTP: fed with bytes, it says what to reply. No socket and no timer but the
+ *  clock it is given, so tests drive it directly. A program extends it by what is its own.
+ *  Knows:  the order of commands, limits, when input is taken, what of a session is finished before it ends.
+ *  Never:  who may send what to whom, or who takes it. Never blocks, and never takes input while it waits for a promise, a
+ *          handshake or the delay of a refusal: the rest is kept.
+ *  Fails:  a peer that breaks the protocol gets its reply and is closed; a taker's failure is a reply like any other. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { describeError, type Outcome, transient } from '../../base/outcome.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import type { Envelope } from '../../contracts/envelope.ts'
+import { hasControl, parseCommand } from '../../protocols/smtp/command.ts'
+import {
+  accepted,
+  faultReplies,
+  formatReply,
+  goodbye,
+  overdueReplies,
+  refusal,
+  replies,
+  type Reply,
+} from '../../protocols/smtp/replies.ts'
+import type { Clock } from '../../system/clock.ts'
+import { printable } from '../../system/log.ts'
+import type { DialoguePort } from '../door/dialogue.ts'
+import { Content, type ContentBudget, type Message } from './content.ts'
+import { Input } from './input.ts'
+import type { SmtpLimits } from './limits.ts'
+import { Patience } from './patience.ts'
+
+export interface SmtpSessionSetting {
+  readonly limits: SmtpLimits
+  readonly clock: Clock
+  readonly budget: ContentBudget
+  /** control/timeoutsmtpd. */
+  readonly idleSecondsMax: number
+  /** control/smtpgreeting. */
+  readonly greeting: ByteString
+}
+
+export type SmtpSessionPort = Pick<DialoguePort, 'send' | 'close' | 'progress'>
+
+const plainReplies: ReadonlyMap<string, Reply> = new Map(
+  Object.entries({ noop: replies.noopOk, vrfy: replies.verify, help: replies.help }),
+)
+
+export abstract class SmtpSession<Transaction extends { readonly recipients: readonly ByteString[] }> {
+  protected readonly greeting: ByteString
+  /** The client said EHLO. */
+  protected extended = false
+  /** From MAIL that was accepted until it is reset, or its content is over. */
+  protected transaction: Transaction | undefined
+  /** Nothing is said any more. */
+  protected ended = false
+  private readonly port: SmtpSessionPort
+  private readonly limits: SmtpLimits
+  private readonly clock: Clock
+  private readonly budget: ContentBudget
+  private readonly patience: Patience
+  private readonly input = new Input()
+  private content: Content | undefined
+  /** A promise, or the handshake, must be done first. */
+  private waiting = false
+  private work: Promise<void> = Promise.resolve()
+  /** A refusal waits to be said. */
+  private held = false
+  private endOfInput = false
+  private stopping = false
+
+  constructor(setting: SmtpSessionSetting, port: SmtpSessionPort) {
+    this.greeting = setting.greeting
+    this.port = port
+    this.limits = setting.limits
+    this.clock = setting.clock
+    this.budget = setting.budget
+    this.patience = new Patience(setting.limits, setting.clock, setting.idleSecondsMax)
+  }
+
+  protected abstract mail(argument: ByteString): void
+  protected abstract recipient(argument: ByteString, transaction: Transaction): void
+  /** There is a recipient. */
+  protected abstract data(transaction: Transaction): void
+  /** HELO, or EHLO: `extended` says which. */
+  protected abstract hello(name: ByteString): void
+  /** Logs what a check found, the reply that is given, what it was found in. */
+  protected abstract note(check: string, reply?: Reply, about?: ByteString): void
+  /** Logs why the session ends, with this reply as its last. */
+  protected abstract noteEnd(check: string, reply: Reply): void
+
+  receive(bytes: Buffer): void {
+    if (this.ended) return
+    this.patience.inputSeen()
+    this.input.push(bytes)
+    this.process()
+  }
+
+  /** Bytes received and not looked at yet. */
+  get pendingBytes(): number {
+    return this.input.length
+  }
+
+  /** Resolves when nothing is under way any more; for a session that has ended. */
+  get settled(): Promise<void> {
+    return this.work
+  }
+
+  /** The peer will send no more; what it sent is still answered. */
+  receiveEnd(): void {
+    this.endOfInput = true
+    if (!this.busy && !this.ended) this.close()
+  }
+
+  /** The connection is gone. */
+  abort(): void {
+    this.ended = true
+    this.input.drop()
+    this.dropContent()
+  }
+
+  /** Refuses new work; what runs is finished. */
+  shutdown(): void {
+    this.stopping = true
+    if (!this.busy && this.content === undefined) this.closeWith(replies.shuttingDown)
+  }
+
+  /** To be called every second or so. */
+  tick(): void {
+    if (this.ended || this.busy) return
+    const overdue = this.patience.overdue(this.content?.bytes)
+    if (overdue === undefined) return
+    this.note(overdue)
+    this.closeWith(overdueReplies[overdue])
+  }
+
+  /** A command as it is to be looked at. */
+  protected heard(line: ByteString): ByteString {
+    return line
+  }
+
+  protected command(verb: ByteString, argument: ByteString): void {
+    switch (verb) {
+      case 'mail':
+        if (this.patience.messagesExhausted) return this.sendAway('messages', replies.tooManyMessages)
+        return this.mail(argument)
+      case 'rcpt':
+        if (this.transaction === undefined) return this.refuse(replies.mailFirst, 'order')
+        return this.recipient(argument, this.transaction)
+      case 'data':
+        if (this.transaction === undefined) return this.refuse(replies.mailFirst, 'order')
+        if (this.transaction.recipients.length === 0) return this.refuse(replies.recipientFirst, 'order')
+        return this.data(this.transaction)
+      case 'quit':
+        this.reply(goodbye(this.greeting))
+        return this.close('goodbye')
+      default:
+        return this.idleCommand(verb, argument)
+    }
+  }
+
+  protected unknown(_verb: ByteString): void {
+    this.refuse(replies.unimplemented, 'unimplemented')
+    if (!this.patience.bearsUnknownCommand()) this.closeWith(replies.tooManyErrors)
+  }
+
+  /** RSET. */
+  protected reset(): void {
+    this.endTransaction()
+  }
+
+  /** What was learnt for one transaction is not carried to the next. */
+  protected endTransaction(): void {
+    this.transaction = undefined
+  }
+
+  /** The transaction has all it needs: its content comes. */
+  protected beginContent(message: Message, taker: Taker): void {
+    this.patience.contentBegun()
+    this.content = new Content(message, taker, this.budget)
+    this.reply(replies.goAhead)
+  }
+
+  /** What became of a message whose content was begun; the session may have ended. Undefined: its end did not come. */
+  protected messageOver(_envelope: Envelope, _verdict: Reply | Outcome<number> | undefined): void {}
+
+  /** What has come behind STARTTLS is nobody's. */
+  protected beginHandshake(): void {
+    this.input.drop()
+    this.waiting = true
+  }
+
+  protected endHandshake(): void {
+    this.waiting = false
+    this.patience.inputSeen()
+  }
+
+  /** No input is taken until `promise` settles. */
+  protected wait(promise: Promise<void>): void {
+    this.waiting = true
+    this.work = this.goOnAfter(promise)
+  }
+
+  /** Whole replies, with their line ends. */
+  protected say(text: string): void {
+    this.port.send(text)
+  }
+
+  protected reply(reply: Reply): void {
+    this.say(formatReply(reply, this.extended))
+  }
+
+  /** Refusals cost a peer time once it has earned too many. */
+  protected refuse(reply: Reply, check: string, about: ByteString = ''): void {
+    this.note(check, reply, about)
+    const manner = reply.code >= 500 ? this.patience.error() : 'at-once'
+    if (manner === 'delayed') return this.replyLater(reply)
+    this.reply(reply)
+    if (manner === 'last') this.closeWith(replies.tooManyErrors)
+  }
+
+  protected sendAway(check: string, reply: Reply): void {
+    this.noteEnd(check, reply)
+    this.closeWith(reply)
+  }
+
+  /** The last word. */
+  protected closeWith(reply: Reply): void {
+    if (this.ended) return
+    this.reply(reply)
+    this.close()
+  }
+
+  protected close(how: 'goodbye' | 'refused' = 'refused'): void {
+    this.abort()
+    this.port.close(how)
+  }
+
+  /** No input is taken. */
+  private get busy(): boolean {
+    return this.waiting || this.held
+  }
+
+  private process(): void {
+    while (!this.busy && !this.ended && this.input.length > 0) {
+      if (this.content !== undefined) this.takeContent(this.content)
+      else if (!this.takeCommand()) break
+    }
+    if (this.endOfInput && !this.busy && !this.ended) this.close()
+  }
+
+  /** False if the input holds no whole line. */
+  private takeCommand(): boolean {
+    const taken = this.input.takeCommand(this.limits.commandLineBytesMax)
+    if (taken.kind === 'hopeless') this.sendAway(taken.check, taken.reply)
+    else if (taken.kind === 'line') this.line(taken.line)
+    return taken.kind === 'line'
+  }
+
+  private line(line: ByteString): void {
+    const { verb, argument } = parseCommand(this.heard(line))
+    if (this.stopping) return this.closeWith(replies.shuttingDown)
+    if (hasControl(argument)) return this.refuse(replies.controlCharacter, 'control-character')
+    this.command(verb, argument)
+  }
+
+  /** Commands that bring no mail nearer: there is a limit on how many. */
+  private idleCommand(verb: ByteString, argument: ByteString): void {
+    if (!this.patience.bearsIdleCommand()) return this.sendAway('idle-commands', replies.tooManyCommands)
+    switch (verb) {
+      case 'helo':
+      case 'ehlo':
+        this.extended = verb === 'ehlo'
+        this.endTransaction()
+        return this.hello(argument)
+      case 'rset':
+        this.reset()
+        return this.reply(replies.flushed)
+      default: {
+        const reply = plainReplies.get(verb)
+        return reply === undefined ? this.unknown(verb) : this.reply(reply)
+      }
+    }
+  }
+
+  private takeContent(content: Content): void {
+    this.input.takeBytes((bytes) => content.push(bytes, 0))
+    if (content.fault !== undefined) return this.sendAway(content.fault, faultReplies[content.fault])
+    const pressure = content.ended ? this.finishContent(content) : content.pressure()
+    if (pressure !== undefined) this.wait(pressure)
+  }
+
+  private async finishContent(content: Content): Promise<void> {
+    const verdict = await content.finish()
+    this.content = undefined
+    this.endTransaction()
+    this.messageOver(content.envelope, verdict)
+    if (this.ended) return
+    if ('code' in verdict) return this.refuse(verdict, 'content')
+    if (!verdict.done) {
+      this.note(`queue ${verdict.failure.logText}`)
+      return this.reply(refusal(verdict.failure))
+    }
+    this.patience.messageAccepted()
+    this.reply(accepted(Math.floor(this.clock.now() / 1000), verdict.value))
+  }
+
+  private dropContent(): void {
+    const { content } = this
+    if (content === undefined) return
+    this.content = undefined
+    content.drop()
+    // After its end it is its taker who knows.
+    if (!content.ended) this.messageOver(content.envelope, undefined)
+  }
+
+  private async goOnAfter(promise: Promise<void>): Promise<void> {
+    try {
+      await promise
+    } catch (error) {
+      // Who is asked answers with outcomes: this is a bug, and one session's bug does not end the others.
+      this.note(`bug ${printable(describeError(error))}`)
+      this.closeWith(refusal(transient('temporary failure (#4.3.0)')))
+    }
+    this.waiting = false
+    this.goOn()
+  }
+
+  private replyLater(reply: Reply): void {
+    this.held = true
+    this.clock.after(this.limits.errorDelayMilliseconds, () => {
+      if (this.ended) return
+      this.held = false
+      this.reply(reply)
+      this.goOn()
+    })
+  }
+
+  private goOn(): void {
+    if (!this.busy) {
+      this.patience.inputSeen()
+      if (this.stopping && this.content === undefined) this.closeWith(replies.shuttingDown)
+      this.process()
+    }
+    this.port.progress()
+  }
+}
