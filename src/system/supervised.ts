@@ -16,7 +16,7 @@ export interface Orders {
 export interface Supervised {
   ready(): void
   /** Says why the program cannot run and exits 111; `start` will wait before it tries again. */
-  fail(text: string): never
+  readonly fail: (text: string) => never
   /** The descriptors of the sockets named by `--listen`, by name. */
   readonly listeners: ReadonlyMap<string, number>
 }

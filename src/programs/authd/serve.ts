@@ -50,6 +50,7 @@ export async function serve(): Promise<void> {
     { stop: () => Promise.resolve(stopped()), reload: () => control.reload(['locals']) },
     values.listen?.split(',') ?? ['authd', 'authd-admin'],
   )
+  control.demandFor('authd', program.fail)
   const passwords = new Passwords(await openSaltKey(home, log), clock, realRandom)
   const guard = new LoginGuard({ directory: home.auth, clock, onAlert: (text) => log(`alert: ${text}`) })
   const tickets = new TicketClient(() => connectPath(socketPath(home, 'lspawn-tickets')), clock, ticketLimits)

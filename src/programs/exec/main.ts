@@ -32,6 +32,7 @@ const connections = new Set<FrameConnection>()
 
 const supervisor = supervised(log, { stop }, values.listen?.split(',') ?? ['exec'])
 const control = new Control(home.control, realClock, (problem) => log(`warning: ${problem}`))
+control.demandFor('exec', supervisor.fail)
 const tools: PassTools = {
   launcher: filters,
   random: realRandom,

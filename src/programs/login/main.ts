@@ -49,9 +49,10 @@ const certified = new Promise<void>((resolve) => {
   certify = resolve
 })
 const supervisor = supervised(log, { stop, tls: useTls }, values.listen.split(','))
-const { service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
+const { tag, service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
   front ?? supervisor.fail('--service is submission or pop3')
 const control = new Control(home.control, clock, warn)
+control.demandFor(tag, supervisor.fail)
 if (control.optionalLine('me') === undefined) supervisor.fail('unable to read controls: control/me is not there')
 const auth = new AuthClient(() => connectPath(socketPath(home, 'authd')), clock)
 const sessions = new SessionClient(() => connectPath(socketPath(home, 'lspawn-login')), clock)

@@ -45,6 +45,7 @@ async function serve(path: string, demo: boolean): Promise<void> {
   const ownGid = process.getgid?.() ?? start.fail('this system has no gids')
   const rootMayReceive = demo && ownUid === 0
   const control = new Control(home.control, realClock, log)
+  control.demandFor('lspawn', start.fail)
   const names = control.map('accounts')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
   const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))

@@ -47,6 +47,7 @@ const { ready, fail, listeners } = supervised(openLog('queue'), { stop: () => st
 process.umask(0o077)
 
 const control = new Control(home.control, clock, (problem) => log.warning(problem))
+control.demandFor('queue', fail)
 let tables: RoutingTables = routingTables(control) ?? fail('unable to read controls: no control/locals, no control/me')
 
 const opened: OpenedStore = await openStore(home.queue, clock, realFiles, log).catch((error: unknown) =>

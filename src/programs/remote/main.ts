@@ -44,6 +44,7 @@ const program = supervised(log, {
     pool.close()
   },
 })
+control.demandFor('remote', program.fail)
 if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
 
 const equipment: Equipment = {

@@ -176,7 +176,7 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
     policy,
     environment,
     gate: gates.open(environment),
-    replyRules: replyRules.current(),
+    replyRules: control.unread('smtpd').length === 0 ? replyRules.current() : 'broken',
     mustWaitForReplies: true,
     limits,
     clock,

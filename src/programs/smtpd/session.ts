@@ -42,7 +42,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   }
 
   greet(): void {
-    if (this.setting.replyRules === 'broken') return this.closeWith(replies.unreadableControls)
+    if (this.setting.replyRules === 'broken') return this.sendAway('controls', replies.unreadableControls)
     this.ask('connection', '', {}, () => this.say(`220 ${this.greeting} ESMTP\r\n`))
   }
 

@@ -54,7 +54,7 @@ export const programs: readonly Program[] = [
     injects: true,
     threads: 16,
   },
-  { ...plain, name: 'remote', role: 'remote', phase: 1, for: ['remote'] },
+  { ...plain, name: 'remote', role: 'remote', phase: 2, for: ['remote'] },
   { ...plain, name: 'policy', role: 'policy', phase: 1, for: ['smtp'], listens: ['policy'] },
   { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp'], listens: ['exec'] },
   {

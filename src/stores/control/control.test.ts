@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -24,5 +24,37 @@ describe('control files', () => {
       'control/fixsmtpio: line 2 is not: env:event:request-prepend:response-line-glob:exitcode:response',
       'control/smtproutes: line 3 has no colon',
     ])
+  })
+  it('one that is there and cannot be read is not absent, until it is mended, by chmod too', (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'quaver-control-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    let monotonic = 0
+    const clock = { ...realClock, now: () => Date.now() + 10_000, monotonic: () => (monotonic += 2000) }
+    writeFileSync(join(directory, 'badmailfrom'), '@bad.test\0\n')
+    const control = new Control(directory, clock)
+    assert.deepEqual(control.unread('smtpd'), ['control/badmailfrom: line 1 has a NUL byte; nothing is known of it'])
+    const secret = 'smarthostsecrets'
+    writeFileSync(join(directory, secret), 'relay.test user password\n', { mode: 0o644 })
+    control.refresh()
+    assert.match(control.unread('remote').join(), /readable by others; chmod 600 it; nothing is known of it$/)
+    assert.throws(
+      () =>
+        control.demandFor('remote', (text) => {
+          throw new Error(text)
+        }),
+      /^Error: unable to read controls: control\/\S+: readable by others/,
+    )
+    control.demandFor('queue', (text) => assert.fail(text))
+    chmodSync(join(directory, secret), 0o600)
+    writeFileSync(join(directory, 'badmailfrom'), '@bad.test\n')
+    control.refresh()
+    assert.deepEqual([control.unread('smtpd'), control.unread('remote')], [[], []])
+    assert.deepEqual(control.list('badmailfrom'), ['@bad.test'])
+    // What was read once stays in force.
+    writeFileSync(join(directory, 'badmailfrom'), '\0')
+    control.refresh()
+    assert.deepEqual(control.unread('smtpd'), [])
+    assert.deepEqual(control.list('badmailfrom'), ['@bad.test'])
+    assert.match(control.problems().join(), /badmailfrom: line 1 has a NUL byte; the value before stays in force/)
   })
 })

@@ -1,7 +1,7 @@
 /** Reads HOME/control. A value is what the last good read of its file said: a file that cannot be read, or a number
  *  file without digits, is reported once by name and reason, and the value before it stays in force.
  *  Knows:  forms, defaults, when a changed file has settled. Never: writes; prints a secret.
- *  Fails:  never throws; see `problems`. */
+ *  Fails:  never throws; see `problems`, and `unread` for what a program must not go on without. */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
@@ -17,9 +17,11 @@ const settledMilliseconds = 1000
 
 interface Slot {
   text: ByteString | undefined
-  /** Names the file's state on disk when it was read: a changed stamp means a changed file. */
+  /** Names the file's state on disk when it was read: a changed stamp means a changed file. Empty: it could not be. */
   stamp: string
   problem: string
+  /** It is there, and nothing is known of it: that is not the same as absent. */
+  isUnread: boolean
 }
 
 export class Control {
@@ -84,6 +86,19 @@ export class Control {
     return [...this.slots.values()].map((slot) => slot.problem).filter((problem) => problem !== '')
   }
 
+  /** Problems of the files that the program reads, that are there, and that could not be read even once. */
+  unread(program: string): string[] {
+    return [...this.slots]
+      .filter(([name, { isUnread }]) => isUnread && (controlFiles[name].readBy as readonly string[]).includes(program))
+      .map(([, { problem }]) => problem)
+  }
+
+  /** For a program that is about to start: not without what its administrator has written. */
+  demandFor(program: string, fail: (text: string) => never): void {
+    const unread = this.unread(program)
+    if (unread.length > 0) fail(`unable to read controls: ${unread.join('; ')}`)
+  }
+
   /** Lines in which nobody finds what they should say; one sentence each. */
   lineFaults(): string[] {
     return names.flatMap((name) => {
@@ -127,7 +142,7 @@ export class Control {
   private read(name: ControlName): void {
     const before = this.slots.get(name)
     const { stamp } = this.look(name)
-    const slot: Slot = { text: before?.text, stamp, problem: '' }
+    const slot: Slot = { text: before?.text, stamp, problem: '', isUnread: false }
     try {
       const file: ControlFile = controlFiles[name]
       const path = join(this.directory, name)
@@ -135,14 +150,21 @@ export class Control {
       if (facts.size > controlBytesMax) throw new Error(`${facts.size} bytes, limit ${controlBytesMax}`)
       if (file.secret === true && (facts.mode & 0o077) !== 0) throw new Error('readable by others; chmod 600 it')
       const text = fromBuffer(readFileSync(path))
-      if (file.form === 'number' && parseNumber(text) === undefined)
-        throw new Error('line 1 does not begin with a number')
       if (text.includes('\0'))
         throw new Error(`line ${text.slice(0, text.indexOf('\0')).split('\n').length} has a NUL byte`)
-      slot.text = text
+      // As in qmail: the number that was before, at first the default.
+      if (file.form === 'number' && parseNumber(text) === undefined)
+        slot.problem = `control/${name}: line 1 does not begin with a number; the value before stays in force`
+      else slot.text = text
     } catch (error) {
       if (errorCode(error) === 'ENOENT') slot.text = undefined
-      else slot.problem = `control/${name}: ${describeError(error)}; the value before stays in force`
+      else {
+        slot.isUnread = before?.text === undefined
+        const consequence = slot.isUnread ? 'nothing is known of it' : 'the value before stays in force'
+        slot.problem = `control/${name}: ${describeError(error)}; ${consequence}`
+        // Tried again soon: what mends it, a chmod, does not change the stamp.
+        slot.stamp = ''
+      }
     }
     this.slots.set(name, slot)
     this.parsed.clear()

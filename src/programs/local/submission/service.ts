@@ -67,6 +67,8 @@ export class Service {
   static async begin(session: GrantedSession, tools: SubmissionTools): Promise<Outcome<Service>> {
     tools.control.refresh()
     tools.control.reload(routingFiles)
+    const unread = tools.control.unread('local')
+    if (unread.length > 0) return failed(transient('unable to read controls (#4.3.0)', unread.join('; ')))
     const rewriting = readRewriting(tools.control)
     if (!rewriting.done) return rewriting
     const plan = planSubmission(session, tools)
