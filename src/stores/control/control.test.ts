@@ -14,14 +14,16 @@ describe('control files', () => {
       dnsbls: '# ours\nzen.spamhaus.org\n\nlist one\n?marks.test\nscores.test=x\n',
       fixsmtpio: ':greeting::*:0:250 hello\nno rule\n',
       oauthissuers: 'https://id.test quaver email\nhttp://id.test quaver email\n',
+      rewrite: '# hosts\n=a:b\nbogus\n',
       smtproutes: 'a.test:relay.test\n:other.test\nb.test relay.test\n',
     }
     for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
-    assert.deepEqual(new Control(directory, realClock).lineFaults(), [
+    assert.deepEqual(new Control(directory, realClock).lineFaults().toSorted(), [
       'control/dnsbls: line 4 is not: zone, -zone, +zone, ?zone or zone=N',
       'control/dnsbls: line 6 is not: zone, -zone, +zone, ?zone or zone=N',
-      'control/oauthissuers: line 2 is not: https URL, audience, claim',
       'control/fixsmtpio: line 2 is not: env:event:request-prepend:response-line-glob:exitcode:response',
+      'control/oauthissuers: line 2 is not: https URL, audience, claim',
+      'control/rewrite: line 3 is not: =post:new, *post:new, ?post:new or -post:new',
       'control/smtproutes: line 3 has no colon',
     ])
   })

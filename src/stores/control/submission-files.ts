@@ -1,4 +1,6 @@
 /** The control files of submission: what a person's mail program sends, before it is queued. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { parseRewriting } from '../../protocols/ofmip/rewriting.ts'
 import type { ControlFile } from './form.ts'
 
 export const submissionFiles = {
@@ -8,6 +10,10 @@ export const submissionFiles = {
       'how hosts in addresses are completed: =post:new, *post:new, ?post:new, -post:new; absent = by the next three',
     readBy: ['local'],
     reread: 'live',
+    lines: {
+      form: '=post:new, *post:new, ?post:new or -post:new',
+      isOne: (line: ByteString) => parseRewriting(line).valid,
+    },
   },
   defaulthost: {
     form: 'line',
