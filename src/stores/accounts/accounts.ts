@@ -20,6 +20,7 @@ import {
   keyIn,
   keyOf,
   readAccountLine,
+  uidIn,
 } from './assign-lines.ts'
 import { mailHome, makeMailbox } from './mailbox.ts'
 import { addDomainLines, changeSite, checkDomain, readSite, type Site, writeAssign } from './site-files.ts'
@@ -115,7 +116,7 @@ async function removeAssignment(files: Files, home: Home, site: Site, account: F
     const isRole = alias.address.domain === account.domain && roleNames.includes(alias.address.local)
     const targets = withoutTarget(before, address, isRole ? heir : undefined)
     if (targets.length === before.length && targets.every((target, at) => target === before[at])) continue
-    const one = await placeAlias(files, home, rest, lines, alias.address, targets, account)
+    const one = await placeAlias(files, home, rest, lines, alias.address, targets, alias.owner)
     lines = one.lines
     placed.push(one)
     changed.push({ address: textOf(alias.address), targets })
@@ -153,10 +154,17 @@ function checkNew({ accounts, aliases, lines }: Site, { address, owner, ownUid }
   if (!isAlias && lines.some((line) => line.startsWith('=') && keyIn(line) === keyOf(address)))
     throw new AccountError(`users/assign has a line for ${text} that is not ours: '=${keyOf(address)}:'`)
   const same = accounts.find((one) => one.uid === owner.uid && (ownUid === true || one.ownUid))
-  if (same === undefined) return
-  throw new AccountError(
-    same.ownUid
-      ? `'${owner.user}' is the own uid of ${textOf(same)}: name another account of the machine with --user`
-      : `'${owner.user}' owns the mail of ${textOf(same)}, too: --own-uid needs an account of the machine for this address alone (--user)`,
-  )
+  if (same?.ownUid === true)
+    throw new AccountError(
+      `'${owner.user}' is the own uid of ${textOf(same)}: name another account of the machine with --user`,
+    )
+  const remedy = '--own-uid needs an account of the machine for this address alone (--user)'
+  if (same !== undefined) throw new AccountError(`'${owner.user}' owns the mail of ${textOf(same)}, too: ${remedy}`)
+  if (ownUid !== true) return
+  // What forwards, or was written by an administrator. An alias of this name gives way.
+  const other = lines.find((line) => uidIn(line) === owner.uid && !(isAlias && keyIn(line) === keyOf(address)))
+  if (other !== undefined)
+    throw new AccountError(
+      `'${owner.user}' has a line of users/assign, too, '${other.slice(0, 1)}${keyIn(other)}:': ${remedy}`,
+    )
 }
