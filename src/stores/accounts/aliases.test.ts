@@ -276,6 +276,22 @@ describe('accounts that go', () => {
   })
 })
 
+describe('a role address that is an account', () => {
+  it('passes to the next account when it is removed', async () => {
+    await account('postmaster@example.test')
+    await account('anna@example.test')
+    const changed = await removeAccount(realFiles, home, parseAccountAddress('postmaster@example.test'))
+    assert.deepEqual(
+      changed.map(({ address, targets }) => [address, ...targets]),
+      ['abuse', 'hostmaster', 'postmaster'].map((name) => [`${name}@example.test`, 'anna@example.test']),
+    )
+    for (const name of ['postmaster', 'abuse', 'hostmaster'])
+      assert.equal(await delivered(`${name}@example.test`), 'example.test/anna')
+    await removeAccount(realFiles, home, parseAccountAddress('anna@example.test'))
+    assert.equal(assign(), '.\n')
+  })
+})
+
 describe('mail of a removed account', () => {
   it('is deleted with its owner’s rights: a link leads to nothing else', {
     skip: process.getuid?.() !== 0,

@@ -5,14 +5,14 @@ import type { Files } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { type AccountAddress, textOf } from './address.ts'
 import { type Alias, type PlacedAlias, placeAlias, targetsOf } from './aliases.ts'
-import { type FoundAccount, keyIn, keyOf, readAccountLine } from './assign-lines.ts'
+import { aliasLine, type FoundAccount, keyIn, keyOf, readAccountLine } from './assign-lines.ts'
 import type { Site } from './site-files.ts'
 
 /** Addresses that each domain should have (RFC 5321 §4.5.1, RFC 2142). */
 export const roleNames: readonly string[] = ['postmaster', 'abuse', 'hostmaster']
 
 export interface Leaving extends PlacedAlias {
-  /** What became of the aliases that led to them. */
+  /** What became of the aliases that led to them, and of their own addresses that a domain should have. */
   readonly changed: readonly Alias[]
 }
 
@@ -35,6 +35,12 @@ export async function leaveSite(files: Files, home: Home, site: Site, gone: read
     lines = one.lines
     placed.push(one)
     changed.push({ address: textOf(address), targets })
+  }
+  for (const account of gone) {
+    const heir = heirOf(account)
+    if (heir === undefined || lines.some((line) => line.startsWith('=') && keyIn(line) === keyOf(account))) continue
+    lines = [...lines, aliasLine(account, heir, heir.directory)]
+    changed.push({ address: textOf(account), targets: [textOf(heir)] })
   }
   const afterwards = async (): Promise<void> => {
     for (const one of placed) await one.afterwards()
