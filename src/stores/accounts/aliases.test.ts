@@ -82,6 +82,16 @@ describe('aliases', () => {
     })
   })
 
+  it('have a target once, whatever its case', async () => {
+    await account('anna@example.test')
+    assert.deepEqual((await alias('x@example.test', 'anna@example.test', 'ANNA@example.test')).targets, [
+      'anna@example.test',
+    ])
+    assert.equal(await delivered('x@example.test'), 'example.test/anna')
+    const { targets } = await alias('x@example.test', 'Anna@example.test', 'Bob@y.test', 'bob@y.test')
+    assert.deepEqual(targets, ['anna@example.test', 'Bob@y.test'])
+  })
+
   it('become a file and a line again as their targets change, and leave nothing behind', async () => {
     await account('anna@example.test')
     const before = assign()
