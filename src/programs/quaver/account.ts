@@ -10,7 +10,7 @@ import { realFiles } from '../../system/files.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
 import { limitMaildir } from './account-quota.ts'
-import { describeChange } from './alias.ts'
+import { aliasForJson, describeChange } from './alias.ts'
 import { confirm, readPassword } from './ask-person.ts'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
@@ -79,7 +79,7 @@ export async function remove(text: string, options: GlobalOptions & { deleteMail
       printJson({
         address: account.address,
         mail: deletes && left === undefined ? null : account.home,
-        aliases: changed,
+        aliases: changed.map(aliasForJson),
       })
     else {
       print(`account ${account.address} is gone: nothing is delivered to it any more, and nobody can log in`)
