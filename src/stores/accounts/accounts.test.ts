@@ -206,6 +206,8 @@ describe('account addresses', () => {
     'a:b@x.test',
     '../up@x.test',
     '.a@x.test',
+    'a.@x.test',
+    'a..b@x.test',
     'a/b@x.test',
     'a+b@x.test',
     'a@x_y.test',
