@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { toText } from '../../src/base/byte-string.ts'
 import { everyService, Instance, until } from '../kit/instance.ts'
 import { SmtpClient } from '../kit/smtp-client.ts'
 
@@ -122,10 +123,17 @@ describe('accounts from outside', { concurrency: false }, () => {
 
   it('what goes is gone, and asks first where there is no way back', async () => {
     await fails(/give --yes/, 'account', 'remove', 'anna@people.test', '--delete-mail')
-    await ok('account', 'remove', 'anna@people.test', '--delete-mail', '--yes')
+    await ok('alias', 'add', 'far@people.test', 'anna@people.test', 'söhne@elsewhere.test')
+    await ok('alias', 'add', 'far@quaver.test', 'bob@people.test', 'söhne@elsewhere.test')
+    const removed = await ok('account', 'remove', 'anna@people.test', '--delete-mail', '--yes', '--json')
+    const { aliases: changed } = JSON.parse(toText(removed)) as { aliases: { address: string; targets: string[] }[] }
+    assert.deepEqual(changed.find(({ address }) => address === 'far@people.test')?.targets, ['söhne@elsewhere.test'])
     assert.deepEqual(readdirSync(join(quaver.home, 'mail/people.test')).sort(), ['.aliases', 'bob'])
     await fails(/people\.test has 1 account/, 'domain', 'remove', 'people.test')
-    await ok('domain', 'remove', 'people.test', '--accounts', '--yes')
+    assert.match(
+      toText(await ok('domain', 'remove', 'people.test', '--accounts', '--yes')),
+      /alias far@quaver\.test leads to söhne@elsewhere\.test now/,
+    )
     const left = JSON.parse(await ok('domain', 'list', '--json')) as { domain: string; accounts: number }[]
     assert.deepEqual(
       left.map(({ domain, accounts }) => [domain, accounts]),

@@ -5,11 +5,12 @@ import { deleteMail } from '../../stores/accounts/mailbox.ts'
 import { newPassword } from '../../stores/accounts/new-password.ts'
 import { deriveSecrets } from '../../stores/credentials/derive.ts'
 import { readQuota } from '../../stores/maildir/quota-file.ts'
-import { fromText, toText } from '../../base/byte-string.ts'
+import { fromText } from '../../base/byte-string.ts'
 import { realFiles } from '../../system/files.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
 import { limitMaildir } from './account-quota.ts'
+import { aliasForJson, describeChange } from './alias.ts'
 import { confirm, readPassword } from './ask-person.ts'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
@@ -78,11 +79,11 @@ export async function remove(text: string, options: GlobalOptions & { deleteMail
       printJson({
         address: account.address,
         mail: deletes && left === undefined ? null : account.home,
-        aliases: changed,
+        aliases: changed.map(aliasForJson),
       })
     else {
       print(`account ${account.address} is gone: nothing is delivered to it any more, and nobody can log in`)
-      for (const one of changed) print(`  ${describeAlias(one)}`)
+      for (const one of changed) print(`  ${describeChange(one)}`)
       if (!deletes) print(`its mail stays in ${account.home}`)
     }
     if (left !== undefined) throw new CommandError(`not all of its mail could be deleted: ${left}`)
@@ -91,11 +92,6 @@ export async function remove(text: string, options: GlobalOptions & { deleteMail
 
 export function noAccount(address: string): CommandError {
   return new CommandError(`${address} is no account ('quaver account list' shows all)`)
-}
-
-function describeAlias({ address, targets }: { address: string; targets: readonly string[] }): string {
-  if (targets.length === 0) return `alias ${address} is gone, too: it led only there`
-  return `alias ${address} leads to ${targets.map(toText).join(', ')} now`
 }
 
 function report(address: string, password: string | undefined, reloaded: boolean, options: GlobalOptions): void {

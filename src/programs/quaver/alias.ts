@@ -41,20 +41,27 @@ export async function list(domain: string | undefined, options: GlobalOptions): 
     const wanted = domain === undefined ? undefined : `@${parseDomain(domain)}`
     const all = await listAliases(realFiles, home)
     const shown = all.filter(({ address }) => wanted === undefined || address.endsWith(wanted))
-    if (options.json === true) return printJson(shown.map(forJson))
+    if (options.json === true) return printJson(shown.map(aliasForJson))
     if (shown.length === 0) return print("no aliases: 'quaver alias add ADDRESS TARGET' makes one")
     print(table(shown.map(({ address, targets }) => [address, harmless(targets.map(toText).join(', '))])))
   })
 }
 
+/** What became of an alias when accounts that it led to were removed. */
+export function describeChange({ address, targets }: Alias): string {
+  if (targets.length === 0) return `alias ${address} is gone, too: it led only there`
+  return harmless(`alias ${address} leads to ${targets.map(toText).join(', ')} now`)
+}
+
 function report(alias: Alias, options: GlobalOptions): void {
-  if (options.json === true) return printJson(forJson(alias))
+  if (options.json === true) return printJson(aliasForJson(alias))
   const { address, targets } = alias
   const what = address.startsWith('@') ? `whatever else is sent to ${address.slice(1)}` : address
   if (targets.length === 0) print(`the alias ${address} is gone`)
   else print(harmless(`mail for ${what} goes to ${targets.map(toText).join(', ')}`))
 }
 
-function forJson({ address, targets }: Alias): object {
+/** Targets as text. */
+export function aliasForJson({ address, targets }: Alias): object {
   return { address, targets: targets.map(toText) }
 }

@@ -5,6 +5,7 @@ import { parseDomain, parseTarget, textOf } from '../../stores/accounts/address.
 import { addDomain, listDomains, removeDomain } from '../../stores/accounts/domains.ts'
 import { deleteMail } from '../../stores/accounts/mailbox.ts'
 import { realFiles } from '../../system/files.ts'
+import { aliasForJson, describeChange } from './alias.ts'
 import { confirm } from './ask-person.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
@@ -60,18 +61,20 @@ export async function remove(text: string, options: RemoveOptions): Promise<void
       const what = `remove ${domain} with ${count(own.length, 'account')}`
       if (own.length > 0) await confirm(deletes ? `${what} and delete all their mail` : what, options.yes === true)
     }
-    const gone = await removeDomain(realFiles, home, domain, withAccounts)
+    const { accounts: gone, aliases } = await removeDomain(realFiles, home, domain, withAccounts)
     const left: string[] = []
     for (const account of deletes ? gone : []) {
       const rest = await deleteMail(home, account, account)
       if (rest !== undefined) left.push(rest)
     }
     const reloaded = await reload(home)
-    if (options.json === true) printJson({ domain, accounts: gone.map(textOf), reloaded })
+    if (options.json === true)
+      printJson({ domain, accounts: gone.map(textOf), aliases: aliases.map(aliasForJson), reloaded })
     else {
       print(`${domain} is not hosted here any more`)
       for (const account of gone)
         print(`  account ${textOf(account)} is gone${deletes ? '' : `; its mail stays in ${account.directory}`}`)
+      for (const alias of aliases) print(`  ${describeChange(alias)}`)
     }
     if (left.length > 0) throw new CommandError(`not all mail could be deleted:\n${left.join('\n')}`)
   })

@@ -10,6 +10,7 @@ import { makeHome } from '../home/make.ts'
 import { listCredentials, setCredential, setDisabled } from '../credentials/credentials.ts'
 import { addAccount, type Account, listAccounts, removeAccount } from './accounts.ts'
 import { parseAccountAddress } from './address.ts'
+import { setAlias } from './aliases.ts'
 import { newPassword } from './new-password.ts'
 
 const owner = { user: 'me', uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
@@ -89,6 +90,8 @@ describe('accounts, changed', () => {
 
   const add = (address: string, more: Partial<Parameters<typeof addAccount>[2]> = {}): Promise<void> =>
     addAccount(realFiles, home, { address: parseAccountAddress(address), owner, secrets, ...more })
+  const forward = (address: string, forwarder: typeof owner, ...targets: string[]): Promise<unknown> =>
+    setAlias(realFiles, home, parseAccountAddress(address), () => targets, forwarder)
   const account = async (address: string): Promise<Account | undefined> =>
     (await listAccounts(realFiles, home)).find((one) => one.address === address)
 
@@ -148,6 +151,33 @@ describe('accounts, changed', () => {
     )
   })
 
+  it('get a uid of their own only where no line of users/assign has it', async () => {
+    const own = { user: 'own', uid: owner.uid, gid: owner.gid }
+    writeFileSync(join(home.users, 'assign'), `=joe:joe:${owner.uid}:7:/home/joe:::\n.\n`)
+    await assert.rejects(add('a@example.test', { owner: own, ownUid: true }), /'own' has a line of .*, too, '=joe:'/)
+    writeFileSync(join(home.users, 'assign'), '.\n')
+    await add('w@example.test', { owner: own })
+    await forward('list@example.test', own, 'w@example.test', 'x@elsewhere.test')
+    await removeAccount(realFiles, home, parseAccountAddress('w@example.test'))
+    await assert.rejects(
+      add('solo@other.test', { owner: own, ownUid: true }),
+      /'own' has a line of users\/assign, too, '=example\.test-list:': --own-uid needs/,
+    )
+    // The alias itself gives way.
+    await add('list@example.test', { owner: own, ownUid: true })
+  })
+
+  it('leave no uid of theirs to an alias when they are removed', async () => {
+    const own = { user: 'own', uid: owner.uid, gid: owner.gid }
+    const shared = { user: 'vmail', uid: owner.uid + 1, gid: owner.gid }
+    await add('otto@example.test', { owner: own, ownUid: true })
+    await forward('team@example.test', shared, 'otto@example.test', 'x@elsewhere.test', 'y@elsewhere.test')
+    await removeAccount(realFiles, home, parseAccountAddress('otto@example.test'))
+    const assign = readFileSync(join(home.users, 'assign'), 'utf8')
+    assert.match(assign, new RegExp(`^=example\\.test-team:vmail:${shared.uid}:${shared.gid}:`, 'm'))
+    assert.ok(!assign.includes(':own:'))
+  })
+
   it('are not made where an administrator has a line, where the domain is the host itself, or begins like another', async () => {
     writeFileSync(join(home.users, 'assign'), '=example.test-list:joe:7:7:/home/joe:::\n.\n')
     await assert.rejects(add('list@example.test'), /users\/assign has a line for list@example\.test that is not ours/)
@@ -176,6 +206,8 @@ describe('account addresses', () => {
     'a:b@x.test',
     '../up@x.test',
     '.a@x.test',
+    'a.@x.test',
+    'a..b@x.test',
     'a/b@x.test',
     'a+b@x.test',
     'a@x_y.test',

@@ -5,27 +5,16 @@
  *  Never:  touches lines that it did not write; hashes passwords.
  *  Fails:  throws AccountError with the place and the remedy. */
 import { join } from 'node:path'
-import type { ByteString } from '../../base/byte-string.ts'
 import type { Files } from '../../system/files.ts'
 import { listCredentials, putSecrets, removeAccount as removeCredentials } from '../credentials/credentials.ts'
 import type { Secrets } from '../credentials/derive.ts'
 import type { Home } from '../home/layout.ts'
 import { type AccountAddress, AccountError, textOf } from './address.ts'
-import { type Alias, type PlacedAlias, placeAlias, targetsOf } from './aliases.ts'
-import {
-  type AssignOwner,
-  accountLines,
-  aliasLine,
-  type FoundAccount,
-  keyIn,
-  keyOf,
-  readAccountLine,
-} from './assign-lines.ts'
+import { type Alias, placeAlias } from './aliases.ts'
+import { type AssignOwner, accountLines, aliasLine, keyIn, keyOf, uidIn } from './assign-lines.ts'
+import { leaveSite, roleNames } from './leaving.ts'
 import { mailHome, makeMailbox } from './mailbox.ts'
 import { addDomainLines, changeSite, checkDomain, readSite, type Site, writeAssign } from './site-files.ts'
-
-/** Addresses that each domain should have (RFC 5321 §4.5.1, RFC 2142). */
-export const roleNames: readonly string[] = ['postmaster', 'abuse', 'hostmaster']
 
 export interface Account extends AssignOwner {
   readonly address: string
@@ -99,49 +88,10 @@ export async function removeAccount(files: Files, home: Home, address: AccountAd
     if (account === undefined)
       throw new AccountError(`${textOf(address)} is no account ('quaver account list' shows all)`)
     await removeCredentials(home, textOf(address))
-    return await removeAssignment(files, home, site, account)
-  })
-}
-
-async function removeAssignment(files: Files, home: Home, site: Site, account: FoundAccount): Promise<Alias[]> {
-  const address = textOf(account)
-  const rest = { ...site, accounts: site.accounts.filter((one) => one !== account) }
-  const heir = rest.accounts.find(({ domain }) => domain === account.domain)
-  let lines: readonly string[] = withoutAccount(site.lines, account, home.mail)
-  const changed: Alias[] = []
-  const placed: PlacedAlias[] = []
-  for (const alias of site.aliases) {
-    const before = await targetsOf(files, home, alias)
-    const isRole = alias.address.domain === account.domain && roleNames.includes(alias.address.local)
-    const targets = withoutTarget(before, address, isRole ? heir : undefined)
-    if (targets.length === before.length && targets.every((target, at) => target === before[at])) continue
-    const one = await placeAlias(files, home, rest, lines, alias.address, targets, account)
-    lines = one.lines
-    placed.push(one)
-    changed.push({ address: textOf(alias.address), targets })
-  }
-  await writeAssign(files, home, lines)
-  for (const one of placed) await one.afterwards()
-  return changed
-}
-
-/** `heir` takes the last one's place. */
-function withoutTarget(
-  targets: readonly ByteString[],
-  address: string,
-  heir: AccountAddress | undefined,
-): readonly ByteString[] {
-  const others = targets.filter((target) => target.toLowerCase() !== address)
-  return others.length === 0 && targets.length > 0 && heir !== undefined ? [textOf(heir)] : others
-}
-
-function withoutAccount(lines: readonly string[], account: FoundAccount, mail: string): string[] {
-  const extensions = [`${keyOf(account)}-`, `${keyOf(account)}+`]
-  return lines.filter((line) => {
-    const found = readAccountLine(line, mail)
-    if (found !== undefined) return textOf(found) !== textOf(account)
-    // Its extensions, unless an administrator sends them elsewhere.
-    return !(line.startsWith('+') && extensions.includes(keyIn(line)) && line.split(':')[4] === account.directory)
+    const left = await leaveSite(files, home, site, [account])
+    await writeAssign(files, home, left.lines)
+    await left.afterwards()
+    return left.changed
   })
 }
 
@@ -153,10 +103,17 @@ function checkNew({ accounts, aliases, lines }: Site, { address, owner, ownUid }
   if (!isAlias && lines.some((line) => line.startsWith('=') && keyIn(line) === keyOf(address)))
     throw new AccountError(`users/assign has a line for ${text} that is not ours: '=${keyOf(address)}:'`)
   const same = accounts.find((one) => one.uid === owner.uid && (ownUid === true || one.ownUid))
-  if (same === undefined) return
-  throw new AccountError(
-    same.ownUid
-      ? `'${owner.user}' is the own uid of ${textOf(same)}: name another account of the machine with --user`
-      : `'${owner.user}' owns the mail of ${textOf(same)}, too: --own-uid needs an account of the machine for this address alone (--user)`,
-  )
+  if (same?.ownUid === true)
+    throw new AccountError(
+      `'${owner.user}' is the own uid of ${textOf(same)}: name another account of the machine with --user`,
+    )
+  const remedy = '--own-uid needs an account of the machine for this address alone (--user)'
+  if (same !== undefined) throw new AccountError(`'${owner.user}' owns the mail of ${textOf(same)}, too: ${remedy}`)
+  if (ownUid !== true) return
+  // What forwards, or was written by an administrator. An alias of this name gives way.
+  const other = lines.find((line) => uidIn(line) === owner.uid && !(isAlias && keyIn(line) === keyOf(address)))
+  if (other !== undefined)
+    throw new AccountError(
+      `'${owner.user}' has a line of users/assign, too, '${other.slice(0, 1)}${keyIn(other)}:': ${remedy}`,
+    )
 }

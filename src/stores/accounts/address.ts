@@ -2,7 +2,7 @@
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 
 const labelPattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-/** No colon, slash or control character can occur, and no leading dot; `+` separates tags. */
+/** No colon, slash or control character can occur, and no leading dash; `+` separates tags. */
 const localPattern = /^[a-z0-9_][a-z0-9._-]{0,63}$/
 /** What an alias may lead to: no blanks and no control characters, in a line of a `.qmail` file. */
 const targetPattern = /^[!-~\x80-\xff]{1,64}$/
@@ -22,6 +22,9 @@ export function parseAccountAddress(text: string): AccountAddress {
   const at = text.lastIndexOf('@')
   if (at < 1) throw new AccountError(`'${text}' is no address: write it as name@example.org`)
   const local = text.slice(0, at).toLowerCase()
+  // RFC 5321 §4.1.2, Dot-string.
+  if (local.split('.').includes(''))
+    throw new AccountError(`'${local}' cannot be an account: a dot needs another character before and after it`)
   if (!localPattern.test(local))
     throw new AccountError(`'${local}' cannot be an account: letters, digits, '.', '_' and '-' can, up to 64 of them`)
   return { local, domain: parseDomain(text.slice(at + 1)) }

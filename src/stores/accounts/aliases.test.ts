@@ -82,6 +82,16 @@ describe('aliases', () => {
     })
   })
 
+  it('have a target once, whatever its case', async () => {
+    await account('anna@example.test')
+    assert.deepEqual((await alias('x@example.test', 'anna@example.test', 'ANNA@example.test')).targets, [
+      'anna@example.test',
+    ])
+    assert.equal(await delivered('x@example.test'), 'example.test/anna')
+    const { targets } = await alias('x@example.test', 'Anna@example.test', 'Bob@y.test', 'bob@y.test')
+    assert.deepEqual(targets, ['anna@example.test', 'Bob@y.test'])
+  })
+
   it('become a file and a line again as their targets change, and leave nothing behind', async () => {
     await account('anna@example.test')
     const before = assign()
@@ -211,9 +221,10 @@ describe('domains', () => {
     await assert.rejects(removeDomain(realFiles, home, 'one.test', false), message)
     const gone = await removeDomain(realFiles, home, 'one.test', true)
     assert.deepEqual(
-      gone.map(({ local }) => local),
+      gone.accounts.map(({ local }) => local),
       ['anna'],
     )
+    assert.deepEqual(gone.aliases, [{ address: 'anna@two.test', targets: [] }])
     assert.ok(!assign().includes('one.test'))
     assert.ok(assign().startsWith('=joe:joe:7:7:/home/joe:::\n=two.test-bob:'))
     assert.equal(readFileSync(join(home.control, 'rcpthosts'), 'utf8'), '# ours\nkeep.test\ntwo.test\n')
@@ -222,6 +233,72 @@ describe('domains', () => {
     assert.ok(existsSync(join(home.mail, 'one.test/anna/Maildir/new')))
     assert.ok(!existsSync(join(home.mail, 'one.test/.aliases')))
     await assert.rejects(removeDomain(realFiles, home, 'one.test', true), /not hosted here/)
+  })
+})
+
+describe('accounts that go', () => {
+  it('with their domain leave the aliases of others, whose role addresses pass to an account of theirs', async () => {
+    await account('u1@one.test')
+    await account('v1@one.test')
+    await account('u2@two.test')
+    await account('u3@two.test')
+    await addDomain(realFiles, home, 'three.test', 'u1@one.test', owner)
+    await alias('multi@two.test', 'u1@one.test', 'u2@two.test')
+    await alias('both@two.test', 'u1@one.test', 'v1@one.test', 'x@elsewhere.test')
+    await alias('info@two.test', 'u1@one.test')
+    await alias('@two.test', 'u1@one.test', 'v1@one.test')
+    await alias('postmaster@two.test', 'u1@one.test')
+    await unalias('postmaster@two.test', 'u2@two.test')
+    await alias('list@one.test', 'u1@one.test', 'x@elsewhere.test')
+    const { aliases: changed } = await removeDomain(realFiles, home, 'one.test', true)
+    assert.deepEqual(Object.fromEntries(changed.map(({ address, targets }) => [address, targets])), {
+      'postmaster@three.test': [],
+      'abuse@three.test': [],
+      'hostmaster@three.test': [],
+      'multi@two.test': ['u2@two.test'],
+      'both@two.test': ['x@elsewhere.test'],
+      'info@two.test': [],
+      '@two.test': [],
+      'postmaster@two.test': ['u2@two.test'],
+    })
+    assert.deepEqual(await aliases(), {
+      'abuse@two.test': ['u2@two.test'],
+      'hostmaster@two.test': ['u2@two.test'],
+      'multi@two.test': ['u2@two.test'],
+      'both@two.test': ['x@elsewhere.test'],
+      'postmaster@two.test': ['u2@two.test'],
+    })
+    assert.equal(await delivered('multi@two.test'), 'two.test/u2')
+    assert.equal(await delivered('both@two.test'), '&x@elsewhere.test')
+    assert.ok(!existsSync(join(home.mail, 'two.test/.aliases/.qmail-@-default')))
+    assert.ok(!assign().includes('one.test'))
+  })
+
+  it('leave a role address of another domain to an account of that one', async () => {
+    await account('u5@five.test')
+    await account('v5@five.test')
+    await account('u6@six.test')
+    await alias('postmaster@six.test', 'u5@five.test')
+    await unalias('postmaster@six.test', 'u6@six.test')
+    await removeAccount(realFiles, home, parseAccountAddress('u5@five.test'))
+    assert.equal(await delivered('postmaster@six.test'), 'six.test/u6')
+    assert.equal(await delivered('postmaster@five.test'), 'five.test/v5')
+  })
+})
+
+describe('a role address that is an account', () => {
+  it('passes to the next account when it is removed', async () => {
+    await account('postmaster@example.test')
+    await account('anna@example.test')
+    const changed = await removeAccount(realFiles, home, parseAccountAddress('postmaster@example.test'))
+    assert.deepEqual(
+      changed.map(({ address, targets }) => [address, ...targets]),
+      ['abuse', 'hostmaster', 'postmaster'].map((name) => [`${name}@example.test`, 'anna@example.test']),
+    )
+    for (const name of ['postmaster', 'abuse', 'hostmaster'])
+      assert.equal(await delivered(`${name}@example.test`), 'example.test/anna')
+    await removeAccount(realFiles, home, parseAccountAddress('anna@example.test'))
+    assert.equal(assign(), '.\n')
   })
 })
 

@@ -49,7 +49,7 @@ export async function setAlias(
   return await changeSite(files, home, async (site) => {
     checkPlace(site, address)
     const known = site.aliases.find((alias) => textOf(alias.address) === textOf(address))
-    const targets = [...new Set(change(known === undefined ? [] : await targetsOf(files, home, known)))]
+    const targets = distinct(change(known === undefined ? [] : await targetsOf(files, home, known)))
     checkTargets(site, address, targets)
     const placed = await placeAlias(files, home, site, site.lines, address, targets, forwarder)
     await writeAssign(files, home, placed.lines)
@@ -129,6 +129,13 @@ function checkTargets(site: Site, address: AccountAddress, targets: readonly Byt
     if (address.local === '' && folded.endsWith(`@${address.domain}`) && !hasOwn)
       throw new AccountError(`${toText(target)} is no account and no alias: the catch-all would lead to itself`)
   }
+}
+
+/** Without case, as accounts and aliases are found; the first of those that are alike stays. */
+function distinct(targets: readonly ByteString[]): ByteString[] {
+  const firsts = new Map<string, ByteString>()
+  for (const target of targets) if (!firsts.has(lowerAscii(target))) firsts.set(lowerAscii(target), target)
+  return [...firsts.values()]
 }
 
 function accountFor({ accounts }: Pick<Site, 'accounts'>, target: ByteString): Site['accounts'][number] | undefined {

@@ -72,27 +72,35 @@ export function readAccountLine(line: string, mail: string): FoundAccount | unde
 
 export interface FoundAlias {
   readonly address: AccountAddress
+  /** Of what it leads to; whose process forwards, where its forward file says. */
+  readonly owner: AssignOwner
   /** Undefined: its forward file says. */
   readonly account: AccountAddress | undefined
 }
 
 /** Undefined for a line that is no alias of ours. `domains`: those that are hosted. */
 export function readAliasLine(line: string, mail: string, domains: readonly string[]): FoundAlias | undefined {
-  const [key, , , , directory, dash, ext] = line.slice(1).split(':')
-  if (key === undefined || directory === undefined) return undefined
+  const [key, user, uid, gid, directory, dash, ext] = line.slice(1).split(':')
+  if (key === undefined || user === undefined || directory === undefined) return undefined
   const domain = domainOfKey(key, domains)
   if (domain === undefined) return undefined
   const address: AccountAddress = { local: key.slice(domain.length + 1), domain }
+  const owner: AssignOwner = { user, uid: Number(uid), gid: Number(gid) }
   const isCatchAll = address.local === ''
   if (line.startsWith('+') !== isCatchAll) return undefined
   if (directory === forwardsDirectory(mail, domain)) {
     const isOurs = dash === '-' && ext === (isCatchAll ? catchAllExtension : address.local)
-    return isOurs ? { address, account: undefined } : undefined
+    return isOurs ? { address, owner, account: undefined } : undefined
   }
   const account = mailboxIn(directory, mail)
   if (account === undefined || keyOf(account) === key || dash !== (isCatchAll ? '+' : '') || ext !== '')
     return undefined
-  return { address, account }
+  return { address, owner, account }
+}
+
+/** Whose rights the line gives; NaN where it has none. */
+export function uidIn(line: string): number {
+  return Number(line.split(':')[2])
 }
 
 /** Of names that begin alike the longest; the domain of a key is followed by a dash. */

@@ -1,14 +1,23 @@
 /** Two administrators at once must not lose each other's lines. */
 import { open } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLockExclusive } from '../../system/libc.ts'
 import { AccountError } from './address.ts'
 
-/** Locks a directory until the function returned is called. Throws AccountError if another command has it. */
-export async function lockDirectory(path: string): Promise<() => Promise<void>> {
+/** A command holds a lock for some file writes, each of which waits for the disk. */
+const waitMilliseconds = 5000
+const retryMilliseconds = 50
+
+/** Locks a directory until the function returned is called. Throws AccountError if another command has it, and keeps it
+ *  for as long as this one waits. */
+export async function lockDirectory(path: string, waitsFor: number = waitMilliseconds): Promise<() => Promise<void>> {
   const handle = await open(path)
-  if (tryLockExclusive(handle.fd) === 'busy') {
-    await handle.close()
-    throw new AccountError(`another command is changing ${path}; try again when it is done`)
+  for (let waited = 0; tryLockExclusive(handle.fd) === 'busy'; waited += retryMilliseconds) {
+    if (waited >= waitsFor) {
+      await handle.close()
+      throw new AccountError(`another command is changing ${path}; try again when it is done`)
+    }
+    await sleep(retryMilliseconds)
   }
   return () => handle.close()
 }

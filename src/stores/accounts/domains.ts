@@ -4,18 +4,10 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Files } from '../../system/files.ts'
 import { removeAccount as removeCredentials } from '../credentials/credentials.ts'
 import type { Home } from '../home/layout.ts'
-import { roleNames } from './accounts.ts'
 import { type AccountAddress, AccountError, textOf } from './address.ts'
-import { placeAlias, type PlacedAlias, removeForwards } from './aliases.ts'
-import {
-  type AssignOwner,
-  domainOfKey,
-  type FoundAccount,
-  keyIn,
-  keyOf,
-  readAccountLine,
-  readAliasLine,
-} from './assign-lines.ts'
+import { type Alias, placeAlias, type PlacedAlias, removeForwards } from './aliases.ts'
+import { type AssignOwner, domainOfKey, type FoundAccount, keyIn, keyOf, readAliasLine } from './assign-lines.ts'
+import { leaveSite, roleNames } from './leaving.ts'
 import { makeDomainDirectory } from './mailbox.ts'
 import {
   addDomainLines,
@@ -64,14 +56,20 @@ export async function addDomain(
   })
 }
 
-/** Throws AccountError while it has accounts, unless they are to go, too. The answer: the accounts that went; their
- *  mail stays. */
+export interface RemovedDomain {
+  /** Their mail stays. */
+  readonly accounts: readonly FoundAccount[]
+  /** What became of aliases of other domains that led to them. */
+  readonly aliases: readonly Alias[]
+}
+
+/** Throws AccountError while it has accounts, unless they are to go, too. */
 export async function removeDomain(
   files: Files,
   home: Home,
   domain: string,
   withAccounts: boolean,
-): Promise<readonly FoundAccount[]> {
+): Promise<RemovedDomain> {
   return await changeSite(files, home, async (site) => {
     if (!site.domains.includes(domain))
       throw new AccountError(`${domain} is not hosted here ('quaver domain list' shows all)`)
@@ -81,14 +79,18 @@ export async function removeDomain(
         `${domain} has ${accounts.length} account${accounts.length === 1 ? '' : 's'}, such as ${textOf(accounts[0] ?? { local: '', domain })}: remove them first, or give --accounts`,
       )
     for (const account of accounts) await removeCredentials(home, textOf(account))
+    // Its own aliases go with it, wherever they lead.
+    const others = site.aliases.filter(({ address }) => address.domain !== domain)
+    const left = await leaveSite(files, home, { ...site, aliases: others }, accounts)
     await writeAssign(
       files,
       home,
-      site.lines.filter((line) => !isOurs(line, home, site, domain, accounts)),
+      left.lines.filter((line) => !isOurs(line, home, site, domain, accounts)),
     )
+    await left.afterwards()
     await removeForwards(home, domain)
     await removeDomainLines(files, home, domain)
-    return accounts
+    return { accounts, aliases: left.changed }
   })
 }
 
@@ -121,10 +123,7 @@ function isOurs(
   domain: string,
   accounts: readonly FoundAccount[],
 ): boolean {
-  const alias = readAliasLine(line, home.mail, domains)
-  // One of another domain that leads to an account which goes, goes with it.
-  if (alias !== undefined) return alias.address.domain === domain || alias.account?.domain === domain
   if (domainOfKey(keyIn(line), domains) !== domain) return false
-  if (readAccountLine(line, home.mail) !== undefined) return true
+  if (readAliasLine(line, home.mail, domains) !== undefined) return true
   return line.startsWith('+') && accounts.some(({ directory }) => line.split(':')[4] === directory)
 }
