@@ -34,7 +34,8 @@ export interface RecipientCounts {
 export class SppSession {
   private readonly plugIns: PlugIns
   private readonly tools: StageTools
-  private readonly sessionVariables: Map<ByteString, ByteString>
+  private readonly connectionVariables: Variables
+  private sessionVariables: Map<ByteString, ByteString>
   /** Undefined: taken away for this transaction. */
   private transactionVariables: Overlay = new Map()
   /** What connection and HELO saved, and all that waits for the next MAIL. */
@@ -50,6 +51,7 @@ export class SppSession {
   constructor(plugIns: PlugIns, environment: Variables, tools: StageTools) {
     this.plugIns = environment.has('NOSPP') ? noPlugIns : plugIns
     this.tools = tools
+    this.connectionVariables = environment
     this.sessionVariables = new Map(environment)
   }
 
@@ -131,9 +133,11 @@ export class SppSession {
     this.headerBytes = 0
   }
 
-  /** What the server itself has to say of the connection. */
-  setVariables(variables: Variables): void {
-    for (const [name, value] of variables) this.setForSession(name, value)
+  /** Nothing that was said or set so far counts any more; `variables` are what the server itself adds to the connection's. */
+  beginAnew(variables: Variables): void {
+    this.reset()
+    this.sessionVariables = new Map([...this.connectionVariables, ...variables])
+    this.off = false
   }
 
   private beginHelo(name: ByteString): void {

@@ -51,7 +51,8 @@ export interface Gate {
   reset(): void
   /** MAIL begins another, RSET, HELO, EHLO or the end of DATA end it: what was for one transaction is forgotten. */
   transactionEnded(): void
-  /** These variables are the session's from now on: what ucspi-ssl and fixsmtpio set when TLS has begun. */
+  /** What was learnt so far is forgotten. These variables are the connection's from now on: what ucspi-ssl and fixsmtpio
+   *  set when TLS has begun. */
   tlsStarted(variables: Environment): void
 }
 

@@ -59,7 +59,7 @@ export class SessionGate implements Gate {
   }
 
   tlsStarted(variables: Environment): void {
-    this.spp.setVariables(variables)
+    this.spp.beginAnew(variables)
   }
 
   private async afterLists(lists: Promise<unknown>, facts: Facts): Promise<Verdict> {
