@@ -66,6 +66,20 @@ export class SppSession {
     if (stage === 'mail') this.beginMail(value)
   }
 
+  /** RCPT that no plug-in is asked about: those of DATA, and filters, are told of it all the same. */
+  passRcpt(recipient: ByteString, hostsOk: boolean, { accepted, asked }: RecipientCounts): void {
+    this.setForTransaction('SMTPRCPTTO', recipient)
+    this.setForTransaction('SMTPRCPTCOUNT', String(accepted))
+    this.setForTransaction('SMTPRCPTCOUNTALL', String(asked))
+    this.setForTransaction('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
+  }
+
+  /** One variable of the environment, without putting all of it together. */
+  variable(name: ByteString): ByteString | undefined {
+    const { transactionVariables } = this
+    return transactionVariables.has(name) ? transactionVariables.get(name) : this.sessionVariables.get(name)
+  }
+
   /** As the plug-ins of this moment see it: for queue programs, RELAYCLIENT and the Received field. */
   environment(): Variables {
     if (this.transactionVariables.size === 0) return this.sessionVariables
@@ -102,12 +116,9 @@ export class SppSession {
 
   /** After the syntax check and the sender's verdict. `hostsOk`: rcpthosts, or RELAYCLIENT, would let it pass. */
   async rcpt(recipient: ByteString, hostsOk: boolean, counts: RecipientCounts): Promise<StageOutcome> {
+    this.passRcpt(recipient, hostsOk, counts)
     const saved = this.savedRefusal('rcpt')
     if (saved !== undefined) return saved
-    this.setForTransaction('SMTPRCPTTO', recipient)
-    this.setForTransaction('SMTPRCPTCOUNT', String(counts.accepted))
-    this.setForTransaction('SMTPRCPTCOUNTALL', String(counts.asked))
-    this.setForTransaction('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
     const outcome = await this.run('rcpt')
     if (outcome.address !== undefined) this.setForTransaction('SMTPRCPTTO', outcome.address)
     return outcome

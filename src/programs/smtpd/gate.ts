@@ -44,6 +44,8 @@ export const passed: Verdict = {
 export interface Gate {
   /** The session's environment with what this transaction's checks have set. */
   readonly environment: Environment
+  /** One variable of it: for what is looked at with every command, for which the whole need not be put together. */
+  variable(name: ByteString): ByteString | undefined
   at(stage: Stage, facts: Facts): Verdict | Promise<Verdict>
   /** Whole header lines for the message, below the Received line. */
   headers(): ByteString
@@ -61,6 +63,7 @@ export function openGate(environment: Environment): Gate {
   const nothing = (): void => undefined
   return {
     environment,
+    variable: (name) => environment.get(name),
     at: () => passed,
     headers: () => '',
     reset: nothing,

@@ -112,3 +112,53 @@ describe('what plug-ins learnt in clear text is forgotten when TLS has begun', (
     assert.equal(await say(session, 'MAIL FROM:<a@b.example>'), '550 192.0.2.7 TLSv1.3\r\n')
   })
 })
+
+describe('plug-ins of DATA, and filters, know of the recipients', () => {
+  const names = ['SMTPRCPTTO', 'SMTPRCPTCOUNT', 'SMTPRCPTCOUNTALL', 'SMTPRCPTHOSTSOK']
+  const told = (environment: Environment): string => names.map((name) => environment.get(name) ?? 'absent').join(' ')
+
+  async function atData(file: string, recipients: readonly string[], listed = false): Promise<string[]> {
+    const seen: string[] = []
+    const see = (environment: Environment): readonly string[] => {
+      seen.push(told(environment))
+      return []
+    }
+    const plugIns = { see, fussy, once: () => ['LR550 once'] }
+    const session = sessionWith(file, plugIns, { environment: listed ? { RBLSMTPD: 'go away' } : {} })
+    await say(session, 'MAIL FROM:<a@b.example>', ...recipients.map((recipient) => `RCPT TO:<${recipient}>`), 'DATA')
+    return seen
+  }
+
+  function fussy(environment: Environment): readonly string[] {
+    return environment.get('SMTPRCPTTO')?.startsWith('no') === true ? ['E550 no'] : []
+  }
+
+  it('though none is asked at RCPT', async () => {
+    assert.deepEqual(await atData('[data] see', ['joe@lab.test.example']), ['joe@lab.test.example 0 1 1'])
+    const three = ['joe@lab.test.example', 'x@elsewhere.example', 'mary@lab.test.example']
+    assert.deepEqual(await atData('[data] see', three), ['mary@lab.test.example 1 3 1'])
+    assert.deepEqual(await atData('[data] see', three.slice(0, 2)), ['x@elsewhere.example 1 2 0'])
+  })
+
+  it('whom a plug-in, an error saved or a list refused, and postmaster, among them', async () => {
+    const two = ['joe@lab.test.example', 'postmaster@lab.test.example']
+    assert.deepEqual(await atData('[rcpt] fussy [data] see', two), ['postmaster@lab.test.example 1 2 1'])
+    assert.deepEqual(await atData('[rcpt] fussy [data] see', [...two, 'no@lab.test.example']), [
+      'no@lab.test.example 2 3 1',
+    ])
+    const again = ['joe@lab.test.example', 'mary@lab.test.example']
+    assert.deepEqual(await atData('[rcpt] once [data] see', again), ['mary@lab.test.example 1 2 1'])
+    assert.deepEqual(await atData('[data] see', two.toReversed(), true), ['joe@lab.test.example 1 2 1'])
+  })
+
+  it('those of this transaction only', async () => {
+    const seen: string[] = []
+    const see = (environment: Environment): readonly string[] => {
+      seen.push(told(environment))
+      return []
+    }
+    const session = sessionWith('[mail] see', { see })
+    await say(session, ...envelope, ...envelope)
+    assert.deepEqual(seen, Array<string>(2).fill('absent absent absent absent'))
+  })
+})

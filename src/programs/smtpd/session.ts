@@ -156,7 +156,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   }
 
   protected override recipient(argument: ByteString, transaction: Transaction): void {
-    const suffix = this.setting.gate.environment.get('RELAYCLIENT')
+    const suffix = this.setting.gate.variable('RELAYCLIENT')
     const read = transaction.readRecipient(argument, suffix, this.setting.limits.recipientsMax)
     if ('code' in read) return this.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
     this.ask('rcpt', argument, { transaction, candidate: read }, ({ address, skipOwnChecks }) => {
@@ -177,7 +177,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
    *  look at replies, and is sent away. */
   private isOvertaken(): boolean {
     const { setting } = this
-    const isStrict = setting.mustWaitForReplies === true && !setting.gate.environment.has('RELAYCLIENT')
+    const isStrict = setting.mustWaitForReplies === true && setting.gate.variable('RELAYCLIENT') === undefined
     if (!isStrict || this.pendingBytes === 0) return false
     this.sendAway('pipelining', replies.outOfTurn)
     return true
