@@ -162,3 +162,33 @@ describe('plug-ins of DATA, and filters, know of the recipients', () => {
     assert.deepEqual(seen, Array<string>(2).fill('absent absent absent absent'))
   })
 })
+
+describe('lines that plug-ins print', () => {
+  const print: Readonly<Record<string, PlugIn>> = {
+    hello: () => ['P250-hello', 'P550 again', 'Pno code'],
+    no: () => ['E553 no'],
+    bye: () => ['R421 bye'],
+    save: () => ['LD451 later', 'LD554 at last'],
+  }
+  const codesOf = (output: string): readonly string[] => output.split('\r\n').map((line) => line.slice(0, 4))
+
+  it('are of the reply that they are part of, and have its code', async () => {
+    const greeted = sessionWith('[connection] hello', print)
+    await greeted.settle()
+    assert.equal(greeted.output, '220-hello\r\n220-again\r\n220-no code\r\n220 lab.test.example ESMTP\r\n')
+    const cases: readonly [file: string, commands: readonly string[], codes: readonly string[]][] = [
+      ['[helo] hello', ['HELO x'], ['250-', '250-', '250-', '250 ']],
+      ['[mail] hello no', envelope.slice(0, 1), ['553-', '553-', '553-', '553 ']],
+      ['[mail] hello bye', envelope.slice(0, 1), ['421-', '421-', '421-', '421 ']],
+      ['[rcpt] hello', ['MAIL FROM:<>', 'RCPT TO:<x@elsewhere.example>'], ['250 ', '553-', '553-', '553-', '553 ']],
+      ['[data] hello', [...envelope, 'DATA'], ['250 ', '250 ', '354-', '354-', '354-', '354 ']],
+      ['[rcpt] save [data] hello', [...envelope, 'DATA'], ['250 ', '250 ', '554-', '554 ']],
+    ]
+    for (const [file, commands, codes] of cases) {
+      const session = sessionWith(file, print)
+      await session.settle()
+      const output = await say(session, ...commands)
+      assert.deepEqual(codesOf(output), [...codes, ''], `${file} ${commands.at(-1)}`)
+    }
+  })
+})
