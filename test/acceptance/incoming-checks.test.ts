@@ -240,7 +240,7 @@ print "HX-Seen: $ENV{SEEN}\\n";
         '550 saved for mail',
       ],
     )
-    assert.match(await (await edge.greeted(ip)).ask('HELO rude'), /^250-wait\r\n550 no$/)
+    assert.match(await (await edge.greeted(ip)).ask('HELO rude'), /^550-wait\r\n550 no$/)
     // O skips rcpthosts only at RCPT; C changes the address that is delivered to.
     assert.match(await (await edge.greeted(ip)).send('letters', 'c@sender.test', 'alias@quaver.test'), /^250 /)
     const text = await edge.delivered('letters')

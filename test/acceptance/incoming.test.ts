@@ -38,10 +38,13 @@ describe('incoming mail, with a certificate and rules', { skip: noOpenssl }, () 
           '192.0.2.99:deny',
           '192.0.2.50:allow,QMAILQUEUE="/usr/pkg/bin/qmail-qfilter-queue",QMAILQUEUEFILTERS="control/ownfilters"',
           '192.0.2.51:allow,QMAILQUEUE="plugins/own-queue"',
+          '192.0.2.52:allow,SPPCONFFILE="control/ownplugins"',
           ':allow',
           '',
         ].join('\n'),
         'control/ownfilters': 'plugins/stamp\n',
+        'control/ownplugins':
+          '[connection]\n:sleep 0.2; echo "SEARLY=${SSL_PROTOCOL:-clear}"\n[helo]\n:[ "$SMTPHELOHOST" != evil ] || printf "SMARK=evil\\nSRELAYCLIENT=\\n"\n[data]\n:echo "HX-Told: $EARLY ${SMTPHELOHOST-none} ${MARK-none} $SMTPRCPTTO $SMTPRCPTCOUNTALL"\n',
       },
       prepare: keepTlsPrivate,
     })
@@ -76,6 +79,21 @@ describe('incoming mail, with a certificate and rules', { skip: noOpenssl }, () 
     )
     assert.match(await (await edge.greeted('192.0.2.1')).send('in clear'), /^250 /)
     assert.doesNotMatch(await edge.delivered('in clear'), /ucspitls|TLS/)
+  })
+
+  it('TLS: what plug-ins learnt in clear text is forgotten, and those of the connection run twice', async () => {
+    const visitor = edge.from('192.0.2.52')
+    await visitor.reply()
+    await visitor.ask('EHLO evil')
+    await visitor.ask('STARTTLS')
+    await visitor.bare.handshake()
+    const relaying = ['MAIL FROM:<me@sender.test>', 'RCPT TO:<x@elsewhere.test>']
+    assert.deepEqual(
+      (await visitor.talk(...relaying)).map((reply) => reply.slice(0, 3)),
+      ['250', '553'],
+    )
+    assert.match(await visitor.send('twice'), /^250 /)
+    assert.match(await edge.delivered('twice'), /\nX-Told: TLSv1\.[23] none none demo@quaver\.test 1\n/)
   })
 
   it('IPv6: one configuration listens on ::1 and 127.0.0.1; v4 peers are plain dotted quads', async () => {

@@ -34,7 +34,8 @@ export interface RecipientCounts {
 export class SppSession {
   private readonly plugIns: PlugIns
   private readonly tools: StageTools
-  private readonly sessionVariables: Map<ByteString, ByteString>
+  private readonly connectionVariables: Variables
+  private sessionVariables: Map<ByteString, ByteString>
   /** Undefined: taken away for this transaction. */
   private transactionVariables: Overlay = new Map()
   /** What connection and HELO saved, and all that waits for the next MAIL. */
@@ -50,6 +51,7 @@ export class SppSession {
   constructor(plugIns: PlugIns, environment: Variables, tools: StageTools) {
     this.plugIns = environment.has('NOSPP') ? noPlugIns : plugIns
     this.tools = tools
+    this.connectionVariables = environment
     this.sessionVariables = new Map(environment)
   }
 
@@ -62,6 +64,20 @@ export class SppSession {
   pass(stage: Stage, value: ByteString): void {
     if (stage === 'helo') this.beginHelo(value)
     if (stage === 'mail') this.beginMail(value)
+  }
+
+  /** RCPT that no plug-in is asked about: those of DATA, and filters, are told of it all the same. */
+  passRcpt(recipient: ByteString, hostsOk: boolean, { accepted, asked }: RecipientCounts): void {
+    this.setForTransaction('SMTPRCPTTO', recipient)
+    this.setForTransaction('SMTPRCPTCOUNT', String(accepted))
+    this.setForTransaction('SMTPRCPTCOUNTALL', String(asked))
+    this.setForTransaction('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
+  }
+
+  /** One variable of the environment, without putting all of it together. */
+  variable(name: ByteString): ByteString | undefined {
+    const { transactionVariables } = this
+    return transactionVariables.has(name) ? transactionVariables.get(name) : this.sessionVariables.get(name)
   }
 
   /** As the plug-ins of this moment see it: for queue programs, RELAYCLIENT and the Received field. */
@@ -100,12 +116,9 @@ export class SppSession {
 
   /** After the syntax check and the sender's verdict. `hostsOk`: rcpthosts, or RELAYCLIENT, would let it pass. */
   async rcpt(recipient: ByteString, hostsOk: boolean, counts: RecipientCounts): Promise<StageOutcome> {
+    this.passRcpt(recipient, hostsOk, counts)
     const saved = this.savedRefusal('rcpt')
     if (saved !== undefined) return saved
-    this.setForTransaction('SMTPRCPTTO', recipient)
-    this.setForTransaction('SMTPRCPTCOUNT', String(counts.accepted))
-    this.setForTransaction('SMTPRCPTCOUNTALL', String(counts.asked))
-    this.setForTransaction('SMTPRCPTHOSTSOK', hostsOk ? '1' : '0')
     const outcome = await this.run('rcpt')
     if (outcome.address !== undefined) this.setForTransaction('SMTPRCPTTO', outcome.address)
     return outcome
@@ -131,9 +144,11 @@ export class SppSession {
     this.headerBytes = 0
   }
 
-  /** What the server itself has to say of the connection. */
-  setVariables(variables: Variables): void {
-    for (const [name, value] of variables) this.setForSession(name, value)
+  /** Nothing that was said or set so far counts any more; `variables` are what the server itself adds to the connection's. */
+  beginAnew(variables: Variables): void {
+    this.reset()
+    this.sessionVariables = new Map([...this.connectionVariables, ...variables])
+    this.off = false
   }
 
   private beginHelo(name: ByteString): void {

@@ -6,13 +6,13 @@ import { offersTls, type SessionSetting } from './session-setting.ts'
 
 export class Answers {
   /** Lines that belong in front of the next reply. */
-  private said = ''
+  private said: ByteString[] = []
   /** What the next reply answers, in fixsmtpio's words. */
   private event: ByteString = 'greeting'
 
-  /** A continuation line of the next reply. */
+  /** A continuation line of the next reply, whose code it gets: all lines of a reply have the same (RFC 5321 §4.2.1). */
   before(line: ByteString): void {
-    this.said += `${line}\r\n`
+    this.said.push(`${line.slice(3)}\r\n`)
   }
 
   /** The next reply greets a client. */
@@ -28,8 +28,9 @@ export class Answers {
 
   /** One reply with its line ends, as it is to leave. `ends`: the session ends after it. */
   fixed(text: string, setting: SessionSetting, tlsOn: boolean): { readonly text: string; readonly ends: boolean } {
-    const whole = this.said + text
-    this.said = ''
+    const code = text.slice(0, 3)
+    const whole = this.said.map((line) => code + line).join('') + text
+    this.said = []
     const { replyRules, gate } = setting
     if (typeof replyRules !== 'object') return { text: whole, ends: false }
     return replyRules.fix(this.event, gate.environment, { offered: offersTls(setting), on: tlsOn }, whole)

@@ -44,6 +44,8 @@ export const passed: Verdict = {
 export interface Gate {
   /** The session's environment with what this transaction's checks have set. */
   readonly environment: Environment
+  /** One variable of it: for what is looked at with every command, for which the whole need not be put together. */
+  variable(name: ByteString): ByteString | undefined
   at(stage: Stage, facts: Facts): Verdict | Promise<Verdict>
   /** Whole header lines for the message, below the Received line. */
   headers(): ByteString
@@ -51,7 +53,8 @@ export interface Gate {
   reset(): void
   /** MAIL begins another, RSET, HELO, EHLO or the end of DATA end it: what was for one transaction is forgotten. */
   transactionEnded(): void
-  /** These variables are the session's from now on: what ucspi-ssl and fixsmtpio set when TLS has begun. */
+  /** What was learnt so far is forgotten. These variables are the connection's from now on: what ucspi-ssl and fixsmtpio
+   *  set when TLS has begun. */
   tlsStarted(variables: Environment): void
 }
 
@@ -60,6 +63,7 @@ export function openGate(environment: Environment): Gate {
   const nothing = (): void => undefined
   return {
     environment,
+    variable: (name) => environment.get(name),
     at: () => passed,
     headers: () => '',
     reset: nothing,

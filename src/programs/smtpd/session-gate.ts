@@ -30,18 +30,23 @@ export class SessionGate implements Gate {
     return this.spp.environment()
   }
 
+  variable(name: ByteString): ByteString | undefined {
+    return this.spp.variable(name)
+  }
+
   at(stage: Stage, facts: Facts): Verdict | Promise<Verdict> {
     if (stage !== 'rcpt') {
       if (this.spp.runs(stage)) return this.askPlugIns(stage, facts)
       this.spp.pass(stage, stage === 'helo' ? facts.helo : facts.sender)
       return passed
     }
-    if (isPostmaster(facts.recipient)) return passed
+    if (isPostmaster(facts.recipient)) return this.passRecipient(facts)
     const known = this.lists.block()
     if (known instanceof Promise) return this.afterLists(known, facts)
     this.onFinding(known.finding)
-    if (known.block !== undefined) return refused({ code: known.block.code, text: known.block.text }, 'rblsmtpd')
-    return this.spp.runs('rcpt') ? this.askPlugIns('rcpt', facts) : passed
+    if (known.block === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
+    const pass = this.passRecipient(facts)
+    return known.block === undefined ? pass : refused({ code: known.block.code, text: known.block.text }, 'rblsmtpd')
   }
 
   headers(): ByteString {
@@ -59,7 +64,12 @@ export class SessionGate implements Gate {
   }
 
   tlsStarted(variables: Environment): void {
-    this.spp.setVariables(variables)
+    this.spp.beginAnew(variables)
+  }
+
+  private passRecipient({ recipient, recipientAllowed, counts }: Facts): Verdict {
+    this.spp.passRcpt(recipient, recipientAllowed, counts)
+    return passed
   }
 
   private async afterLists(lists: Promise<unknown>, facts: Facts): Promise<Verdict> {

@@ -45,10 +45,10 @@ export function databytesOf({ environment, policy }: SessionSetting): number {
 
 /** UCSPITLS="-" in a rule: not to this client. Without UCSPITLS it is offered, unlike under sslserver. */
 export function offersTls({ gate, tlsAvailable }: Pick<SessionSetting, 'gate' | 'tlsAvailable'>): boolean {
-  return tlsAvailable() && gate.environment.get('UCSPITLS') !== '-'
+  return tlsAvailable() && gate.variable('UCSPITLS') !== '-'
 }
 
 /** UCSPITLS="!": no mail before STARTTLS. */
 export function needsTls({ gate }: Pick<SessionSetting, 'gate'>): boolean {
-  return gate.environment.get('UCSPITLS') === '!'
+  return gate.variable('UCSPITLS') === '!'
 }

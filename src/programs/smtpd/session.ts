@@ -46,7 +46,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.ask('connection', '', {}, () => this.say(`220 ${this.greeting} ESMTP\r\n`))
   }
 
-  /** The handshake is done: RFC 3207 §4.2, everything learnt before is forgotten. */
+  /** The handshake is done: RFC 3207 §4.2, everything learnt before is forgotten, and who is asked about a connection is
+   *  asked again. */
   tlsStarted({ version, cipher }: Pick<StartedTls, 'version' | 'cipher'>): void {
     this.tls = { protocol: tlsProtocol(version, cipher), variables: tlsVariables(version, cipher) }
     this.endTransaction()
@@ -54,6 +55,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.helo = ''
     this.extended = false
     this.endHandshake()
+    this.consult('connection', {}, (verdict) => this.obeyUngreeted(verdict))
   }
 
   protected override heard(line: ByteString): ByteString {
@@ -154,7 +156,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   }
 
   protected override recipient(argument: ByteString, transaction: Transaction): void {
-    const suffix = this.setting.gate.environment.get('RELAYCLIENT')
+    const suffix = this.setting.gate.variable('RELAYCLIENT')
     const read = transaction.readRecipient(argument, suffix, this.setting.limits.recipientsMax)
     if ('code' in read) return this.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
     this.ask('rcpt', argument, { transaction, candidate: read }, ({ address, skipOwnChecks }) => {
@@ -175,7 +177,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
    *  look at replies, and is sent away. */
   private isOvertaken(): boolean {
     const { setting } = this
-    const isStrict = setting.mustWaitForReplies === true && !setting.gate.environment.has('RELAYCLIENT')
+    const isStrict = setting.mustWaitForReplies === true && setting.gate.variable('RELAYCLIENT') === undefined
     if (!isStrict || this.pendingBytes === 0) return false
     this.sendAway('pipelining', replies.outOfTurn)
     return true
@@ -191,9 +193,13 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
 
   /** Asks the gate; goes on with `pass` if it lets the command pass, now or when its answer is there. */
   private ask(stage: Stage, about: ByteString, subject: Subject, pass: (verdict: Verdict) => void): void {
+    this.consult(stage, subject, (verdict) => this.obey(verdict, about, pass))
+  }
+
+  private consult(stage: Stage, subject: Subject, heed: (verdict: Verdict) => void): void {
     const verdict = this.setting.gate.at(stage, factsOf(this.helo, subject))
-    if (verdict instanceof Promise) this.wait(verdict.then((answer) => this.obey(answer, about, pass)))
-    else this.obey(verdict, about, pass)
+    if (verdict instanceof Promise) this.wait(verdict.then(heed))
+    else heed(verdict)
   }
 
   private obey(verdict: Verdict, about: ByteString, pass: (verdict: Verdict) => void): void {
@@ -204,6 +210,15 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     if (!drop) return pass(verdict)
     this.note(check, undefined, about)
     this.close()
+  }
+
+  /** Under TLS there is no second greeting, so nothing is said in its place or before it; but a refusal must not go unheard:
+   *  it is given, and is the last word. */
+  private obeyUngreeted(verdict: Verdict): void {
+    const { refusal: reply, drop } = verdict
+    if (!drop && (reply === undefined || reply.code < 400)) return
+    this.answers.toGreet()
+    this.obey({ ...verdict, printed: [], drop: true }, '', () => undefined)
   }
 
   /** A refusal that is the last word. */
