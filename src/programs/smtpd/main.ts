@@ -21,7 +21,7 @@ import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { Acceptor } from '../../system/acceptor.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
-import { applyXclient, type XclientValues } from '../../protocols/smtp/xclient.ts'
+import { announcedEnds, type XclientValues } from '../../protocols/smtp/xclient.ts'
 import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
 import { Session } from './session.ts'
 import type { Announce, SessionSetting } from './session-setting.ts'
@@ -142,7 +142,7 @@ function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
   const policy = policies.current()
   const { verdict, environment, finding } = admit(peer, policy, rules.current())
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
-  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, environment) : undefined
+  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, peer) : undefined
   return connectionSetting({ ...settingWith(policy, environment), announce })
 }
 
@@ -158,14 +158,8 @@ function sayPlainly(reply: Reply): string {
 }
 
 /** The client that a trusted peer announced: decided about as if it had connected itself, but for GREETDELAY. */
-function announced(client: XclientValues, announcing: Environment): ReturnType<Announce> {
-  const told = applyXclient(announcing, client)
-  const peer = {
-    remoteIp: told.get('TCPREMOTEIP') ?? 'unknown',
-    remotePort: Number(told.get('TCPREMOTEPORT')) || 0,
-    localIp: told.get('TCPLOCALIP') ?? 'unknown',
-    localPort: Number(told.get('TCPLOCALPORT')) || 0,
-  }
+function announced(client: XclientValues, announcing: Peer): ReturnType<Announce> {
+  const peer = announcedEnds(announcing, client)
   const known = { host: client.get('NAME'), info: client.get('LOGIN') }
   const { verdict, environment } = admit(peer, policies.current(), rules.current(), known)
   return verdict === 'allow' ? { environment, gate: gates.open(environment), announce: undefined } : 'denied'
