@@ -7,7 +7,7 @@ import { offersTls, type SessionSetting } from './session-setting.ts'
 export class Answers {
   /** Lines that belong in front of the next reply. */
   private said = ''
-  /** What the next reply answers, in fixsmtpio's words. */
+  /** What the next reply answers, in fixsmtpio's words; `timeout` if it answers nothing that came. */
   private event: ByteString = 'greeting'
 
   /** A continuation line of the next reply. */
@@ -29,9 +29,12 @@ export class Answers {
   /** One reply with its line ends, as it is to leave. `ends`: the session ends after it. */
   fixed(text: string, setting: SessionSetting, tlsOn: boolean): { readonly text: string; readonly ends: boolean } {
     const whole = this.said + text
+    const { event } = this
     this.said = ''
+    // DATA is answered twice: at once, and after the content.
+    if (event !== 'data' || !whole.startsWith('354')) this.event = 'timeout'
     const { replyRules, gate } = setting
     if (typeof replyRules !== 'object') return { text: whole, ends: false }
-    return replyRules.fix(this.event, gate.environment, { offered: offersTls(setting), on: tlsOn }, whole)
+    return replyRules.fix(event, gate.environment, { offered: offersTls(setting), on: tlsOn }, whole)
   }
 }
