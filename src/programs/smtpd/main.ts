@@ -6,9 +6,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
-import type { Outcome } from '../../base/outcome.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { type FilterPlan, type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
+import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
@@ -34,7 +33,7 @@ import { admit } from '../../servers/door/admission.ts'
 import { Connections, type TurnedAway } from '../../servers/door/connections.ts'
 import { ContentBudget } from '../../servers/smtp/content.ts'
 import { serveAdmin } from './admin.ts'
-import { type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
+import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import { Gates } from './gates.ts'
 import { limits, type Limits } from './limits.ts'
@@ -125,7 +124,7 @@ function explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   findings.push(finding)
   const gate = gates.openTelling(environment, (found) => findings.push(found))
   const setting = { ...settingWith(policy, environment), gate }
-  return new Explanation(setting, findings, finding.rule, (client) => filtersOf(client).plan).steps(request)
+  return new Explanation(setting, findings, finding.rule, filtersOf).steps(request)
 }
 
 async function* explainTurnedAway(finding: Finding): AsyncGenerator<ExplainStep> {
@@ -188,7 +187,7 @@ function takerFor(environment: Environment): Taker {
 }
 
 /** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
-function filtersOf(environment: Environment): { readonly whole: Environment; readonly plan: Outcome<FilterPlan> } {
+function filtersOf(environment: Environment): ClientFilters {
   const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
   const listed = control.list(file) ?? (file === 'smtpfilters' ? defaultFilters(environment) : [])
   const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
