@@ -8,6 +8,7 @@ import { type Gate, openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
 import type { Environment } from '../../src/servers/door/peer.ts'
 import { type Policy, readPolicy } from '../../src/programs/smtpd/policy.ts'
+import type { ReplyRules } from '../../src/programs/smtpd/reply-rules.ts'
 import { Session } from '../../src/programs/smtpd/session.ts'
 import type { Announce, SessionSetting } from '../../src/programs/smtpd/session-setting.ts'
 import type { Control } from '../../src/stores/control/control.ts'
@@ -104,6 +105,7 @@ export function fakeControl(files: ControlFiles): Control {
 
 export interface World {
   readonly announce?: Announce
+  readonly replyRules?: ReplyRules
   /** Undefined: an open one. */
   readonly gate?: (environment: Environment) => Gate
   readonly control?: ControlFiles
@@ -150,6 +152,7 @@ export class ScriptedSession {
       environment,
       gate: world.gate?.(environment) ?? openGate(environment),
       announce: world.announce,
+      replyRules: world.replyRules,
       mustWaitForReplies: world.mustWaitForReplies === true,
       limits: allLimits,
       clock: this.clock,

@@ -141,7 +141,7 @@ function accepted(question: CheckQuestion, decidedBy: string): CheckAnswer {
 /** PROTO says which variable has the address, as tcpserver's programs agree. */
 function remoteIp(environment: Variables): string {
   const proto = environment.get('PROTO') ?? 'TCP'
-  return safe(environment.get(`${proto}REMOTEIP`) ?? environment.get('TCPREMOTEIP') ?? 'unknown')
+  return safe(environment.get(`${proto}REMOTEIP`) ?? 'unknown')
 }
 
 function nameOf(program: ByteString): ByteString {

@@ -88,6 +88,17 @@ function open(protocol: LoginProtocol, world: World = {}) {
 }
 
 describe('submission before its login', () => {
+  it('closes on another protocol: a first line that begins with no word, or an HTTP verb', async () => {
+    for (const line of ['<xml>', 'PRI * HTTP/2.0', 'DELETE /', 'Host: x', 'SSH-2.0-x']) {
+      const { say, heard } = open(submission())
+      assert.equal(await say(`${line}\r\n`), '502 unimplemented (#5.5.1)\r\n')
+      assert.equal(heard.closed, 'goodbye')
+    }
+    const { say, heard } = open(submission())
+    assert.match(await say('NOOP\r\n<xml>\r\n'), /^250 ok\r\n530 /)
+    assert.equal(heard.closed, '')
+  })
+
   it('offers STARTTLS and no AUTH in clear, AUTH and no STARTTLS in TLS', async () => {
     const { say, secure, heard } = open(submission())
     assert.equal(heard.said, '220 lab.test ESMTP\r\n')

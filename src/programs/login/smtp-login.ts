@@ -34,6 +34,7 @@ export class SmtpLogin implements LoginProtocol {
   private readonly setting: SubmissionSetting
   private helo: ByteString = ''
   private extended = false
+  private isFirstLine = true
 
   constructor(setting: SubmissionSetting) {
     this.setting = setting
@@ -46,6 +47,12 @@ export class SmtpLogin implements LoginProtocol {
   command(line: ByteString, actions: LoginActions): void {
     const { verb, argument } = parseCommand(line)
     const say = (reply: Reply): void => actions.say(this.format(reply))
+    const isForeign = isForeignVerb(verb, this.isFirstLine)
+    this.isFirstLine = false
+    if (isForeign) {
+      say(replies.unimplemented)
+      return actions.close()
+    }
     if (hasControl(argument)) return say(replies.controlCharacter)
     switch (verb) {
       case 'helo':
@@ -67,8 +74,7 @@ export class SmtpLogin implements LoginProtocol {
         say(goodbye(this.setting.greeting))
         return actions.close()
       default:
-        say(isForeignVerb(verb) ? replies.unimplemented : loginReplies.authenticationRequired)
-        if (isForeignVerb(verb)) actions.close()
+        return say(loginReplies.authenticationRequired)
     }
   }
 

@@ -1,5 +1,6 @@
 /** `quaver smtp explain`: asks the running smtpd what would happen, and puts its steps into words. */
 import net from 'node:net'
+import { smtpLimits } from '../../servers/smtp/limits.ts'
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { harmless, print, printJson, styled } from './output.ts'
@@ -12,16 +13,20 @@ export interface ExplainOptions extends GlobalOptions {
   readonly to: readonly string[]
 }
 
+/** Of one step: its plug-ins have a minute each, and nothing but the end of a session keeps the live server from waiting. */
+const stepMillisecondsMax = smtpLimits.sessionMillisecondsMax
+
 export async function explain(options: ExplainOptions): Promise<void> {
   if (net.isIP(options.ip) === 0) throw new CommandError(`--ip ${options.ip} is no IP address`, exitCode.usage)
   const home = requireHome(options)
   const { ip, helo, from, to } = options
   const rows: object[] = []
-  await askProgram(home, 'smtpd-admin', { op: 'explain', ip, helo, from, to }, (row) => {
+  const onRow = (row: unknown): void => {
     const step = fieldsOf(row)
     rows.push(step)
     if (options.json !== true) printStep(step)
-  })
+  }
+  await askProgram(home, 'smtpd-admin', { op: 'explain', ip, helo, from, to }, onRow, stepMillisecondsMax)
   if (options.json === true) printJson(rows)
 }
 

@@ -7,7 +7,7 @@ import { offersTls, type SessionSetting } from './session-setting.ts'
 export class Answers {
   /** Lines that belong in front of the next reply. */
   private said: ByteString[] = []
-  /** What the next reply answers, in fixsmtpio's words. */
+  /** What the next reply answers, in fixsmtpio's words; `timeout` if it answers nothing that came. */
   private event: ByteString = 'greeting'
 
   /** A continuation line of the next reply, whose code it gets: all lines of a reply have the same (RFC 5321 §4.2.1). */
@@ -30,9 +30,12 @@ export class Answers {
   fixed(text: string, setting: SessionSetting, tlsOn: boolean): { readonly text: string; readonly ends: boolean } {
     const code = text.slice(0, 3)
     const whole = this.said.map((line) => code + line).join('') + text
+    const { event } = this
     this.said = []
+    // DATA is answered twice: at once, and after the content.
+    if (event !== 'data' || !whole.startsWith('354')) this.event = 'timeout'
     const { replyRules, gate } = setting
     if (typeof replyRules !== 'object') return { text: whole, ends: false }
-    return replyRules.fix(this.event, gate.environment, { offered: offersTls(setting), on: tlsOn }, whole)
+    return replyRules.fix(event, gate.environment, { offered: offersTls(setting), on: tlsOn }, whole)
   }
 }

@@ -1,12 +1,13 @@
 /** `quaver smtp explain`: what would happen to a transaction. A real session with the real gate is driven up to DATA;
  *  nothing is sent, nothing is kept, and a greylist is only looked at.
  *  Knows:  the commands to drive, and which control file is behind a reply of our own. Never: decides anything. */
-import { type ByteString, fromText } from '../../base/byte-string.ts'
+import { fromText } from '../../base/byte-string.ts'
 import { failed, type Outcome, transient } from '../../base/outcome.ts'
 import type { FilterPlan } from '../../clients/queue/filter-chain.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import type { Environment } from '../../servers/door/peer.ts'
+import { isPostmaster } from '../../protocols/smtp/address.ts'
 import { printable } from '../../system/log.ts'
 import { Session } from './session.ts'
 import type { SessionSetting } from './session-setting.ts'
@@ -21,10 +22,19 @@ export interface ExplainRequest {
 export interface ExplainStep {
   /** As the client would say it; empty for connecting. */
   readonly command: string
+  /** Without its last line end; in words where a rule leaves nothing of it. */
   readonly reply: string
   /** In the order in which they were asked. */
   readonly findings: readonly Finding[]
 }
+
+export interface ClientFilters {
+  /** Of the client, with what smtpd's own environment adds. */
+  readonly whole: Environment
+  readonly plan: Outcome<FilterPlan>
+}
+
+const removedReply = 'no reply (removed by control/fixsmtpio)'
 
 const explained: Taker = {
   submit: () => Promise.resolve(failed(transient('explained only (#4.3.0)'))),
@@ -38,12 +48,19 @@ const ownRules: readonly (readonly [text: string, check: string, rule: string])[
   ['databytes limit', 'databytes', 'control/databytes'],
 ]
 
+const postmaster: Finding = {
+  check: 'postmaster',
+  rule: 'RFC 5321 4.5.1',
+  text: 'always accepted, no list and no plug-in is asked',
+}
+
 export class Explanation {
   private readonly setting: SessionSetting
   private readonly findings: Finding[]
   private readonly environmentRule: string
   private output = ''
   private closed = false
+  private said = false
   private onReply: () => void = () => undefined
 
   /** `findings` is filled by the setting's gate. */
@@ -51,7 +68,7 @@ export class Explanation {
     setting: SessionSetting,
     findings: Finding[],
     environmentRule: string,
-    filtersOf: (environment: Environment) => Outcome<FilterPlan>,
+    filtersOf: (environment: Environment) => ClientFilters,
   ) {
     const takerFor = (environment: Environment): Taker => {
       findings.push(filtersFinding(filtersOf(environment)))
@@ -65,7 +82,9 @@ export class Explanation {
   async *steps(request: ExplainRequest): AsyncGenerator<ExplainStep> {
     const session = new Session(this.setting, {
       send: (text) => {
+        // A whole reply, or what a rule left of it.
         this.output += text
+        this.said = true
         this.onReply()
       },
       startTls: () => undefined,
@@ -77,31 +96,33 @@ export class Explanation {
     })
     this.noteEnvironment()
     yield await this.step('', () => session.greet())
-    const commands = [
-      `EHLO ${request.helo}`,
-      `MAIL FROM:<${request.from}>`,
-      ...request.to.map((to) => `RCPT TO:<${to}>`),
-      'DATA',
+    const commands: readonly (readonly [command: string, recipient?: string])[] = [
+      [`EHLO ${request.helo}`],
+      [`MAIL FROM:<${request.from}>`],
+      ...request.to.map((to) => [`RCPT TO:<${to}>`, to] as const),
+      ['DATA'],
     ]
-    for (const command of commands) {
+    for (const [command, recipient] of commands) {
       if (this.closed) return
-      yield await this.step(command, () => session.receive(Buffer.from(`${fromText(command)}\r\n`, 'latin1')))
+      const act = (): void => session.receive(Buffer.from(`${fromText(command)}\r\n`, 'latin1'))
+      yield await this.step(command, act, recipient)
     }
     session.abort()
   }
 
-  private async step(command: string, act: () => void): Promise<ExplainStep> {
+  private async step(command: string, act: () => void, recipient?: string): Promise<ExplainStep> {
     this.output = ''
+    this.said = false
     const replied = new Promise<void>((resolve) => {
-      this.onReply = () => {
-        if (this.closed || isWholeReply(this.output)) resolve()
-      }
+      this.onReply = resolve
     })
     act()
     await replied
-    const reply = this.output.trimEnd()
+    const reply = this.said && this.output === '' ? removedReply : this.output.trimEnd()
     for (const [text, check, rule] of ownRules)
       if (reply.includes(text)) this.findings.push({ check, rule, text: 'refuses' })
+    const nobodyAsked = recipient !== undefined && this.findings.length === 0
+    if (nobodyAsked && reply.startsWith('250') && isPostmaster(fromText(recipient))) this.findings.push(postmaster)
     return { command, reply, findings: this.findings.splice(0) }
   }
 
@@ -113,15 +134,11 @@ export class Explanation {
   }
 }
 
-function isWholeReply(output: ByteString): boolean {
-  const lines = output.split('\r\n')
-  const last = lines.at(-2) ?? ''
-  return output.endsWith('\r\n') && /^\d{3} /.test(last)
-}
-
-function filtersFinding(plan: Outcome<FilterPlan>): Finding {
-  if (!plan.done)
-    return { check: 'filters', rule: 'QMAILQUEUEFILTERS', text: `would be deferred: ${plan.failure.logText}` }
+function filtersFinding({ whole, plan }: ClientFilters): Finding {
+  if (!plan.done) {
+    const rule = whole.get('QMAILQUEUE') === '' ? 'QMAILQUEUE' : 'QMAILQUEUEFILTERS'
+    return { check: 'filters', rule, text: `would be deferred: ${plan.failure.logText}` }
+  }
   const { filters, queueProgram, decidedBy } = plan.value
   const takers = [...filters, ...(queueProgram === '' ? [] : [queueProgram])]
   const text = takers.length === 0 ? 'none' : `would pass ${takers.map((taker) => printable(taker)).join(', ')}`

@@ -6,9 +6,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
-import type { Outcome } from '../../base/outcome.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { type FilterPlan, type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
+import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
@@ -21,7 +20,7 @@ import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { Acceptor } from '../../system/acceptor.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
-import { applyXclient, type XclientValues } from '../../protocols/smtp/xclient.ts'
+import { announcedEnds, type XclientValues } from '../../protocols/smtp/xclient.ts'
 import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
 import { Session } from './session.ts'
 import type { Announce, SessionSetting } from './session-setting.ts'
@@ -34,7 +33,7 @@ import { admit } from '../../servers/door/admission.ts'
 import { Connections, type TurnedAway } from '../../servers/door/connections.ts'
 import { ContentBudget } from '../../servers/smtp/content.ts'
 import { serveAdmin } from './admin.ts'
-import { type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
+import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import { Gates } from './gates.ts'
 import { limits, type Limits } from './limits.ts'
@@ -125,7 +124,7 @@ function explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   findings.push(finding)
   const gate = gates.openTelling(environment, (found) => findings.push(found))
   const setting = { ...settingWith(policy, environment), gate }
-  return new Explanation(setting, findings, finding.rule, (client) => filtersOf(client).plan).steps(request)
+  return new Explanation(setting, findings, finding.rule, filtersOf).steps(request)
 }
 
 async function* explainTurnedAway(finding: Finding): AsyncGenerator<ExplainStep> {
@@ -142,7 +141,7 @@ function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
   const policy = policies.current()
   const { verdict, environment, finding } = admit(peer, policy, rules.current())
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
-  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, environment) : undefined
+  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, peer) : undefined
   return connectionSetting({ ...settingWith(policy, environment), announce })
 }
 
@@ -158,14 +157,8 @@ function sayPlainly(reply: Reply): string {
 }
 
 /** The client that a trusted peer announced: decided about as if it had connected itself, but for GREETDELAY. */
-function announced(client: XclientValues, announcing: Environment): ReturnType<Announce> {
-  const told = applyXclient(announcing, client)
-  const peer = {
-    remoteIp: told.get('TCPREMOTEIP') ?? 'unknown',
-    remotePort: Number(told.get('TCPREMOTEPORT')) || 0,
-    localIp: told.get('TCPLOCALIP') ?? 'unknown',
-    localPort: Number(told.get('TCPLOCALPORT')) || 0,
-  }
+function announced(client: XclientValues, announcing: Peer): ReturnType<Announce> {
+  const peer = announcedEnds(announcing, client)
   const known = { host: client.get('NAME'), info: client.get('LOGIN') }
   const { verdict, environment } = admit(peer, policies.current(), rules.current(), known)
   return verdict === 'allow' ? { environment, gate: gates.open(environment), announce: undefined } : 'denied'
@@ -194,7 +187,7 @@ function takerFor(environment: Environment): Taker {
 }
 
 /** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
-function filtersOf(environment: Environment): { readonly whole: Environment; readonly plan: Outcome<FilterPlan> } {
+function filtersOf(environment: Environment): ClientFilters {
   const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
   const listed = control.list(file) ?? (file === 'smtpfilters' ? defaultFilters(environment) : [])
   const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']

@@ -2,9 +2,9 @@
  *  Knows:  in which order they are asked, who is exempt. Never: how any of them finds its answer.
  *  Postmaster is always accepted (RFC 5321 §4.5.1): no list, no greylist and no recipient check is asked about it. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { lowerAscii } from '../../base/byte-string.ts'
 import type { SppSession } from '../../clients/spp/session.ts'
 import type { StageOutcome } from '../../clients/spp/stage.ts'
+import { isPostmaster } from '../../protocols/smtp/address.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import { printable } from '../../system/log.ts'
 import type { ClientLists } from './client-lists.ts'
@@ -131,9 +131,4 @@ function verdictOf({ verdict, printed, address, steps }: StageOutcome): Verdict 
 
 function refused(refusal: Reply, check: string): Verdict {
   return { ...passed, refusal, check }
-}
-
-function isPostmaster(recipient: ByteString): boolean {
-  const folded = lowerAscii(recipient)
-  return folded === 'postmaster' || folded.startsWith('postmaster@')
 }

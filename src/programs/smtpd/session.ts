@@ -86,9 +86,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     super.command(verb, argument)
   }
 
-  protected override unknown(verb: ByteString): void {
-    if (isForeignVerb(verb)) return this.sendAway('not-smtp', replies.unimplemented)
-    super.unknown(verb)
+  protected override isForeign(verb: ByteString, isFirstLine: boolean): boolean {
+    return isForeignVerb(verb, isFirstLine)
   }
 
   protected override reset(): void {

@@ -44,6 +44,12 @@ function afterSourceRoute(argument: ByteString, at: number): number {
   return colon < 0 ? argument.length : colon + 1
 }
 
+/** Of whatever domain, or of none (RFC 5321 §4.5.1). */
+export function isPostmaster(address: ByteString): boolean {
+  const folded = lowerAscii(address)
+  return folded === 'postmaster' || folded.startsWith('postmaster@')
+}
+
 /** What is after the last `@`; undefined without `@`. */
 export function domainOf(address: ByteString): ByteString | undefined {
   const at = address.lastIndexOf('@')

@@ -18,11 +18,23 @@ export function parseCommand(line: ByteString): Command {
   return { verb: lowerAscii(text.slice(0, space)), argument: text.slice(from) }
 }
 
-const foreignVerbs: ReadonlySet<ByteString> = new Set(['get', 'post', 'put', 'head', 'options', 'connect'])
+const foreignVerbs: ReadonlySet<ByteString> = new Set([
+  'get',
+  'post',
+  'put',
+  'head',
+  'options',
+  'connect',
+  'delete',
+  'patch',
+  'trace',
+  'pri',
+])
 
-/** A web browser or proxy that was led here to speak for somebody else. */
-export function isForeignVerb(verb: ByteString): boolean {
-  return foreignVerbs.has(verb)
+/** Another protocol: a web browser or proxy that was led here to speak for somebody else, at any time; or a peer whose first
+ *  line does not begin with a word of letters. An empty line is no protocol. */
+export function isForeignVerb(verb: ByteString, isFirstLine: boolean): boolean {
+  return foreignVerbs.has(verb) || (isFirstLine && !/^[a-z]*$/.test(verb))
 }
 
 /** No command begins so: a TLS ClientHello or another binary protocol does. CR, LF, VT, FF, TAB are left to the parser. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { applyXclient, decodeXtext, parseXclient } from './xclient.ts'
+import { announcedEnds, decodeXtext, parseXclient } from './xclient.ts'
 
 function values(argument: string): Record<string, string | undefined> {
   const parsed = parseXclient(argument)
@@ -74,24 +74,16 @@ describe('XCLIENT', () => {
     )
   })
 
-  it('changes the environment; with the address goes the right to relay', () => {
-    const before = new Map([
-      ['PROTO', 'TCP'],
-      ['TCPREMOTEIP', '127.0.0.1'],
-      ['TCPREMOTEHOST', 'unknown'],
-      ['TCPREMOTEINFO', 'joe'],
-      ['RELAYCLIENT', ''],
-    ])
-    const named = applyXclient(before, new Map([['NAME', 'mail.example']]))
-    assert.deepEqual([named.get('TCPREMOTEHOST'), named.has('RELAYCLIENT')], ['mail.example', true])
-    const moved = applyXclient(
-      before,
-      new Map([
-        ['ADDR', '2001:db8::9'],
-        ['LOGIN', undefined],
-      ]),
-    )
-    assert.deepEqual(Object.fromEntries(moved), { PROTO: 'TCP6', TCPREMOTEIP: '2001:db8::9', TCPREMOTEHOST: 'unknown' })
-    assert.equal(before.get('TCPREMOTEIP'), '127.0.0.1')
+  it('says whose connection it is: what is not announced stays', () => {
+    const announcing = { remoteIp: '127.0.0.1', remotePort: 4711, localIp: '192.0.2.1', localPort: 25 }
+    assert.deepEqual(announcedEnds(announcing, new Map([['NAME', 'mail.example']])), announcing)
+    const moved = new Map([
+      ['ADDR', '2001:db8::9'],
+      ['PORT', '40000'],
+      ['DESTADDR', undefined],
+      ['DESTPORT', undefined],
+    ] as const)
+    const expected = { remoteIp: '2001:db8::9', remotePort: 40_000, localIp: 'unknown', localPort: 0 }
+    assert.deepEqual(announcedEnds(announcing, moved), expected)
   })
 })

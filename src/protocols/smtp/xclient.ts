@@ -88,33 +88,25 @@ export function decodeXtext(text: ByteString): ByteString | undefined {
   return decoded
 }
 
-const variableOf = {
-  NAME: 'TCPREMOTEHOST',
-  ADDR: 'TCPREMOTEIP',
-  PORT: 'TCPREMOTEPORT',
-  LOGIN: 'TCPREMOTEINFO',
-  DESTADDR: 'TCPLOCALIP',
-  DESTPORT: 'TCPLOCALPORT',
-} as const satisfies Partial<Record<XclientAttribute, string>>
+/** Both ends of a connection. */
+export interface Ends {
+  readonly remoteIp: string
+  readonly remotePort: number
+  readonly localIp: string
+  readonly localPort: number
+}
 
-/** The environment with the announced client in it. Another address loses the right to relay that the announcing peer
- *  had: rules are to be looked up again for it. HELO and PROTO are the session's business. */
-export function applyXclient(
-  environment: ReadonlyMap<string, ByteString>,
-  values: XclientValues,
-): Map<string, ByteString> {
-  const changed = new Map(environment)
-  for (const [attribute, variable] of Object.entries(variableOf) as [keyof typeof variableOf, string][]) {
-    if (!values.has(attribute)) continue
-    const value = values.get(attribute)
-    if (value !== undefined) changed.set(variable, value)
-    else if (attribute === 'LOGIN') changed.delete(variable)
-    else changed.set(variable, 'unknown')
+/** The announced client's connection: what is not announced is the announcing peer's. An address that nobody knows is
+ *  `unknown`, a port 0. */
+export function announcedEnds(announcing: Ends, values: XclientValues): Ends {
+  const address = (name: XclientAttribute, otherwise: string): string =>
+    values.has(name) ? (values.get(name) ?? 'unknown') : otherwise
+  const port = (name: XclientAttribute, otherwise: number): number =>
+    values.has(name) ? Number(values.get(name) ?? 0) : otherwise
+  return {
+    remoteIp: address('ADDR', announcing.remoteIp),
+    remotePort: port('PORT', announcing.remotePort),
+    localIp: address('DESTADDR', announcing.localIp),
+    localPort: port('DESTPORT', announcing.localPort),
   }
-  const ip = values.get('ADDR')
-  if (values.has('ADDR')) {
-    changed.delete('RELAYCLIENT')
-    changed.set('PROTO', ip?.includes(':') === true ? 'TCP6' : 'TCP')
-  }
-  return changed
 }

@@ -4,7 +4,7 @@ import { type ConnectionDecision, decideConnection } from '../../stores/tcprules
 import type { RuleService } from '../../stores/tcprules/files.ts'
 import type { Rules } from '../../stores/tcprules/rules-file.ts'
 import type { Finding } from './finding.ts'
-import { baseEnvironment, type Environment, type Host, isLoopback, type Peer } from './peer.ts'
+import { baseEnvironment, type Environment, type Host, isLoopback, type Known, type Peer } from './peer.ts'
 
 export interface Admission {
   /** `unknown`: the rules cannot be read; nobody is let in, and may come again. */
@@ -13,23 +13,16 @@ export interface Admission {
   readonly finding: Finding
 }
 
-/** By the rules of smtp. `known`: what an identd, a proxy or XCLIENT said, if one did. */
+/** By the rules of smtp. */
 export function admit(peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
   return admitTo('smtp', peer, host, rules, known)
-}
-
-export interface Known {
-  readonly host?: string | undefined
-  readonly info?: string | undefined
 }
 
 export function admitTo(service: RuleService, peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
   const ip = peer.remoteIp
   const client = { mayRelay: host.mayRelay(ip), isLoopback: isLoopback(ip) }
   const { verdict, variables, check, rule, text } = decideConnection(service, rules, { ip, ...known }, client)
-  const environment = new Map(baseEnvironment(peer, host))
-  if (known.host !== undefined) environment.set('TCPREMOTEHOST', known.host)
-  if (known.info !== undefined) environment.set('TCPREMOTEINFO', known.info)
+  const environment = new Map(baseEnvironment(peer, host, known))
   for (const [name, value] of variables) environment.set(name, value)
   return { verdict, environment, finding: { check, rule, text } }
 }

@@ -23,8 +23,7 @@ export class ConnectionLog {
   decided(verdict: 'ok' | 'deny', number: number, peer: Peer, environment: Environment): void {
     const localHost = hostField(environment.get('TCPLOCALHOST') ?? '')
     const local = `${localHost}:${field(peer.localIp)}:${peer.localPort}`
-    const name = environment.get('TCPREMOTEHOST') ?? 'unknown'
-    const host = name === 'unknown' ? '' : hostField(name)
+    const host = hostField(environment.get('TCPREMOTEHOST') ?? '')
     const remote = `${host}:${field(peer.remoteIp)}:${hostField(environment.get('TCPREMOTEINFO') ?? '')}`
     this.log(`${verdict} ${number} ${local} ${remote}:${peer.remotePort}`)
   }

@@ -19,17 +19,25 @@ export interface Host {
   mayRelay(ip: string): boolean
 }
 
-/** What is known without any rule. */
-export function baseEnvironment(peer: Peer, { me }: Pick<Host, 'me'>): Environment {
-  return new Map([
-    ['PROTO', peer.remoteIp.includes(':') ? 'TCP6' : 'TCP'],
-    ['TCPREMOTEIP', peer.remoteIp],
-    ['TCPREMOTEPORT', String(peer.remotePort)],
-    ['TCPREMOTEHOST', 'unknown'],
-    ['TCPLOCALIP', peer.localIp],
-    ['TCPLOCALPORT', String(peer.localPort)],
-    ['TCPLOCALHOST', me ?? peer.localIp],
-  ])
+/** What an identd, a proxy or XCLIENT said of a peer, if one did. */
+export interface Known {
+  readonly host?: string | undefined
+  readonly info?: string | undefined
+}
+
+/** What is known without any rule. TCPREMOTEHOST and TCPREMOTEINFO are there only if somebody told them. An IPv6 peer has
+ *  all of it twice, as under ucspi-tcp6: programs find it by `${PROTO}REMOTEIP`, or by the old names. */
+export function baseEnvironment(peer: Peer, { me }: Pick<Host, 'me'>, known: Known = {}): Environment {
+  const isIpv6 = peer.remoteIp.includes(':')
+  const environment = new Map([['PROTO', isIpv6 ? 'TCP6' : 'TCP']])
+  for (const prefix of isIpv6 ? ['TCP', 'TCP6'] : ['TCP']) {
+    environment.set(`${prefix}REMOTEIP`, peer.remoteIp).set(`${prefix}REMOTEPORT`, String(peer.remotePort))
+    if (known.host !== undefined) environment.set(`${prefix}REMOTEHOST`, known.host)
+    if (known.info !== undefined) environment.set(`${prefix}REMOTEINFO`, known.info)
+    environment.set(`${prefix}LOCALIP`, peer.localIp).set(`${prefix}LOCALPORT`, String(peer.localPort))
+    environment.set(`${prefix}LOCALHOST`, me ?? peer.localIp)
+  }
+  return environment
 }
 
 export function plainIp(ip: string | undefined): string {

@@ -64,6 +64,7 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
   /** A refusal waits to be said. */
   private held = false
   private endOfInput = false
+  private isFirstLine = true
   private stopping = false
 
   constructor(setting: SmtpSessionSetting, port: SmtpSessionPort) {
@@ -154,6 +155,11 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
       default:
         return this.idleCommand(verb, argument)
     }
+  }
+
+  /** Another protocol's: the session ends. */
+  protected isForeign(_verb: ByteString, _isFirstLine: boolean): boolean {
+    return false
   }
 
   protected unknown(_verb: ByteString): void {
@@ -256,7 +262,10 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
 
   private line(line: ByteString): void {
     const { verb, argument } = parseCommand(this.heard(line))
+    const { isFirstLine } = this
+    this.isFirstLine = false
     if (this.stopping) return this.closeWith(replies.shuttingDown)
+    if (this.isForeign(verb, isFirstLine)) return this.sendAway('not-smtp', replies.unimplemented)
     if (hasControl(argument)) return this.refuse(replies.controlCharacter, 'control-character')
     this.command(verb, argument)
   }

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { FakeClock, policyOf } from '#test/kit/smtpd.ts'
+import { planFilters } from '../../clients/queue/filter-chain.ts'
+import { parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
+import type { Finding } from '../../servers/door/finding.ts'
+import { ContentBudget } from '../../servers/smtp/content.ts'
+import { type ExplainStep, Explanation } from './explain.ts'
+import { openGate } from './gate.ts'
+import { limits } from './limits.ts'
+import { ReplyRules } from './reply-rules.ts'
+
+interface World {
+  readonly rules?: string
+  readonly to?: string
+  readonly variables?: Readonly<Record<string, string>>
+}
+
+async function explained({ rules = '', to = 'joe@lab.test.example', variables = {} }: World): Promise<ExplainStep[]> {
+  const parsed = parseFixSmtpIo(rules)
+  assert.ok(parsed.valid)
+  const environment = new Map(Object.entries(variables))
+  const findings: Finding[] = []
+  const setting = {
+    policy: policyOf({}),
+    environment,
+    gate: openGate(environment),
+    replyRules: new ReplyRules(parsed.rules, 'lab.test.example'),
+    limits,
+    clock: new FakeClock(),
+    budget: new ContentBudget(limits.contentBytesInFlightMax),
+    log: () => undefined,
+    takerFor: () => assert.fail('nobody takes what is explained'),
+    tlsAvailable: () => false,
+  }
+  const explanation = new Explanation(setting, findings, 'control/tcprules/smtp', (whole) => ({
+    whole,
+    plan: planFilters(whole, [], 'smtpfilters', () => undefined),
+  }))
+  const request = { ip: '192.0.2.7', helo: 'client.test', from: 'a@b.test', to: [to] }
+  return await Array.fromAsync(explanation.steps(request))
+}
+
+const stepOf = (steps: readonly ExplainStep[], verb: string): ExplainStep =>
+  steps.find(({ command }) => command.startsWith(verb)) ?? assert.fail(`no step ${verb}`)
+
+describe('explain', () => {
+  it('goes on where a rule removes a whole reply, and says so', async () => {
+    const steps = await explained({ rules: ':rcpt::*::\n' })
+    assert.equal(stepOf(steps, 'RCPT').reply, 'no reply (removed by control/fixsmtpio)')
+    assert.match(stepOf(steps, 'DATA').reply, /^354 /)
+  })
+
+  it('ends where a rule ends the session without a word', async () => {
+    const steps = await explained({ rules: ':mail::*:1:\n' })
+    assert.equal(steps.at(-1)?.command, 'MAIL FROM:<a@b.test>')
+    assert.equal(steps.at(-1)?.reply, 'no reply (removed by control/fixsmtpio)')
+  })
+
+  it('says why postmaster is accepted, and only of postmaster', async () => {
+    const checksOf = async (to: string): Promise<readonly string[]> =>
+      stepOf(await explained({ to }), 'RCPT').findings.map(({ check }) => check)
+    assert.deepEqual(await checksOf('PostMaster@lab.test.example'), ['postmaster'])
+    assert.deepEqual(await checksOf('postmasters@lab.test.example'), [])
+    assert.deepEqual(await checksOf('postmaster@elsewhere.example'), ['rcpthosts'])
+  })
+
+  it('names the variable that keeps filters from being known', async () => {
+    const ruleOf = async (variables: Readonly<Record<string, string>>): Promise<string | undefined> =>
+      stepOf(await explained({ variables }), 'DATA').findings.find(({ check }) => check === 'filters')?.rule
+    assert.equal(await ruleOf({ QMAILQUEUE: '' }), 'QMAILQUEUE')
+    assert.equal(await ruleOf({ QMAILQUEUE: 'qmail-qfilter-queue', QMAILQUEUEFILTERS: 'none' }), 'QMAILQUEUEFILTERS')
+    assert.equal(await ruleOf({ QMAILQUEUE: '', QMAILQUEUEFILTERS: 'none' }), 'QMAILQUEUE')
+  })
+})
