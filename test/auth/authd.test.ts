@@ -294,6 +294,7 @@ describe('authd with control/checkpassword', () => {
     await setDisabled(authd.home, 'ben@other.test', true)
     for (const name of ['ben', 'ben@host.test']) assert.deepEqual(await authd.plain(name, 'P'), wrong, name)
     isAccepted(await authd.plain('ben@whatever.test', 'P'), 'ben@whatever.test')
+    await setDisabled(authd.home, 'ben@other.test', false)
   })
 
   it('a first password of ours makes SCRAM offered, and is ours to check', async () => {
