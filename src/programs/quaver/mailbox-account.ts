@@ -14,7 +14,6 @@ import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
 import { mailboxOwner } from '../../stores/users/mailbox-owner.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
-import { noAccount } from './account.ts'
 import { CommandError } from './exit.ts'
 import { isOwn } from './site-change.ts'
 
@@ -31,7 +30,7 @@ export async function requireAccount(home: Home, text: string): Promise<Account>
   if (owner === undefined) {
     // Says what is wrong with it, if it is no address at all.
     if (name.includes('@')) parseAccountAddress(name)
-    throw noAccount(name)
+    throw new CommandError(`${name} is no account ('quaver account list' shows all)`)
   }
   // Another account's process may look, without knowing who has a password.
   const credentials = await listCredentials(home).catch(() => undefined)
