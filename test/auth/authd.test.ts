@@ -247,7 +247,7 @@ describe('authd under attack', () => {
 })
 
 describe('authd with control/checkpassword', () => {
-  const authd = new AuthdProcess({ checkpassword: '/bin/checkpassword true\n' })
+  const authd = new AuthdProcess({ checkpassword: '/bin/checkpassword true\n', locals: 'host.test\nOther.test\n' })
   before(() => authd.start())
   after(() => authd.stop())
 
@@ -268,6 +268,33 @@ describe('authd with control/checkpassword', () => {
     assert.deepEqual(await authd.plain('root', 'P'), wrong)
     await setDisabled(authd.home, 'jim', true)
     assert.deepEqual(await authd.plain('jim', 'P'), wrong)
+  })
+
+  it('whoever is disabled is so by every name that leads to him', async () => {
+    // As one that looks at no domain does, and lspawn, which sees whose uid it becomes.
+    authd.lspawn = (request) => {
+      const { ref } = request
+      if (request.kind !== 'check' || request.password !== 'P') return { kind: 'denied', ref, why: 'failed' }
+      return { kind: 'admitted', ref, account: request.name.split('@')[0] ?? '' }
+    }
+    const names = ['ann', 'ann@host.test', 'ann@other.test', 'ann@whatever.test']
+    for (const name of names) isAccepted(await authd.plain(name, 'P'), 'ann')
+    authd.revoked.length = 0
+    await setDisabled(authd.home, 'ann', true)
+    for (const name of names) {
+      assert.deepEqual(await authd.plain(name, 'P', '192.0.2.9'), wrong, name)
+      await authd.logged(`failed-login 192.0.2.9 submission PLAIN ${name}: disabled\n`)
+    }
+    await authd.logged('sessions of ann end')
+    assert.deepEqual(authd.revoked, ['ann', 'ann@host.test', 'ann@other.test'])
+    await setDisabled(authd.home, 'ann', false)
+    isAccepted(await authd.plain('ann@other.test', 'P'), 'ann')
+    // No user of the machine: the check says nothing of him but the name.
+    authd.lspawn = willing
+    await setDisabled(authd.home, 'ben@other.test', true)
+    for (const name of ['ben', 'ben@host.test']) assert.deepEqual(await authd.plain(name, 'P'), wrong, name)
+    isAccepted(await authd.plain('ben@whatever.test', 'P'), 'ben@whatever.test')
+    await setDisabled(authd.home, 'ben@other.test', false)
   })
 
   it('a first password of ours makes SCRAM offered, and is ours to check', async () => {

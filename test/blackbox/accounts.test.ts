@@ -61,7 +61,15 @@ describe('accounts from outside', { concurrency: false }, () => {
     )
     assert.match(await ok('account', 'compile'), /assign counts now: records \d+/)
     assert.match(await ok('account', 'password', 'hand@people.test'), /hand@people\.test has a new password/)
+    const of = /^=people\.test-hand:[^:]*:(\d+):(\d+):([^:]*)/m.exec(readFileSync(assign, 'latin1')) ?? []
+    const [, uid, gid, directory] = of
+    const exportedLine = new RegExp(`^hand@people\\.test:\\{ARGON2ID\\}[^:]+:${uid}:${gid}::${directory}::$`, 'm')
+    assert.match(await ok('account', 'export', '--dovecot'), exportedLine)
+    const shown = JSON.parse(await ok('account', 'show', 'hand@people.test', '--json')) as Record<string, unknown>
+    assert.deepEqual([shown['home'], shown['hasPassword'], shown['disabled']], [directory, true, false])
+    assert.match(await ok('account', 'quota', 'hand@people.test'), /^hand@people\.test: .*no quota/)
     assert.match(await ok('account', 'disable', 'hand@people.test'), /is disabled/)
+    assert.doesNotMatch(await ok('account', 'export', '--dovecot'), /hand@/)
     writeFileSync(assign, 'no line\n.\n')
     await fails(/bad format in users\/assign: line 1 .*; users\/cdb is as it was/, 'account', 'compile')
     writeFileSync(assign, assigned)

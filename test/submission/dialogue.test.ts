@@ -27,11 +27,13 @@ describe('a submission session', () => {
     const ehlo = '250-host.example\r\n250-PIPELINING\r\n250-SIZE 400000\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n'
     assert.equal(await client.say('EHLO x\r\n'), ehlo)
     const unimplemented = '502 5.5.1 unimplemented (#5.5.1)\r\n'
-    assert.equal(await client.say('AUTH PLAIN AAAA\r\n'), unimplemented)
+    const authenticated = '503 5.5.1 you are authenticated already (#5.5.1)\r\n'
+    assert.equal(await client.say('AUTH PLAIN AAAA\r\n'), authenticated)
     assert.equal(await client.say('STARTTLS\r\n'), unimplemented)
     assert.equal(await client.say('EXPN x\r\n'), unimplemented)
     assert.equal(await client.say('RCPT TO:<x@y>\r\n'), '503 5.5.1 MAIL first (#5.5.1)\r\n')
     assert.equal(await client.say('MAIL FROM:<anna@lab.example>\r\n'), '250 2.1.0 ok\r\n')
+    assert.equal(await client.say('AUTH PLAIN AAAA\r\n'), authenticated)
     assert.equal(await client.say('DATA\r\n'), '503 5.5.1 RCPT first (#5.5.1)\r\n')
     assert.equal(await client.say('RCPT TO:<>\r\n'), '555 5.5.4 syntax error (#5.5.4)\r\n')
     assert.equal(await client.say(`RCPT TO:<${'x'.repeat(890)}@y.example>\r\n`), '555 5.5.4 syntax error (#5.5.4)\r\n')

@@ -50,6 +50,12 @@ describe('the limit of an account', () => {
     await client.end()
   })
 
+  it('is the same by every spelling of the name', async () => {
+    const client = await rig.login({ account: 'anna@elsewhere.example' })
+    assert.match(await client.say('MAIL FROM:<anna@lab.example>\r\n'), /^452 4\.7\.1 .* 3 messages to 5 /)
+    await client.end()
+  })
+
   it('is remembered for as long as it takes to earn it again', () => {
     // One of three messages and three of five recipients, then two and four, then all.
     assert.deepEqual(rig.stays.slice(0, 3), [hour * 0.6, hour * 0.8, hour])
@@ -83,7 +89,7 @@ describe('the limit of an account', () => {
     half.socket.destroy()
     await rig.lastSession?.ended
     assert.notEqual(rig.lastSession, session)
-    assert.deepEqual(rig.tools?.usage.sent('anna@lab.example'), { messages: 0, recipients: 0 })
+    assert.deepEqual(rig.tools?.usage.sent(rig.homeOf('anna')), { messages: 0, recipients: 0 })
     await client.end()
   })
 })

@@ -80,7 +80,7 @@ describe('authd’s connections', () => {
       tokens: { judge: () => Promise.reject(new Error('no keys')) },
       random: realRandom,
       ownHost: () => 'host.test',
-      ownDomains: () => [],
+      locals: () => [],
       hasChecker: () => false,
       uidOf: () => Promise.resolve(undefined),
     })

@@ -32,6 +32,17 @@ export function systemUser(account: ByteString, ownDomains: readonly ByteString[
   return ownDomains.some((own) => lowerAscii(own) === domain) ? account.slice(0, at) : undefined
 }
 
+/** All names of the mailbox that the account may be: one of ours is the same before the `@` of every local domain, and
+ *  without a domain where that means a local one. */
+export function spellings(account: ByteString, ownHost: ByteString, locals: readonly ByteString[]): ByteString[] {
+  const at = account.lastIndexOf('@')
+  const host = lowerAscii(ownHost)
+  const own = locals.map(lowerAscii)
+  const [name, domain] = at === -1 ? [account, host] : [account.slice(0, at), account.slice(at + 1)]
+  const domains = own.includes(domain) ? own : [domain]
+  return [...(domains.includes(host) ? [name] : []), ...domains.map((one) => `${name}@${one}`)]
+}
+
 function foldName(name: ByteString): ByteString {
   if (/^[ -~]*$/.test(name)) return lowerAscii(name)
   const prepared = prepareText(toText(name))

@@ -13,7 +13,7 @@ import { type AccountCredentials, hasLost } from '../../stores/credentials/crede
 import type { Random } from '../../system/random.ts'
 import type { Slots } from '../../system/slots.ts'
 import type { LoginGuard } from './guard.ts'
-import { type Identity, identify, systemUser } from './identity.ts'
+import { type Identity, identify, spellings, systemUser } from './identity.ts'
 import { hashWaitMillisecondsMax } from './limits.ts'
 import type { Passwords } from './passwords.ts'
 import type { Tokens } from './tokens.ts'
@@ -30,8 +30,8 @@ export interface JudgeParts {
   readonly random: Random
   /** control/envnoathost. */
   readonly ownHost: () => ByteString
-  /** Domains whose addresses are the machine's own users. */
-  readonly ownDomains: () => readonly ByteString[]
+  /** control/locals: domains whose addresses are the machine's own users. */
+  readonly locals: () => readonly ByteString[]
   /** control/checkpassword is there. */
   readonly hasChecker: () => boolean
   /** Rejects if nobody can tell. */
@@ -96,7 +96,8 @@ export class Judge {
     this.parts.guard.leave(peer.remoteIp, identity.account)
     const offer = this.parts.passwords.offer(identity)
     try {
-      const isNobody = !(await this.isSame(authorize, identity.account)) || (await this.isSuperuser(identity.account))
+      const barred = await this.barred(identity.account)
+      const isNobody = barred !== undefined || !(await this.isSame(authorize, identity.account))
       return isNobody ? { ...offer, verifiers: [] } : offer
     } catch (error) {
       return temporary(describeError(error))
@@ -135,8 +136,8 @@ export class Judge {
         return wrong(found.reason)
       }
       const identity = await this.identify(found.name)
-      if (identity.known?.disabled === true) return wrong('disabled')
-      if (await this.isSuperuser(identity.account)) return wrong('uid 0')
+      const barred = await this.barred(identity.account)
+      if (barred !== undefined) return barred
       if (!(await this.isSame(authorize, identity.account))) return wrong('on behalf of another account')
       guard.succeeded(peer.remoteIp, identity.account)
       return await this.admit(identity, '', peer)
@@ -158,7 +159,8 @@ export class Judge {
     const verdict = await this.parts.passwords.judge(identity, password, { ip, isUrgent, gone })
     if (verdict.kind === 'full') return temporary(gone.aborted ? 'nobody waits any more' : 'too many passwords at once')
     if (verdict.kind === 'wrong') return { ...wrong(verdict.reason), isRepeated: verdict.isRepeated }
-    if (await this.isSuperuser(account)) return wrong('uid 0')
+    const barred = await this.barred(account)
+    if (barred !== undefined) return barred
     if (!(await this.isSame(authorize, identity.account))) return wrong('on behalf of another account')
     this.parts.guard.succeeded(peer.remoteIp, account)
     return await this.admit(identity, verdict.label, peer)
@@ -176,7 +178,9 @@ export class Judge {
     const found = await this.parts.checks.run(check, { millisecondsMax: hashWaitMillisecondsMax, signal: gone })
     if (found === 'full') return temporary('too many password checkers at once')
     if (!found.admitted) return found.why === 'failed' ? wrong('the password checker says no') : temporary(noLspawn)
-    if (await this.isSuperuser(account)) return wrong('uid 0')
+    // Whoever it turned out to be may be known by another name than the one that was typed.
+    const barred = (await this.barred(account)) ?? (await this.barred(found.account))
+    if (barred !== undefined) return barred
     if (!isSame) return wrong('on behalf of another account')
     this.parts.guard.succeeded(peer.remoteIp, account)
     return { kind: 'accepted', account: found.account, ticket, label: '' }
@@ -184,7 +188,7 @@ export class Judge {
 
   private async admit({ account, known }: Identity, label: string, peer: SessionPeer): Promise<Verdict> {
     // A judgement takes its time: what it was made from may have been taken away, and its sessions ended, meanwhile.
-    if (hasLost(known, (await this.parts.accounts()).get(account)))
+    if (hasLost(known, (await this.parts.accounts()).get(account)) || (await this.isDisabled(account)))
       return temporary('a password was taken away just now')
     const ticket = this.newTicket()
     const admission = await this.parts.tickets.admit(ticket, account, peer)
@@ -227,9 +231,20 @@ export class Judge {
     return authorize === '' || (await this.identify(authorize)).account === account
   }
 
-  /** checknotroot: a right password of root looks like a wrong one. */
+  /** A right password of root (checknotroot), or of whoever is disabled by any of his names, looks like a wrong one. */
+  private async barred(account: ByteString): Promise<Rejected | undefined> {
+    if (await this.isDisabled(account)) return wrong('disabled')
+    return (await this.isSuperuser(account)) ? wrong('uid 0') : undefined
+  }
+
+  private async isDisabled(account: ByteString): Promise<boolean> {
+    const { accounts, ownHost, locals } = this.parts
+    const kept = await accounts()
+    return spellings(account, ownHost(), locals()).some((name) => kept.get(name)?.disabled === true)
+  }
+
   private async isSuperuser(account: ByteString): Promise<boolean> {
-    const user = systemUser(account, this.parts.ownDomains())
+    const user = systemUser(account, [this.parts.ownHost(), ...this.parts.locals()])
     return user !== undefined && (await this.parts.uidOf(user)) === 0
   }
 

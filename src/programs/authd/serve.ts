@@ -20,6 +20,7 @@ import { serveAdmin } from './admin.ts'
 import { Conversations } from './conversations.ts'
 import { CredentialsSource } from './credentials-source.ts'
 import { LoginGuard } from './guard.ts'
+import { spellings } from './identity.ts'
 import { Judge } from './judge.ts'
 import {
   admitMillisecondsMax,
@@ -54,11 +55,13 @@ export async function serve(): Promise<void> {
   const passwords = new Passwords(await openSaltKey(home, log), clock, realRandom)
   const guard = new LoginGuard({ directory: home.auth, clock, onAlert: (text) => log(`alert: ${text}`) })
   const tickets = new TicketClient(() => connectPath(socketPath(home, 'lspawn-tickets')), clock, ticketLimits)
+  const ownHost = (): ByteString => control.optionalLine('envnoathost') ?? ''
+  const locals = (): readonly ByteString[] => control.list('locals') ?? []
   const onChange = (lost: readonly ByteString[]): void => {
     passwords.forget()
     for (const account of lost) {
       log(`sessions of ${printable(account)} end: a password of it was taken away`)
-      tickets.revoke(account)
+      for (const name of spellings(account, ownHost(), locals())) tickets.revoke(name)
     }
   }
   const source = new CredentialsSource({ home, clock, log, onChange })
@@ -72,8 +75,8 @@ export async function serve(): Promise<void> {
     tokens,
     checks: new Slots({ atOnceMax: checksAtOnceMax, waitingMax: hashesWaitingMax }, clock),
     random: realRandom,
-    ownHost: () => control.optionalLine('envnoathost') ?? '',
-    ownDomains: () => [control.optionalLine('envnoathost') ?? '', ...(control.list('locals') ?? [])],
+    ownHost,
+    locals,
     hasChecker: () => control.isPresent('checkpassword'),
     uidOf: (user) => uids.get(user, async () => (await findAccount(user))?.uid),
   })

@@ -26,7 +26,7 @@ const hello = encodeHello({ purpose: 'session', uid: 0 })
 
 function grant(letter: string, account = 'anna@lab.example', service: 'pop3' | 'submission' = 'pop3'): SessionGrant {
   const peer = { service, remoteIp: '192.0.2.7', remotePort: 4711 } as const
-  return { token: letter.repeat(32), account, user: 'u', home: '/h', peer }
+  return { token: letter.repeat(32), account, user: 'u', home: `/h/${account.split('@')[0]}`, peer }
 }
 const start = (letter: string): Buffer => encodeSessionStart({ token: letter.repeat(32), facts })
 

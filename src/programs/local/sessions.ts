@@ -52,7 +52,8 @@ export class Sessions {
   private readonly limits: SessionLimits
   private readonly grants = new Map<ByteString, { readonly grant: SessionGrant; readonly letGo: () => void }>()
   private readonly running = new Map<RunningSession, SessionGrant>()
-  private readonly perAccount = new Map<ByteString, number>()
+  /** By home: a name may be spelt in many ways. */
+  private readonly perHome = new Map<ByteString, number>()
   private server: Server | undefined
   private ticking = false
   private stopping = false
@@ -132,7 +133,7 @@ export class Sessions {
     const { grant, letGo } = expected
     const socket = connection.release()
     if (!(socket instanceof Socket)) throw new Error('a session comes over a socket')
-    const ofAccount = this.perAccount.get(grant.account) ?? 0
+    const ofAccount = this.perHome.get(grant.home) ?? 0
     if (this.running.size >= this.limits.sessionsMax || ofAccount >= this.limits.sessionsOfAccountMax) {
       letGo()
       this.refuse(socket, busy[grant.peer.service](facts.extended))
@@ -151,14 +152,14 @@ export class Sessions {
   }
 
   private run(granted: GrantedSession, release: () => void): void {
-    const { account, peer } = granted.grant
+    const { home, peer } = granted.grant
     const session = this.setting.serve[peer.service](granted)
     this.running.set(session, granted.grant)
-    this.perAccount.set(account, (this.perAccount.get(account) ?? 0) + 1)
+    this.perHome.set(home, (this.perHome.get(home) ?? 0) + 1)
     this.tickLater()
     void session.ended.then(() => {
       this.running.delete(session)
-      this.leave(account)
+      this.leave(home)
       release()
     })
   }
@@ -170,10 +171,10 @@ export class Sessions {
     socket.end(words, 'latin1')
   }
 
-  private leave(account: ByteString): void {
-    const left = (this.perAccount.get(account) ?? 1) - 1
-    if (left > 0) this.perAccount.set(account, left)
-    else this.perAccount.delete(account)
+  private leave(home: ByteString): void {
+    const left = (this.perHome.get(home) ?? 1) - 1
+    if (left > 0) this.perHome.set(home, left)
+    else this.perHome.delete(home)
   }
 
   private tickLater(): void {

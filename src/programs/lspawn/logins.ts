@@ -1,6 +1,7 @@
 /** lspawn's two sockets for logins: authd announces tickets on one, the front presents them on the other. Both speak
  *  with programs that read the network: their frames are hostile input. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
 import type { Frame } from '../../contracts/frame.ts'
 import {
   decodeLoginRequest,
@@ -15,6 +16,7 @@ import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
 import { FrameServer } from '../../system/frame-server.ts'
 import type { Log } from '../../system/log.ts'
+import { checkedAccount } from './checked-account.ts'
 import type { Locals } from './locals.ts'
 import type { PasswordChecker } from './password-checker.ts'
 import type { SessionOpener } from './session-opener.ts'
@@ -70,7 +72,7 @@ export class Logins {
   }
 
   private async replyTo(request: Exclude<TicketRequest, { kind: 'revoke' }>): Promise<TicketReply> {
-    const { tickets, checker } = this.setting
+    const { tickets, checker, log } = this.setting
     const { ref, ticket, peer } = request
     if (request.kind === 'admit') {
       const { account } = request
@@ -79,8 +81,14 @@ export class Logins {
     }
     const checked = await checker.check(request.name, request.password)
     if (typeof checked === 'string') return { kind: 'denied', ref, why: checked }
-    const added = tickets.add(ticket, { account: request.name, holder: { kind: 'user', ...checked }, peer })
-    return added ? { kind: 'admitted', ref, account: request.name } : { kind: 'denied', ref, why: 'temporary' }
+    try {
+      const account = await checkedAccount(checked, request.name)
+      const added = tickets.add(ticket, { account, holder: { kind: 'user', ...checked }, peer })
+      return added ? { kind: 'admitted', ref, account } : { kind: 'denied', ref, why: 'temporary' }
+    } catch (error) {
+      log(`alert: control/checkpassword: whose account is uid ${checked.uid}: ${describeError(error)}`)
+      return { kind: 'denied', ref, why: 'temporary' }
+    }
   }
 
   private async presented(connection: FrameConnection, request: LoginRequest): Promise<void> {

@@ -8,15 +8,27 @@ import { readCredentials } from '../../stores/credentials/credentials.ts'
 import { realFiles } from '../../system/files.ts'
 import { formatPasswordHash } from '../../system/password-hash.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
+import { mailboxFinder } from './mailbox-account.ts'
 import { print, printJson } from './output.ts'
 import { changing } from './site-change.ts'
 
+type PasswdHolder = Pick<Account, 'address' | 'uid' | 'gid' | 'home'>
+
+/** Accounts of ours first; then who else has a password and a mailbox, by a line of users/assign or as a user of the machine. */
 export async function exportAccounts(options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
   await changing(home, async () => {
     const { accounts: credentials } = await readCredentials(home)
     const accounts = await listAccounts(realFiles, home)
-    const lines = accounts.flatMap((account) => passwdLines(account, credentials.get(account.address)))
+    const holders: PasswdHolder[] = [...accounts]
+    const find = mailboxFinder(home)
+    const ours = new Set(accounts.map(({ address }) => address))
+    for (const name of credentials.keys()) {
+      if (ours.has(name)) continue
+      const holder = await find(name)
+      if (holder !== undefined) holders.push({ address: name, ...holder })
+    }
+    const lines = holders.flatMap((holder) => passwdLines(holder, credentials.get(holder.address)))
     if (options.json === true) printJson(lines)
     else if (lines.length > 0) print(lines.join('\n'))
   })
@@ -25,7 +37,7 @@ export async function exportAccounts(options: GlobalOptions): Promise<void> {
 /** `user:password:uid:gid::home::`. A passwd-file has one password a name: further ones stand under `ADDRESS/1`,
  *  `ADDRESS/2` …, where further passdb blocks of Dovecot look. */
 export function passwdLines(
-  { address, uid, gid, home }: Pick<Account, 'address' | 'uid' | 'gid' | 'home'>,
+  { address, uid, gid, home }: PasswdHolder,
   known: AccountCredentials | undefined,
 ): string[] {
   if (known === undefined || known.disabled) return []

@@ -1,25 +1,22 @@
 /** `quaver account quota`: the limit in the Maildir's own `maildirsize`. */
 import { fromText } from '../../base/byte-string.ts'
 import type { Usage } from '../../protocols/maildir/quota.ts'
-import { type Account, listAccounts } from '../../stores/accounts/accounts.ts'
-import { parseAccountAddress, textOf } from '../../stores/accounts/address.ts'
+import type { Account } from '../../stores/accounts/accounts.ts'
 import { countMaildir, readQuota, removeQuota, writeQuota } from '../../stores/maildir/quota-file.ts'
 import { asOwner } from '../../system/as-owner.ts'
-import { realFiles } from '../../system/files.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
-import { CommandError } from './exit.ts'
+import { requireAccount } from './mailbox-account.ts'
 import { print, printJson } from './output.ts'
 import { changing } from './site-change.ts'
 
 export async function quota(text: string, size: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
   await changing(home, async () => {
-    const address = textOf(parseAccountAddress(text))
-    const account = (await listAccounts(realFiles, home)).find((one) => one.address === address)
-    if (account === undefined) throw new CommandError(`${address} is no account ('quaver account list' shows all)`)
+    const account = await requireAccount(home, text)
+    const { address } = account
     const bytes = size === undefined || size === 'none' ? undefined : parseBytes(size)
     if (size === 'none') await asOwner(account, async () => removeQuota(quickFiles, maildirOf(account)))
     else if (bytes !== undefined) await limitMaildir(account, bytes)

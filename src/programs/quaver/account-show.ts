@@ -1,22 +1,20 @@
 /** `quaver account show`: what to type into a mail program, and the state of the account. */
-import { type Account, listAccounts } from '../../stores/accounts/accounts.ts'
-import { parseAccountAddress, textOf } from '../../stores/accounts/address.ts'
+import type { Account } from '../../stores/accounts/accounts.ts'
 import { listAliases } from '../../stores/accounts/aliases.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realFiles } from '../../system/files.ts'
-import { noAccount } from './account.ts'
 import { describeUse, type MailboxUse, measure } from './account-quota.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
+import { requireAccount } from './mailbox-account.ts'
 import { print, printJson, styled, table } from './output.ts'
 import { changing } from './site-change.ts'
 
 export async function show(text: string, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
   await changing(home, async () => {
-    const address = textOf(parseAccountAddress(text))
-    const account = (await listAccounts(realFiles, home)).find((one) => one.address === address)
-    if (account === undefined) throw noAccount(address)
+    const account = await requireAccount(home, text)
+    const { address } = account
     const server = await serverOf(home)
     const use = await measure(account)
     const aliases = (await listAliases(realFiles, home))

@@ -6,6 +6,7 @@ export const loginReplies = {
   tlsFirst: { code: 530, text: 'authup must start TLS first (#5.7.0)' },
   credentials: { code: 535, text: 'authup authorization failed (#5.7.8)' },
   malformed: { code: 501, text: 'authup malformed authentication (#5.5.4)' },
+  authenticated: { code: 503, text: 'you are authenticated already (#5.5.1)' },
   mechanism: { code: 504, text: 'authup unknown authentication mechanism (#5.5.4)' },
   cancelled: { code: 501, text: 'authup authentication cancelled (#5.0.0)' },
   locked: { code: 454, text: 'authup too many failures, try again later (#4.7.0)' },

@@ -38,6 +38,7 @@ export class Service {
   readonly rewriting: Rewriting
   private readonly tools: SubmissionTools
   private readonly account: ByteString
+  private readonly home: ByteString
   private readonly ownRules: Outcome<CdbReader | undefined>
   private readonly rights: SenderRights
   private readonly plan: SubmissionPlan
@@ -53,6 +54,7 @@ export class Service {
     const { account, home } = session.grant
     this.tools = tools
     this.account = account
+    this.home = home
     this.rewriting = rewriting
     this.ownRules = ownRules
     this.greeting = control.line('smtpgreeting')
@@ -103,10 +105,10 @@ export class Service {
   refusalForNow(recipients: number): Failure | undefined {
     const { usage, log } = this.tools
     const allowance = this.allowance()
-    if (usage.allows(this.account, recipients, allowance)) return undefined
-    const sent = usage.sent(this.account)
+    if (usage.allows(this.home, recipients, allowance)) return undefined
+    const sent = usage.sent(this.home)
     const text = `${sent.messages} messages to ${sent.recipients} recipients`
-    if (usage.isNews(this.account)) {
+    if (usage.isNews(this.home)) {
       const limits = `submissionmessages ${allowance.messages}, submissionrecipients ${allowance.recipients}`
       log(`alert: ${printable(this.account)} has sent ${text} in an hour; more is deferred (${limits})`)
     }
@@ -115,8 +117,8 @@ export class Service {
 
   count(messages: number, recipients: number): void {
     const { usage, stayFor } = this.tools
-    usage.count(this.account, messages, recipients)
-    stayFor(usage.worthMilliseconds(this.account, this.allowance()))
+    usage.count(this.home, messages, recipients)
+    stayFor(usage.worthMilliseconds(this.home, this.allowance()))
   }
 
   private allowance(): Allowance {

@@ -5,6 +5,7 @@
 import type { ByteString } from '../../../base/byte-string.ts'
 import type { Failure, Outcome } from '../../../base/outcome.ts'
 import type { Envelope } from '../../../contracts/envelope.ts'
+import { loginReplies } from '../../../protocols/smtp/login-replies.ts'
 import { formatExtensions, formatReply, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
 import { SmtpSession, type SmtpSessionPort } from '../../../servers/smtp/session.ts'
 import { printable } from '../../../system/log.ts'
@@ -43,6 +44,12 @@ export class Session extends SmtpSession<Transaction> {
   protected override hello(): void {
     const { greeting } = this
     this.say(this.extended ? formatExtensions(greeting, this.service.databytes, false) : `250 ${greeting}\r\n`)
+  }
+
+  /** AUTH comes once, and not in a transaction (RFC 4954 §4). */
+  protected override unknown(verb: ByteString): void {
+    if (verb === 'auth') this.refuse(loginReplies.authenticated, 'order')
+    else super.unknown(verb)
   }
 
   protected override mail(argument: ByteString): void {
