@@ -15,9 +15,9 @@
  *
  *  A ticket is one use, of one service from one address and port, for half a minute. What a session is and may do follows
  *  from what authd told lspawn; a front can only present tickets. `check` asks lspawn to run the checkpassword program
- *  of control/checkpassword; the uid it becomes is the session's, and `admitted` names its account. `revoke`: who logged in as the account may not do so any
- *  more; its tickets are void, and every local is told to end its sessions. `closing`: the front of a service
- *  stops, and so its sessions are ended in the same way. */
+ *  of control/checkpassword; the uid it becomes is the session's, and `admitted` names its account. `revoke`: who logged in
+ *  as the account may not do so any more; its tickets are void, and every local is told to end its sessions. `closing`:
+ *  the front of a service stops, and so its sessions are ended in the same way. */
 import type { ByteString } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
