@@ -1,7 +1,7 @@
 /** RETR through the relay of the front, to somebody who reads slowly or not at all: memory stays bounded in both
  *  processes, and others are served. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { after, before, describe, it } from 'node:test'
@@ -22,7 +22,10 @@ describe('a slow reader', { concurrency: false }, () => {
     mkdirSync(folder, { recursive: true })
     const line = `${'0123456789abcdef'.repeat(4)}\n`
     const body = Buffer.alloc(messageBytes, line)
-    writeFileSync(join(folder, '1.M1P1.host'), Buffer.concat([Buffer.from('Subject: large\n\n'), body]))
+    const message = join(folder, '1.M1P1.host')
+    writeFileSync(message, Buffer.concat([Buffer.from('Subject: large\n\n'), body]))
+    // As in qmail-pop3d, what came in this very second is for the next session.
+    utimesSync(message, 1, 1)
     client = new MailClient({ port: instance.portOf('pop3s') })
     assert.match(await popLogin(client, demoAddress, demoPassword), /^\+OK/)
     assert.match(await client.say('STAT'), /^\+OK 1 \d{8}\r\n/)
