@@ -1,6 +1,6 @@
 /** Files, with the durable steps that our promises rest on. Handed in, so that a simulation can lose what was not synced.
  *  Fails:  throws as Node does; the store that calls turns it into an Outcome. */
-import { constants } from 'node:fs'
+import { constants, readFileSync, statSync } from 'node:fs'
 import { chmod, type FileHandle, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
@@ -33,6 +33,18 @@ export interface Files {
   makeDirectory(path: string, mode: number): Promise<void>
   /** After it returns, entries created, renamed or removed in the directory survive a power cut. */
   syncDirectory(path: string): Promise<void>
+}
+
+/** A small file that is read where a session begins, synchronously. Undefined if there is no such file; throws if it is
+ *  longer than `bytesMax`. */
+export function readSmallFile(path: string, bytesMax: number): Buffer | undefined {
+  try {
+    const { size } = statSync(path)
+    if (size > bytesMax) throw new Error(`${path}: ${size} bytes, limit ${bytesMax}`)
+    return readFileSync(path)
+  } catch (error) {
+    return absentAsUndefined(error)
+  }
 }
 
 export const realFiles: Files = {

@@ -7,36 +7,12 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const launcher = join(import.meta.dirname, '../../bin/quaver')
 const waitMillisecondsMax = 60_000
 
-/** Accounts that every system has; none of them is used by Quaver. */
-const accounts = {
-  queue: 'mail',
-  smtpd: 'daemon',
-  remote: 'nobody',
-  policy: 'news',
-  alias: 'games',
-  login: 'uucp',
-  authd: 'proxy',
-} as const
-const uids = new Map(
-  readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]),
-)
-
-function reason(): string | false {
-  if (process.getuid?.() !== 0) return 'only root can start a system home'
-  const missing = [...Object.values(accounts), 'bin', 'sync'].find((name) => !uids.has(name))
-  if (missing !== undefined) return `no account ${missing}`
-  for (let path = import.meta.dirname; path !== '/'; path = join(path, '..'))
-    if ((statSync(path).mode & 0o001) === 0) return `${path} is closed to other accounts`
-  return false
-}
-
-describe('system home', { skip: reason(), concurrency: false }, () => {
+describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: false }, () => {
   let home = ''
   let running: ChildProcess | undefined
   before(() => {
@@ -59,33 +35,32 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
   })
 
   it('gives each program its account, and each socket its owner', async () => {
-    const lines = Object.entries(accounts).map(([role, account]) => `${role}:${account}\n`)
-    writeFileSync(join(home, 'control/accounts'), lines.join(''))
+    writeFileSync(join(home, 'control/accounts'), accountsFile)
     for (const service of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s'])
       writeFileSync(join(home, `control/listen-${service}`), '127.0.0.1:0\n')
     running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })
     await waitFor(async () => (await quaver(['status'])).code === 0)
     const status = JSON.parse((await quaver(['status', '--json'])).stdout) as Status
-    const uidOf = (program: string): number => {
+    const uidOfProgram = (program: string): number => {
       const pid = status.programs.find((one) => one.program === program)?.pid ?? 0
       return Number(/^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
     }
-    assert.deepEqual(['queue', 'smtpd', 'remote', 'lspawn'].map(uidOf), [
-      uids.get('mail'),
-      uids.get('daemon'),
-      uids.get('nobody'),
+    assert.deepEqual(['queue', 'smtpd', 'remote', 'lspawn'].map(uidOfProgram), [
+      uidOf('mail'),
+      uidOf('daemon'),
+      uidOf('nobody'),
       0,
     ])
     const socket = (name: string): (number | undefined)[] => {
       const facts = statSync(join(home, 'run', `${name}.sock`))
       return [facts.uid, facts.mode & 0o777]
     }
-    assert.deepEqual(socket('queue-network'), [uids.get('daemon'), 0o600])
-    assert.deepEqual(socket('queue-remote'), [uids.get('nobody'), 0o600])
+    assert.deepEqual(socket('queue-network'), [uidOf('daemon'), 0o600])
+    assert.deepEqual(socket('queue-remote'), [uidOf('nobody'), 0o600])
     assert.deepEqual(socket('queue-inject'), [0, 0o666])
     assert.deepEqual(socket('queue-admin'), [0, 0o600])
     assert.deepEqual(socket('start'), [0, 0o600])
-    assert.equal(statSync(join(home, 'queue')).uid, uids.get('mail'))
+    assert.equal(statSync(join(home, 'queue')).uid, uidOf('mail'))
     for (const name of readdirSync(join(home, 'queue')).filter((one) => one.startsWith('queue.db')))
       assert.equal(statSync(join(home, 'queue', name)).mode & 0o077, 0, name)
     const [, port = ''] = /:(\d+)$/.exec(status.smtp[0] ?? '') ?? []
@@ -97,14 +72,14 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
     assert.equal(refused.code, 2)
     assert.match(refused.stderr, /--user names the account/)
     assert.equal((await quaver(['account', 'add', 'anna@example.test', '--user', 'bin'])).code, 0)
-    const sent = await quaver(['send', 'anna@example.test'], 'Subject: from sync\n\nhello\n', uids.get('sync'))
+    const sent = await quaver(['send', 'anna@example.test'], 'Subject: from sync\n\nhello\n', uidOf('sync'))
     assert.match(sent.stdout, /^queued as \d+\n$/, sent.stderr)
     const folder = join(home, 'mail/example.test/anna/Maildir/new')
     await waitFor(() => Promise.resolve(readdirSync(folder).length === 1))
     const file = join(folder, readdirSync(folder)[0] ?? '')
-    assert.equal(statSync(file).uid, uids.get('bin'))
-    assert.match(readFileSync(file, 'latin1'), new RegExp(`invoked by uid ${uids.get('sync') ?? ''}\\)`))
-    const asked = await quaver(['queue', 'list'], '', uids.get('sync'))
+    assert.equal(statSync(file).uid, uidOf('bin'))
+    assert.match(readFileSync(file, 'latin1'), new RegExp(`invoked by uid ${uidOf('sync')}\\)`))
+    const asked = await quaver(['queue', 'list'], '', uidOf('sync'))
     assert.equal(asked.code, 1)
     assert.match(asked.stderr, /this account may not connect: ask as root/)
   })
@@ -113,7 +88,7 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
     const box = (name: string): string => join(home, 'mail/example.test', name, 'Maildir')
     const wrong = await quaver(['account', 'add', 'carl@example.test', '--user', 'bin', '--own-uid'])
     assert.match(wrong.stderr, /'bin' owns the mail of anna@example\.test, too/)
-    const role = await quaver(['account', 'add', 'carl@example.test', '--user', accounts.queue])
+    const role = await quaver(['account', 'add', 'carl@example.test', '--user', roles.queue])
     assert.match(role.stderr, /'mail' is the account of the role 'queue'/)
     const own = await quaver([
       ...['account', 'add', 'carl@example.test', '--user', 'sync', '--own-uid', '--quota', '1M'],
@@ -128,7 +103,7 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
     await waitFor(() => Promise.resolve(readdirSync(join(box('anna'), 'new')).length === 2))
     const file = join(box('carl'), 'new', readdirSync(join(box('carl'), 'new'))[0] ?? '')
     for (const path of [file, box('carl'), join(box('carl'), 'maildirsize')])
-      assert.equal(statSync(path).uid, uids.get('sync'), path)
+      assert.equal(statSync(path).uid, uidOf('sync'), path)
     assert.match(readFileSync(join(box('carl'), 'maildirsize'), 'latin1'), /^1048576S\n0 0\n\d+ 1\n$/)
     assert.equal(statSync(join(home, 'mail/example.test/.aliases')).uid, 0)
     const removed = await quaver(['account', 'remove', 'carl@example.test', '--delete-mail', '--yes'])
@@ -145,14 +120,14 @@ describe('system home', { skip: reason(), concurrency: false }, () => {
     const ended = once(running, 'exit')
     assert.equal((await quaver(['stop'])).code, 0)
     assert.deepEqual(await ended, [0, null])
-    const left = await quaver(['send', 'anna@example.test'], 'Subject: left\n\nhello\n', uids.get('sync'))
+    const left = await quaver(['send', 'anna@example.test'], 'Subject: left\n\nhello\n', uidOf('sync'))
     assert.match(left.stdout, /safe in/, left.stderr)
     running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })
     const folder = join(home, 'mail/example.test/anna/Maildir/new')
     await waitFor(() => Promise.resolve(readdirSync(folder).length === 2))
     const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
     const found = texts.find((one) => one.includes('Subject: left'))
-    assert.match(found ?? '', new RegExp(`invoked by uid ${uids.get('sync') ?? ''}\\)`))
+    assert.match(found ?? '', new RegExp(`invoked by uid ${uidOf('sync')}\\)`))
     assert.equal((await quaver(['stop'])).code, 0)
   })
 

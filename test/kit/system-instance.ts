@@ -22,8 +22,8 @@ import { without, withoutRoot } from './tool.ts'
 
 const startMillisecondsMax = 60_000
 const stopMillisecondsMax = 30_000
-/** Accounts that every Debian has. */
-const roles = {
+/** Accounts that every Debian has; none of them is used by Quaver otherwise. */
+export const roles = {
   queue: 'mail',
   smtpd: 'daemon',
   remote: 'nobody',
@@ -33,6 +33,10 @@ const roles = {
   authd: 'proxy',
   issuers: 'irc',
 } as const
+/** control/accounts that says so. */
+export const accountsFile: string = Object.entries(roles)
+  .map(([role, account]) => `${role}:${account}\n`)
+  .join('')
 const uids = new Map(
   readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -134,10 +138,9 @@ export class SystemInstance {
     const { cert, key } = authority.issue('mail.example.test', 'DNS:localhost', 'IP:127.0.0.1')
     const { caPem } = authority
     authority.remove()
-    const accounts = Object.entries(roles).map(([role, account]) => `${role}:${account}\n`)
     const files: Record<string, string> = {
       'control/me': 'mail.example.test\n',
-      'control/accounts': accounts.join(''),
+      'control/accounts': accountsFile,
       'control/services': `${services.join('\n')}\n`,
       'ca.pem': caPem,
       'tls/cert.pem': cert,

@@ -10,20 +10,10 @@ import { launcher, until } from '#test/kit/instance.ts'
 import { Authority } from '#test/kit/certificates.ts'
 import { MailClient, popLogin, smtpLogin } from '#test/kit/mail-client.ts'
 import { allProcesses, commandLine } from '#test/kit/processes.ts'
-import { without } from '#test/kit/tool.ts'
+import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const waitMillisecondsMax = 60_000
 const notAllowed = /^55[034] 5\.7\.1 sorry, you may not send as /
-/** Accounts that every system has; none of them is used by Quaver. */
-const roles = {
-  queue: 'mail',
-  smtpd: 'daemon',
-  remote: 'nobody',
-  policy: 'news',
-  alias: 'games',
-  login: 'uucp',
-  authd: 'proxy',
-} as const
 /** Whose mail it is: one account of the machine each, and one for both of two.example. */
 const owners = {
   'anna@one.example': 'bin',
@@ -35,22 +25,7 @@ type Address = keyof typeof owners
 const addresses = Object.keys(owners) as Address[]
 const passwordOf = (address: Address): string => `secret of ${address}`
 
-const uids = new Map(
-  readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]),
-)
-
-function reason(): string | false {
-  if (process.getuid?.() !== 0) return 'only root can start a system home'
-  const missing = [...Object.values(roles), ...Object.values(owners)].find((name) => !uids.has(name))
-  if (missing !== undefined) return `no account ${missing}`
-  for (let path = import.meta.dirname; path !== '/'; path = join(path, '..'))
-    if ((statSync(path).mode & 0o001) === 0) return `${path} is closed to other accounts`
-  return without('openssl')
-}
-
-describe('people of a system home', { skip: reason(), concurrency: false }, () => {
+describe('people of a system home', { skip: withoutSystemHome(...Object.values(owners)), concurrency: false }, () => {
   let home = ''
   let running: ChildProcess | undefined
   let ports: Readonly<Record<string, readonly string[]>> = {}
@@ -62,9 +37,7 @@ describe('people of a system home', { skip: reason(), concurrency: false }, () =
     chmodSync(home, 0o755)
     const control: Record<string, string> = {
       me: 'mail.quaver.test',
-      accounts: Object.entries(roles)
-        .map(([role, account]) => `${role}:${account}`)
-        .join('\n'),
+      accounts: accountsFile.trimEnd(),
       ofmipfilters: join(home, 'filtered/filter'),
     }
     for (const name of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s']) control[`listen-${name}`] = '127.0.0.1:0'
@@ -108,7 +81,6 @@ describe('people of a system home', { skip: reason(), concurrency: false }, () =
   })
 
   const port = (name: string): number => Number(/:(\d+)$/.exec(ports[name]?.[0] ?? '')?.[1])
-  const uidOf = (account: string): number => uids.get(account) ?? -1
 
   function quaver(
     args: readonly string[],

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Instance } from '#test/kit/instance.ts'
+import { demoAddress, demoPassword, everyService, Instance } from '#test/kit/instance.ts'
+import { MailClient, smtpLogin } from '#test/kit/mail-client.ts'
 import { SmtpClient } from '#test/kit/smtp-client.ts'
 
 describe('controls that cannot be read', () => {
@@ -26,6 +27,16 @@ describe('controls that cannot be read', () => {
       if (greeting.code === 220) break
       await pause(200)
     }
+  })
+
+  it('nobody sends by submission, and other programs do not start', async (t) => {
+    const files = { 'control/senders': 'a:b\0\n', 'control/smarthostsecrets': 'relay.test user\0\n' }
+    const quaver = await Instance.start({ files, services: everyService, idle: ['remote'] })
+    t.after(() => quaver.end())
+    const client = new MailClient({ port: quaver.portOf('submissions') })
+    t.after(() => client.end())
+    assert.match(await smtpLogin(client, demoAddress, demoPassword), /^451 4\.3\.0 unable to read controls/)
+    assert.match(await quaver.log(), /remote: alert: cannot start: unable to read controls: control\/smarthostsecrets/)
   })
 
   it('mail comes in while remote cannot start', async (t) => {

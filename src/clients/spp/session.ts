@@ -144,7 +144,8 @@ export class SppSession {
     this.headerBytes = 0
   }
 
-  /** Nothing that was said or set so far counts any more; `variables` are what the server itself adds to the connection's. */
+  /** Nothing that was said or set so far counts any more; `variables` are what the server itself adds to those of the
+   *  connection. */
   beginAnew(variables: Variables): void {
     this.reset()
     this.sessionVariables = new Map([...this.connectionVariables, ...variables])

@@ -188,7 +188,8 @@ export class Judge {
 
   private async admit({ account, known }: Identity, label: string, peer: SessionPeer): Promise<Verdict> {
     // A judgement takes its time: what it was made from may have been taken away, and its sessions ended, meanwhile.
-    if (hasLost(known, (await this.parts.accounts()).get(account)) || (await this.isDisabled(account)))
+    const kept = await this.parts.accounts()
+    if (hasLost(known, kept.get(account)) || this.isDisabled(kept, account))
       return temporary('a password was taken away just now')
     const ticket = this.newTicket()
     const admission = await this.parts.tickets.admit(ticket, account, peer)
@@ -233,13 +234,12 @@ export class Judge {
 
   /** A right password of root (checknotroot), or of whoever is disabled by any of his names, looks like a wrong one. */
   private async barred(account: ByteString): Promise<Rejected | undefined> {
-    if (await this.isDisabled(account)) return wrong('disabled')
+    if (this.isDisabled(await this.parts.accounts(), account)) return wrong('disabled')
     return (await this.isSuperuser(account)) ? wrong('uid 0') : undefined
   }
 
-  private async isDisabled(account: ByteString): Promise<boolean> {
-    const { accounts, ownHost, locals } = this.parts
-    const kept = await accounts()
+  private isDisabled(kept: ReadonlyMap<ByteString, AccountCredentials>, account: ByteString): boolean {
+    const { ownHost, locals } = this.parts
     return spellings(account, ownHost(), locals()).some((name) => kept.get(name)?.disabled === true)
   }
 

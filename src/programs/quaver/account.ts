@@ -11,6 +11,7 @@ import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
 import { limitMaildir } from './account-quota.ts'
 import { aliasForJson, describeChange } from './alias.ts'
+import { noAccount } from './mailbox-account.ts'
 import { confirm, readPassword } from './ask-person.ts'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
@@ -88,10 +89,6 @@ export async function remove(text: string, options: GlobalOptions & { deleteMail
     }
     if (left !== undefined) throw new CommandError(`not all of its mail could be deleted: ${left}`)
   })
-}
-
-export function noAccount(address: string): CommandError {
-  return new CommandError(`${address} is no account ('quaver account list' shows all)`)
 }
 
 function report(address: string, password: string | undefined, reloaded: boolean, options: GlobalOptions): void {

@@ -30,7 +30,7 @@ export async function requireAccount(home: Home, text: string): Promise<Account>
   if (owner === undefined) {
     // Says what is wrong with it, if it is no address at all.
     if (name.includes('@')) parseAccountAddress(name)
-    throw new CommandError(`${name} is no account ('quaver account list' shows all)`)
+    throw noAccount(name)
   }
   // Another account's process may look, without knowing who has a password.
   const credentials = await listCredentials(home).catch(() => undefined)
@@ -38,6 +38,10 @@ export async function requireAccount(home: Home, text: string): Promise<Account>
   const apps = labels.filter((label) => label !== '')
   const maildir = join(owner.home, 'Maildir')
   return { address: name, ...owner, maildir, ownUid: false, hasPassword: labels.includes(''), disabled, apps }
+}
+
+export function noAccount(address: string): CommandError {
+  return new CommandError(`${address} is no account ('quaver account list' shows all)`)
 }
 
 export type MailboxHolder = Pick<Account, 'user' | 'uid' | 'gid' | 'home'>

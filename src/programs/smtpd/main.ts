@@ -2,7 +2,7 @@
  *  Touches: control/ (reads), the queue's socket `queue-network`, or the program that QMAILQUEUE names.
  *  Never:   the queue's files, users, keys on disk (certificate and key come from `start` as bytes).
  *  Fails:   without the queue every message is deferred with 451; nothing is kept here. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -12,9 +12,9 @@ import { ExecuteClient } from '../../clients/execute/client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
-import { Control } from '../../stores/control/control.ts'
+import { Control, controlBytesMax } from '../../stores/control/control.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
-import { errorCode } from '../../system/files.ts'
+import { readSmallFile } from '../../system/files.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { Acceptor } from '../../system/acceptor.ts'
@@ -75,7 +75,7 @@ const gates = new Gates({
   clock,
   log,
   executor,
-  readFile: (name) => readIfThere(resolvePath(home.path, name)),
+  readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
   policy: policyClient,
   recipients: existsSync(socketPath(home, 'lspawn-recipients')) ? recipients : undefined,
   tables: () => tables,
@@ -86,7 +86,7 @@ const filterTools: FilterTools = {
   connectExec: () => connectPath(socketPath(home, 'exec')),
   clock,
   signatures: () => control.list('signatures') ?? [],
-  readFile: (name) => readIfThere(resolvePath(home.path, name)),
+  readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
 }
 const rules = new RulesFile(home, 'smtp', clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
@@ -198,16 +198,6 @@ function filtersOf(environment: Environment): ClientFilters {
 /** pkgsrc's smtpfilters; what has nothing to do is left out. */
 function defaultFilters(environment: Environment): readonly ByteString[] {
   return environment.has('SSL_PROTOCOL') ? ['qmail-qfilter-addtlsheader'] : []
-}
-
-/** Undefined if there is no such file. */
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 function reload(): void {

@@ -1,15 +1,15 @@
 /** Which filters a session's messages pass, and who takes them then: control/ofmipfilters, or what the rules of the
  *  listener (control/tcprules/ofmip) say with QMAILQUEUE and its kin. Whatever it is runs as the one who sends.
  *  Fails:  an Outcome: rules or lists that cannot be read, and nobody is served. */
-import { readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import type { ByteString } from '../../../base/byte-string.ts'
 import { done, failed, type Outcome, transient } from '../../../base/outcome.ts'
 import { planFilters } from '../../../clients/queue/filter-chain.ts'
 import type { Variables } from '../../../protocols/qmail/tcprules.ts'
 import { isLoopback } from '../../../servers/door/peer.ts'
+import { controlBytesMax } from '../../../stores/control/control.ts'
 import { decideConnection } from '../../../stores/tcprules/decision.ts'
-import { errorCode } from '../../../system/files.ts'
+import { readSmallFile } from '../../../system/files.ts'
 import type { GrantedSession } from '../session.ts'
 import type { SubmissionTools } from './tools.ts'
 import { environmentOf } from './trace.ts'
@@ -32,7 +32,9 @@ export function planSubmission(session: GrantedSession, tools: SubmissionTools):
   if (!variables.done) return variables
   const environment = environmentOf(session, control.optionalLine('me'), variables.value)
   const listed = control.list('ofmipfilters') ?? []
-  const plan = planFilters(environment, listed, 'ofmipfilters', (name) => readIfThere(resolvePath(homePath, name)))
+  const plan = planFilters(environment, listed, 'ofmipfilters', (name) =>
+    readSmallFile(resolvePath(homePath, name), controlBytesMax),
+  )
   if (!plan.done) return plan
   for (const name of usedVariables) environment.delete(name)
   const filters = plan.value.filters.filter((name) => !name.endsWith(tlsFilter))
@@ -44,13 +46,4 @@ function variablesFor(ip: string, { rules }: SubmissionTools): Outcome<Variables
   const client = { mayRelay: false, isLoopback: isLoopback(ip) }
   const { verdict, variables, text } = decideConnection('ofmip', rules.current(), { ip }, client)
   return verdict === 'unknown' ? failed(transient('unable to read controls (#4.3.0)', text)) : done(variables)
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
