@@ -113,13 +113,13 @@ print "HX-Seen: $ENV{SEEN}\\n";
       await visit('192.0.2.1', 'a@b.test', ...known),
       known.map(() => '250 2.1.5 ok'),
     )
-    const unknown = ['nobody@quaver.test', 'demo-other@quaver.test', 'nobody@localhost']
+    const unknown = ['no-such-mailbox@quaver.test', 'demo-other@quaver.test', 'no-such-mailbox@localhost']
     assert.deepEqual(
       await visit('192.0.2.1', 'a@b.test', ...unknown),
       unknown.map(() => noMailbox),
     )
-    await edge.logged(/rcptcheck: realrcptto \d+ 192\.0\.2\.1 nobody@quaver\.test/)
-    assert.deepEqual(await visit('127.0.0.1', 'a@b.test', 'x@far.test', 'nobody@quaver.test'), [
+    await edge.logged(/rcptcheck: realrcptto \d+ 192\.0\.2\.1 no-such-mailbox@quaver\.test/)
+    assert.deepEqual(await visit('127.0.0.1', 'a@b.test', 'x@far.test', 'no-such-mailbox@quaver.test'), [
       '250 2.1.5 ok',
       noMailbox,
     ])

@@ -202,7 +202,7 @@ describe('incoming mail, with no configuration', () => {
     const visitor = await edge.greeted('192.0.2.1')
     assert.match(await visitor.send('by default', 'a@none.test'), /^250 /)
     assert.match(await edge.delivered('by default'), /\nReceived-SPF: none /)
-    assert.match(await visitor.send('unknown', 'a@none.test', 'nobody@quaver.test'), /^553 5\.1\.1 /)
+    assert.match(await visitor.send('unknown', 'a@none.test', 'no-such-mailbox@quaver.test'), /^553 5\.1\.1 /)
     assert.match(await visitor.send('far', 'a@none.test', 'x@far.test'), /^553 5\.7\.1 /)
     const listed = await edge.greeted('192.0.2.9')
     assert.equal(await listed.send('listed'), '451 your address is listed by zen.spamhaus.org')
