@@ -34,6 +34,7 @@ const requests: readonly PolicyRequest[] = [
     acceptGoodSeconds: 3_110_400,
     onlyLook: true,
   },
+  { kind: 'name', ref: 9, ip: '192.0.2.1', confirm: true },
 ]
 const explained = { rule: 'r', logText: 'l', freshMilliseconds: 60_000 }
 const replies: readonly PolicyReply[] = [
@@ -71,6 +72,11 @@ const replies: readonly PolicyReply[] = [
     kind: 'answer',
     ref: 6,
     answer: { kind: 'greylist', ...explained, state: 'young', refuseAtData: true, untilMs: 1_800_000_000_000 },
+  },
+  {
+    kind: 'answer',
+    ref: 7,
+    answer: { kind: 'name', ...explained, name: 'mx.a.example', leadsBack: true },
   },
 ]
 

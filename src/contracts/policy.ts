@@ -1,8 +1,9 @@
-/** policy: what smtpd and the command line ask about a client, and what the policy process found.
+/** policy: what smtpd, login and the command line ask about a client, and what the policy process found.
  *
  *  Asker to policy                                           Policy to asker
+ *    name      ref ip confirm
  *    spf       ref ip helo sender bestGuess refuseOpenPass     serving                   (at once after hello)
- *    dnsbl     ref ip lists                                    spf | dnsbl | greylist    ref …
+ *    dnsbl     ref ip lists                                    name | spf | dnsbl | greylist    ref …
  *    greylist  ref ip sender recipient times onlyLook          none  ref why
  *
  *  Any number of questions at once on one connection; answers come in any order. `none` means that there is no answer:
@@ -20,11 +21,13 @@ const type = {
   spf: 128,
   dnsbl: 129,
   greylist: 130,
+  name: 131,
   serving: 136,
   spfAnswer: 137,
   dnsblAnswer: 138,
   greylistAnswer: 139,
   none: 140,
+  nameAnswer: 141,
 } as const
 
 /** RFC 7208 §2.6. */
@@ -42,6 +45,12 @@ export type DnsblDecision = (typeof dnsblDecisions)[number]
 /** `new`, `young`: refuse for now. `known`: accept. */
 export const greylistStates = ['new', 'young', 'known'] as const
 export type GreylistState = (typeof greylistStates)[number]
+
+export interface NameQuestion {
+  readonly ip: string
+  /** Look whether the name leads back to the address: anybody may give any name to an address of theirs. */
+  readonly confirm: boolean
+}
 
 export interface SpfQuestion {
   readonly ip: string
@@ -82,6 +91,14 @@ export interface Explained {
   readonly freshMilliseconds: number
 }
 
+export interface NameAnswer extends Explained {
+  readonly kind: 'name'
+  /** In lower case, without final dot; empty: there is none, or nobody knows now. */
+  readonly name: string
+  /** Asked for, and so. */
+  readonly leadsBack: boolean
+}
+
 export interface SpfAnswer extends Explained {
   readonly kind: 'spf'
   readonly result: SpfResult
@@ -119,11 +136,12 @@ export interface GreylistAnswer extends Explained {
 }
 
 export type PolicyRequest =
+  | ({ readonly kind: 'name'; readonly ref: number } & NameQuestion)
   | ({ readonly kind: 'spf'; readonly ref: number } & SpfQuestion)
   | ({ readonly kind: 'dnsbl'; readonly ref: number } & DnsblQuestion)
   | ({ readonly kind: 'greylist'; readonly ref: number } & GreylistQuestion)
 
-export type PolicyAnswer = SpfAnswer | DnsblAnswer | GreylistAnswer
+export type PolicyAnswer = NameAnswer | SpfAnswer | DnsblAnswer | GreylistAnswer
 
 export type PolicyReply =
   | { readonly kind: 'serving' }
@@ -134,6 +152,9 @@ export type PolicyReply =
 export function encodePolicyRequest(request: PolicyRequest): Buffer {
   const fields = new FieldWriter().u32(request.ref).string(bounded(request.ip))
   switch (request.kind) {
+    case 'name':
+      fields.u8(request.confirm ? 1 : 0)
+      break
     case 'spf':
       fields.string(bounded(request.helo)).string(bounded(request.sender))
       fields.u8(request.bestGuess ? 1 : 0).u8(request.refuseOpenPass ? 1 : 0)
@@ -163,6 +184,8 @@ function readRequest(frameType: number, fields: FieldReader): PolicyRequest {
   const ref = fields.u32()
   const ip = text(fields)
   switch (frameType) {
+    case type.name:
+      return { kind: 'name', ref, ip, confirm: flag(fields) }
     case type.spf: {
       const helo = text(fields)
       const sender = text(fields)
@@ -188,6 +211,9 @@ export function encodePolicyReply(reply: PolicyReply): Buffer {
   const { answer } = reply
   fields.string(cut(answer.rule)).string(cut(answer.logText)).u32(answer.freshMilliseconds)
   switch (answer.kind) {
+    case 'name':
+      fields.string(cut(answer.name)).u8(answer.leadsBack ? 1 : 0)
+      return encodeFrame(type.nameAnswer, ...fields.end())
     case 'spf':
       fields.u8(spfResults.indexOf(answer.result)).string(cut(answer.explanation)).string(cut(answer.receivedSpf))
       fields.u8(answer.openToAll ? 1 : 0).u8(spfGuesses.indexOf(answer.guess))
@@ -223,6 +249,8 @@ function readReply(frameType: number, fields: FieldReader): PolicyReply {
 
 function readAnswer(frameType: number, fields: FieldReader, explained: Explained): PolicyAnswer {
   switch (frameType) {
+    case type.nameAnswer:
+      return { kind: 'name', ...explained, name: text(fields), leadsBack: flag(fields) }
     case type.spfAnswer: {
       const result = choice(fields, spfResults)
       const [explanation, receivedSpf] = [text(fields), text(fields)]

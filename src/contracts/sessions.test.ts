@@ -18,6 +18,7 @@ import {
 const secret = 's'.repeat(32)
 const peer = { service: 'pop3', remoteIp: '2001:db8::1', remotePort: 65535 } as const
 const facts = {
+  remoteHost: 'client.example',
   localIp: '192.0.2.1',
   localPort: 587,
   tlsProtocol: 'TLSv1.3',

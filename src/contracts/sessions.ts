@@ -44,6 +44,8 @@ export interface SessionPeer {
 
 /** What the front knows of the connection; it decides nothing. */
 export interface SessionFacts {
+  /** The name that leads back to the client, where the front has asked for it; else empty. */
+  readonly remoteHost: string
   readonly localIp: string
   readonly localPort: number
   /** As Node names them: `TLSv1.3`, `TLS_AES_256_GCM_SHA384`. */
@@ -231,7 +233,8 @@ export function decodeOpenReply(frame: Frame): OpenReply {
 }
 
 export function encodeSessionStart({ token, facts }: SessionStart): Buffer {
-  const fields = new FieldWriter().string(token).string(facts.localIp).u16(facts.localPort)
+  const fields = new FieldWriter().string(token).string(facts.remoteHost.slice(0, factBytesMax))
+  fields.string(facts.localIp).u16(facts.localPort)
   fields.string(facts.tlsProtocol).string(facts.tlsCipher).string(facts.helo.slice(0, factBytesMax))
   return encodeFrame(type.start, ...fields.u8(facts.extended ? 1 : 0).end())
 }
@@ -241,6 +244,7 @@ export function decodeSessionStart(frame: Frame): SessionStart {
   const fields = new FieldReader(frame.payload)
   const token = exactly(fields.string(ticketBytes))
   const facts = {
+    remoteHost: plainText(fields, factBytesMax),
     localIp: plainText(fields, addressTextBytesMax),
     localPort: fields.u16(),
     tlsProtocol: plainText(fields, factBytesMax),

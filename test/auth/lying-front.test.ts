@@ -28,7 +28,15 @@ import { connectPath } from '../../src/system/frame-connection.ts'
 
 const peer: SessionPeer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 4711 }
 const secret = 'g'.repeat(32)
-const facts = { localIp: '', localPort: 995, tlsProtocol: 'TLSv1.3', tlsCipher: 'x', helo: '', extended: false }
+const facts = {
+  remoteHost: '',
+  localIp: '',
+  localPort: 995,
+  tlsProtocol: 'TLSv1.3',
+  tlsCipher: 'x',
+  helo: '',
+  extended: false,
+}
 const programs = ['lspawn', 'authd', 'ofmipd', 'pop3d', 'queue', 'local'] as const
 
 describe('a front that lies', { concurrency: false }, () => {

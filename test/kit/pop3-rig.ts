@@ -80,6 +80,7 @@ async function openSession(test: TestContext, home: string, tools: Pop3Tools): P
   const peer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 1024 } as const
   const grant = { token: '', account: 'joe@example.org', user: 'joe', home, peer }
   const facts = {
+    remoteHost: '',
     localIp: '192.0.2.2',
     localPort: 995,
     tlsProtocol: 'TLSv1.3',

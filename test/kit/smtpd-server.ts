@@ -1,7 +1,7 @@
 /** Our SMTP server on a real socket in this process, with a taker that remembers, and a bare client for it. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -52,6 +52,8 @@ export function selfSigned(): TlsOrder | undefined {
 export interface Door {
   readonly rules?: Rules
   readonly isProxy?: (ip: string) => boolean
+  /** Until then nobody knows about a peer. */
+  readonly ask?: () => Promise<unknown>
 }
 
 export class SmtpServer {
@@ -94,7 +96,7 @@ export class SmtpServer {
       return { ...connection, say, open: (port) => new Session(setting, port) }
     }
     this.connections = new Connections(allLimits, realClock, log, {
-      settingFor,
+      settingFor: (peer) => door.ask?.().then(() => settingFor(peer)) ?? settingFor(peer),
       isProxy: door.isProxy ?? (() => false),
       say,
     })
@@ -152,6 +154,10 @@ export class BareClient {
 
   destroy(): void {
     this.stream.destroy()
+  }
+
+  reset(): void {
+    if (this.stream instanceof Socket) this.stream.resetAndDestroy()
   }
 
   /** Resolves with what was heard since the last call, once it matches; rejects if the connection closes first. */

@@ -20,6 +20,8 @@ import { FakeTaker } from './smtpd.ts'
 export interface Login {
   readonly account?: string
   readonly extended?: boolean
+  /** The front asked, and so it is called. */
+  readonly remoteHost?: string
 }
 
 const uid = process.getuid?.() ?? 0
@@ -81,7 +83,11 @@ export class SubmissionRig {
     await rm(this.home.path, { recursive: true })
   }
 
-  async login({ account = 'anna@lab.example', extended = true }: Login = {}): Promise<SubmissionClient> {
+  async login({
+    account = 'anna@lab.example',
+    extended = true,
+    remoteHost = '',
+  }: Login = {}): Promise<SubmissionClient> {
     const { tools } = this
     if (tools === undefined) throw new Error('not started')
     const served = new Promise<Socket>((resolve) => this.waiting.push(resolve))
@@ -91,6 +97,7 @@ export class SubmissionRig {
     const peer = { service: 'submission', remoteIp: '192.0.2.7', remotePort: 40000 } as const
     const grant: SessionGrant = { token: 't'.repeat(32), account, user: 'user', home: this.homeOf(name), peer }
     const facts: SessionFacts = {
+      remoteHost,
       localIp: '192.0.2.1',
       localPort: 587,
       tlsProtocol: 'TLSv1.3',

@@ -1,4 +1,4 @@
-/** What programs that judge a client learn of it: its name only if XCLIENT told one, its addresses by ${PROTO}REMOTEIP. */
+/** What programs that judge a client learn of it: its name by the DNS or by XCLIENT, its addresses by ${PROTO}REMOTEIP. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Edge } from '#test/kit/edge.ts'
@@ -23,10 +23,27 @@ describe('a plug-in', () => {
     return await visitor.talk(xclient, 'EHLO client.test', 'MAIL FROM:<a@b.test>', `RCPT TO:<${demoAddress}>`)
   }
 
-  it('refuses a client without a name, and not the one whose name XCLIENT told', async () => {
-    const visitor = await edge.greeted('192.0.2.7')
-    const [, refused] = await visitor.talk('MAIL FROM:<a@b.test>', `RCPT TO:<${demoAddress}>`)
-    assert.match(refused ?? '', /^553 .*no reverse DNS/)
+  it('refuses a client without a name, and not the one whom the DNS calls something', async () => {
+    edge.dns.set('8.2.0.192.in-addr.arpa', 'PTR Mail.Client.TEST')
+    const rcpt = async (ip: string): Promise<string> => {
+      const visitor = await edge.greeted(ip)
+      return (await visitor.talk('MAIL FROM:<a@b.test>', `RCPT TO:<${demoAddress}>`))[1] ?? ''
+    }
+    assert.match(await rcpt('192.0.2.7'), /^553 .*no reverse DNS/)
+    assert.match(await rcpt('192.0.2.8'), /^250 /)
+    const visitor = await edge.greeted('192.0.2.8')
+    await visitor.send('named')
+    assert.match(
+      await edge.delivered('named'),
+      /\nReceived: from mail\.client\.test \(HELO visitor\.test\) \(192\.0\.2\.8\)\n/,
+    )
+    assert.match(
+      await edge.instance.log(),
+      / smtpd: ok \d+ quaver\.test:192\.0\.2\.25:25 mail\.client\.test:192\.0\.2\.8::40000\n/,
+    )
+  })
+
+  it('behind XCLIENT has the name that it told, or none', async () => {
     assert.match((await fromNamed('XCLIENT ADDR=192.0.2.7 NAME=[UNAVAILABLE]')).at(-1) ?? '', /^553 .*no reverse DNS/)
     assert.match((await fromNamed('XCLIENT ADDR=192.0.2.7 NAME=mail.example')).at(-1) ?? '', /^250 /)
   })

@@ -122,8 +122,8 @@ describe('what the rules of the ofmip listener set', () => {
   })
   after(() => rig.stop())
 
-  const sends = async (): Promise<string> => {
-    const client = await rig.login()
+  const sends = async (remoteHost = ''): Promise<string> => {
+    const client = await rig.login({ remoteHost })
     const reply = await client.submit('Subject: s\r\n', 'anna@lab.example', ['mary'])
     await client.end()
     return reply
@@ -135,6 +135,16 @@ describe('what the rules of the ofmip listener set', () => {
     await withRules(`:allow,${filters},OF_THE_RULE="0",AUTHUP_USER="root"`)
     assert.match(await sends(), /^250 /)
     assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Other: 1 0 anna@lab\.example none\nReceived: /)
+  })
+
+  it('goes by the name that the front has found', async () => {
+    await withRules(
+      '=pc.lab.example:allow,OF_THE_RULE="named",QMAILQUEUE="/var/qmail/bin/qmail-qfilter-queue",QMAILQUEUEFILTERS="control/others"',
+    )
+    assert.match(await sends('pc.lab.example'), /^250 /)
+    assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Other: 1 named /)
+    assert.match(await sends(), /^250 /)
+    assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Listed: yes\n/)
   })
 
   it('may name a program that takes the message instead of the queue, cleaned', async () => {

@@ -15,6 +15,8 @@ import {
   encodePolicyRequest,
   type GreylistAnswer,
   type GreylistQuestion,
+  type NameAnswer,
+  type NameQuestion,
   type PolicyAnswer,
   type PolicyRequest,
   type SpfAnswer,
@@ -31,7 +33,7 @@ export interface NotAnswered {
 }
 
 /** A little more than the policy process allows itself. */
-export const policyMilliseconds = { spf: 22_000, dnsbl: 6_000, greylist: 3_000 } as const
+export const policyMilliseconds = { name: 6_000, spf: 22_000, dnsbl: 6_000, greylist: 3_000 } as const
 /** Covers a restart of the policy process. */
 const servingMillisecondsMax = 2_000
 const backOffMillisecondsMin = 250
@@ -62,6 +64,11 @@ export class PolicyClient {
   constructor(connectSocket: () => Promise<Socket>, clock: Clock) {
     this.connectSocket = connectSocket
     this.clock = clock
+  }
+
+  name(question: NameQuestion): Promise<Answered<NameAnswer>> {
+    const key = ['name', question.ip, question.confirm].join('\0')
+    return this.recall<NameAnswer>(key, () => this.ask((ref) => ({ kind: 'name', ref, ...question }), 'name'))
   }
 
   spf(question: SpfQuestion): Promise<Answered<SpfAnswer>> {

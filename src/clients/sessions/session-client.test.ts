@@ -21,7 +21,15 @@ const token = 'k'.repeat(32)
 const holder = {
   ticket: 't'.repeat(32),
   peer: { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 4711 },
-  facts: { localIp: '', localPort: 995, tlsProtocol: 'TLSv1.3', tlsCipher: 'x', helo: '', extended: false },
+  facts: {
+    remoteHost: '',
+    localIp: '',
+    localPort: 995,
+    tlsProtocol: 'TLSv1.3',
+    tlsCipher: 'x',
+    helo: '',
+    extended: false,
+  },
 } as const
 const deadlines = {
   openMillisecondsMax: 200,

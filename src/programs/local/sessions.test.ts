@@ -15,6 +15,7 @@ import type { GrantedSession, RunningSession } from './session.ts'
 import { Sessions } from './sessions.ts'
 
 const facts = {
+  remoteHost: '',
   localIp: '192.0.2.1',
   localPort: 995,
   tlsProtocol: 'TLSv1.3',

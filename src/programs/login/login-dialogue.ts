@@ -238,10 +238,11 @@ export class LoginDialogue implements Dialogue {
   }
 
   private facts() {
-    const { peer, protocol } = this.setting
+    const { environment, peer, protocol } = this.setting
     const { localIp, localPort } = peer
+    const remoteHost = environment.get('TCPREMOTEHOST') ?? ''
     const [tlsProtocol, tlsCipher] = [this.tls?.version ?? '', this.tls?.cipher ?? '']
-    return { localIp, localPort, tlsProtocol, tlsCipher, ...protocol.facts() }
+    return { remoteHost, localIp, localPort, tlsProtocol, tlsCipher, ...protocol.facts() }
   }
 
   private isOver(): boolean {

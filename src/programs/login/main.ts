@@ -1,17 +1,18 @@
 /** login: the front of submission or of POP3: TLS, the commands before a login, and then the way to the user's own process.
- *  Touches: control/ (reads), the sockets `authd` and `lspawn-login`, and the one that a ticket leads to.
+ *  Touches: control/ (reads), the sockets `authd`, `lspawn-login` and `policy-names`, and the one that a ticket leads to.
  *  Never:   a password hash, a mailbox, the queue; what is said in a session is passed on as it is.
  *  Fails:   without authd nobody can log in, and is asked to come again; sessions that run go on. */
 import { parseArgs } from 'node:util'
 import { AuthClient } from '../../clients/auth/auth-client.ts'
+import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { SessionClient } from '../../clients/sessions/session-client.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { admitTo } from '../../servers/door/admission.ts'
 import { Census } from '../../servers/door/census.ts'
-import { Connections, type Entrance, type TurnedAway } from '../../servers/door/connections.ts'
-import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
-import type { Environment, Host, Peer } from '../../servers/door/peer.ts'
+import { goesByName, nameOf } from '../../servers/door/client-name.ts'
+import { type Admitted, Connections, type Entrance } from '../../servers/door/connections.ts'
+import type { Environment, Host, Known, Peer } from '../../servers/door/peer.ts'
 import { Control } from '../../stores/control/control.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
@@ -56,6 +57,7 @@ control.demandFor(tag, supervisor.fail)
 if (control.optionalLine('me') === undefined) supervisor.fail('unable to read controls: control/me is not there')
 const auth = new AuthClient(() => connectPath(socketPath(home, 'authd')), clock)
 const sessions = new SessionClient(() => connectPath(socketPath(home, 'lspawn-login')), clock)
+const policy = new PolicyClient(() => connectPath(socketPath(home, 'policy-names')), clock)
 const rules = new RulesFile(home, ruleService, clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
 const host: Host = { me: control.optionalLine('me'), mayRelay: () => false }
@@ -94,8 +96,17 @@ function isProxy(ip: string): boolean {
   return proxies.has(ip)
 }
 
-function settingFor(peer: Peer, isImplicit: boolean): ConnectionSetting | TurnedAway {
-  const { verdict, environment, finding } = admitTo(ruleService, peer, host, rules.current())
+/** A name serves for rules only here: where they do not go by it nobody waits for it. */
+function settingFor(peer: Peer, isImplicit: boolean): Admitted | Promise<Admitted> {
+  const inForce = rules.current()
+  const asked = goesByName(inForce) ? nameOf(peer.remoteIp, inForce, policy) : undefined
+  return asked === undefined
+    ? settingOf(peer, isImplicit, {})
+    : asked.then(({ known }) => settingOf(peer, isImplicit, known.isUnproven === true ? {} : known))
+}
+
+function settingOf(peer: Peer, isImplicit: boolean, known: Known): Admitted {
+  const { verdict, environment, finding } = admitTo(ruleService, peer, host, rules.current(), known)
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
   const connection = { environment, limits, clock, log, tls, protocol: title, implicitTls: isImplicit, say }
   return { ...connection, open: (port) => new LoginDialogue(loginSetting(peer, environment), port) }
@@ -118,4 +129,5 @@ async function stop(): Promise<void> {
   await Promise.all(doors.map(({ connections }) => connections.stop()))
   auth.close()
   sessions.close()
+  policy.close()
 }

@@ -16,8 +16,9 @@ import {
   readListAnswer,
   refusalReason,
 } from '../../protocols/dnsbl/dnsbl.ts'
-import { type Clock, within } from '../../system/clock.ts'
+import type { Clock } from '../../system/clock.ts'
 import { dnsblMillisecondsMax, freshMillisecondsMax } from './limits.ts'
+import { untilDeadline } from './until-deadline.ts'
 
 export interface DnsblParts {
   readonly dns: RecordDns
@@ -93,7 +94,7 @@ export class DnsblCheck {
   }
 
   private async look(name: string, list: DnsList, deadline: number): Promise<Looked> {
-    const found = await this.until(deadline, this.parts.dns.a(name))
+    const found = await untilDeadline(this.parts.clock, deadline, this.parts.dns.a(name))
     if (found === undefined || found.kind === 'soft') return { answer: 'soft', freshUntil: 0 }
     const { freshUntil = 0 } = found
     const answer = found.kind === 'found' ? readListAnswer(found.values, list.use) : ({ kind: 'clear' } as const)
@@ -108,14 +109,9 @@ export class DnsblCheck {
 
   /** TXT is asked for only now that the address is listed: its text explains, it never lists. */
   private async text(name: string, zone: string, deadline: number): Promise<ByteString> {
-    const answer = await this.until(deadline, this.parts.dns.txt(name))
+    const answer = await untilDeadline(this.parts.clock, deadline, this.parts.dns.txt(name))
     const text = answer?.kind === 'found' ? listText(answer.values[0] ?? '').trim() : ''
     return text === '' ? `your address is listed by ${zone}` : text
-  }
-
-  private async until<T>(deadline: number, promise: Promise<T>): Promise<T | undefined> {
-    const { clock } = this.parts
-    return await within(clock, Math.max(0, deadline - clock.monotonic()), 'DNS', promise).catch(() => undefined)
   }
 
   private tellRefusal(zone: string, address: string): void {

@@ -4,6 +4,10 @@
 export const spfMillisecondsMax = 20_000
 /** A longer record is a syntax error: RFC 7208 §3.4 asks for 450 bytes, and each may name a dozen macros. */
 export const spfRecordBytesMax = 4_096
+/** For a name, and for the way back; then it has none. */
+export const nameMillisecondsMax = 5_000
+/** An address may have many names: so many are looked at. */
+export const namesMax = 10
 /** For all lists together; what has not answered by then is not listed. */
 export const dnsblMillisecondsMax = 5_000
 /** An answer is not used again after so long, however long the DNS would allow: an administrator who changed a record, or

@@ -1,4 +1,4 @@
-/** policy: answers smtpd and the command line about clients: SPF, DNS lists, greylisting. Runs as qmailc.
+/** policy: answers smtpd, login and the command line about clients: names, SPF, DNS lists, greylisting. Runs as qmailc.
  *  Touches: control/me and control/dnsservers (reads), HOME/greylist, the DNS.
  *  Never:   sees content, refuses mail, connects to a program of ours.
  *  Fails:   a question without an answer is answered so; mail goes on as if it had not been asked. */
@@ -16,6 +16,7 @@ import { DailyAlert } from './daily-alert.ts'
 import { DnsblCheck } from './dnsbl-check.ts'
 import { GreylistCheck } from './greylist-check.ts'
 import { dnsPatience } from './limits.ts'
+import { NameCheck } from './name-check.ts'
 import { Questions } from './questions.ts'
 import { SpfCheck } from './spf-check.ts'
 
@@ -33,17 +34,29 @@ const alerts = new DailyAlert(clock, log)
 const onTrouble = (topic: string, text: string): void => alerts.tell(topic, text)
 
 const dns = openDns()
+const names = new NameCheck({ dns, clock })
 const spf = new SpfCheck({ dns, clock, random: realRandom, receiver: control.optionalLine('me') ?? 'unknown' })
 const dnsbl = new DnsblCheck({ dns, clock, onTrouble })
 const greylist = new GreylistCheck({ directory: home.greylist, clock, onTrouble })
 
 const fd = program.listeners.get('policy') ?? program.fail('--listen policy is missing')
-const questions = new Questions(fd, { clock, log, answer })
-await questions.listening()
+const namesFd = program.listeners.get('policy-names')
+const served = [
+  new Questions(fd, { clock, log, answer }),
+  ...(namesFd === undefined ? [] : [new Questions(namesFd, { clock, log, answer: answerAboutNames })]),
+]
+await Promise.all(served.map((questions) => questions.listening()))
 program.ready()
+
+async function answerAboutNames(request: PolicyRequest): Promise<PolicyAnswer> {
+  if (request.kind !== 'name') throw new Error('only names are told here')
+  return await names.answer(request)
+}
 
 async function answer(request: PolicyRequest): Promise<PolicyAnswer> {
   switch (request.kind) {
+    case 'name':
+      return await names.answer(request)
     case 'spf':
       return await spf.answer(request)
     case 'dnsbl':
@@ -64,6 +77,6 @@ function openDns(): SystemDns {
 }
 
 async function stop(): Promise<void> {
-  questions.close()
+  for (const questions of served) questions.close()
   greylist.close()
 }

@@ -1,6 +1,7 @@
 /** Before a session begins: rules, the greeting's delay, PROXY headers, haste, and the lines that tell of it. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { BareClient, type Door, SmtpServer } from '#test/kit/smtpd-server.ts'
 import { FakeClock, type World } from '#test/kit/smtpd.ts'
 import { parseRules } from '../../protocols/qmail/tcprules.ts'
@@ -65,6 +66,29 @@ test('who talks during the delay is refused, by name', async (t) => {
   client.say('E')
   assert.equal(await client.untilClosed(), '554 smtp protocol violation (#5.5.1)\r\n')
   assert.ok(server.log.includes('refused 127.0.0.1 early-talker:'))
+})
+
+test('who is asked about first waits in silence, and what was said meanwhile was too early', async (t) => {
+  const { server, port } = await serve(t, { rules: { kind: 'absent' }, ask: () => pause(300) })
+  const patient = BareClient.to(port)
+  await patient.until(/^220 /)
+  const hasty = BareClient.to(port)
+  hasty.say('EHLO x\r\n')
+  assert.equal(await hasty.untilClosed(), '554 smtp protocol violation (#5.5.1)\r\n')
+  assert.ok(server.log.includes('refused 127.0.0.1 early-talker:'))
+})
+
+test('who leaves, or is left, while somebody is asked about them gives the place back', async (t) => {
+  const { server, port } = await serve(t, { rules: { kind: 'absent' }, ask: () => new Promise(() => undefined) })
+  const leaving = BareClient.to(port)
+  while (server.connections.size === 0) await pause(10)
+  leaving.reset()
+  await allClosed(server)
+  assert.deepEqual(lines(server).slice(-2), ['end 1 status 28416', 'status: 0/1000'])
+  const waiting = BareClient.to(port)
+  while (server.connections.size === 0) await pause(10)
+  await server.stop()
+  assert.match(await waiting.untilClosed(), /^421 /)
 })
 
 test('GREETDELAY: seconds, cut; nothing for relay clients', () => {

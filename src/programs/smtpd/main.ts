@@ -30,7 +30,8 @@ import type { TlsOrder } from '../../contracts/supervise.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
 import { admit } from '../../servers/door/admission.ts'
-import { Connections, type TurnedAway } from '../../servers/door/connections.ts'
+import { nameOf } from '../../servers/door/client-name.ts'
+import { type Admitted, Connections } from '../../servers/door/connections.ts'
 import { ContentBudget } from '../../servers/smtp/content.ts'
 import { serveAdmin } from './admin.ts'
 import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
@@ -38,7 +39,7 @@ import type { Finding } from '../../servers/door/finding.ts'
 import { Gates } from './gates.ts'
 import { limits, type Limits } from './limits.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import type { Environment, Peer } from '../../servers/door/peer.ts'
+import type { Environment, Known, Peer } from '../../servers/door/peer.ts'
 import type { Policy } from './policy.ts'
 import { PolicySource } from './policy-source.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
@@ -115,20 +116,20 @@ await acceptor.listening()
 supervisor.ready()
 
 /** By the code that serves, for a client that is not there. */
-function explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
+async function* explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   const peer = { remoteIp: request.ip, remotePort: 0, localIp: '127.0.0.1', localPort: 25 }
-  const findings: Finding[] = []
   const policy = policies.current()
-  const { verdict, environment, finding } = admit(peer, policy, rules.current())
-  if (verdict !== 'allow') return explainTurnedAway(finding)
+  const named = await nameOf(request.ip, rules.current(), policyClient)
+  const findings: Finding[] = named === undefined ? [] : [named.finding]
+  const { verdict, environment, finding } = admit(peer, policy, rules.current(), named?.known)
   findings.push(finding)
+  if (verdict !== 'allow') {
+    yield { command: '', reply: '', findings }
+    return
+  }
   const gate = gates.openTelling(environment, (found) => findings.push(found))
   const setting = { ...settingWith(policy, environment), gate }
-  return new Explanation(setting, findings, finding.rule, filtersOf).steps(request)
-}
-
-async function* explainTurnedAway(finding: Finding): AsyncGenerator<ExplainStep> {
-  yield { command: '', reply: '', findings: [finding] }
+  yield* new Explanation(setting, findings, finding.rule, filtersOf).steps(request)
 }
 
 /** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
@@ -137,9 +138,14 @@ function isProxy(ip: string): boolean {
   return proxies.has(ip)
 }
 
-function settingFor(peer: Peer): ConnectionSetting | TurnedAway {
+function settingFor(peer: Peer): Admitted | Promise<Admitted> {
+  const asked = nameOf(peer.remoteIp, rules.current(), policyClient)
+  return asked === undefined ? settingOf(peer, {}) : asked.then(({ known }) => settingOf(peer, known))
+}
+
+function settingOf(peer: Peer, known: Known): Admitted {
   const policy = policies.current()
-  const { verdict, environment, finding } = admit(peer, policy, rules.current())
+  const { verdict, environment, finding } = admit(peer, policy, rules.current(), known)
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
   const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, peer) : undefined
   return connectionSetting({ ...settingWith(policy, environment), announce })

@@ -55,7 +55,14 @@ export const programs: readonly Program[] = [
     threads: 16,
   },
   { ...plain, name: 'remote', role: 'remote', phase: 2, for: ['remote'] },
-  { ...plain, name: 'policy', role: 'policy', phase: 1, for: ['smtp'], listens: ['policy'] },
+  {
+    ...plain,
+    name: 'policy',
+    role: 'policy',
+    phase: 1,
+    for: ['smtp', 'submission', 'pop3'],
+    listens: ['policy', 'policy-names'],
+  },
   { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp'], listens: ['exec'] },
   {
     ...plain,

@@ -2,6 +2,7 @@
  *  An answer counts only in 127.0.0.0/8. Some of those say «I refuse to answer you» instead of «listed»: Spamhaus uses
  *  127.255.255.0/24 (asked by way of a public resolver, or too often). Who takes that for a listing blocks everybody. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { reversed } from '../dns/reverse-name.ts'
 
 /** Where control/dnsbls is absent. */
 export const defaultDnsLists: readonly ByteString[] = ['zen.spamhaus.org']
@@ -50,14 +51,9 @@ function asZone(text: ByteString): string | undefined {
   return zone.split('.').every((label) => label.length >= 1 && label.length <= 63) ? zone : undefined
 }
 
-/** The name to ask: octets, or the nibbles of an IPv6 address, last first, then the zone (RFC 5782 §2.1, §2.4).
- *  Undefined if the name would be too long. `address` is 4 or 16 bytes. */
+/** The name to ask: the address reversed, then the zone. Undefined if the name would be too long. `address` is 4 or 16 bytes. */
 export function listName(address: readonly number[], zone: string): string | undefined {
-  const parts =
-    address.length === 4
-      ? address.map(String)
-      : address.flatMap((byte) => [(byte >> 4).toString(16), (byte & 15).toString(16)])
-  const name = `${parts.reverse().join('.')}.${zone}`
+  const name = `${reversed(address)}.${zone}`
   return name.length <= nameBytesMax ? name : undefined
 }
 

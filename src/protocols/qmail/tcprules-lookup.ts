@@ -23,6 +23,8 @@ export interface NetworkLengths {
 export interface RuleBase {
   get(key: ByteString): ByteString | undefined
   readonly networks: NetworkLengths
+  /** There are rules for names of hosts. */
+  readonly goesByName: boolean
 }
 
 export interface RuleDecision extends Instructions {
@@ -38,15 +40,19 @@ export function decideByRules(base: RuleBase, peer: RulePeer): RuleDecision {
   return { key: undefined, verdict: 'allow', variables: [] }
 }
 
-export function networkLengths(keys: Iterable<ByteString>): NetworkLengths {
+/** `keys`: all of them; `get` finds what each stands for. */
+export function ruleBase(keys: Iterable<ByteString>, get: RuleBase['get']): RuleBase {
   const ipv4 = new Set<number>()
   const ipv6 = new Set<number>()
+  let goesByName = false
   for (const key of keys) {
     if (key.startsWith(networkMark[4])) ipv4.add(key.length - 1)
     if (key.startsWith(networkMark[6])) ipv6.add(key.length - 1)
+    goesByName ||= key.startsWith('=') || key.includes('@=')
   }
   const longestFirst = (a: number, b: number): number => b - a
-  return { ipv4: [...ipv4].sort(longestFirst), ipv6: [...ipv6].sort(longestFirst) }
+  const networks = { ipv4: [...ipv4].sort(longestFirst), ipv6: [...ipv6].sort(longestFirst) }
+  return { get, networks, goesByName }
 }
 
 export function* ruleKeys({ ip, host, info }: RulePeer, networks: NetworkLengths): Generator<ByteString> {

@@ -40,7 +40,6 @@ export interface IdleLine {
 }
 
 const rangeMax = 255
-const byNameReason = 'matches only clients whose name XCLIENT tells: names are not looked up'
 /** `::ffff:0:0/96`: peers from there are IPv4. */
 const mappedNetwork: string = `${networkMark[6]}${'0'.repeat(80)}${'1'.repeat(16)}`
 
@@ -68,8 +67,7 @@ export function parseRules(text: ByteString): ParsedRules {
     else {
       rules.push(rule)
       const [key] = rule.keys
-      if (key?.startsWith('=')) idle.push({ line, reason: byNameReason })
-      else if (rule.keys.every((each) => !canMatch(each))) idle.push({ line, reason: idleReason(key) })
+      if (rule.keys.every((each) => !canMatch(each))) idle.push({ line, reason: idleReason(key) })
     }
   }
   return { rules, faults, idle }

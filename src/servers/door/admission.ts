@@ -21,7 +21,8 @@ export function admit(peer: Peer, host: Host, rules: Rules, known: Known = {}): 
 export function admitTo(service: RuleService, peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
   const ip = peer.remoteIp
   const client = { mayRelay: host.mayRelay(ip), isLoopback: isLoopback(ip) }
-  const { verdict, variables, check, rule, text } = decideConnection(service, rules, { ip, ...known }, client)
+  const seen = { ip, info: known.info, host: known.isUnproven === true ? undefined : known.host }
+  const { verdict, variables, check, rule, text } = decideConnection(service, rules, seen, client)
   const environment = new Map(baseEnvironment(peer, host, known))
   for (const [name, value] of variables) environment.set(name, value)
   return { verdict, environment, finding: { check, rule, text } }

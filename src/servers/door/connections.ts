@@ -1,5 +1,5 @@
 /** All connections of the process: who may come, how many there may be, one clock tick for all of them, and the end.
- *  Knows:  the order: limits, the proxy's header, rules, the greeting. Never: what is said in a session. */
+ *  Knows:  the order: limits, the proxy's header, the name, rules, the greeting. Never: what is said in a session. */
 import type { Socket } from 'node:net'
 import { printable, type Log } from '../../system/log.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
@@ -7,6 +7,7 @@ import type { Clock } from '../../system/clock.ts'
 import { Census, type Leave } from './census.ts'
 import { Connection } from './connection.ts'
 import { ConnectionLog, waitStatus } from './connection-log.ts'
+import { Consideration } from './consideration.ts'
 import { DelayWheel } from './delay-wheel.ts'
 import type { ConnectionSetting } from './dialogue.ts'
 import type { Finding } from './finding.ts'
@@ -25,11 +26,14 @@ export interface TurnedAway {
   readonly finding: Finding
 }
 
+export type Admitted = ConnectionSetting | TurnedAway
+
 /** Who may come in, and to what. */
 export interface Entrance {
   /** Its proxies begin with a PROXY header. */
   isProxy(ip: string): boolean
-  settingFor(peer: Peer): ConnectionSetting | TurnedAway
+  /** Later, where somebody is asked about the peer first. */
+  settingFor(peer: Peer): Admitted | Promise<Admitted>
   /** A refusal in the entrance's protocol, with its line end; empty where TLS comes first. */
   say(reply: Reply): string
 }
@@ -151,8 +155,38 @@ export class Connections {
   }
 
   private admit(arrival: Arrival, leave: Leave, early: Buffer): void {
+    const setting = this.entrance.settingFor(arrival.peer)
+    if (setting instanceof Promise) this.consider(arrival, setting, leave, early)
+    else this.admitTo(arrival, setting, leave, early)
+  }
+
+  private consider(arrival: Arrival, setting: Promise<Admitted>, leave: Leave, early: Buffer): void {
+    const { socket, peer } = arrival
+    const gone = (): void => {
+      this.open.delete(consideration)
+      leave()
+      this.ended(arrival, waitStatus.trouble)
+    }
+    const consideration: Consideration<Admitted> = new Consideration(socket, setting, {
+      decided: (found) => {
+        this.open.delete(consideration)
+        this.admitTo(arrival, found, leave, early)
+      },
+      stopped: () => {
+        this.turnAway(socket, replies.shuttingDown)
+        gone()
+      },
+      failed: (reason) => {
+        if (reason !== '') this.log(`refused ${peer.remoteIp} ${printable(reason).replaceAll('_', '-')}:`)
+        gone()
+      },
+    })
+    this.open.add(consideration)
+    this.startTicking()
+  }
+
+  private admitTo(arrival: Arrival, setting: Admitted, leave: Leave, early: Buffer): void {
     const { socket, number, peer } = arrival
-    const setting = this.entrance.settingFor(peer)
     if ('turnedAway' in setting) {
       leave()
       return this.turnAwayByRules(arrival, setting)

@@ -19,9 +19,11 @@ export interface Host {
   mayRelay(ip: string): boolean
 }
 
-/** What an identd, a proxy or XCLIENT said of a peer, if one did. */
+/** What the DNS, an identd or XCLIENT said of a peer, if one did. */
 export interface Known {
   readonly host?: string | undefined
+  /** The name may be anybody's: rules do not go by it. */
+  readonly isUnproven?: boolean
   readonly info?: string | undefined
 }
 

@@ -98,8 +98,10 @@ export const sockets = {
   authd: { owner: 'login', mode: 0o600, servedBy: 'authd' },
   /** The command line sees here who is locked out, and lets in again. */
   'authd-admin': { owner: 'root', mode: 0o600, servedBy: 'authd' },
-  /** smtpd asks here about SPF, DNS lists and greylisting. */
+  /** smtpd asks here about names, SPF, DNS lists and greylisting. */
   policy: { owner: 'smtpd', mode: 0o600, servedBy: 'policy' },
+  /** login asks here about names. */
+  'policy-names': { owner: 'login', mode: 0o600, servedBy: 'policy' },
   /** Plug-ins are run here, for smtpd and as smtpd's account. */
   exec: { owner: 'smtpd', mode: 0o600, servedBy: 'exec' },
   start: { owner: 'root', mode: 0o600, servedBy: 'start' },

@@ -3,10 +3,9 @@
  *  Knows:  that a cdb counts even without a source. Never: writes; `start` and `quaver rules compile` do.
  *  Fails:  a source that was never compiled, or no cdb that can be read: `broken`, and nobody may be let in. */
 import { readFileSync } from 'node:fs'
-import { type ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { CdbReader } from '../../protocols/qmail/cdb.ts'
-import { networkLengths, type RuleBase } from '../../protocols/qmail/tcprules-lookup.ts'
+import { type RuleBase, ruleBase } from '../../protocols/qmail/tcprules-lookup.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Home } from '../home/layout.ts'
 import { type FileStamp, isOutdated, rulePaths, type RulePaths, type RuleService, stampOf } from './files.ts'
@@ -98,5 +97,5 @@ export class RulesFile {
 /** Throws CdbError if the bytes are no cdb. A lookup in a damaged one throws too. */
 export function openRules(bytes: Buffer): RuleBase {
   const reader = new CdbReader(bytes)
-  return { get: (key: ByteString) => reader.get(key), networks: networkLengths(reader.keys()) }
+  return ruleBase(reader.keys(), (key) => reader.get(key))
 }

@@ -12,7 +12,7 @@ import { decideConnection } from '../../../stores/tcprules/decision.ts'
 import { readSmallFile } from '../../../system/files.ts'
 import type { GrantedSession } from '../session.ts'
 import type { SubmissionTools } from './tools.ts'
-import { environmentOf } from './trace.ts'
+import { environmentOf, knownOf } from './trace.ts'
 
 /** Ours is on every message already. */
 const tlsFilter = 'qmail-qfilter-addtlsheader'
@@ -28,7 +28,7 @@ export interface SubmissionPlan {
 
 export function planSubmission(session: GrantedSession, tools: SubmissionTools): Outcome<SubmissionPlan> {
   const { control, homePath } = tools
-  const variables = variablesFor(session.grant.peer.remoteIp, tools)
+  const variables = variablesFor(session, tools)
   if (!variables.done) return variables
   const environment = environmentOf(session, control.optionalLine('me'), variables.value)
   const listed = control.list('ofmipfilters') ?? []
@@ -42,8 +42,10 @@ export function planSubmission(session: GrantedSession, tools: SubmissionTools):
 }
 
 /** The front has let this client in by the same rules. */
-function variablesFor(ip: string, { rules }: SubmissionTools): Outcome<Variables> {
+function variablesFor({ grant, facts }: GrantedSession, { rules }: SubmissionTools): Outcome<Variables> {
+  const ip = grant.peer.remoteIp
   const client = { mayRelay: false, isLoopback: isLoopback(ip) }
-  const { verdict, variables, text } = decideConnection('ofmip', rules.current(), { ip }, client)
+  const peer = { ip, ...knownOf(facts) }
+  const { verdict, variables, text } = decideConnection('ofmip', rules.current(), peer, client)
   return verdict === 'unknown' ? failed(transient('unable to read controls (#4.3.0)', text)) : done(variables)
 }

@@ -3,7 +3,8 @@ import type { ByteString } from '../../../base/byte-string.ts'
 import { headerDate } from '../../../protocols/qmail/date.ts'
 import type { Variables } from '../../../protocols/qmail/tcprules.ts'
 import { tlsHeader } from '../../../protocols/qmail/tls-header.ts'
-import { baseEnvironment, type Environment } from '../../../servers/door/peer.ts'
+import type { SessionFacts } from '../../../contracts/sessions.ts'
+import { baseEnvironment, type Environment, type Known } from '../../../servers/door/peer.ts'
 import type { GrantedSession } from '../session.ts'
 
 /** What tcpserver and its rules, the TLS front, authup and checkpassword gave to ofmipd, and ofmipd to its filters.
@@ -15,10 +16,18 @@ export function environmentOf(
 ): Map<string, string> {
   const { remoteIp, remotePort } = grant.peer
   const peer = { remoteIp, remotePort, localIp: facts.localIp, localPort: facts.localPort }
-  const environment = new Map([...baseEnvironment(peer, { me }), ['PYMSGAUTH_TOLERATE_UNCONFIGURED', '1'], ...rules])
+  const environment = new Map([
+    ...baseEnvironment(peer, { me }, knownOf(facts)),
+    ['PYMSGAUTH_TOLERATE_UNCONFIGURED', '1'],
+    ...rules,
+  ])
   environment.set('SSL_PROTOCOL', facts.tlsProtocol).set('SSL_CIPHER', facts.tlsCipher)
   environment.set('AUTHUP_USER', grant.account).set('USER', grant.user).set('LOGNAME', grant.user)
   return environment.set('HOME', grant.home).set('QMAILPPID', String(process.pid))
+}
+
+export function knownOf({ remoteHost }: SessionFacts): Known {
+  return remoteHost === '' ? {} : { host: remoteHost }
 }
 
 /** What could end a comment of a header field, or the line. */
