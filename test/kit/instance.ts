@@ -8,9 +8,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { decodeAdminReply, encodeAdminRequest } from '../../src/contracts/admin.ts'
-import { encodeHello } from '../../src/contracts/hello.ts'
-import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
+import { ask } from '../../src/clients/admin/ask.ts'
+import { realClock } from '../../src/system/clock.ts'
 import { commandLine, groupOf, treeOf } from './processes.ts'
 
 export const root: string = join(import.meta.dirname, '../..')
@@ -295,26 +294,9 @@ function portOf(address: string | undefined): number {
 
 /** One request of the admin contract, all its rows. */
 export async function askAdmin(path: string, request: object): Promise<unknown[]> {
-  const socket = await connectPath(path)
-  return await new Promise<unknown[]>((resolve, reject) => {
-    const rows: unknown[] = []
-    const timer = setTimeout(() => connection.destroy('no answer in time'), adminMillisecondsMax)
-    const connection = new FrameConnection(socket, {
-      onFrame(frame) {
-        const reply = decodeAdminReply(frame)
-        if (reply.kind === 'row') rows.push(reply.row)
-        else if (reply.kind === 'end') resolve(rows)
-        else reject(new Error(reply.text))
-        if (reply.kind !== 'row') connection.end()
-      },
-      onClose(reason) {
-        clearTimeout(timer)
-        reject(new Error(`closed before the end: ${reason}`))
-      },
-    })
-    connection.send(encodeHello({ purpose: 'admin', uid: 0 }))
-    connection.send(encodeAdminRequest(request))
-  })
+  const rows: unknown[] = []
+  await ask(path, request, (row) => rows.push(row), realClock, adminMillisecondsMax)
+  return rows
 }
 
 /** Runs a program to its end; never rejects because of its exit code. */

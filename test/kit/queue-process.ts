@@ -14,7 +14,7 @@ import {
   type Report,
   type ToDeliverer,
 } from '../../src/contracts/deliver.ts'
-import { decodeAdminReply, encodeAdminRequest } from '../../src/contracts/admin.ts'
+import { askAll } from '../../src/clients/admin/ask.ts'
 import { encodeHello, type Purpose } from '../../src/contracts/hello.ts'
 import { decodeFromProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, type SocketName, socketPath } from '../../src/stores/home/layout.ts'
@@ -153,20 +153,6 @@ export class QueueProcess {
 
   /** Rows of an admin request; rejects with the queue's error text. */
   async ask(request: object): Promise<Record<string, unknown>[]> {
-    const rows: Record<string, unknown>[] = []
-    const socket = await connectPath(socketPath(this.home, 'queue-admin'))
-    return await new Promise((resolve, reject) => {
-      const connection = new FrameConnection(socket, {
-        onFrame: (frame) => {
-          const reply = decodeAdminReply(frame)
-          if (reply.kind === 'row') rows.push(reply.row as Record<string, unknown>)
-          else if (reply.kind === 'end') resolve(rows)
-          else reject(new Error(reply.text))
-        },
-        onClose: () => reject(new Error('closed')),
-      })
-      connection.send(encodeHello({ purpose: 'admin', uid: 0 }))
-      connection.send(encodeAdminRequest(request))
-    })
+    return (await askAll(socketPath(this.home, 'queue-admin'), request, realClock)) as Record<string, unknown>[]
   }
 }

@@ -2,7 +2,7 @@
  *  Fails:  throws AdminError: `down` if nobody serves the socket, `refused` with the other program's text, `broken` else. */
 import type { Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
-import { decodeAdminReply, encodeAdminRequest } from '../../contracts/admin.ts'
+import { AdminReplyReader, encodeAdminRequest } from '../../contracts/admin.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
@@ -29,6 +29,7 @@ export async function ask(
   millisecondsMax: number = answerMillisecondsMax,
 ): Promise<void> {
   const socket = await connect(path)
+  const reader = new AdminReplyReader()
   await new Promise<void>((resolve, reject) => {
     let cancel = (): void => undefined
     const settle = (end: () => void): void => {
@@ -45,7 +46,8 @@ export async function ask(
       onFrame(frame) {
         wait()
         try {
-          const reply = decodeAdminReply(frame)
+          const reply = reader.read(frame)
+          if (reply === undefined) return
           if (reply.kind === 'row') onRow(reply.row)
           else if (reply.kind === 'error') fail('refused', reply.text)
           else settle(resolve)

@@ -2,7 +2,7 @@
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { exitCode } from './exit.ts'
 import { duration, harmless, print, printJson, styled, table } from './output.ts'
-import { field, fieldsOf, numberField, textField } from './row.ts'
+import { field, fieldsOf, numberField, textField } from '../../clients/admin/row.ts'
 import { realClock } from '../../system/clock.ts'
 
 export async function failures(options: GlobalOptions): Promise<void> {

@@ -8,7 +8,7 @@ import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { certificateFacts } from '../../system/keys.ts'
 import { CommandError } from './exit.ts'
-import { field, fieldsOf } from './row.ts'
+import { field, fieldsOf } from '../../clients/admin/row.ts'
 
 const certificateBytesMax: number = 128 * 1024
 

@@ -1,6 +1,6 @@
 /** A message of the queue as the command line shows it: byte strings become text. */
 import { toText } from '../../base/byte-string.ts'
-import { field, fieldsOf, numberField, objectsField, textField } from './row.ts'
+import { field, fieldsOf, numberField, objectsField, textField } from '../../clients/admin/row.ts'
 
 export interface QueuedRecipient {
   readonly address: string

@@ -2,7 +2,7 @@
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { harmless, print, printJson, styled, when } from './output.ts'
-import { field, fieldsOf, numberField, textField } from './row.ts'
+import { field, fieldsOf, numberField, textField } from '../../clients/admin/row.ts'
 import { type QueuedMessage, readMessage } from './queue-message.ts'
 import { explainMessage } from './queue-why.ts'
 

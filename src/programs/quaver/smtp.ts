@@ -4,7 +4,7 @@ import { smtpLimits } from '../../servers/smtp/limits.ts'
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { harmless, print, printJson, styled } from './output.ts'
-import { field, fieldsOf, textField } from './row.ts'
+import { field, fieldsOf, textField } from '../../clients/admin/row.ts'
 
 export interface ExplainOptions extends GlobalOptions {
   readonly ip: string

@@ -5,7 +5,7 @@ import { realClock } from '../../system/clock.ts'
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { exitCode } from './exit.ts'
 import { duration, harmless, print, printJson, styled, table } from './output.ts'
-import { field, fieldsOf, textField, numberField } from './row.ts'
+import { field, fieldsOf, textField, numberField } from '../../clients/admin/row.ts'
 
 /** Every program gives itself 20 s, one after the other in up to three steps. */
 const stopMillisecondsMax = 90_000

@@ -38,9 +38,11 @@ export class Admin {
     this.ports = ports
   }
 
-  async handle(connection: FrameConnection, frame: Frame): Promise<void> {
+  /** `onlyLists`: whoever asks may see the queue, and nothing else. */
+  async handle(connection: FrameConnection, frame: Frame, onlyLists: boolean): Promise<void> {
     try {
       const request = readRequest(decodeAdminRequest(frame))
+      if (onlyLists && request.op !== 'list') throw new ContractError('only list is answered here')
       for await (const row of this.rows(request)) {
         connection.send(encodeAdminReply({ kind: 'row', row }))
         await connection.pressure()

@@ -3,7 +3,7 @@
  *
  *    queue-network   enqueue, "from network"          queue-remote   remote, fetch
  *    queue-inject    enqueue, "by uid N" as the kernel says          queue-lspawn   lspawn, local (on behalf of a uid)
- *    queue-admin     admin */
+ *    queue-admin     admin                           queue-read     admin, `list` only */
 import type { Server, Socket } from 'node:net'
 import { decodeFromDeliverer, encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
@@ -28,6 +28,7 @@ const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
   'queue-remote': ['remote', 'fetch'],
   'queue-lspawn': ['lspawn', 'local'],
   'queue-admin': ['admin'],
+  'queue-read': ['admin'],
 }
 /** A connection that says nothing for so long is closed. */
 const helloMillisecondsMax = 30_000
@@ -119,7 +120,10 @@ export class Connections {
       case 'local':
         return this.local(connection, onBehalfOf)
       case 'admin':
-        return { onFrame: (frame) => void this.ports.admin.handle(connection, frame), onClose: () => undefined }
+        return {
+          onFrame: (frame) => void this.ports.admin.handle(connection, frame, name === 'queue-read'),
+          onClose: () => undefined,
+        }
       case 'execute':
       case 'policy':
       case 'recipients':

@@ -4,8 +4,8 @@ import { extname, join } from 'node:path'
 import type { Role, SocketName } from '../../stores/home/layout.ts'
 import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
 
-export type Service = 'smtp' | 'submission' | 'pop3' | 'local' | 'remote'
-export const services: readonly Service[] = ['smtp', 'submission', 'pop3', 'local', 'remote']
+export type Service = 'smtp' | 'submission' | 'pop3' | 'local' | 'remote' | 'qread'
+export const services: readonly Service[] = ['smtp', 'submission', 'pop3', 'local', 'remote', 'qread']
 
 export interface Program {
   readonly name: string
@@ -16,7 +16,7 @@ export interface Program {
   /** It runs only if one of these services is wanted; undefined runs always. */
   readonly for: readonly Service[] | undefined
   /** And only if this control file is there when `start` starts. */
-  readonly onlyWith?: 'oauthissuers'
+  readonly onlyWith?: 'oauthissuers' | 'listen-qread'
   /** The sockets it serves, in the order of its descriptors from 4 on: TCP services, and sockets in HOME/run. */
   readonly listens: readonly (SocketName | TcpName)[]
   /** Gets the certificate and the key. */
@@ -39,7 +39,7 @@ export const programs: readonly Program[] = [
     name: 'queue',
     role: 'queue',
     phase: 0,
-    listens: ['queue-network', 'queue-inject', 'queue-remote', 'queue-lspawn', 'queue-admin'],
+    listens: ['queue-network', 'queue-inject', 'queue-remote', 'queue-lspawn', 'queue-admin', 'queue-read'],
     injects: true,
     threads: 16,
   },
@@ -78,6 +78,8 @@ export const programs: readonly Program[] = [
   { ...plain, name: 'issuers', role: 'issuers', phase: 1, for: ['submission', 'pop3'], onlyWith: 'oauthissuers' },
   loginProgram('ofmipd', 'submission', ['submission', 'submissions']),
   loginProgram('pop3d', 'pop3', ['pop3', 'pop3s']),
+  // As qmail-qread did, who owns what it shows.
+  { ...plain, name: 'qread', role: 'queue', phase: 1, for: ['qread'], onlyWith: 'listen-qread', listens: ['qread'] },
 ]
 
 /** `login` once for each service: each logs under its own tag, and can be had alone. */

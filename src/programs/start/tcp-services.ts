@@ -4,17 +4,23 @@ import type { Control } from '../../stores/control/control.ts'
 import { parseAddress, type TcpAddress } from '../../system/bind.ts'
 import { UsageError } from './usage-error.ts'
 
-export type TcpName = 'smtp' | 'submission' | 'submissions' | 'pop3' | 'pop3s'
+export type TcpName = 'smtp' | 'submission' | 'submissions' | 'pop3' | 'pop3s' | 'qread'
 
 interface TcpService {
-  readonly file: 'listen-smtp' | 'listen-submission' | 'listen-submissions' | 'listen-pop3' | 'listen-pop3s'
+  readonly file:
+    | 'listen-smtp'
+    | 'listen-submission'
+    | 'listen-submissions'
+    | 'listen-pop3'
+    | 'listen-pop3s'
+    | 'listen-qread'
   readonly port: number
   /** On loopback. */
   readonly demoPort: number
   /** Without a certificate it does not listen: a password must never come in clear. */
   readonly needsTls: boolean
   /** What a person calls it, and how it is protected. */
-  readonly title: 'SMTP' | 'submission' | 'POP3'
+  readonly title: 'SMTP' | 'submission' | 'POP3' | 'the queue'
   readonly protection: '' | 'STARTTLS' | 'STLS' | 'TLS'
 }
 
@@ -24,6 +30,14 @@ export const tcpServices: Readonly<Record<TcpName, TcpService>> = {
   submissions: login('listen-submissions', 465, 'submission', 'TLS'),
   pop3: login('listen-pop3', 110, 'POP3', 'STLS'),
   pop3s: login('listen-pop3s', 995, 'POP3', 'TLS'),
+  qread: {
+    file: 'listen-qread',
+    port: 20025,
+    demoPort: 20025,
+    needsTls: false,
+    title: 'the queue',
+    protection: '',
+  },
 }
 
 function login(

@@ -5,7 +5,7 @@ const weekdays = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 /** For header fields: `21 Nov 2026 09:08:07 -0000`. */
 export function headerDate(milliseconds: number): string {
   const date = new Date(milliseconds)
-  return `${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()} ${clockTime(date)} -0000`
+  return `${dayOf(date)} ${clockTime(date)} -0000`
 }
 
 /** For the `From ` line of an mbox: `Sat Nov 21 09:08:07 2026`, the day of the month in two digits. */
@@ -15,7 +15,13 @@ export function mboxDate(milliseconds: number): string {
   return `${weekday} ${months[date.getUTCMonth()]} ${two(date.getUTCDate())} ${clockTime(date)} ${date.getUTCFullYear()}`
 }
 
-function clockTime(date: Date): string {
+/** `21 Nov 2026` */
+export function dayOf(date: Date): string {
+  return `${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()}`
+}
+
+/** `09:08:07` */
+export function clockTime(date: Date): string {
   return `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
 }
 

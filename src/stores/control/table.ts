@@ -204,6 +204,12 @@ export const controlFiles = {
     reread: 'live',
   },
   helohost: { form: 'line', fallback: 'me', meaning: 'our name in EHLO', readBy: ['remote'], reread: 'start' },
+  'listen-qread': {
+    form: 'list',
+    meaning: 'where the queue is shown to whoever connects, such as 127.0.0.1:20025; absent = nowhere',
+    readBy: ['start'],
+    reread: 'start',
+  },
   'listen-smtp': {
     form: 'list',
     meaning: 'where SMTP listens, address:port or [address]:port; absent = 0.0.0.0:25 and [::]:25, demo 127.0.0.1:2525',

@@ -85,6 +85,8 @@ export const sockets = {
   'queue-inject': { owner: 'root', mode: 0o666, servedBy: 'queue' },
   'queue-remote': { owner: 'remote', mode: 0o600, servedBy: 'queue' },
   'queue-lspawn': { owner: 'root', mode: 0o600, servedBy: 'queue' },
+  /** qread asks here what is in the queue, and can do nothing else. */
+  'queue-read': { owner: 'queue', mode: 0o600, servedBy: 'queue' },
   'queue-admin': { owner: 'root', mode: 0o600, servedBy: 'queue' },
   /** The command line asks here what smtpd would say. */
   'smtpd-admin': { owner: 'root', mode: 0o600, servedBy: 'smtpd' },

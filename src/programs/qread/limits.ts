@@ -1,0 +1,8 @@
+/** Every limit and deadline of qread. */
+
+/** Connections at once, as tcpserver's. */
+export const connectionsMax = 40
+/** Messages asked for at once, and put into words together. */
+export const pageMax = 100
+/** A page that is not read for so long ends its connection. */
+export const idleMillisecondsMax = 60_000

@@ -1,0 +1,36 @@
+/** The queue, page by page, in qmail-qread's words. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { askAll } from '../../clients/admin/ask.ts'
+import { fieldsOf, numberField, objectsField, textField } from '../../clients/admin/row.ts'
+import { readLines, type ReadMessage } from '../../protocols/qmail/qread.ts'
+import type { Clock } from '../../system/clock.ts'
+import { pageMax } from './limits.ts'
+
+/** Throws AdminError: the queue does not answer. */
+export async function* listing(socketPath: string, clock: Clock): AsyncGenerator<ByteString> {
+  for (let after = 0; ; ) {
+    const rows = await askAll(socketPath, { op: 'list', after, limit: pageMax }, clock)
+    const messages = rows.map(readMessage)
+    for (const message of messages) yield readLines(message)
+    const last = messages.at(-1)
+    if (last === undefined || messages.length < pageMax) return
+    after = last.id
+  }
+}
+
+export function readMessage(row: unknown): ReadMessage {
+  const fields = fieldsOf(row)
+  const recipients = objectsField(fields, 'recipients')
+  return {
+    id: numberField(fields, 'id'),
+    bytes: numberField(fields, 'bytes'),
+    sender: textField(fields, 'sender'),
+    bornMs: numberField(fields, 'bornMs'),
+    bouncing: recipients.some((recipient) => textField(recipient, 'state') === 'failed'),
+    recipients: recipients.map((recipient) => ({
+      channel: textField(recipient, 'channel') === 'local' ? 'local' : 'remote',
+      address: textField(recipient, 'address'),
+      done: textField(recipient, 'state') !== 'waiting',
+    })),
+  }
+}
