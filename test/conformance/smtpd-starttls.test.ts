@@ -94,13 +94,19 @@ test('S10 the beginning of a handshake behind STARTTLS is not taken for SMTP', {
   assert.equal(server.connections.size, 0)
 })
 
-test('S11 garbage instead of a handshake: no reply in clear, nothing leaks', { skip }, async (t) => {
+test('S11 garbage instead of a handshake: no reply in clear, nothing leaks, and the log says why', {
+  skip,
+}, async (t) => {
   const { client, server } = await serve(t)
   client.say('STARTTLS\r\n')
   await client.until(/^220 /)
   client.say('garbage not TLS, NOOP\r\nNOOP\r\n')
   assert.doesNotMatch(await client.untilClosed(), /\d{3}[ -]/)
   assert.equal(server.connections.size, 0)
+  assert.match(
+    server.log.find((line) => line.startsWith('refused')) ?? '',
+    /^refused 127\.0\.0\.1 handshake [^\n]*wrong version number[^\n]*:$/i,
+  )
 })
 
 test('S12 silence instead of a handshake ends in time', { skip }, async (t) => {

@@ -15,6 +15,7 @@ describe('a plug-in', () => {
   before(async () => {
     const files = { 'control/smtpplugins': plugIns, 'control/xclients': '192.0.2.50\n' }
     edge = await Edge.start({ files })
+    edge.dns.set('50.2.0.192.in-addr.arpa', 'PTR proxy.test')
   })
   after(() => edge.end())
 
@@ -46,6 +47,11 @@ describe('a plug-in', () => {
   it('behind XCLIENT has the name that it told, or none', async () => {
     assert.match((await fromNamed('XCLIENT ADDR=192.0.2.7 NAME=[UNAVAILABLE]')).at(-1) ?? '', /^553 .*no reverse DNS/)
     assert.match((await fromNamed('XCLIENT ADDR=192.0.2.7 NAME=mail.example')).at(-1) ?? '', /^250 /)
+  })
+
+  it('keeps the name where XCLIENT tells neither a name nor an address', async () => {
+    assert.match((await fromNamed('XCLIENT HELO=client.test')).at(-1) ?? '', /^250 /)
+    assert.match((await fromNamed('XCLIENT ADDR=192.0.2.51')).at(-1) ?? '', /^553 .*no reverse DNS/)
   })
 
   it('finds the address of an IPv6 client by PROTO, also behind XCLIENT', async () => {

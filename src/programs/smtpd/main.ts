@@ -147,7 +147,7 @@ function settingOf(peer: Peer, known: Known): Admitted {
   const policy = policies.current()
   const { verdict, environment, finding } = admit(peer, policy, rules.current(), known)
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
-  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, peer) : undefined
+  const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, peer, known) : undefined
   return connectionSetting({ ...settingWith(policy, environment), announce })
 }
 
@@ -163,9 +163,11 @@ function sayPlainly(reply: Reply): string {
 }
 
 /** The client that a trusted peer announced: decided about as if it had connected itself, but for GREETDELAY. */
-function announced(client: XclientValues, announcing: Peer): ReturnType<Announce> {
+function announced(client: XclientValues, announcing: Peer, ofAnnouncing: Known): ReturnType<Announce> {
   const peer = announcedEnds(announcing, client)
-  const known = { host: client.get('NAME'), info: client.get('LOGIN') }
+  // Of another address nobody has said what it is called.
+  const kept = client.has('NAME') || client.has('ADDR') ? { host: client.get('NAME') } : ofAnnouncing
+  const known = { ...kept, info: client.get('LOGIN') }
   const { verdict, environment } = admit(peer, policies.current(), rules.current(), known)
   return verdict === 'allow' ? { environment, gate: gates.open(environment), announce: undefined } : 'denied'
 }

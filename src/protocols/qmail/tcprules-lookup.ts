@@ -3,7 +3,7 @@
  *  Prefixes, networks and suffixes are tried longest first. No key at all: the peer is allowed, as in tcpserver.
  *  Never:  reads; the cdb is whatever answers to `get`. */
 import type ipaddr from 'ipaddr.js'
-import type { ByteString } from '../../base/byte-string.ts'
+import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { networkMark, parseIp, prefixKey } from './ip-key.ts'
 import { decodeInstructions, type Instructions } from './tcprules.ts'
 
@@ -22,6 +22,8 @@ export interface NetworkLengths {
 
 export interface RuleBase {
   get(key: ByteString): ByteString | undefined
+  /** The key as the rule has it: names of hosts have no case. */
+  written(key: ByteString): ByteString
   readonly networks: NetworkLengths
   /** There are rules for names of hosts. */
   readonly goesByName: boolean
@@ -35,27 +37,34 @@ export interface RuleDecision extends Instructions {
 export function decideByRules(base: RuleBase, peer: RulePeer): RuleDecision {
   for (const key of ruleKeys(peer, base.networks)) {
     const data = base.get(key)
-    if (data !== undefined) return { key, ...decodeInstructions(data) }
+    if (data !== undefined) return { key: base.written(key), ...decodeInstructions(data) }
   }
   return { key: undefined, verdict: 'allow', variables: [] }
 }
 
 /** `keys`: all of them; `get` finds what each stands for. */
-export function ruleBase(keys: Iterable<ByteString>, get: RuleBase['get']): RuleBase {
+export function ruleBase(keys: Iterable<ByteString>, find: RuleBase['get']): RuleBase {
   const ipv4 = new Set<number>()
   const ipv6 = new Set<number>()
   let goesByName = false
+  const capitals = new Map<ByteString, ByteString>()
   for (const key of keys) {
     if (key.startsWith(networkMark[4])) ipv4.add(key.length - 1)
     if (key.startsWith(networkMark[6])) ipv6.add(key.length - 1)
-    goesByName ||= key.startsWith('=') || key.includes('@=')
+    const host = key.startsWith('=') ? 0 : key.lastIndexOf('@=')
+    if (host < 0) continue
+    goesByName = true
+    const folded = key.slice(0, host) + lowerAscii(key.slice(host))
+    if (folded !== key && !capitals.has(folded)) capitals.set(folded, key)
   }
   const longestFirst = (a: number, b: number): number => b - a
   const networks = { ipv4: [...ipv4].sort(longestFirst), ipv6: [...ipv6].sort(longestFirst) }
-  return { get, networks, goesByName }
+  const written = (key: ByteString): ByteString => capitals.get(key) ?? key
+  return { get: (key) => find(written(key)) ?? find(key), written, networks, goesByName }
 }
 
-export function* ruleKeys({ ip, host, info }: RulePeer, networks: NetworkLengths): Generator<ByteString> {
+export function* ruleKeys({ ip, host: name, info }: RulePeer, networks: NetworkLengths): Generator<ByteString> {
+  const host = name === undefined ? undefined : lowerAscii(name)
   const address = parseIp(ip)
   const spellings = address === undefined ? [ip] : spellingsOf(address)
   if (info !== undefined) {

@@ -175,6 +175,16 @@ describe('lookup', () => {
     assert.equal(decideByRules(base, { ip: '2001:db8::6' }).verdict, 'deny')
   })
 
+  it('names of hosts have no case, in rules and of clients', () => {
+    const text = '=Mail.Upper.test:deny\n=.Dialup.TEST:deny\njoe@=PC.test:deny\n:allow'
+    const key = (host: string, info?: string): string | undefined => decide(text, { ip: '192.0.2.1', host, info }).key
+    assert.equal(key('mail.upper.test'), '=Mail.Upper.test')
+    assert.equal(key('MAIL.upper.test'), '=Mail.Upper.test')
+    assert.equal(key('a.b.dialup.test'), '=.Dialup.TEST')
+    assert.equal(key('pc.test', 'joe'), 'joe@=PC.test')
+    assert.equal(key('pc.test', 'Joe'), '')
+  })
+
   it('a network holds exactly the addresses that share its bits', () => {
     const byte = fc.nat({ max: 255 })
     const ip = fc.tuple(byte, byte, byte, byte)

@@ -87,7 +87,7 @@ export class Connection {
     socket.on('data', this.onData)
     socket.on('end', this.onEnd)
     socket.on('drain', this.onDrain)
-    socket.on('error', () => this.destroy(''))
+    socket.on('error', (error) => this.destroy(this.phase === 'handshake' ? `handshake ${describeError(error)}` : ''))
     socket.on('close', () => this.destroy(''))
   }
 
