@@ -58,16 +58,20 @@ export class Gates {
 
   constructor(parts: GateParts) {
     this.parts = parts
-    this.tools = this.toolsWith(() => undefined, false)
+    this.tools = this.toolsWith(() => undefined, parts.log, false)
   }
 
   open(environment: Environment): Gate {
     return this.gate(environment, this.tools, () => undefined)
   }
 
-  /** For `explain`: every check tells what it found, and a greylist is not touched. */
+  /** For `explain`: every check tells what it found, a greylist is not touched, and nothing is logged: nobody was there. */
   openTelling(environment: Environment, tell: Tell): Gate {
-    return this.gate(environment, this.toolsWith(tell, true), tell)
+    return this.gate(
+      environment,
+      this.toolsWith(tell, () => undefined, true),
+      tell,
+    )
   }
 
   private gate(environment: Environment, tools: StageTools, tell: Tell): Gate {
@@ -88,22 +92,22 @@ export class Gates {
     return new SessionGate(new ClientLists(environment, isLocal, lists, policy), spp, plugInsFrom, tell)
   }
 
-  private toolsWith(tell: Tell, onlyLooks: boolean): StageTools {
+  private toolsWith(tell: Tell, log: Log, onlyLooks: boolean): StageTools {
     return {
       executor: this.parts.executor,
       // SPF asks nothing about a client that may relay.
       isIdle: (name, environment) => name === 'qmail-spp-spf' && environment.has('RELAYCLIENT'),
       builtIn: builtInPlugIns({
-        check: this.checkTools(tell),
-        spf: this.spf(tell),
-        greylisting: this.greylisting(false, tell, onlyLooks),
-        greylistingWrapper: this.greylisting(true, tell, onlyLooks),
+        check: this.checkTools(tell, log),
+        spf: this.spf(tell, log),
+        greylisting: this.greylisting(false, tell, log, onlyLooks),
+        greylistingWrapper: this.greylisting(true, tell, log, onlyLooks),
       }),
     }
   }
 
-  private checkTools(tell: Tell): CheckTools {
-    const { control, executor, log } = this.parts
+  private checkTools(tell: Tell, log: Log): CheckTools {
+    const { control, executor } = this.parts
     return {
       executor,
       log,
@@ -134,7 +138,7 @@ export class Gates {
     return verdictOf[verdict]
   }
 
-  private spf(tell: Tell): BuiltIn {
+  private spf(tell: Tell, log: Log): BuiltIn {
     return async (environment) => {
       const sender = environment.get('SMTPMAILFROM') ?? ''
       const question = spfQuestion(environment, sender, environment.get('SMTPHELOHOST') ?? '')
@@ -144,14 +148,14 @@ export class Gates {
         ? answered.answer.logText
         : `qmail-spp-spf:${question.ip}: no answer: ${answered.why}`
       tell({ check: 'spf', rule: answered.answered ? answered.answer.rule : 'policy', text })
-      this.parts.log(text)
+      log(text)
       return spfCommands(answered.answered ? answered.answer : undefined, environment)
     }
   }
 
-  private greylisting(isWrapper: boolean, tell: Tell, onlyLooks: boolean): BuiltIn {
+  private greylisting(isWrapper: boolean, tell: Tell, log: Log, onlyLooks: boolean): BuiltIn {
     return async (environment) => {
-      const { control, policy, log } = this.parts
+      const { control, policy } = this.parts
       const recipient = environment.get('SMTPRCPTTO')
       if (recipient === undefined) return none
       const exemptions = {
