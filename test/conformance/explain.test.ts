@@ -7,6 +7,7 @@ import { demoAddress } from '#test/kit/instance.ts'
 interface Step {
   readonly command: string
   readonly reply: string
+  readonly closes: boolean
   readonly findings: readonly { readonly check: string; readonly rule: string; readonly text: string }[]
 }
 
@@ -17,6 +18,8 @@ describe('explain beside the live server', () => {
       files: {
         'control/dnsbls': '',
         'control/badrcptto': `spam@quaver.test\n`,
+        'control/tcprules/smtp':
+          '127.:allow\n::1:allow\n198.51.100.0/25:deny\n2001:db8:5::/48:allow,DATABYTES="1"\n:allow,GREETDELAY="0"\n',
         'control/rcptchecks': 'qmail-rcptcheck-badrcptto\nqmail-rcptcheck-realrcptto\n',
       },
     })
@@ -30,6 +33,33 @@ describe('explain beside the live server', () => {
     assert.equal(stderr, '')
     return JSON.parse(stdout) as Step[]
   }
+
+  const findingsOf = (step: Step | undefined): string[] =>
+    (step?.findings ?? []).map(({ check, rule }) => `${check} (${rule})`)
+
+  it('names the recipient check that refused, and its file', async () => {
+    const steps = await explained('192.0.2.1', ['spam@quaver.test'])
+    assert.ok(findingsOf(steps[3]).includes('badrcptto (control/badrcptto)'), findingsOf(steps[3]).join())
+  })
+
+  it('shows the network of a rule as people write it, and that the connection is closed', async () => {
+    const steps = await explained('::ffff:198.51.100.7')
+    assert.deepEqual(
+      steps.map(({ reply, closes }) => [reply, closes]),
+      [['', true]],
+    )
+    assert.ok(findingsOf(steps[0]).includes('tcprules (control/tcprules/smtp 198.51.100.0/25:)'))
+    const args = ['smtp', 'explain', '--ip', '198.51.100.7', '--from', 'a@b.test', '--to', demoAddress]
+    assert.match((await edge.instance.quaver(...args)).stdout, /closed without a word/)
+    assert.equal(await edge.from('198.51.100.7').bare.untilClosed(10_000), '')
+  })
+
+  it('takes an address in any spelling, as the server would see it', async () => {
+    const [connects] = await explained('2001:0DB8:0005:0:0:0:0:1')
+    assert.ok(findingsOf(connects).includes('tcprules (control/tcprules/smtp 2001:db8:5::/48:)'))
+    const [own] = await explained('0:0:0:0:0:0:0:1')
+    assert.ok(!findingsOf(own).some((finding) => finding.startsWith('name ')), findingsOf(own).join())
+  })
 
   it('logs no refusal: nobody was there, and fail2ban would count it', async () => {
     const steps = await explained('192.0.2.77', ['x@elsewhere.test', 'spam@quaver.test', 'nobody@quaver.test'])

@@ -29,6 +29,8 @@ export interface CheckTools {
   files(): CheckFiles
   /** Would it be delivered here? (qmail-rcptcheck-realrcptto) Undefined: that check accepts everything. */
   readonly isDeliverable?: ((recipient: ByteString) => Promise<CheckVerdict>) | undefined
+  /** Hears of every answer. */
+  readonly tell?: ((answer: CheckAnswer) => void) | undefined
 }
 
 export interface CheckAnswer {

@@ -33,6 +33,7 @@ function recipientCheck(tools: CheckTools): BuiltIn {
     if (recipient === undefined) return []
     const sender = environment.get('SMTPMAILFROM') ?? ''
     const answer = await checkRecipient(tools, { program: 'qmail-rcptcheck', sender, recipient, environment })
+    tools.tell?.(answer)
     if (answer.verdict === 'accept') return []
     const goesOn = answer.verdict === 'refuse' || answer.verdict === 'full'
     return [`${goesOn ? 'E' : 'R'}${checkReplies[answer.verdict]}`]

@@ -41,5 +41,8 @@ function printStep(row: object): void {
       `  ${check} ${harmless(textField(finding, 'text'))}  ${styled('dim', `(${harmless(textField(finding, 'rule'))})`)}`,
     )
   }
-  for (const line of textField(row, 'reply').split('\r\n')) print(`  ${styled('dim', '→')} ${harmless(line)}`)
+  const reply = textField(row, 'reply')
+  for (const line of reply === '' ? [] : reply.split('\r\n')) print(`  ${styled('dim', '→')} ${harmless(line)}`)
+  if (field(row, 'closes') === true)
+    print(`  ${styled('dim', '→')} ${styled('red', reply === '' ? 'closed without a word' : 'closed')}`)
 }

@@ -33,13 +33,15 @@ async function explained({ rules = '', to = 'joe@lab.test.example', variables = 
     takerFor: () => assert.fail('nobody takes what is explained'),
     tlsAvailable: () => false,
   }
-  const explanation = new Explanation(setting, findings, 'control/tcprules/smtp', (whole) => ({
+  const explanation = new Explanation(setting, findings, rulesBehind, (whole) => ({
     whole,
     plan: planFilters(whole, [], 'smtpfilters', () => undefined),
   }))
   const request = { ip: '192.0.2.7', helo: 'client.test', from: 'a@b.test', to: [to] }
   return await Array.fromAsync(explanation.steps(request))
 }
+
+const rulesBehind = { environment: 'control/tcprules/smtp :', controls: 'control/fixsmtpio' }
 
 const stepOf = (steps: readonly ExplainStep[], verb: string): ExplainStep =>
   steps.find(({ command }) => command.startsWith(verb)) ?? assert.fail(`no step ${verb}`)
@@ -63,6 +65,23 @@ describe('explain', () => {
     assert.deepEqual(await checksOf('PostMaster@lab.test.example'), ['postmaster'])
     assert.deepEqual(await checksOf('postmasters@lab.test.example'), [])
     assert.deepEqual(await checksOf('postmaster@elsewhere.example'), ['rcpthosts'])
+  })
+
+  it('names what is behind a refusal of the session itself, whatever a rule makes of its words', async () => {
+    const ruleOf = async (verb: string, check: string, world: World): Promise<string | undefined> =>
+      stepOf(await explained(world), verb).findings.find((finding) => finding.check === check)?.rule
+    const far = { to: 'x@elsewhere.example' }
+    const rcpthosts = 'control/rcpthosts, control/morercpthosts'
+    assert.equal(await ruleOf('RCPT', 'rcpthosts', { ...far, rules: ':rcpt::*::553 no' }), rcpthosts)
+    const tls = { variables: { UCSPITLS: '!' } }
+    assert.equal(await ruleOf('MAIL', 'starttls', tls), 'UCSPITLS, control/tcprules/smtp :')
+  })
+
+  it('says where the connection is closed, with a word or without', async () => {
+    const closing = async (rules: string): Promise<readonly boolean[]> =>
+      (await explained({ rules })).map(({ closes }) => closes)
+    assert.deepEqual(await closing(':mail::*:1:\n'), [false, false, true])
+    assert.deepEqual(await closing(''), [false, false, false, false, false])
   })
 
   it('names the variable that keeps filters from being known', async () => {

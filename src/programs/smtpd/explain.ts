@@ -1,10 +1,12 @@
 /** `quaver smtp explain`: what would happen to a transaction. A real session with the real gate is driven up to DATA;
  *  nothing is sent, nothing is kept, and a greylist is only looked at.
  *  Knows:  the commands to drive, and which control file is behind a reply of our own. Never: decides anything. */
-import { fromText } from '../../base/byte-string.ts'
+import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { failed, type Outcome, transient } from '../../base/outcome.ts'
 import type { FilterPlan } from '../../clients/queue/filter-chain.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
+import { replies, type Reply } from '../../protocols/smtp/replies.ts'
+import type { DialoguePort } from '../../servers/door/dialogue.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 import { isPostmaster } from '../../protocols/smtp/address.ts'
@@ -22,8 +24,10 @@ export interface ExplainRequest {
 export interface ExplainStep {
   /** As the client would say it; empty for connecting. */
   readonly command: string
-  /** Without its last line end; in words where a rule leaves nothing of it. */
+  /** Without its last line end; in words where a rule leaves nothing of it; empty where the connection ends without a word. */
   readonly reply: string
+  /** The server closes the connection then. */
+  readonly closes: boolean
   /** In the order in which they were asked. */
   readonly findings: readonly Finding[]
 }
@@ -41,12 +45,29 @@ const explained: Taker = {
   open: () => Promise.resolve(failed(transient('explained only (#4.3.0)'))),
 }
 
-/** Replies of the session itself, and what is behind them. */
-const ownRules: readonly (readonly [text: string, check: string, rule: string])[] = [
-  ['badmailfrom list', 'badmailfrom', 'control/badmailfrom'],
-  ['allowed rcpthosts', 'rcpthosts', 'control/rcpthosts, control/morercpthosts'],
-  ['databytes limit', 'databytes', 'control/databytes'],
-]
+/** What is behind the session's own refusals. */
+export interface OwnRules {
+  /** What decided about the client's environment. */
+  readonly environment: string
+  /** The control file that cannot be read, or not be understood, if there is one. */
+  readonly controls: string
+}
+
+type Refused = (reply: Reply) => void
+
+class ExplainedSession extends Session {
+  private readonly onRefused: Refused
+
+  constructor(setting: SessionSetting, door: DialoguePort, onRefused: Refused) {
+    super(setting, door)
+    this.onRefused = onRefused
+  }
+
+  protected override note(check: string, reply?: Reply, about: ByteString = ''): void {
+    super.note(check, reply, about)
+    if (reply !== undefined) this.onRefused(reply)
+  }
+}
 
 const postmaster: Finding = {
   check: 'postmaster',
@@ -57,7 +78,7 @@ const postmaster: Finding = {
 export class Explanation {
   private readonly setting: SessionSetting
   private readonly findings: Finding[]
-  private readonly environmentRule: string
+  private readonly rules: OwnRules
   private output = ''
   private closed = false
   private said = false
@@ -67,7 +88,7 @@ export class Explanation {
   constructor(
     setting: SessionSetting,
     findings: Finding[],
-    environmentRule: string,
+    rules: OwnRules,
     filtersOf: (environment: Environment) => ClientFilters,
   ) {
     const takerFor = (environment: Environment): Taker => {
@@ -76,11 +97,11 @@ export class Explanation {
     }
     this.setting = { ...setting, takerFor }
     this.findings = findings
-    this.environmentRule = environmentRule
+    this.rules = rules
   }
 
   async *steps(request: ExplainRequest): AsyncGenerator<ExplainStep> {
-    const session = new Session(this.setting, {
+    const door: DialoguePort = {
       send: (text) => {
         // A whole reply, or what a rule left of it.
         this.output += text
@@ -93,7 +114,8 @@ export class Explanation {
         this.onReply()
       },
       progress: () => undefined,
-    })
+    }
+    const session = new ExplainedSession(this.setting, door, (reply) => this.noteOwn(reply))
     this.noteEnvironment()
     yield await this.step('', () => session.greet())
     const commands: readonly (readonly [command: string, recipient?: string])[] = [
@@ -119,18 +141,28 @@ export class Explanation {
     act()
     await replied
     const reply = this.said && this.output === '' ? removedReply : this.output.trimEnd()
-    for (const [text, check, rule] of ownRules)
-      if (reply.includes(text)) this.findings.push({ check, rule, text: 'refuses' })
     const nobodyAsked = recipient !== undefined && this.findings.length === 0
     if (nobodyAsked && reply.startsWith('250') && isPostmaster(fromText(recipient))) this.findings.push(postmaster)
-    return { command, reply, findings: this.findings.splice(0) }
+    return { command, reply, closes: this.closed, findings: this.findings.splice(0) }
+  }
+
+  private noteOwn(reply: Reply): void {
+    const refuses = (check: string, rule: string): void => void this.findings.push({ check, rule, text: 'refuses' })
+    const { environment } = this.setting
+    if (reply === replies.badMailFrom) refuses('badmailfrom', 'control/badmailfrom')
+    if (reply === replies.notInRcptHosts) refuses('rcpthosts', 'control/rcpthosts, control/morercpthosts')
+    if (reply === replies.tooBig)
+      refuses('databytes', environment.has('DATABYTES') ? `DATABYTES, ${this.rules.environment}` : 'control/databytes')
+    if (reply === replies.tlsFirst || reply === replies.tlsNotNow)
+      refuses('starttls', `UCSPITLS, ${this.rules.environment}`)
+    if (reply === replies.unreadableControls) refuses('controls', this.rules.controls)
   }
 
   private noteEnvironment(): void {
     const { environment } = this.setting
     const mayRelay = environment.has('RELAYCLIENT')
     const text = mayRelay ? 'may relay: RELAYCLIENT is set' : 'may not relay'
-    this.findings.push({ check: 'client', rule: this.environmentRule, text })
+    this.findings.push({ check: 'client', rule: this.rules.environment, text })
   }
 }
 

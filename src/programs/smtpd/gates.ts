@@ -121,6 +121,11 @@ export class Gates {
         badmailtonorelay: control.list('badmailtonorelay') ?? none,
       }),
       isDeliverable: (recipient) => this.isDeliverable(recipient, tell),
+      tell({ verdict, check, decidedBy, text }) {
+        const name = check.slice(check.lastIndexOf('/') + 1).replace('qmail-rcptcheck-', '')
+        // realrcptto has told what it found, and where.
+        if (verdict !== 'accept' && name !== 'realrcptto') tell({ check: name, rule: decidedBy, text })
+      },
     }
   }
 

@@ -21,7 +21,8 @@ import { Acceptor } from '../../system/acceptor.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
 import { announcedEnds, type XclientValues } from '../../protocols/smtp/xclient.ts'
-import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
+import { parseIp } from '../../protocols/qmail/ip-key.ts'
+import { formatReply, replies, type Reply } from '../../protocols/smtp/replies.ts'
 import { Session } from './session.ts'
 import type { Announce, SessionSetting } from './session-setting.ts'
 import { descriptorsMax } from '../../system/descriptors.ts'
@@ -117,20 +118,24 @@ supervisor.ready()
 
 /** By the code that serves, for a client that is not there. */
 async function* explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
-  const peer = { remoteIp: request.ip, remotePort: 0, localIp: '127.0.0.1', localPort: 25 }
+  const ip = parseIp(request.ip)?.toString()
+  if (ip === undefined) throw new Error(`'${request.ip}' is no IP address`)
+  const peer = { remoteIp: ip, remotePort: 0, localIp: '127.0.0.1', localPort: 25 }
   const policy = policies.current()
-  const named = await nameOf(request.ip, rules.current(), policyClient)
+  const named = await nameOf(ip, rules.current(), policyClient)
   const findings: Finding[] = named === undefined ? [] : [named.finding]
   const { verdict, environment, finding } = admit(peer, policy, rules.current(), named?.known)
   findings.push(finding)
   if (verdict !== 'allow') {
-    yield { command: '', reply: '', findings }
+    const reply = verdict === 'deny' ? '' : sayPlainly(replies.unreadableControls).trimEnd()
+    yield { command: '', reply, closes: true, findings }
     return
   }
   const gate = gates.openTelling(environment, (found) => findings.push(found))
   // Nobody was there: a refusal in the log would be one more offence of that address to whoever counts them.
   const setting = { ...settingWith(policy, environment), gate, log: () => undefined }
-  yield* new Explanation(setting, findings, finding.rule, filtersOf).steps(request)
+  const controls = control.unread('smtpd').join('; ') || 'control/fixsmtpio'
+  yield* new Explanation(setting, findings, { environment: finding.rule, controls }, filtersOf).steps(request)
 }
 
 /** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */

@@ -40,6 +40,16 @@ export function prefixKey(bytes: readonly number[], length: number): string {
   return networkMark[bytes.length === 4 ? 4 : 6] + bits.slice(0, length)
 }
 
+/** `_1100…` → `192.0.2.0/24`. Undefined: no key of a network. */
+export function networkOf(key: string): string | undefined {
+  const bytesMax = key.startsWith(networkMark[4]) ? 4 : key.startsWith(networkMark[6]) ? 16 : 0
+  const bits = key.slice(1)
+  if (bytesMax === 0 || bits.length > bytesMax * 8 || !/^[01]*$/.test(bits)) return undefined
+  const padded = bits.padEnd(bytesMax * 8, '0')
+  const bytes = Array.from({ length: bytesMax }, (_, n) => Number.parseInt(padded.slice(n * 8, n * 8 + 8), 2))
+  return `${ipaddr.fromByteArray(bytes).toString()}/${bits.length}`
+}
+
 /** A peer's address; IPv4 that came through an IPv6 socket is IPv4. Undefined: no address. */
 export function parseIp(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = withoutZone(text)

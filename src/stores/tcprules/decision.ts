@@ -4,6 +4,7 @@
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Variables, Verdict } from '../../protocols/qmail/tcprules.ts'
+import { networkOf } from '../../protocols/qmail/ip-key.ts'
 import { decideByRules, type RulePeer } from '../../protocols/qmail/tcprules-lookup.ts'
 import type { RuleService } from './files.ts'
 import type { Rules } from './rules-file.ts'
@@ -42,7 +43,7 @@ export function decideConnection(
   if (rules.kind === 'absent') return byDefault(service, client)
   try {
     const { key, verdict, variables } = decideByRules(rules.base, peer)
-    const rule = key === undefined ? `${rules.name} (no rule)` : `${rules.name} ${toText(key)}:`
+    const rule = key === undefined ? `${rules.name} (no rule)` : `${rules.name} ${networkOf(key) ?? toText(key)}:`
     return decision(verdict, variables, rule, key)
   } catch (error) {
     return unknown(service, `${rules.name}.cdb: ${describeError(error)}`)
