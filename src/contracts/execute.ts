@@ -74,6 +74,18 @@ export function environmentBytes(variables: Variables): number {
   return bytes
 }
 
+/** Why exec would not take this run; undefined: it would. Sent all the same, it would cost everybody the connection. */
+export function runFault({ program, args, environment }: Run): string | undefined {
+  const bytes = environmentBytes(environment)
+  if (bytes > environmentBytesMax) return `environment of ${bytes} bytes`
+  if (environment.size > variablesMax) return `environment of ${environment.size} variables`
+  for (const [name, value] of environment)
+    if (name === '' || name.includes('=') || name.includes('\0') || value.includes('\0')) return 'malformed variable'
+  const words = [program, ...args]
+  if (args.length > argumentsMax || words.some((word) => word.length > programBytesMax)) return 'too long a command'
+  return words.some((word) => word.includes('\0')) ? 'NUL in the command' : undefined
+}
+
 export function encodeExecuteRequest(request: ExecuteRequest): Buffer {
   const fields = new FieldWriter()
   if (request.request === 'chain') {

@@ -139,3 +139,16 @@ test('exec dies with work in hand: the caller is told, and the next run finds th
   assert.equal((await waiting).how, 'lost')
   assert.equal((await exec.client.run(run('exit 9'), () => true)).code, 9)
 })
+
+test('a run that exec would not take costs nobody else anything', async () => {
+  const other = exec.client.run(run('sleep 1; echo done'), () => true)
+  const many = new Map(Array.from({ length: 1001 }, (_, n) => [`V${n}`, '']))
+  const faulty = [
+    { ...run('true'), environment: many },
+    { ...run('true'), environment: new Map([['A', 'x\0y']]) },
+    run(`: ${'x'.repeat(5000)}`),
+    run('echo \0'),
+  ]
+  for (const one of faulty) assert.equal((await exec.client.run(one, () => true)).how, 'not-run')
+  assert.deepEqual(await other, { how: 'exit', code: 0, detail: '' })
+})

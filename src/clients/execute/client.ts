@@ -8,10 +8,9 @@ import {
   decodeExecuteReply,
   encodeExecuteRequest,
   type Ending,
-  environmentBytes,
-  environmentBytesMax,
   type ExecuteReply,
   type Run,
+  runFault,
 } from '../../contracts/execute.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -56,8 +55,8 @@ export class ExecuteClient implements Executor {
   }
 
   async run(run: Run, onLine: OnLine): Promise<RunEnd> {
-    const bytes = environmentBytes(run.environment)
-    if (bytes > environmentBytesMax) return { how: 'not-run', code: 0, detail: `environment of ${bytes} bytes` }
+    const fault = runFault(run)
+    if (fault !== undefined) return { how: 'not-run', code: 0, detail: fault }
     try {
       this.shared ??= this.connect()
       const connection = await this.shared

@@ -2,7 +2,6 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { builtInFilter, type FilterContext } from '../queue/built-in-filters.ts'
-import { ProgramTaker } from '../queue/program.ts'
 import type { Taker } from '../queue/taker.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
@@ -14,6 +13,7 @@ import type { Launcher } from '../../system/launcher.ts'
 import type { Random } from '../../system/random.ts'
 import { nextTurn, Spool } from '../../system/spool.ts'
 import { runFilter } from './filter.ts'
+import { runQueueProgram } from './queue-program.ts'
 
 export interface PassTools {
   readonly launcher: Launcher
@@ -87,11 +87,12 @@ async function pass(
     if (outcome.value.queueProgram !== '') queueProgram = outcome.value.queueProgram
   }
   if (gone()) return failed(abandoned)
-  const taker =
-    queueProgram === ''
-      ? tools.queue
-      : new ProgramTaker(queueProgram, tools.home, Object.fromEntries(environment), tools.clock)
-  return handOn(taker, files.current, envelope, params)
+  if (queueProgram === '') return handOn(tools.queue, files.current, envelope, params)
+  const millisecondsMax = Math.floor(deadline - tools.clock.monotonic())
+  if (millisecondsMax <= 0) return failed({ ...programTimeout, logText: `${queueProgram}: no time left for it` })
+  const message = await files.fresh()
+  const input = { filter: queueProgram, message, envelope, environment, millisecondsMax }
+  return await runQueueProgram(tools.launcher, tools.random, input)
 }
 
 async function handOn(taker: Taker, message: Spool, envelope: Envelope, params: Params): Promise<Outcome<number>> {

@@ -98,7 +98,8 @@ function unchanged({ envelope }: FilterInput): FilterResult {
   return { discard: false, message: undefined, envelope, queueProgram: '' }
 }
 
-function failureOf(ended: Ended, customError: ByteString): Failure | undefined {
+/** Undefined: it has taken the message. */
+export function failureOf(ended: Ended, customError: ByteString): Failure | undefined {
   switch (ended.how) {
     case 'exit':
       return queueExitFailure({ code: ended.code, customError, writeFailed: false })
@@ -119,7 +120,7 @@ function meaningOf(code: number): Failure {
   return failure ?? programTimeout
 }
 
-function saying(ended: Ended, failure: Failure): string {
+export function saying(ended: Ended, failure: Failure): string {
   return `${ended.how} ${ended.how === 'exit' ? ended.code : ended.detail}: ${failure.logText}`
 }
 

@@ -128,7 +128,9 @@ function failureOf({ how, code }: RunEnd): string | undefined {
 
 class Course {
   readonly stage: Stage
-  environment: Variables
+  private variables: Map<ByteString, ByteString>
+  /** A plug-in has what it was given: what another says changes a copy, made once for each. */
+  private isShared = true
   private readonly addressVariable: ByteString | undefined
   private verdict: Verdict = { kind: 'pass' }
   private readonly printed: ByteString[] = []
@@ -142,8 +144,13 @@ class Course {
 
   constructor(stage: Stage, environment: Variables) {
     this.stage = stage
-    this.environment = environment
+    this.variables = new Map(environment)
     this.addressVariable = stage === 'mail' ? 'SMTPMAILFROM' : stage === 'rcpt' ? 'SMTPRCPTTO' : undefined
+  }
+
+  get environment(): Variables {
+    this.isShared = true
+    return this.variables
   }
 
   get decided(): boolean {
@@ -225,16 +232,20 @@ class Course {
 
   private change(name: ByteString, value: ByteString | undefined): void {
     this.changes.push({ name, value })
-    const changed = new Map(this.environment)
-    if (value === undefined) changed.delete(name)
-    else changed.set(name, value)
-    this.environment = changed
+    if (value === undefined) this.ownVariables().delete(name)
+    else this.ownVariables().set(name, value)
+  }
+
+  private ownVariables(): Map<ByteString, ByteString> {
+    if (this.isShared) this.variables = new Map(this.variables)
+    this.isShared = false
+    return this.variables
   }
 
   private replaceAddress(address: ByteString): void {
     if (this.addressVariable === undefined || !isAddress(address)) return
     this.address = address
-    this.environment = new Map(this.environment).set(this.addressVariable, address)
+    this.ownVariables().set(this.addressVariable, address)
   }
 }
 
