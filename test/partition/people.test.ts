@@ -273,7 +273,7 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
     const ofLocals = names.filter((name) => name.startsWith('run/local/'))
     assert.deepEqual(
       await opens(roles.login),
-      ['run/authd.sock', everybodys, 'run/lspawn-login.sock', ...ofLocals].toSorted(),
+      ['run/authd.sock', everybodys, 'run/lspawn-login.sock', 'run/policy-names.sock', ...ofLocals].toSorted(),
     )
     assert.deepEqual(await opens(roles.authd), ['run/lspawn-tickets.sock', everybodys])
     for (const owner of new Set(Object.values(owners))) assert.deepEqual(await opens(owner), [everybodys])

@@ -233,3 +233,24 @@ os.write(4, b"F" + sender[1:] + b"\\0Tonly@example.org\\0\\0")
   assert.equal(exec.enqueued[0]?.content, `X-Python: joe@example.com\n${message}`)
   assert.deepEqual(exec.enqueued[0]?.envelope.recipients, ['only@example.org'])
 })
+
+test('a QMAILQUEUE program has its environment byte for byte and no more, the log on 2, and need not be waited for', async () => {
+  const body = [
+    'cat > queued.message; cat <&1 > queued.envelope',
+    'env | sed -n "s/^\\([A-Za-z0-9_]*\\)=.*/\\1/p" | grep -v "^_$\\|^PWD$\\|^SHLVL$\\|^OLDPWD$" | sort | tr "\\n" " " > queued.env',
+    'printf "%s" "$MARK" > queued.mark',
+    'echo said on two >&2',
+    'sleep 20 &',
+  ]
+  const own = sh('own', body.join('\n'))
+  const began = performance.now()
+  assert.match(await submit([], message, { QMAILQUEUE: own, MARK: 'caf\xe9' }), /^queued \d+$/)
+  assert.ok(performance.now() - began < 15_000)
+  const seen = (name: string): string => readFileSync(join(exec.home.path, `queued.${name}`), 'latin1')
+  assert.equal(seen('message'), message)
+  assert.equal(seen('envelope'), 'Fjoe@example.com\0Tx@example.org\0Ty@example.org\0\0')
+  assert.equal(seen('env'), 'MARK PATH QMAILPPID TCPREMOTEIP ')
+  assert.equal(seen('mark'), 'caf\xe9')
+  await exec.logged('said on two')
+  assert.equal(exec.enqueued.length, 0)
+})
