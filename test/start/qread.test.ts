@@ -73,6 +73,19 @@ describe('qread', () => {
     assert.equal(messages.at(-1)?.recipients.length, recipientsMax)
   })
 
+  it('goes on when a client resets its connection, before the listing or behind it', async () => {
+    for (let n = 0; n < 20; n++) {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      socket.on('error', () => undefined)
+      if (n % 2 === 0) await once(socket, 'connect')
+      else await once(socket.resume(), 'end')
+      socket.resetAndDestroy()
+    }
+    assert.match(await hear(port), /GMT/)
+    const qread = (await instance.status()).find(({ program }) => program === 'qread')
+    assert.deepEqual([qread?.state, qread?.restarts], ['running', 0])
+  })
+
   it('may see the queue, and change nothing', async () => {
     const path = join(instance.home, 'run/queue-read.sock')
     await assert.rejects(askAll(path, { op: 'retry', all: true }, realClock), /only list is answered here/)

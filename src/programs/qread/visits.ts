@@ -51,6 +51,8 @@ export class Visits {
     // What a peer says is dropped: unread, it would turn the end of the listing into a reset. It may have said all at once.
     socket.allowHalfOpen = true
     socket.resume()
+    // Also behind the end of the listing, where nobody waits for it any more.
+    socket.on('error', () => undefined)
     socket.setTimeout(idleMillisecondsMax, () => socket.destroy(new Error('does not read')))
     try {
       await pipeline(Readable.from(bytesOf(this.listing())), socket)
