@@ -24,19 +24,11 @@ import {
   type SessionPeer,
 } from '../../src/contracts/sessions.ts'
 import { realClock } from '../../src/system/clock.ts'
+import { sessionFacts as facts } from '../kit/session-facts.ts'
 import { connectPath } from '../../src/system/frame-connection.ts'
 
 const peer: SessionPeer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 4711 }
 const secret = 'g'.repeat(32)
-const facts = {
-  remoteHost: '',
-  localIp: '',
-  localPort: 995,
-  tlsProtocol: 'TLSv1.3',
-  tlsCipher: 'x',
-  helo: '',
-  extended: false,
-}
 const programs = ['lspawn', 'authd', 'ofmipd', 'pop3d', 'queue', 'local'] as const
 
 describe('a front that lies', { concurrency: false }, () => {

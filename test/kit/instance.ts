@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ask } from '../../src/clients/admin/ask.ts'
+import { askAll } from '../../src/clients/admin/ask.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { commandLine, groupOf, treeOf } from './processes.ts'
 
@@ -294,9 +294,7 @@ function portOf(address: string | undefined): number {
 
 /** One request of the admin contract, all its rows. */
 export async function askAdmin(path: string, request: object): Promise<unknown[]> {
-  const rows: unknown[] = []
-  await ask(path, request, (row) => rows.push(row), realClock, adminMillisecondsMax)
-  return rows
+  return await askAll(path, request, realClock, adminMillisecondsMax)
 }
 
 /** Runs a program to its end; never rejects because of its exit code. */

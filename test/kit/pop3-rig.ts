@@ -1,5 +1,6 @@
 /** A POP3 session as a `local` runs it, over a real socket, on a Maildir that the test fills.
  *  Knows:  how the front hands a connection over. Never: speaks for the client unless told. */
+import { sessionFacts } from './session-facts.ts'
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -79,16 +80,7 @@ async function openSession(test: TestContext, home: string, tools: Pop3Tools): P
   })
   const peer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 1024 } as const
   const grant = { token: '', account: 'joe@example.org', user: 'joe', home, peer }
-  const facts = {
-    remoteHost: '',
-    localIp: '192.0.2.2',
-    localPort: 995,
-    tlsProtocol: 'TLSv1.3',
-    tlsCipher: '',
-    helo: '',
-    extended: false,
-  }
-  const session = startPop3({ grant, facts, socket: far }, tools)
+  const session = startPop3({ grant, facts: sessionFacts, socket: far }, tools)
   return new Pop3Client(socket, far, session)
 }
 

@@ -1,5 +1,6 @@
 /** Submission sessions over Unix sockets, without login: what lspawn and the front would say is said here, and what is
  *  taken is kept for the test. The home, its accounts and its control files are real. */
+import { sessionFacts } from './session-facts.ts'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -7,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Taker } from '../../src/clients/queue/taker.ts'
 import type { SessionGrant } from '../../src/contracts/assign.ts'
-import type { SessionFacts } from '../../src/contracts/sessions.ts'
 import type { RunningSession } from '../../src/programs/local/session.ts'
 import { startSubmission } from '../../src/programs/local/submission/submission.ts'
 import { type SubmissionTools, submissionTools } from '../../src/programs/local/submission/tools.ts'
@@ -96,15 +96,7 @@ export class SubmissionRig {
     const name = account.split('@')[0] ?? ''
     const peer = { service: 'submission', remoteIp: '192.0.2.7', remotePort: 40000 } as const
     const grant: SessionGrant = { token: 't'.repeat(32), account, user: 'user', home: this.homeOf(name), peer }
-    const facts: SessionFacts = {
-      remoteHost,
-      localIp: '192.0.2.1',
-      localPort: 587,
-      tlsProtocol: 'TLSv1.3',
-      tlsCipher: 'TLS_AES_256_GCM_SHA384',
-      helo: 'client.example',
-      extended,
-    }
+    const facts = { ...sessionFacts, remoteHost, localPort: 587, helo: 'client.example', extended }
     const socket = await served
     this.sockets.push(socket)
     this.lastSession = startSubmission({ grant, facts, socket }, tools)

@@ -65,9 +65,14 @@ export async function ask(
 }
 
 /** All rows at once. */
-export async function askAll(path: string, request: object, clock: Clock): Promise<unknown[]> {
+export async function askAll(
+  path: string,
+  request: object,
+  clock: Clock,
+  millisecondsMax: number = answerMillisecondsMax,
+): Promise<unknown[]> {
   const rows: unknown[] = []
-  await ask(path, request, (row) => rows.push(row), clock)
+  await ask(path, request, (row) => rows.push(row), clock, millisecondsMax)
   return rows
 }
 

@@ -19,7 +19,6 @@ export interface PassTools {
   readonly launcher: Launcher
   readonly random: Random
   readonly clock: Clock
-  readonly home: string
   readonly queue: Taker
   signatures(): readonly ByteString[]
 }

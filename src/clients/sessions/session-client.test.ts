@@ -13,6 +13,7 @@ import {
   type LoginRequest,
   type OpenReply,
 } from '../../contracts/sessions.ts'
+import { sessionFacts } from '#test/kit/session-facts.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, FrameConnection } from '../../system/frame-connection.ts'
 import { SessionClient } from './session-client.ts'
@@ -21,15 +22,7 @@ const token = 'k'.repeat(32)
 const holder = {
   ticket: 't'.repeat(32),
   peer: { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 4711 },
-  facts: {
-    remoteHost: '',
-    localIp: '',
-    localPort: 995,
-    tlsProtocol: 'TLSv1.3',
-    tlsCipher: 'x',
-    helo: '',
-    extended: false,
-  },
+  facts: sessionFacts,
 } as const
 const deadlines = {
   openMillisecondsMax: 200,

@@ -37,7 +37,6 @@ const tools: PassTools = {
   launcher: filters,
   random: realRandom,
   clock: realClock,
-  home: home.path,
   queue,
   signatures() {
     control.refresh()

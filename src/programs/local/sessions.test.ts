@@ -10,19 +10,12 @@ import { FakeClock } from '#test/kit/smtpd.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import { encodeSessionStart } from '../../contracts/sessions.ts'
+import { sessionFacts } from '#test/kit/session-facts.ts'
 import { type Bound, bindPath } from '../../system/bind.ts'
 import type { GrantedSession, RunningSession } from './session.ts'
 import { Sessions } from './sessions.ts'
 
-const facts = {
-  remoteHost: '',
-  localIp: '192.0.2.1',
-  localPort: 995,
-  tlsProtocol: 'TLSv1.3',
-  tlsCipher: 'TLS_AES_256_GCM_SHA384',
-  helo: '',
-  extended: true,
-}
+const facts = { ...sessionFacts, extended: true }
 const hello = encodeHello({ purpose: 'session', uid: 0 })
 
 function grant(letter: string, account = 'anna@lab.example', service: 'pop3' | 'submission' = 'pop3'): SessionGrant {

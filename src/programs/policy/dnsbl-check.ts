@@ -17,7 +17,8 @@ import {
   refusalReason,
 } from '../../protocols/dnsbl/dnsbl.ts'
 import type { Clock } from '../../system/clock.ts'
-import { dnsblMillisecondsMax, freshMillisecondsMax } from './limits.ts'
+import { freshMillisecondsOf } from './freshness.ts'
+import { dnsblMillisecondsMax } from './limits.ts'
 import { untilDeadline } from './until-deadline.ts'
 
 export interface DnsblParts {
@@ -69,7 +70,7 @@ export class DnsblCheck {
       else if (one.list.use === 'score') score += one.list.score
       else decided = { asked: one, address: answer.address }
     }
-    const freshMilliseconds = this.freshFor(freshUntil)
+    const freshMilliseconds = freshMillisecondsOf(this.parts.clock, freshUntil)
     const counted = { marks, score: Math.min(score, 0xffffffff), freshMilliseconds }
     if (decided === undefined) return clear(ip, counted)
     const { list, line, name } = decided.asked
@@ -99,12 +100,6 @@ export class DnsblCheck {
     const { freshUntil = 0 } = found
     const answer = found.kind === 'found' ? readListAnswer(found.values, list.use) : ({ kind: 'clear' } as const)
     return { answer, freshUntil }
-  }
-
-  /** Zero without lists: there is nothing to save. */
-  private freshFor(freshUntil: number): number {
-    const milliseconds = Math.floor(freshUntil - this.parts.clock.monotonic())
-    return Number.isFinite(milliseconds) ? Math.min(Math.max(0, milliseconds), freshMillisecondsMax) : 0
   }
 
   /** TXT is asked for only now that the address is listed: its text explains, it never lists. */

@@ -6,7 +6,8 @@ import { asHostName, type RecordDns } from '../../clients/dns/dns.ts'
 import type { NameAnswer, NameQuestion } from '../../contracts/policy.ts'
 import { reverseName } from '../../protocols/dns/reverse-name.ts'
 import type { Clock } from '../../system/clock.ts'
-import { freshMillisecondsMax, nameMillisecondsMax, namesMax } from './limits.ts'
+import { freshMillisecondsOf } from './freshness.ts'
+import { nameMillisecondsMax, namesMax } from './limits.ts'
 import { untilDeadline } from './until-deadline.ts'
 
 export interface NameParts {
@@ -40,14 +41,13 @@ export class NameCheck {
       confirm ? ip : undefined,
       clock.monotonic() + millisecondsMax,
     )
-    const freshMilliseconds = Math.min(Math.max(0, Math.floor(freshUntil - clock.monotonic())), freshMillisecondsMax)
     return {
       kind: 'name',
       name,
       leadsBack,
       rule: `PTR ${record}`,
       logText: `name: ${ip} ${text}`,
-      freshMilliseconds,
+      freshMilliseconds: freshMillisecondsOf(clock, freshUntil),
     }
   }
 

@@ -15,6 +15,7 @@ import { receivedSpf, spfExplanation } from '../../protocols/spf/received-spf.ts
 import { wantsGuess } from '../../protocols/spf/spp.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Random } from '../../system/random.ts'
+import { freshMillisecondsOf } from './freshness.ts'
 import { freshMillisecondsMax, spfMillisecondsMax, spfRecordBytesMax, spfRememberedMax } from './limits.ts'
 
 type Evaluate = typeof spf
@@ -74,13 +75,8 @@ export class SpfCheck {
       guess,
       rule: `TXT ${domain}${record === '' ? '' : `: ${record}`}`.replace(/[^ -~]/g, '?').slice(0, 600),
       logText: `qmail-spp-spf:${ip}: ${openToAll ? `pass ignored, ${domain} permits any address` : field}`,
-      freshMilliseconds: wantsGuessing ? 0 : this.freshFor(evaluation.freshUntil),
+      freshMilliseconds: wantsGuessing ? 0 : freshMillisecondsOf(this.parts.clock, evaluation.freshUntil),
     }
-  }
-
-  private freshFor(freshUntil: number): number {
-    const milliseconds = Math.floor(freshUntil - this.parts.clock.monotonic())
-    return Math.min(Math.max(0, milliseconds), freshMillisecondsMax)
   }
 
   /** A property of the domain: remembered as long as its pass. */
@@ -122,7 +118,8 @@ export class SpfCheck {
     if (known !== undefined) return known
     const evaluation = await this.evaluateAnew(question, ip, guessFor)
     const { freshUntil } = evaluation
-    if (key !== undefined && this.freshFor(freshUntil) > 0) this.remembered.set(key, evaluation, freshUntil)
+    if (key !== undefined && freshMillisecondsOf(this.parts.clock, freshUntil) > 0)
+      this.remembered.set(key, evaluation, freshUntil)
     return evaluation
   }
 

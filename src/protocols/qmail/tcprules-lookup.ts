@@ -1,7 +1,7 @@
 /** Which rule decides about a peer: the first key that the cdb holds, in tcpserver's order:
  *  info@ip, info@=host, ip, =host, prefixes of the ip, networks, =.suffixes of the host, `=` (any host name), the empty key.
  *  Prefixes, networks and suffixes are tried longest first. No key at all: the peer is allowed, as in tcpserver.
- *  Never:  reads; the cdb is whatever answers to `get`. */
+ *  Never:  reads; the cdb is whatever answers to `get` of `ruleBase`. */
 import type ipaddr from 'ipaddr.js'
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { networkMark, parseIp, prefixKey } from './ip-key.ts'
@@ -20,10 +20,14 @@ export interface NetworkLengths {
   readonly ipv6: readonly number[]
 }
 
+interface FoundRule {
+  readonly key: ByteString
+  readonly data: ByteString
+}
+
 export interface RuleBase {
-  get(key: ByteString): ByteString | undefined
-  /** The key as the rule has it: names of hosts have no case. */
-  written(key: ByteString): ByteString
+  /** With the key as the rule has it: names of hosts have no case. */
+  find(key: ByteString): FoundRule | undefined
   readonly networks: NetworkLengths
   /** There are rules for names of hosts. */
   readonly goesByName: boolean
@@ -36,14 +40,14 @@ export interface RuleDecision extends Instructions {
 
 export function decideByRules(base: RuleBase, peer: RulePeer): RuleDecision {
   for (const key of ruleKeys(peer, base.networks)) {
-    const data = base.get(key)
-    if (data !== undefined) return { key: base.written(key), ...decodeInstructions(data) }
+    const found = base.find(key)
+    if (found !== undefined) return { key: found.key, ...decodeInstructions(found.data) }
   }
   return { key: undefined, verdict: 'allow', variables: [] }
 }
 
-/** `keys`: all of them; `get` finds what each stands for. */
-export function ruleBase(keys: Iterable<ByteString>, find: RuleBase['get']): RuleBase {
+/** `keys`: all of them; `get` says what each stands for. */
+export function ruleBase(keys: Iterable<ByteString>, get: (key: ByteString) => ByteString | undefined): RuleBase {
   const ipv4 = new Set<number>()
   const ipv6 = new Set<number>()
   let goesByName = false
@@ -59,8 +63,15 @@ export function ruleBase(keys: Iterable<ByteString>, find: RuleBase['get']): Rul
   }
   const longestFirst = (a: number, b: number): number => b - a
   const networks = { ipv4: [...ipv4].sort(longestFirst), ipv6: [...ipv6].sort(longestFirst) }
-  const written = (key: ByteString): ByteString => capitals.get(key) ?? key
-  return { get: (key) => find(written(key)) ?? find(key), written, networks, goesByName }
+  const asWritten = (key: ByteString): FoundRule | undefined => {
+    const data = get(key)
+    return data === undefined ? undefined : { key, data }
+  }
+  const find = (key: ByteString): FoundRule | undefined => {
+    const written = capitals.get(key)
+    return asWritten(key) ?? (written === undefined ? undefined : asWritten(written))
+  }
+  return { find, networks, goesByName }
 }
 
 export function* ruleKeys({ ip, host: name, info }: RulePeer, networks: NetworkLengths): Generator<ByteString> {

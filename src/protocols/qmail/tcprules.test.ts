@@ -183,6 +183,8 @@ describe('lookup', () => {
     assert.equal(key('a.b.dialup.test'), '=.Dialup.TEST')
     assert.equal(key('pc.test', 'joe'), 'joe@=PC.test')
     assert.equal(key('pc.test', 'Joe'), '')
+    const both = '=A.test:deny\n=a.test:allow'
+    assert.deepEqual([decide(both, { ip: '::2', host: 'A.test' }).key], ['=a.test'])
   })
 
   it('a network holds exactly the addresses that share its bits', () => {

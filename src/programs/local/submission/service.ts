@@ -133,7 +133,7 @@ export class Service {
     let taker = queue
     if (plan.filters.length > 0 || plan.queueProgram !== '') {
       const signatures = (): readonly ByteString[] => control.list('signatures') ?? []
-      const filterTools = { launcher, random, clock, home: tools.homePath, queue, signatures }
+      const filterTools = { launcher, random, clock, queue, signatures }
       taker = new FilterTaker(random, filterPass(filterTools, plan), gone)
     }
     return new CleaningTaker((fields) => this.clean(fields, transaction), taker)
