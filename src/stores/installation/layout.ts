@@ -1,0 +1,64 @@
+/** What an installed Quaver consists of, path by path, below a prefix (`/usr` in a package, `/opt/quaver` by default from a
+ *  tarball). Whoever installs, checks or removes it reads this table and nothing else.
+ *  Everything here belongs to root and is the same on every machine: what a machine adds (homes, accounts, configuration)
+ *  is in stores/home/layout.ts. */
+
+export type Entry =
+  | { readonly kind: 'directory'; readonly path: string; readonly mode: number }
+  | { readonly kind: 'file'; readonly path: string; readonly mode: number; readonly content: Content }
+  /** `target` is relative to the link's own directory, so that the tree may be moved as a whole. */
+  | { readonly kind: 'link'; readonly path: string; readonly target: string }
+
+/** Where a file's bytes come from when a package is made. */
+export type Content =
+  /** Of the source tree, as it is. */
+  | { readonly from: 'source'; readonly path: string }
+  /** A module of the source tree with all that it imports, as one file. */
+  | { readonly from: 'module'; readonly path: string }
+  /** The runtime for the package's architecture. */
+  | { readonly from: 'runtime' }
+  /** The licences of the packages that are bundled, and of the runtime. */
+  | { readonly from: 'licences' }
+  | { readonly from: 'text'; readonly text: string }
+
+/** The tree that holds all code; it may stand anywhere, and finds itself. */
+const tree = 'lib/quaver'
+
+/** `programs`: the folders of src/programs. Directories come before what is in them. */
+export function installedEntries(programs: readonly string[]): readonly Entry[] {
+  return [
+    directory('bin'),
+    directory('lib'),
+    directory(tree),
+    directory(`${tree}/app`),
+    directory(`${tree}/app/programs`),
+    directory(`${tree}/bin`),
+    directory(`${tree}/runtime`),
+    directory('share'),
+    directory('share/doc'),
+    directory('share/doc/quaver'),
+    { kind: 'link', path: 'bin/quaver', target: `../${tree}/bin/quaver` },
+    file(`${tree}/bin/quaver`, { from: 'source', path: 'bin/quaver' }, 0o755),
+    file(`${tree}/runtime/node`, { from: 'runtime' }, 0o755),
+    // Node takes a file for a module by the nearest package.json.
+    file(`${tree}/app/package.json`, { from: 'text', text: '{ "type": "module" }\n' }),
+    ...programs.flatMap((name) => [
+      directory(`${tree}/app/programs/${name}`),
+      file(`${tree}/app/programs/${name}/main.js`, { from: 'module', path: `src/programs/${name}/main.ts` }),
+    ]),
+    // The queue's second thread, loaded from beside its process.
+    file(`${tree}/app/programs/queue/worker.js`, { from: 'module', path: 'src/stores/queue/worker.ts' }),
+    ...['README.md', 'CHANGES.md', 'LICENSE'].map((name) =>
+      file(`share/doc/quaver/${name}`, { from: 'source', path: name }),
+    ),
+    file('share/doc/quaver/LICENCES', { from: 'licences' }),
+  ]
+}
+
+function directory(path: string): Entry {
+  return { kind: 'directory', path, mode: 0o755 }
+}
+
+function file(path: string, content: Content, mode = 0o644): Entry {
+  return { kind: 'file', path, mode, content }
+}
