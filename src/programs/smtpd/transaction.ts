@@ -1,7 +1,7 @@
 /** Sender and recipients between MAIL and DATA, and the checks on both in qmail-smtpd's order. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Envelope, isAddress, noParams, type Params } from '../../contracts/envelope.ts'
-import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../protocols/smtp/address.ts'
+import { readAddress } from '../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import { mailParameters } from '../../servers/smtp/mail-parameters.ts'
 import type { Policy } from './policy.ts'
@@ -40,7 +40,7 @@ export class Transaction {
 
   /** From the argument of MAIL: a transaction, or the reply that refuses it. */
   static begin(argument: ByteString, setting: TransactionSetting): Transaction | Reply {
-    const parsed = checkedAddress(argument, setting.policy)
+    const parsed = readAddress(argument, setting.policy.localized)
     if ('code' in parsed) return parsed
     if (!setting.extended) return new Transaction(parsed.address, noParams, setting)
     const params = mailParameters(parsed.rest, setting.databytes)
@@ -51,7 +51,7 @@ export class Transaction {
    *  says. `suffix` is RELAYCLIENT: it goes behind the recipient, and rcpthosts are not asked. */
   readRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Candidate | Reply {
     const { policy, extended } = this.setting
-    const parsed = checkedAddress(argument, policy)
+    const parsed = readAddress(argument, policy.localized)
     if ('code' in parsed) return parsed
     if (extended && parsed.rest.trim() !== '') return replies.unknownParameter
     if (this.badSender) return replies.badMailFrom
@@ -62,9 +62,10 @@ export class Transaction {
 
   /** After a check has put another address in the recipient's place. */
   candidate(address: ByteString, suffix: ByteString | undefined): Candidate | Reply {
-    const recipient = address + (suffix ?? '')
+    const { policy } = this.setting
+    const recipient = policy.withoutPercents(address + (suffix ?? ''))
     if (!isAddress(recipient)) return replies.syntax
-    return { recipient, allowed: suffix !== undefined || this.setting.policy.isAllowedRecipient(recipient) }
+    return { recipient, allowed: suffix !== undefined || policy.isAllowedRecipient(recipient) }
   }
 
   /** The gate has let it pass. */
@@ -83,13 +84,4 @@ export class Transaction {
   get envelope(): Envelope {
     return { sender: this.sender, recipients: this.recipients }
   }
-}
-
-function checkedAddress(argument: ByteString, policy: Policy): ParsedAddress | Reply {
-  const { address, rest } = parseAddress(argument)
-  if (address.length > smtpAddressBytesMax) return replies.syntax
-  // The line holds no other control character any more.
-  if (address.includes('\t')) return replies.controlInAddress
-  const localized = policy.localized(address)
-  return localized.length > smtpAddressBytesMax ? replies.syntax : { address: localized, rest }
 }

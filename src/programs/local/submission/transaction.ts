@@ -5,7 +5,7 @@ import { isAddress, noParams, type Params } from '../../../contracts/envelope.ts
 import { rewriteAddress } from '../../../protocols/ofmip/clean.ts'
 import type { Instruction } from '../../../protocols/ofmip/rewriting.ts'
 import type { SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
-import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../../protocols/smtp/address.ts'
+import { isSenderOfOurs, type ParsedAddress, readAddress } from '../../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../../protocols/smtp/replies.ts'
 import { mailParameters } from '../../../servers/smtp/mail-parameters.ts'
 
@@ -32,8 +32,9 @@ export function readSender(
   databytes: number,
   extended: boolean,
 ): ReadSender | Reply {
-  const read = readAddress(argument, rewriting)
+  const read = readRewritten(argument, rewriting)
   if ('code' in read) return read
+  if (isSenderOfOurs(read.address)) return replies.senderOfOurs
   const params = extended ? mailParameters(read.rest, databytes, ignored) : noParams
   return 'code' in params ? params : { address: read.address, params }
 }
@@ -44,15 +45,13 @@ export function readRecipient(
   rewriting: readonly Instruction[],
   extended: boolean,
 ): ByteString | Reply {
-  const read = readAddress(argument, rewriting)
+  const read = readRewritten(argument, rewriting)
   if ('code' in read) return read
   if (extended && read.rest.trim() !== '') return replies.unknownParameter
   return read.address === '' ? replies.syntax : read.address
 }
 
-function readAddress(argument: ByteString, rewriting: readonly Instruction[]): ParsedAddress | Reply {
-  const { address, rest } = parseAddress(argument)
-  if (address.includes('\t')) return replies.controlInAddress
-  const rewritten = rewriteAddress(address, rewriting)
-  return rewritten.length <= smtpAddressBytesMax && isAddress(rewritten) ? { address: rewritten, rest } : replies.syntax
+function readRewritten(argument: ByteString, rewriting: readonly Instruction[]): ParsedAddress | Reply {
+  const read = readAddress(argument, (address) => rewriteAddress(address, rewriting))
+  return 'code' in read || isAddress(read.address) ? read : replies.syntax
 }
