@@ -3,7 +3,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { type Envelope, isAddress, noParams, type Params } from '../../contracts/envelope.ts'
 import { readAddress } from '../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
-import { mailParameters } from '../../servers/smtp/mail-parameters.ts'
+import { mailParameters, recipientParameters } from '../../servers/smtp/parameters.ts'
 import type { Policy } from './policy.ts'
 
 export interface TransactionSetting {
@@ -17,6 +17,7 @@ export interface TransactionSetting {
 /** A recipient that is well formed. */
 export interface Candidate {
   readonly recipient: ByteString
+  readonly params: Params
   /** By rcpthosts, or because the client may relay. */
   readonly allowed: boolean
 }
@@ -27,6 +28,7 @@ export class Transaction {
   recipientsAsked = 0
   readonly recipients: ByteString[] = []
   readonly params: Params
+  private readonly recipientParams = new Map<ByteString, Params>()
   private readonly setting: TransactionSetting
   /** qmail decides this at MAIL and says it at every RCPT. */
   private badSender: boolean
@@ -53,25 +55,27 @@ export class Transaction {
     const { policy, extended } = this.setting
     const parsed = readAddress(argument, policy.localized)
     if ('code' in parsed) return parsed
-    if (extended && parsed.rest.trim() !== '') return replies.unknownParameter
+    const params = extended ? recipientParameters(parsed.rest) : noParams
+    if ('code' in params) return params
     if (this.badSender) return replies.badMailFrom
     if (this.recipients.length >= recipientsMax) return replies.tooManyRecipients
     this.recipientsAsked++
-    return this.candidate(parsed.address, suffix)
+    return this.candidate(parsed.address, suffix, params)
   }
 
   /** After a check has put another address in the recipient's place. */
-  candidate(address: ByteString, suffix: ByteString | undefined): Candidate | Reply {
+  candidate(address: ByteString, suffix: ByteString | undefined, params: Params): Candidate | Reply {
     const { policy } = this.setting
     const recipient = policy.withoutPercents(address + (suffix ?? ''))
     if (!isAddress(recipient)) return replies.syntax
-    return { recipient, allowed: suffix !== undefined || policy.isAllowedRecipient(recipient) }
+    return { recipient, params, allowed: suffix !== undefined || policy.isAllowedRecipient(recipient) }
   }
 
   /** The gate has let it pass. */
-  addRecipient({ recipient, allowed }: Candidate, skipOwnChecks: boolean): Reply {
+  addRecipient({ recipient, params, allowed }: Candidate, skipOwnChecks: boolean): Reply {
     if (!allowed && !skipOwnChecks) return replies.notInRcptHosts
     this.recipients.push(recipient)
+    if (params.size > 0) this.recipientParams.set(recipient, params)
     return replies.recipientOk
   }
 
@@ -82,6 +86,7 @@ export class Transaction {
   }
 
   get envelope(): Envelope {
-    return { sender: this.sender, recipients: this.recipients }
+    const { sender, recipients, recipientParams } = this
+    return recipientParams.size === 0 ? { sender, recipients } : { sender, recipients, recipientParams }
   }
 }
