@@ -53,7 +53,6 @@ export const replies = {
   tooManyHops: { code: 554, text: 'too many hops, this message is looping (#5.4.6)' },
   tooBig: { code: 552, text: 'sorry, that message size exceeds my databytes limit (#5.3.4)' },
   headerTooBig: { code: 552, text: 'sorry, that message has too large a header (#5.3.4)' },
-  longContentLine: { code: 552, text: 'sorry, that message has too long a line (#5.3.4)' },
   bareLf: {
     code: 554,
     text: 'bare LF in message, lines end with CRLF; see https://cr.yp.to/docs/smtplf.html (#5.6.0)',
