@@ -1,8 +1,8 @@
 /** enqueue: envelope + content → a committed message id, or a failure with one class.
  *
- *  Client to queue                                  Queue to client
- *    submit  ref params envelope content              accepted  ref id
- *    open    ref params envelope                      refused   ref class peerText logText
+ *  Client to queue                                          Queue to client
+ *    submit  ref params recipientParams envelope content      accepted  ref id
+ *    open    ref params recipientParams envelope              refused   ref class peerText logText
  *    chunk   ref bytes …
  *    close   ref contentBytes   |   abandon ref
  *
@@ -15,12 +15,15 @@ import { FieldReader, FieldWriter } from './fields.ts'
 import {
   decodeEnvelope,
   decodeParams,
+  decodeRecipientParams,
   encodeEnvelope,
   encodeParams,
+  encodeRecipientParams,
   type Envelope,
   envelopeBytesMax,
   type Params,
   paramsBytesMax,
+  recipientsMax,
 } from './envelope.ts'
 import type { Failure } from '../base/outcome.ts'
 import { fromText, toText } from '../base/byte-string.ts'
@@ -56,7 +59,8 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
     case 'open': {
       const envelope = encodeEnvelope(request.envelope)
       if (envelope.length > envelopeBytesMax) throw new ContractError(`envelope of ${envelope.length} bytes`)
-      fields.string(encodeParams(request.params)).u32(envelope.length).rest(envelope)
+      fields.string(encodeParams(request.params)).strings(encodeRecipientParams(request.envelope))
+      fields.u32(envelope.length).rest(envelope)
       if (request.kind === 'submit') fields.rest(request.content)
       break
     }
@@ -81,10 +85,12 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
     case type.submit:
     case type.open: {
       const params = decodeParams(fields.string(paramsBytesMax))
+      const recipientParams = decodeRecipientParams(fields.strings(2 * recipientsMax, paramsBytesMax))
       const envelopeBytes = fields.u32()
       const rest = fields.rest()
       if (envelopeBytes > envelopeBytesMax || envelopeBytes > rest.length) throw new ContractError('envelope too long')
-      const envelope = decodeEnvelope(rest.subarray(0, envelopeBytes))
+      const plain = decodeEnvelope(rest.subarray(0, envelopeBytes))
+      const envelope = recipientParams === undefined ? plain : { ...plain, recipientParams }
       const content = rest.subarray(envelopeBytes)
       if (frame.type === type.submit) {
         if (content.length > inlineBytesMax) throw new ContractError(`submit with ${content.length} content bytes`)

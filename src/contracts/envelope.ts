@@ -16,6 +16,8 @@ export interface Envelope {
   /** Empty for a bounce, `#@[]` for a double bounce, ending in `-@[]` for VERP. */
   readonly sender: ByteString
   readonly recipients: readonly ByteString[]
+  /** What was said with a recipient, by its address: of one that stands there twice, the last. Not in qmail's form. */
+  readonly recipientParams?: ReadonlyMap<ByteString, Params> | undefined
 }
 
 /** Extension parameters that travel with a message (RFC 1870, 6152, 3461, 6531, 8689): `BODY=8BITMIME`, `SMTPUTF8`, …
@@ -72,6 +74,19 @@ export function decodeParams(text: ByteString): Params {
     params.set(record.slice(0, equals), record.slice(equals + 1))
   }
   return params
+}
+
+/** Address and parameters, in turn: for a contract that carries an envelope on. */
+export function encodeRecipientParams({ recipientParams }: Envelope): ByteString[] {
+  return [...(recipientParams ?? [])].flatMap(([address, params]) => [address, encodeParams(params)])
+}
+
+/** Undefined if nothing was said with any. */
+export function decodeRecipientParams(texts: readonly ByteString[]): Envelope['recipientParams'] {
+  if (texts.length === 0) return undefined
+  const found = new Map<ByteString, Params>()
+  for (let at = 0; at < texts.length; at += 2) found.set(checked(texts[at] ?? ''), decodeParams(texts[at + 1] ?? ''))
+  return found
 }
 
 export const paramsBytesMax: number = paramsMax * (paramBytesMax + 1)

@@ -1,14 +1,14 @@
 /** supervise: what `start` and a program say to one another over descriptor 3.
  *
- *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `tls` (certificates and
- *  keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
+ *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `retry` (ALRM), `tls`
+ *  (certificates and keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
  *  program to start: `ready` (its sockets are served), `failed` (a text; it will exit and should not be restarted at
  *  once). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { type ByteString, fromText, toText } from '../base/byte-string.ts'
 
-const type = { ready: 64, failed: 65, stop: 72, reload: 73, tls: 74 } as const
+const type = { ready: 64, failed: 65, stop: 72, reload: 73, tls: 74, retry: 75 } as const
 const pemBytesMax: number = 256 * 1024
 const hostNameBytesMax = 255
 export const ticketKeysBytes = 48
@@ -38,7 +38,7 @@ export interface TlsOrder {
 }
 
 export type FromProgram = { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly text: string }
-export type ToProgram = { readonly kind: 'stop' } | { readonly kind: 'reload' } | TlsOrder
+export type ToProgram = { readonly kind: 'stop' } | { readonly kind: 'reload' | 'retry' } | TlsOrder
 
 export function encodeFromProgram(message: FromProgram): Buffer {
   const fields = new FieldWriter()
@@ -68,6 +68,8 @@ export function decodeToProgram(frame: Frame): ToProgram | undefined {
       return { kind: 'stop' }
     case type.reload:
       return { kind: 'reload' }
+    case type.retry:
+      return { kind: 'retry' }
     case type.tls:
       return readTlsOrder(new FieldReader(frame.payload))
     default:

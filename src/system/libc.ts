@@ -1,4 +1,4 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup), called through node:ffi where it is there.
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, signals without a name), called through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
 import { createRequire } from 'node:module'
@@ -14,6 +14,7 @@ const openWriteOnly = 1
 const openNonBlocking = 0o4000
 const logPipeBytes = 1_048_576
 const openCloseOnExec = 0o2000000
+const ignoredDisposition = 1n
 
 interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
@@ -21,6 +22,7 @@ interface Libc {
   pipe2(fds: Buffer, flags: number): number
   listen(fd: number, backlog: number): number
   fcntl(fd: number, command: number, argument: number): number
+  signal(number: number, disposition: bigint): bigint
 }
 
 let opened: Libc | undefined
@@ -41,6 +43,7 @@ function libc(): Libc | undefined {
         listen: { arguments: ['i32', 'i32'], return: 'i32' },
         // Variadic in C; on Linux an int goes where a declared one would.
         fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+        signal: { arguments: ['i32', 'u64'], return: 'u64' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -96,4 +99,9 @@ export function listenOnly(fd: number, backlog: number): 'listening' | 'refused'
 export function duplicate(fd: number): number | undefined {
   const other = libc()?.fcntl(fd, duplicateCloseOnExec, 0) ?? -1
   return other < 0 ? undefined : other
+}
+
+/** The process takes no notice of a signal, and neither do programs that it starts; where it cannot be had, nothing is done. */
+export function ignoreSignal(number: number): void {
+  libc()?.signal(number, ignoredDisposition)
 }

@@ -5,11 +5,14 @@ import { fstatSync } from 'node:fs'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
 import { flushLog, type Log } from './log.ts'
+import { heedSignals } from './signals.ts'
 
 export interface Orders {
   /** Refuse new work, finish what runs, then resolve. The process exits when it does, or when time is up. */
   stop(): Promise<void>
   reload?(): void
+  /** All that waits is due now. */
+  retry?(): void
   tls?(order: TlsOrder): void
 }
 
@@ -46,15 +49,19 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
           const message = decodeToProgram(frame)
           if (message?.kind === 'stop') stop()
           else if (message?.kind === 'reload') orders.reload?.()
+          else if (message?.kind === 'retry') orders.retry?.()
           else if (message?.kind === 'tls') orders.tls?.(message)
         },
         onClose: stop,
       })
     : undefined
-  process.on('SIGTERM', stop)
-  // A terminal's Ctrl-C reaches the whole group; under `start`, it is start's order that counts.
-  process.on('SIGINT', () => (connection === undefined ? stop() : undefined))
-  process.on('SIGHUP', () => orders.reload?.())
+  heedSignals({
+    SIGTERM: stop,
+    // A terminal's Ctrl-C reaches the whole group; under `start`, it is start's order that counts.
+    SIGINT: () => (connection === undefined ? stop() : undefined),
+    SIGHUP: () => orders.reload?.(),
+    SIGALRM: () => orders.retry?.(),
+  })
   process.on('uncaughtException', (error: Error) => {
     if (error instanceof StartRefused) return
     log(`alert: bug: ${(error.stack ?? error.message).replaceAll('\n', ' | ')}`)

@@ -154,10 +154,25 @@ describe('the policy process', () => {
     assert.equal(dns.questions.filter((question) => question.endsWith('TXT')).length, 1)
   })
 
+  it('SPF stands behind the records of a hundred other things', async () => {
+    const others = Array.from({ length: 120 }, (_, n) => `TXT some-site-verification=${n}`)
+    dns.set('many.test', ...others, 'TXT v=spf1 ip4:192.0.2.1 -all')
+    const question = {
+      ip: '192.0.2.1',
+      helo: 'many.test',
+      sender: 'a@many.test',
+      bestGuess: false,
+      refuseOpenPass: false,
+    }
+    const answered = await client.spf(question)
+    assert.equal(answered.answered && answered.answer.result, 'pass')
+  })
+
   it('greylisting: new, young, known; and still known after the process was killed', async () => {
     assert.equal(stateOf(await greylist({ minRejectSeconds: 300 })), 'new')
     assert.equal(stateOf(await greylist({ minRejectSeconds: 300 })), 'young')
     assert.equal(stateOf(await greylist()), 'known')
+    assert.equal(stateOf(await greylist({ ip: triple.ip.replace(/\d+$/, '254') })), 'known', 'another of its pool')
     await policy.kill()
     await policy.start()
     assert.equal(stateOf(await greylist({ minRejectSeconds: 300 })), 'known')

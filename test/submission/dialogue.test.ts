@@ -122,6 +122,23 @@ describe('a submission session', () => {
     const mail = (rest: string): Promise<string> => client.say(`MAIL FROM:<anna@lab.example> ${rest}\r\n`)
     assert.equal(await mail('BODY=8BITMIME SIZE=10 AUTH=<>'), '250 2.1.0 ok\r\n')
     assert.equal(await mail('BODY=BINARYMIME'), '501 5.5.4 syntax error in parameters (#5.5.4)\r\n')
+    assert.equal(await mail('RET=FULL ENVID=x'), '250 2.1.0 ok\r\n')
+    assert.equal(await client.say('RCPT TO:<x@far.example> NOTIFY=FAILURE ORCPT=rfc822;x\r\n'), '250 2.1.5 ok\r\n')
+    assert.match(await client.say('DATA\r\n'), /^354 /)
+    rig.taker.taken.length = 0
+    await client.say('Subject: x\r\n\r\nbody\r\n.\r\n')
+    assert.deepEqual(
+      rig.taker.taken[0]?.params,
+      new Map([
+        ['RET', 'FULL'],
+        ['ENVID', 'x'],
+      ]),
+    )
+    const said = new Map([
+      ['NOTIFY', 'FAILURE'],
+      ['ORCPT', 'rfc822;x'],
+    ])
+    assert.deepEqual(rig.taker.taken[0]?.envelope.recipientParams, new Map([['x@far.example', said]]))
     assert.equal(await mail('SMTPUTF8'), '555 5.5.4 parameter not recognized (#5.5.4)\r\n')
     await client.end()
   })

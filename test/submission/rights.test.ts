@@ -56,6 +56,10 @@ describe('two accounts of one uid', () => {
     assert.equal(await mail(anna, '"bob@lab.example"@lab.example'), '553')
   })
 
+  it('write no sender that only this host writes', async () => {
+    for (const sender of [`${anna}-@[]`, '#@[]', 'anna@[]']) assert.equal(await mail(anna, sender), '553', sender)
+  })
+
   it('hear which address it was', async () => {
     const client = await rig.login()
     const said = await client.say('MAIL FROM:<"b \x7f"@lab.example>\r\n')

@@ -22,6 +22,8 @@ const renewMilliseconds = 60_000
 const answerMillisecondsMax = 30_000
 /** Of one answer; RFC 5321 sets no limit, a hostile zone should not either. */
 const valuesMax = 100
+/** Of TXT: all that an answer can hold. One that is wanted may stand behind those of a hundred others. */
+const textsMax = 5_000
 /** A longer TXT record is cut: nothing that we look for is longer. */
 export const txtBytesMax = 8_192
 /** TXT records make the only large answers. */
@@ -30,6 +32,7 @@ const cachedTextBytesMax: number = 8 * 1024 * 1024
 interface Records<T> {
   readonly values: readonly T[]
   readonly ttlSeconds?: number
+  readonly countMax?: number
 }
 
 interface Cached {
@@ -89,7 +92,7 @@ export class SystemDns implements Dns, RecordDns {
   txt(name: string): Promise<Answer<ByteString>> {
     return this.remember(`txt ${name}`, async () => {
       const records = await this.current().resolveTxt(name)
-      return { values: records.map((strings) => strings.join('').slice(0, txtBytesMax)) }
+      return { values: records.map((strings) => strings.join('').slice(0, txtBytesMax)), countMax: textsMax }
     })
   }
 
@@ -116,11 +119,11 @@ export class SystemDns implements Dns, RecordDns {
 
   private async ask<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     try {
-      const { values, ttlSeconds } = await within(this.clock, answerMillisecondsMax, key, ask())
+      const { values, ttlSeconds, countMax = valuesMax } = await within(this.clock, answerMillisecondsMax, key, ask())
       const milliseconds = ttlSeconds === undefined ? cachedMilliseconds : Math.min(ttlSeconds, ttlSecondsMax) * 1000
       const freshUntil = this.clock.monotonic() + milliseconds
       if (values.length === 0) return { kind: 'none', freshUntil }
-      return { kind: 'found', values: values.slice(0, valuesMax), freshUntil }
+      return { kind: 'found', values: values.slice(0, countMax), freshUntil }
     } catch (error) {
       const code = errorCode(error)
       const now = this.clock.monotonic()

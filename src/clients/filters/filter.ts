@@ -79,13 +79,15 @@ export async function runFilter(
     if (ended.how === 'exit' && ended.code === discardCode) return done({ ...unchanged(input), discard: true })
     const failure = failureOf(ended, customError)
     if (failure !== undefined) return failed({ ...failure, logText: `${input.filter}: ${saying(ended, failure)}` })
-    for (const written of [messageOut, envelopeOut, named]) written.measure()
-    const envelope = envelopeOut.bytes === 0 ? input.envelope : newEnvelope(envelopeOut)
-    if (envelope === undefined) {
+    for (const file of [messageOut, envelopeOut, named]) file.measure()
+    const written = envelopeOut.bytes === 0 ? input.envelope : newEnvelope(envelopeOut)
+    if (written === undefined) {
       const text = `${input.filter}: wrote a malformed envelope`
       return failed({ ...meaningOf(badEnvelopeCode), logText: text })
     }
     if (messageOut.bytes > 0) kept = messageOut
+    // Recipients that are still there keep what was said with them.
+    const envelope = { ...written, recipientParams: input.envelope.recipientParams }
     return done({ discard: false, message: kept, envelope, queueProgram: firstLine(named) })
   } finally {
     for (const made of spools) if (made !== kept) made.close()

@@ -18,6 +18,7 @@ import { adoptDescriptor, FrameConnection } from '../../system/frame-connection.
 import { flushLog, openLog } from '../../system/log.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
+import { heedSignals } from '../../system/signals.ts'
 import { Assignments } from './assignments.ts'
 import { Attempts } from './attempts.ts'
 import { ContentRoom } from './content.ts'
@@ -43,9 +44,7 @@ process.on('uncaughtException', (error: Error) => {
   leave(111)
 })
 // A terminal's Ctrl-C and hang-up reach the whole group; lspawn decides.
-process.on('SIGINT', () => undefined)
-process.on('SIGHUP', () => undefined)
-process.on('SIGTERM', () => retire())
+heedSignals({ SIGTERM: () => retire() })
 
 if (home === undefined) {
   log('alert: cannot start: --home is missing')

@@ -2,7 +2,13 @@
  *  Fails:  throws when the store cannot be used; the asker gets no answer, and the mail is not held up. */
 import { describeError } from '../../base/outcome.ts'
 import type { GreylistAnswer, GreylistQuestion } from '../../contracts/policy.ts'
-import { greylistLine, greylistRecipient, greylistSender, judge } from '../../protocols/greylist/triple.ts'
+import {
+  greylistClient,
+  greylistLine,
+  greylistRecipient,
+  greylistSender,
+  judge,
+} from '../../protocols/greylist/triple.ts'
 import { GreylistStore } from '../../stores/greylist/greylist-store.ts'
 import type { Clock } from '../../system/clock.ts'
 import { SmallDatabaseError } from '../../system/small-database.ts'
@@ -44,7 +50,7 @@ export class GreylistCheck {
 
   private judge(store: GreylistStore, question: GreylistQuestion): GreylistAnswer {
     const { ip, sender, recipient } = question
-    const key = { ip, sender: greylistSender(sender), recipient: greylistRecipient(recipient) }
+    const key = { ip: greylistClient(ip), sender: greylistSender(sender), recipient: greylistRecipient(recipient) }
     const isBounce = sender === ''
     const before = store.get(key)
     const judged = judge(before, this.parts.clock.now(), question)

@@ -111,7 +111,8 @@ export class Acceptance {
     const tables = this.ports.tables()
     const recipients = envelope.recipients.map((recipient: ByteString) => {
       const { channel, address } = routeRecipient(recipient, tables)
-      return { channel, address, params: noParams, state: 'waiting' as const, lastText: '', lastMs: 0 }
+      const own = envelope.recipientParams?.get(recipient) ?? noParams
+      return { channel, address, params: own, state: 'waiting' as const, lastText: '', lastMs: 0 }
     })
     const dueOn = (channel: 'local' | 'remote'): number | undefined =>
       recipients.some((recipient) => recipient.channel === channel) ? nowMs : undefined

@@ -142,10 +142,12 @@ export class Admin {
       sender: message.sender,
       bornMs: message.bornMs,
       uid: message.uid,
+      params: Object.fromEntries(message.params),
       held: message.held,
       delivering,
       recipients: message.recipients.map((recipient) => ({
         address: recipient.address,
+        params: Object.fromEntries(recipient.params),
         channel: recipient.channel,
         state: recipient.state,
         lastText: recipient.lastText,

@@ -42,8 +42,13 @@ const log = new DeliveryLog(openLog('queue'))
 let stopping = false
 let stop: () => Promise<void> = () => Promise.resolve()
 let reload: () => void = () => undefined
+let retry: () => void = () => undefined
 
-const { ready, fail, listeners } = supervised(openLog('queue'), { stop: () => stop(), reload: () => reload() }, names)
+const { ready, fail, listeners } = supervised(
+  openLog('queue'),
+  { stop: () => stop(), reload: () => reload(), retry: () => retry() },
+  names,
+)
 process.umask(0o077)
 
 const control = new Control(home.control, clock, (problem) => log.warning(problem))
@@ -144,6 +149,10 @@ reload = () => {
   const next = routingTables(control)
   if (next === undefined) log.alert('unable to reread control/locals')
   else tables = next
+}
+retry = () => {
+  const hurry = { kind: 'hurry', id: undefined, atMs: clock.now() } as const
+  store.commit([hurry]).then(() => dispatcher.lookAgain(), onStoreTrouble)
 }
 stop = async () => {
   stopping = true

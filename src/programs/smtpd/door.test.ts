@@ -8,7 +8,7 @@ import { parseRules } from '../../protocols/qmail/tcprules.ts'
 import { cdbOf } from '../../stores/tcprules/compile.ts'
 import { openRules, type Rules } from '../../stores/tcprules/rules-file.ts'
 import { greetDelay } from '../../servers/door/admission.ts'
-import { Census } from '../../servers/door/census.ts'
+import { Census, type Place } from '../../servers/door/census.ts'
 import { ConnectionLog } from '../../servers/door/connection-log.ts'
 import { DelayWheel } from '../../servers/door/delay-wheel.ts'
 import { limits } from './limits.ts'
@@ -178,7 +178,7 @@ test('haste: so many in a minute from one address, told once', () => {
   const census = new Census({ ...limits, connectionsPerMinuteMax: 3 }, clock)
   const comeAndGo = (ip: string): boolean | undefined => {
     const place = census.enter(ip)
-    if (!('leave' in place)) return place.first
+    if ('refusal' in place) return place.first
     place.leave()
     return undefined
   }
@@ -188,6 +188,29 @@ test('haste: so many in a minute from one address, told once', () => {
   for (let n = 0; n < 9; n++) assert.equal(comeAndGo('127.0.0.1'), undefined)
   clock.advance(60_000)
   assert.equal(comeAndGo('192.0.2.9'), undefined)
+})
+
+test('when all places are taken, a network that holds fewer gets one of that which holds most', () => {
+  const census = new Census({ ...limits, connectionsMax: 6, connectionsPerPeerMax: 3, leavingMax: 1 }, new FakeClock())
+  const asked: string[] = []
+  const come = (ip: string, isEngaged = false): Place | undefined => {
+    const place = census.enter(ip)
+    if ('refusal' in place) return undefined
+    place.holder = { isEngaged, giveUp: (how) => void asked.push(`${ip} ${how}`) }
+    return place
+  }
+  const first = come('192.0.2.1', true)
+  for (const ip of ['192.0.2.2', '192.0.2.3', '192.0.2.3', '2001:db8:1::1', '2001:db8:1:2::1']) assert.ok(come(ip), ip)
+  assert.equal(come('192.0.2.9'), undefined, 'it holds most itself')
+  assert.ok(come('198.51.100.1'))
+  assert.deepEqual(asked, ['192.0.2.2 politely'])
+  assert.equal(come('2001:db8:1:3::1'), undefined, 'it would hold as many as the other has left')
+  assert.ok(come('203.0.113.1'))
+  assert.deepEqual(asked.slice(1), ['192.0.2.3 at-once'])
+  first?.leave()
+  first?.leave()
+  assert.ok(come('192.0.2.1'))
+  assert.equal(come('192.0.2.1'), undefined)
 })
 
 test('the wheel calls nobody early, with one timer for all', () => {

@@ -46,8 +46,8 @@ import { PolicySource } from './policy-source.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
 import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
 
-/** Beside connections: files, sockets, what the acceptor keeps free. */
-const spareDescriptors = 128
+/** Beside connections that are counted: those on their way out, proxies, files, sockets, what the acceptor keeps free. */
+const spareDescriptors = 256
 /** What plug-ins have to finish in when smtpd stops. */
 const plugInsStopMilliseconds = 1_000
 

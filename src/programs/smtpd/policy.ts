@@ -1,9 +1,11 @@
 /** What control files say about who may send what to whom, in the form in which sessions ask.
- *  Knows:  badmailfrom, rcpthosts, morercpthosts.cdb, databytes, localiphost, relayclients and their matching.
+ *  Knows:  badmailfrom, rcpthosts, morercpthosts.cdb, percenthack, databytes, localiphost, relayclients and their matching.
  *  Never:  opens up by default: without rcpthosts no domain is accepted (qmail would accept all).
  *  Fails:  never; what cannot be read was reported by its reader and keeps its last good value. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
+import { unfoldPercents, withHost } from '../../protocols/qmail/routing.ts'
+import { bounceRecipient } from '../../protocols/qmail/verp.ts'
 import { addressLiteral, domainOf, hostKeys, withDomain } from '../../protocols/smtp/address.ts'
 import type { Control } from '../../stores/control/control.ts'
 
@@ -16,8 +18,10 @@ export interface Policy {
   readonly idleSecondsMax: number
   isBadSender(sender: ByteString): boolean
   isAllowedRecipient(recipient: ByteString): boolean
+  /** What control/percenthack will make of it: that is who is judged. */
+  withoutPercents(recipient: ByteString): ByteString
   /** `user@[an address of ours]` → `user@localiphost`. */
-  localized(address: ByteString): ByteString
+  readonly localized: (address: ByteString) => ByteString
   mayRelay(ip: string): boolean
 }
 
@@ -41,13 +45,15 @@ export function readPolicy(
   const allowed = lowerSet(hosts ?? nothing)
   const relays = relayList(control.list('relayclients') ?? loopback, onProblem)
   const localIpHost = control.optionalLine('localiphost')
+  const percenthack = lowerSet(control.list('percenthack') ?? nothing)
+  const envnoathost = control.line('envnoathost')
   return {
     greeting: control.line('smtpgreeting'),
     me: control.optionalLine('me'),
     databytes: control.number('databytes'),
     idleSecondsMax: Math.max(1, control.number('timeoutsmtpd')),
     isBadSender(sender) {
-      const address = lowerAscii(sender)
+      const address = lowerAscii(bounceRecipient(sender))
       const domain = domainOf(address)
       return badSenders.has(address) || (domain !== undefined && badSenders.has(`@${domain}`))
     },
@@ -58,6 +64,12 @@ export function readPolicy(
       for (const key of hostKeys(domain)) if (allowed.has(key)) return true
       for (const key of hostKeys(domain)) if (moreHosts.has(key)) return true
       return false
+    },
+    withoutPercents(recipient) {
+      if (percenthack.size === 0) return recipient
+      const whole = withHost(recipient, envnoathost)
+      const unfolded = unfoldPercents(whole, percenthack)
+      return unfolded === whole ? recipient : unfolded
     },
     localized(address) {
       if (localIpHost === undefined) return address

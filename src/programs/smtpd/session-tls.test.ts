@@ -28,6 +28,16 @@ test('UCSPITLS="!": nothing but NOOP, EHLO, STARTTLS and QUIT before TLS', async
   assert.match(await client.send(`EHLO x\r\n${mail}`), /\r\n250 2\.1\.0 ok\r\n$/)
 })
 
+test('what was said before TLS is forgotten (RFC 3207 §4.2), the name in HELO and that it was EHLO too', async () => {
+  const client = session(undefined)
+  await client.send('EHLO clear.example\r\nSTARTTLS\r\n')
+  client.session.tlsStarted({ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' })
+  const before = client.output.length
+  await client.send(`${mail}RCPT TO:<joe@lab.test.example>\r\nDATA\r\n\r\nhello\r\n.\r\n`)
+  assert.match(client.output.slice(before), /^250 ok\r\n250 ok\r\n354 go ahead\r\n250 ok \d/)
+  assert.match(client.taker.taken[0]?.content ?? '', /^Received: from unknown \(192\.0\.2\.9\)\n/)
+})
+
 test('UCSPITLS="!" while there is no certificate: the client may come again', async () => {
   assert.equal(await session('!', false).send(mail), '454 TLS not available now (#4.7.0)\r\n')
 })

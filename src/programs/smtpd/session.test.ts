@@ -156,23 +156,6 @@ test('too big a message does not end before its true end', async () => {
   assert.equal(faulty.closed, true)
 })
 
-test('parameters count after EHLO only', async () => {
-  assert.deepEqual(await said('MAIL FROM:<a@b> FOO=1 SIZE=x\r\nRCPT TO:<joe@lab.test.example> NOTIFY=NEVER\r\n'), [
-    '250 ok',
-    '250 ok',
-  ])
-  const replies = await said(
-    'EHLO x\r\nMAIL FROM:<a@b> FOO=1\r\nMAIL FROM:<a@b> BODY=8bitmime\r\nRCPT TO:<joe@lab.test.example> NOTIFY=NEVER\r\n',
-  )
-  const unknown = '555 5.5.4 parameter not recognized (#5.5.4)'
-  assert.deepEqual(replies.slice(5), [unknown, '250 2.1.0 ok', unknown])
-  const session = await talk(
-    `EHLO x\r\nMAIL FROM:<a@b> BODY=8bitmime SIZE=5\r\nRCPT TO:<joe@lab.test.example>\r\nDATA\r\n\xe9\r\n.\r\n`,
-  )
-  assert.deepEqual(session.taker.taken[0]?.params, new Map([['BODY', '8BITMIME']]))
-  assert.equal(session.taker.taken[0]?.content.endsWith('\n\xe9\n'), true)
-})
-
 test('long addresses and control characters', async () => {
   const long = `${'a'.repeat(890)}@bcdefghi`
   assert.deepEqual(await said(`MAIL FROM:<${long}>\r\nMAIL FROM:<a${long}>\r\n`), [

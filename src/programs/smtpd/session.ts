@@ -3,6 +3,7 @@
  *  Never:  a socket, or when input is taken (servers/smtp/session.ts).
  *  Fails:  as the gate has it; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { isSenderOfOurs } from '../../protocols/smtp/address.ts'
 import { isForeignVerb } from '../../protocols/smtp/command.ts'
 import { xclientCapability } from '../../protocols/smtp/xclient.ts'
 import { tlsVariables } from '../../protocols/qmail/tls-header.ts'
@@ -149,6 +150,10 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.endTransaction()
     this.ask('mail', argument, { transaction: begun }, ({ address, skipOwnChecks }) => {
       begun.changeSender(address, skipOwnChecks)
+      if (isSenderOfOurs(begun.sender) && !this.mayRelay) {
+        this.endTransaction()
+        return this.refuse(replies.senderOfOurs, 'mail', argument)
+      }
       this.transaction = begun
       this.reply(replies.mailOk)
     })
@@ -159,7 +164,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     const read = transaction.readRecipient(argument, suffix, this.setting.limits.recipientsMax)
     if ('code' in read) return this.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
     this.ask('rcpt', argument, { transaction, candidate: read }, ({ address, skipOwnChecks }) => {
-      const candidate = address === undefined ? read : transaction.candidate(address, suffix)
+      const candidate = address === undefined ? read : transaction.candidate(address, suffix, read.params)
       const reply = 'code' in candidate ? candidate : transaction.addRecipient(candidate, skipOwnChecks)
       if (reply === replies.recipientOk) this.reply(reply)
       else this.refuse(reply, `rcpt from ${printable(transaction.sender)}`, argument)
@@ -176,10 +181,14 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
    *  look at replies, and is sent away. */
   private isOvertaken(): boolean {
     const { setting } = this
-    const isStrict = setting.mustWaitForReplies === true && setting.gate.variable('RELAYCLIENT') === undefined
+    const isStrict = setting.mustWaitForReplies === true && !this.mayRelay
     if (!isStrict || this.pendingBytes === 0) return false
     this.sendAway('pipelining', replies.outOfTurn)
     return true
+  }
+
+  private get mayRelay(): boolean {
+    return this.setting.gate.variable('RELAYCLIENT') !== undefined
   }
 
   private takeMessage({ envelope, params }: Transaction): void {

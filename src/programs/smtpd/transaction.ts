@@ -1,9 +1,9 @@
 /** Sender and recipients between MAIL and DATA, and the checks on both in qmail-smtpd's order. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Envelope, isAddress, noParams, type Params } from '../../contracts/envelope.ts'
-import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../protocols/smtp/address.ts'
+import { readAddress } from '../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
-import { mailParameters } from '../../servers/smtp/mail-parameters.ts'
+import { mailParameters, recipientParameters } from '../../servers/smtp/parameters.ts'
 import type { Policy } from './policy.ts'
 
 export interface TransactionSetting {
@@ -17,6 +17,7 @@ export interface TransactionSetting {
 /** A recipient that is well formed. */
 export interface Candidate {
   readonly recipient: ByteString
+  readonly params: Params
   /** By rcpthosts, or because the client may relay. */
   readonly allowed: boolean
 }
@@ -27,6 +28,7 @@ export class Transaction {
   recipientsAsked = 0
   readonly recipients: ByteString[] = []
   readonly params: Params
+  private readonly recipientParams = new Map<ByteString, Params>()
   private readonly setting: TransactionSetting
   /** qmail decides this at MAIL and says it at every RCPT. */
   private badSender: boolean
@@ -40,7 +42,7 @@ export class Transaction {
 
   /** From the argument of MAIL: a transaction, or the reply that refuses it. */
   static begin(argument: ByteString, setting: TransactionSetting): Transaction | Reply {
-    const parsed = checkedAddress(argument, setting.policy)
+    const parsed = readAddress(argument, setting.policy.localized)
     if ('code' in parsed) return parsed
     if (!setting.extended) return new Transaction(parsed.address, noParams, setting)
     const params = mailParameters(parsed.rest, setting.databytes)
@@ -51,26 +53,29 @@ export class Transaction {
    *  says. `suffix` is RELAYCLIENT: it goes behind the recipient, and rcpthosts are not asked. */
   readRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Candidate | Reply {
     const { policy, extended } = this.setting
-    const parsed = checkedAddress(argument, policy)
+    const parsed = readAddress(argument, policy.localized)
     if ('code' in parsed) return parsed
-    if (extended && parsed.rest.trim() !== '') return replies.unknownParameter
+    const params = extended ? recipientParameters(parsed.rest) : noParams
+    if ('code' in params) return params
     if (this.badSender) return replies.badMailFrom
     if (this.recipients.length >= recipientsMax) return replies.tooManyRecipients
     this.recipientsAsked++
-    return this.candidate(parsed.address, suffix)
+    return this.candidate(parsed.address, suffix, params)
   }
 
   /** After a check has put another address in the recipient's place. */
-  candidate(address: ByteString, suffix: ByteString | undefined): Candidate | Reply {
-    const recipient = address + (suffix ?? '')
+  candidate(address: ByteString, suffix: ByteString | undefined, params: Params): Candidate | Reply {
+    const { policy } = this.setting
+    const recipient = policy.withoutPercents(address + (suffix ?? ''))
     if (!isAddress(recipient)) return replies.syntax
-    return { recipient, allowed: suffix !== undefined || this.setting.policy.isAllowedRecipient(recipient) }
+    return { recipient, params, allowed: suffix !== undefined || policy.isAllowedRecipient(recipient) }
   }
 
   /** The gate has let it pass. */
-  addRecipient({ recipient, allowed }: Candidate, skipOwnChecks: boolean): Reply {
+  addRecipient({ recipient, params, allowed }: Candidate, skipOwnChecks: boolean): Reply {
     if (!allowed && !skipOwnChecks) return replies.notInRcptHosts
     this.recipients.push(recipient)
+    if (params.size > 0) this.recipientParams.set(recipient, params)
     return replies.recipientOk
   }
 
@@ -81,15 +86,7 @@ export class Transaction {
   }
 
   get envelope(): Envelope {
-    return { sender: this.sender, recipients: this.recipients }
+    const { sender, recipients, recipientParams } = this
+    return recipientParams.size === 0 ? { sender, recipients } : { sender, recipients, recipientParams }
   }
-}
-
-function checkedAddress(argument: ByteString, policy: Policy): ParsedAddress | Reply {
-  const { address, rest } = parseAddress(argument)
-  if (address.length > smtpAddressBytesMax) return replies.syntax
-  // The line holds no other control character any more.
-  if (address.includes('\t')) return replies.controlInAddress
-  const localized = policy.localized(address)
-  return localized.length > smtpAddressBytesMax ? replies.syntax : { address: localized, rest }
 }

@@ -119,8 +119,8 @@ export class Child {
     this.process?.kill('SIGKILL')
   }
 
-  reload(): void {
-    this.connection?.send(encodeToProgram({ kind: 'reload' }))
+  tell(order: ToProgram): void {
+    this.connection?.send(encodeToProgram(order))
   }
 
   /** Told to the program now, and to each that is started after it. */

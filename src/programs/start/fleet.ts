@@ -48,8 +48,8 @@ export class Fleet {
     for (const { child } of this.children) child.kill()
   }
 
-  reload(): void {
-    for (const { child } of this.children) child.reload()
+  tell(order: ToProgram): void {
+    for (const { child } of this.children) child.tell(order)
   }
 
   giveTls(order: ToProgram): void {

@@ -4,14 +4,16 @@ import { homeAt } from '../../stores/home/layout.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import { BindError } from '../../system/bind.ts'
 import { flushLog } from '../../system/log.ts'
+import { ignoreUnnamedSignals } from '../../system/signals.ts'
 import { parseOptions, type StartOptions } from './options.ts'
 import { programs } from './program.ts'
-import { stopOnSignals } from './signals.ts'
+import { obeySignals } from './signals.ts'
 import { type Announcements, start, type Started } from './start.ts'
 import { UsageError } from './usage-error.ts'
 
 // Files of the home are read by other accounts, whatever the caller's umask; `start` narrows it before the programs.
 process.umask(0o022)
+ignoreUnnamedSignals()
 
 try {
   const options = parseOptions(process.argv.slice(2))
@@ -25,7 +27,7 @@ try {
 async function run(options: StartOptions, announcements: Announcements): Promise<Started> {
   const started = await start(options, programs, announcements)
   started.screen.note(`runs on ${started.home.path}, pid ${process.pid}`)
-  stopOnSignals(started, { watchParent: options.demo && process.env['npm_lifecycle_event'] !== undefined })
+  obeySignals(started, { watchParent: options.demo && process.env['npm_lifecycle_event'] !== undefined })
   return started
 }
 

@@ -1,15 +1,16 @@
-/** Signals: INT and TERM stop, HUP reloads; a second, later INT or TERM kills.
+/** Signals: INT and TERM stop, HUP reloads, ALRM has all mail tried again; a second, later INT or TERM kills.
  *  One Ctrl-C can arrive twice (from the terminal and from npm), and a TERM sent to npm may not arrive at all. */
 import { setInterval } from 'node:timers'
 import { realClock } from '../../system/clock.ts'
 import { flushLog } from '../../system/log.ts'
+import { heedSignals } from '../../system/signals.ts'
 import type { Started } from './start.ts'
 
 const repeatMilliseconds = 1000
 const parentPollMilliseconds = 500
 const answerMilliseconds = 50
 
-export function stopOnSignals(started: Started, { watchParent }: { readonly watchParent: boolean }): void {
+export function obeySignals(started: Started, { watchParent }: { readonly watchParent: boolean }): void {
   let stoppingSince: number | undefined
   const stop = (why: string): void => {
     const now = realClock.monotonic()
@@ -24,8 +25,12 @@ export function stopOnSignals(started: Started, { watchParent }: { readonly watc
     started.screen.say('\n  stopping …')
     void started.stop()
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal))
-  process.on('SIGHUP', () => started.fleet.reload())
+  heedSignals({
+    SIGINT: () => stop('SIGINT'),
+    SIGTERM: () => stop('SIGTERM'),
+    SIGHUP: () => started.fleet.tell({ kind: 'reload' }),
+    SIGALRM: () => started.fleet.tell({ kind: 'retry' }),
+  })
   if (watchParent) {
     const parent = process.ppid
     setInterval(() => {

@@ -81,7 +81,7 @@ export async function start(
       { ...summary, services: plan.services, smtp, listening: Object.fromEntries(addresses) },
       ...fleet.status(),
     ],
-    reload: () => fleet.reload(),
+    reload: () => fleet.tell({ kind: 'reload' }),
     stop,
   }
   listening.bound.get('start')?.[0]?.serve((socket) => serveAdmin(socket, operations, clock))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { greylistDefaults, greylistTimes, isLogged, planGreylist } from './plan.ts'
-import { greylistLine, greylistSender, type Judgement, judge } from './triple.ts'
+import { greylistClient, greylistLine, greylistSender, type Judgement, judge } from './triple.ts'
 
 const times = { minRejectSeconds: 300, maxWaitSeconds: 14_400, acceptGoodSeconds: 3_110_400 }
 const at = (seconds: number): number => 1_800_000_000_000 + 1000 * seconds
@@ -13,6 +13,21 @@ function states(...seconds: number[]): string[] {
     return last.state
   })
 }
+
+describe('a client', () => {
+  it('is its network: /24, /64', () => {
+    for (const [one, other, same] of [
+      ['192.0.2.1', '192.0.2.254', true],
+      ['192.0.2.1', '::ffff:192.0.2.9', true],
+      ['192.0.2.1', '192.0.3.1', false],
+      ['2001:db8::1', '2001:db8:0:0:ffff::9', true],
+      ['2001:db8::1', '2001:db8:0:1::1', false],
+      ['everybody', 'everybody', true],
+      ['everybody', 'somebody', false],
+    ] as const)
+      assert.equal(greylistClient(one) === greylistClient(other), same, `${one} ${other}`)
+  })
+})
 
 describe('a triple', () => {
   it('is new, then young, then known', () => {

@@ -1,6 +1,7 @@
-/** greylisting-spp: what is remembered of (ip, sender, recipient), and what follows from it.
+/** greylisting-spp: what is remembered of (network, sender, recipient), and what follows from it.
  *  Knows:  the rule. Never: a clock or a store; times come in as milliseconds since 1970. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { parseIp, prefixKey } from '../qmail/ip-key.ts'
 
 export interface GreylistTimes {
   /** A new triple is refused for so long. */
@@ -55,6 +56,15 @@ function refused(
  *  the same triple. Case does not count. */
 export function greylistSender(sender: ByteString): ByteString {
   return lowerAscii(sender).replace(/-return-[0-9]{1,20}-/, '-return--')
+}
+
+/** Who has a pool of senders tries each time from another one: the pool counts, an IPv4 /24 or an IPv6 /64. What is no address
+ *  stands for itself. */
+export function greylistClient(ip: string): string {
+  const address = parseIp(ip)
+  if (address === undefined) return ip
+  const bits = address.kind() === 'ipv4' ? 24 : 64
+  return prefixKey(address.toByteArray(), bits)
 }
 
 export function greylistRecipient(recipient: ByteString): ByteString {

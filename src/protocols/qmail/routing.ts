@@ -19,8 +19,7 @@ export interface Route {
 }
 
 export function routeRecipient(recipient: ByteString, tables: RoutingTables): Route {
-  let address = recipient.includes('@') ? recipient : `${recipient}@${tables.envnoathost}`
-  address = unfoldPercents(address, tables.percenthack)
+  const address = unfoldPercents(withHost(recipient, tables.envnoathost), tables.percenthack)
   const domain = lowerAscii(domainOf(address))
   if (tables.locals.has(domain)) return { channel: 'local', address }
   const prepend = prependFor(address, tables.virtualdomains)
@@ -45,7 +44,13 @@ export function domainOf(address: ByteString): ByteString {
   return at < 0 ? '' : address.slice(at + 1)
 }
 
-function unfoldPercents(address: ByteString, percenthack: ReadonlySet<ByteString>): ByteString {
+/** An address without `@` has its host from envnoathost. */
+export function withHost(recipient: ByteString, envnoathost: ByteString): ByteString {
+  return recipient.includes('@') ? recipient : `${recipient}@${envnoathost}`
+}
+
+/** `percenthack` in lower case: `user%host@DOMAIN` of one of them is `user@host`. */
+export function unfoldPercents(address: ByteString, percenthack: ReadonlySet<ByteString>): ByteString {
   let current = address
   while (percenthack.has(lowerAscii(domainOf(current)))) {
     const local = current.slice(0, current.lastIndexOf('@'))

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { quoteAddress } from '../qmail/quote.ts'
-import { addressLiteral, domainOf, hostKeys, parseAddress, withDomain } from './address.ts'
+import { addressLiteral, domainOf, hostKeys, parseAddress, readAddress, withDomain } from './address.ts'
+import { replies } from './replies.ts'
 
 test('as lenient as qmail-smtpd', () => {
   const cases: [argument: string, address: string, rest?: string][] = [
@@ -39,6 +40,42 @@ test('what the quoting writes, this reads back', () => {
     }),
     { numRuns: 2000 },
   )
+})
+
+const asItIs = (address: string): string => address
+
+test('what is behind the @ is a domain or a literal, and says nothing to the next host but that', () => {
+  for (const [argument, address] of [
+    ['<a@b.example.>', 'a@b.example'],
+    ['<a@b.example>', 'a@b.example'],
+    ['<a@"b.example">', 'a@b.example'],
+    ['<a@m\xfcller_1.example>', 'a@m\xfcller_1.example'],
+    ['<"x@y z"@b-c>', 'x@y z@b-c'],
+    ['<a@[192.0.2.1]>', 'a@[192.0.2.1]'],
+    ['<a@[IPv6:2001:db8::1]>', 'a@[IPv6:2001:db8::1]'],
+    ['<a@[].>', 'a@[]'],
+    ['<a@>', 'a@'],
+    ['<a.>', 'a.'],
+    ['<>', ''],
+  ] as const)
+    assert.deepEqual(readAddress(argument, asItIs), { address, rest: '' }, argument)
+  for (const domain of [
+    '"b.example> SIZE=77"',
+    '"b.example SIZE=77"',
+    'b\\ c',
+    '"b>"',
+    'b..c',
+    '.b',
+    'b.c..',
+    'b,c',
+    'b(c)',
+    'b;c',
+    '[b c]',
+    '[192.0.2.1]x',
+    'b%c',
+    'b!c',
+  ])
+    assert.equal(readAddress(`<a@${domain}>`, asItIs), replies.noDomain, domain)
 })
 
 test('literals', () => {

@@ -1,7 +1,9 @@
 /** The address in MAIL and RCPT, read as leniently as qmail-smtpd does.
- *  Knows:  angle brackets or what follows the colon, source routes, quotes and backslashes, address literals.
+ *  Knows:  angle brackets or what follows the colon, source routes, quotes and backslashes, address literals; and what may be
+ *          a domain, so that it means one thing to whoever judges it, routes it, and says it to the next host.
  *  Never:  whether the address is wanted. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { replies, type Reply } from './replies.ts'
 
 /** qmail-smtpd counts the NUL at the end too, and says 555 above 900. */
 export const smtpAddressBytesMax = 899
@@ -11,6 +13,34 @@ export interface ParsedAddress {
   readonly address: ByteString
   /** What follows the address: extension parameters. */
   readonly rest: ByteString
+}
+
+/** The address of a MAIL or RCPT, as `complete` leaves it, or the reply that refuses it. A domain loses the dot at its end: it
+ *  is the same one, and no table of ours has it there. */
+export function readAddress(
+  argument: ByteString,
+  complete: (address: ByteString) => ByteString,
+): ParsedAddress | Reply {
+  const { address: given, rest } = parseAddress(argument)
+  const address = complete(given)
+  if (address.length > smtpAddressBytesMax) return replies.syntax
+  // The line holds no other control character any more.
+  if (address.includes('\t')) return replies.controlInAddress
+  const domain = domainOf(address)
+  if (domain === undefined) return { address, rest }
+  const plain = domain.endsWith('.') ? domain.slice(0, -1) : domain
+  return isDomain(plain) ? { address: withDomain(address, plain), rest } : replies.noDomain
+}
+
+/** Labels, which may be of other bytes than RFC 1123 has, or a literal; or nothing, as qmail takes it. */
+function isDomain(domain: ByteString): boolean {
+  return /^(?:[\w\x80-\xff-]+(?:\.[\w\x80-\xff-]+)*|\[[\w.:-]*\])?$/.test(domain)
+}
+
+/** A sender that no host on the network has: `#@[]` of a double bounce, and `PREFIX@HOST-@[]`, which becomes another sender for
+ *  each recipient. */
+export function isSenderOfOurs(sender: ByteString): boolean {
+  return domainOf(sender) === '[]'
 }
 
 export function parseAddress(argument: ByteString): ParsedAddress {

@@ -107,9 +107,3 @@ test('fields and bytes of the header', () => {
   assert.deepEqual([decoder.header.fields, decoder.header.bytes, decoder.header.tooBig], [2, 17, false])
   assert.equal(decoder.bytes, 22)
 })
-
-test('a line over the limit is noticed across chunks', () => {
-  const decoder = new DataDecoder()
-  for (let n = 0; n < 17; n++) decoder.push(Buffer.alloc(65_536, 'x'), 0, { write: () => undefined })
-  assert.equal(decoder.lineTooLong, true)
-})

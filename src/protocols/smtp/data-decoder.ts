@@ -1,10 +1,9 @@
 /** The content after DATA (RFC 5321 §4.5.2): dots unstuffed, CRLF turned into LF, the end found.
- *  Only CRLF `.` CRLF ends it. A bare LF, a bare CR or a NUL is an error at once, wherever the chunks are cut.
+ *  A line of the body may be as long as the message may be: it is never held. Only CRLF `.` CRLF ends it. A bare LF, a bare CR or a NUL is an error at once, wherever the chunks are cut.
  *  Knows:  lines, and of the header its hops, fields and size. Never: keeps content; `write` gets it in order. */
 
 import type { ByteString } from '../../base/byte-string.ts'
 
-export const contentLineBytesMax: number = 1024 * 1024
 export const headerBytesMax: number = 1024 * 1024
 export const headerFieldsMax = 2000
 export const hopsMax = 100
@@ -30,10 +29,8 @@ export class DataDecoder {
   /** Decoded bytes so far, whether or not they were kept. */
   bytes = 0
   readonly header: HeaderWatch = new HeaderWatch()
-  lineTooLong = false
   fault: DataFault | undefined
   private state: State = 'start'
-  private lineBytes = 0
 
   get ended(): boolean {
     return this.state === 'end'
@@ -87,7 +84,7 @@ export class DataDecoder {
     if (nul >= from && nul < to) return this.fail('nul', nul)
     if (to < stop - 1) return this.fail('bare-cr', to)
     if (to === stop && feed >= 0) return this.fail('bare-lf', feed)
-    this.grow(to - from)
+    this.bytes += to - from
     this.header.text(chunk, from, to)
     if (feed >= 0) {
       this.finishLine()
@@ -108,15 +105,8 @@ export class DataDecoder {
 
   private finishLine(): void {
     this.bytes++
-    this.lineBytes = 0
     this.header.lineEnd()
     this.state = 'start'
-  }
-
-  private grow(bytes: number): void {
-    this.bytes += bytes
-    this.lineBytes += bytes
-    if (this.lineBytes > contentLineBytesMax) this.lineTooLong = true
   }
 
   private fail(fault: DataFault, at: number): number {

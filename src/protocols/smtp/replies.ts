@@ -44,6 +44,8 @@ export const replies = {
   tlsAlready: { code: 503, text: 'TLS is on already (#5.5.1)' },
   badMailFrom: { code: 553, text: 'sorry, your envelope sender is in my badmailfrom list (#5.7.1)' },
   notInRcptHosts: { code: 553, text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)" },
+  noDomain: { code: 553, text: 'sorry, what is behind the @ is no domain (#5.1.3)' },
+  senderOfOurs: { code: 553, text: 'sorry, no host on the network may send as that (#5.1.7)' },
   controlInAddress: { code: 553, text: 'sorry, control characters are not allowed in addresses (#5.1.3)' },
   syntax: { code: 555, text: 'syntax error (#5.5.4)' },
   unknownParameter: { code: 555, text: 'parameter not recognized (#5.5.4)' },
@@ -51,7 +53,6 @@ export const replies = {
   tooManyHops: { code: 554, text: 'too many hops, this message is looping (#5.4.6)' },
   tooBig: { code: 552, text: 'sorry, that message size exceeds my databytes limit (#5.3.4)' },
   headerTooBig: { code: 552, text: 'sorry, that message has too large a header (#5.3.4)' },
-  longContentLine: { code: 552, text: 'sorry, that message has too long a line (#5.3.4)' },
   bareLf: {
     code: 554,
     text: 'bare LF in message, lines end with CRLF; see https://cr.yp.to/docs/smtplf.html (#5.6.0)',

@@ -67,6 +67,19 @@ export class Connection {
     else if (this.phase !== 'closing') this.destroy('')
   }
 
+  /** Somebody is logged in and served elsewhere. */
+  get isEngaged(): boolean {
+    return this.phase === 'taken'
+  }
+
+  /** The place is another's: who is idle hears 421, and everybody is closed. */
+  giveUp(how: 'politely' | 'at-once'): void {
+    if (this.phase === 'closed') return
+    this.note('place-given-up')
+    if (how === 'politely') this.shutdown()
+    if (how === 'at-once' || this.phase !== 'closing') this.destroy('')
+  }
+
   destroy(reason: string): void {
     if (this.phase === 'closed') return
     if (reason !== '') this.note(reason)

@@ -134,3 +134,22 @@ test('so many connections from one address or /64, so many in all; loopback is f
   assert.match((await from('2001:db8::4')).said, /^220 /)
   assert.equal(server.log.filter((line) => line.startsWith('refused ')).length, 2)
 })
+
+test('twenty addresses that hold all places do not keep others out', async (t) => {
+  const { server } = await serve(t, {
+    limits: { connectionsMax: 60, connectionsPerPeerMax: 3, lingerMillisecondsMax: 50 },
+  })
+  const from = async (address: string): Promise<FarSocket> => {
+    const socket = new FarSocket(address)
+    server.connections.accept(socket as unknown as Socket)
+    while (socket.said === '') await new Promise((resolve) => setImmediate(resolve))
+    return socket
+  }
+  const held: FarSocket[] = []
+  for (let n = 0; n < 60; n++) held.push(await from(`192.0.${n % 20}.9`))
+  for (let n = 0; n < 40; n++) assert.match((await from(`198.51.${n}.1`)).said, /^220 /, String(n))
+  const told = held.filter(({ said }) => said.includes('\r\n421 '))
+  assert.equal(told.length, 40)
+  assert.equal(new Set(held.filter((one) => !told.includes(one)).map(({ remoteAddress }) => remoteAddress)).size, 20)
+  assert.equal(server.log.filter((line) => line.endsWith(' place-given-up:')).length, 40)
+})

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { printable, type Log } from '../../system/log.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
-import { Census, type Leave } from './census.ts'
+import { Census, type Place } from './census.ts'
 import { Connection } from './connection.ts'
 import { ConnectionLog, waitStatus } from './connection-log.ts'
 import { Consideration } from './consideration.ts'
@@ -84,8 +84,8 @@ export class Connections {
     // The peer left while it waited in the backlog.
     if (peer === undefined) return void socket.destroy()
     if (this.entrance.isProxy(peer.remoteIp)) return this.receiveProxy(socket, peer)
-    const leave = this.enter(socket, peer.remoteIp)
-    if (leave !== undefined) this.admit(this.arrived(socket, peer), leave, nothing)
+    const place = this.enter(socket, peer.remoteIp)
+    if (place !== undefined) this.admit(this.arrived(socket, peer), place, nothing)
   }
 
   /** 421 to whoever is idle; resolves when all are gone, at the latest after `stopMillisecondsMax`. */
@@ -105,9 +105,9 @@ export class Connections {
   }
 
   /** Undefined: refused, and told so. */
-  private enter(socket: Socket, ip: string): Leave | undefined {
+  private enter(socket: Socket, ip: string): Place | undefined {
     const place = this.census.enter(ip)
-    if ('leave' in place) return place.leave
+    if (!('refusal' in place)) return place
     const { refusal, first } = place
     if (first) this.log(`refused ${ip} connections: ${refusal.code} ${refusal.text}`)
     this.turnAway(socket, refusal)
@@ -121,12 +121,12 @@ export class Connections {
   }
 
   private receiveProxy(socket: Socket, proxy: Peer): void {
-    const leave = this.census.enterUnannounced()
-    if (leave === undefined) return this.turnAway(socket, replies.tooManyConnections)
+    const place = this.census.enterUnannounced()
+    if (place === undefined) return this.turnAway(socket, replies.tooManyConnections)
     const arrival = this.arrived(socket, proxy)
     const gone = (): void => {
       this.open.delete(reception)
-      leave()
+      place.leave()
     }
     const reception: ProxyReception = new ProxyReception(
       socket,
@@ -149,28 +149,28 @@ export class Connections {
   }
 
   private admitAnnounced(arrival: Arrival, early: Buffer): void {
-    const leave = this.enter(arrival.socket, arrival.peer.remoteIp)
-    if (leave === undefined) this.ended(arrival, waitStatus.trouble)
-    else this.admit(arrival, leave, early)
+    const place = this.enter(arrival.socket, arrival.peer.remoteIp)
+    if (place === undefined) this.ended(arrival, waitStatus.trouble)
+    else this.admit(arrival, place, early)
   }
 
-  private admit(arrival: Arrival, leave: Leave, early: Buffer): void {
+  private admit(arrival: Arrival, place: Place, early: Buffer): void {
     const setting = this.entrance.settingFor(arrival.peer)
-    if (setting instanceof Promise) this.consider(arrival, setting, leave, early)
-    else this.admitTo(arrival, setting, leave, early)
+    if (setting instanceof Promise) this.consider(arrival, setting, place, early)
+    else this.admitTo(arrival, setting, place, early)
   }
 
-  private consider(arrival: Arrival, setting: Promise<Admitted>, leave: Leave, early: Buffer): void {
+  private consider(arrival: Arrival, setting: Promise<Admitted>, place: Place, early: Buffer): void {
     const { socket, peer } = arrival
     const gone = (): void => {
       this.open.delete(consideration)
-      leave()
+      place.leave()
       this.ended(arrival, waitStatus.trouble)
     }
     const consideration: Consideration<Admitted> = new Consideration(socket, setting, {
       decided: (found) => {
         this.open.delete(consideration)
-        this.admitTo(arrival, found, leave, early)
+        this.admitTo(arrival, found, place, early)
       },
       stopped: () => {
         this.turnAway(socket, replies.shuttingDown)
@@ -181,22 +181,24 @@ export class Connections {
         gone()
       },
     })
+    place.holder = { isEngaged: false, giveUp: () => consideration.destroy('place-given-up') }
     this.open.add(consideration)
     this.startTicking()
   }
 
-  private admitTo(arrival: Arrival, setting: Admitted, leave: Leave, early: Buffer): void {
+  private admitTo(arrival: Arrival, setting: Admitted, place: Place, early: Buffer): void {
     const { socket, number, peer } = arrival
     if ('turnedAway' in setting) {
-      leave()
+      place.leave()
       return this.turnAwayByRules(arrival, setting)
     }
     this.lines.decided('ok', number, peer, setting.environment)
     const connection: Connection = new Connection(socket, setting, this.delays, () => {
       this.open.delete(connection)
-      leave()
+      place.leave()
       this.ended(arrival, waitStatus.done)
     })
+    place.holder = connection
     this.open.add(connection)
     this.startTicking()
     // Behind a proxy's header the first bytes of a handshake may have come in the same piece.

@@ -9,6 +9,11 @@ export const doorLimits = {
   connectionsMax: 1000,
   /** … and control/concurrencyperip this: from one IPv4 address or one IPv6 /64. */
   connectionsPerPeerMax: 50,
+  /** They give up their places to others, and are told so: more at once, and they are not. They are not counted any more, but
+   *  have their descriptors. */
+  leavingMax: 64,
+  /** Proxies that are let in beyond `connectionsMax`. */
+  unannouncedMax: 64,
   /** From one of them, begun in one minute. */
   connectionsPerMinuteMax: 300,
 

@@ -51,6 +51,12 @@ export function isLoopback(ip: string): boolean {
   return ip === '::1' || ip.startsWith('127.')
 }
 
+/** Whose addresses one administrator usually has: an IPv4 /24, or an IPv6 /48. */
+export function networkKey(ip: string): string {
+  if (!ipaddr.IPv6.isValid(ip)) return ip.slice(0, ip.lastIndexOf('.') + 1)
+  return ipaddr.IPv6.parse(ip).parts.slice(0, 3).join(':')
+}
+
 /** What one peer is taken to be when connections are counted: an IPv4 address, or the /64 of an IPv6 address. */
 export function peerKey(ip: string): string {
   if (!ipaddr.IPv6.isValid(ip)) return ip

@@ -126,11 +126,10 @@ export class Content implements DataSink {
   }
 
   private refused(): Reply | undefined {
-    const { header, bytes, lineTooLong } = this.decoder
+    const { header, bytes } = this.decoder
     if (header.hops >= hopsMax) return replies.tooManyHops
     if (this.message.databytes > 0 && bytes > this.message.databytes) return replies.tooBig
-    if (header.tooBig) return replies.headerTooBig
-    return lineTooLong ? replies.longContentLine : undefined
+    return header.tooBig ? replies.headerTooBig : undefined
   }
 
   /** Decoded content is never longer than what it was decoded from. */

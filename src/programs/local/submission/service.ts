@@ -21,7 +21,7 @@ import { CleaningTaker } from './cleaning-taker.ts'
 import { type Right, SenderRights } from './sender-rights.ts'
 import type { SubmissionTools } from './tools.ts'
 import { receivedFields } from './trace.ts'
-import type { ReadSender, Transaction } from './transaction.ts'
+import type { ReadAddress, Transaction } from './transaction.ts'
 import type { Allowance } from './usage.ts'
 
 /** Of all address fields of a message: room for ten thousand. */
@@ -81,7 +81,7 @@ export class Service {
   }
 
   /** The transaction that MAIL begins. */
-  async transactionFor({ address, params }: ReadSender): Promise<Outcome<Transaction>> {
+  async transactionFor({ address, params }: ReadAddress): Promise<Outcome<Transaction>> {
     const found = this.ownRule(address)
     if (!found.done) return found
     const author = found.value
@@ -89,7 +89,8 @@ export class Service {
     // A bounce has no sender; its From is looked at all the same.
     const right = sender === '' ? 'own' : await this.rights.of(sender)
     if (right !== 'own') return failed(notAllowed(sender, right))
-    return done({ sender, author: author && { ...author, address: sender }, params, recipients: [] })
+    const named = author && { ...author, address: sender }
+    return done({ sender, author: named, params, recipients: [], recipientParams: new Map() })
   }
 
   private ownRule(sender: ByteString): Outcome<SenderRule | undefined> {

@@ -70,25 +70,27 @@ export class Session extends SmtpSession<Transaction> {
     this.reply(replies.mailOk)
   }
 
-  protected override recipient(argument: ByteString, { recipients }: Transaction): void {
+  protected override recipient(argument: ByteString, { recipients, recipientParams }: Transaction): void {
     const read = readRecipient(argument, this.service.rewriting.instructions, this.extended)
-    if (typeof read !== 'string') return this.refuse(read, 'rcpt', argument)
+    if ('code' in read) return this.refuse(read, 'rcpt', argument)
     if (recipients.length >= this.tools.limits.recipientsMax)
       return this.refuse(replies.tooManyRecipients, 'rcpt', argument)
     const full = this.service.refusalForNow(recipients.length + 1)
     if (full !== undefined) return this.refuse(laterReply(full), 'limit', argument)
-    recipients.push(read)
+    recipients.push(read.address)
+    if (read.params.size > 0) recipientParams.set(read.address, read.params)
     this.reply(replies.recipientOk)
   }
 
   protected override data(transaction: Transaction): void {
     const { service } = this
-    const { sender, params, recipients } = transaction
+    const { sender, params, recipients, recipientParams } = transaction
     // Other sessions of the account have sent since RCPT. What is under way counts as sent.
     const full = service.refusalForNow(recipients.length)
     if (full !== undefined) return this.refuse(laterReply(full), 'limit')
     service.count(1, recipients.length)
-    const message = { envelope: { sender, recipients }, params, received: '', databytes: service.databytes }
+    const envelope = recipientParams.size === 0 ? { sender, recipients } : { sender, recipients, recipientParams }
+    const message = { envelope, params, received: '', databytes: service.databytes }
     const taker = service.takerFor(transaction, () => this.ended)
     this.beginContent(message, taker)
   }

@@ -5,12 +5,9 @@ import { isAddress, noParams, type Params } from '../../../contracts/envelope.ts
 import { rewriteAddress } from '../../../protocols/ofmip/clean.ts'
 import type { Instruction } from '../../../protocols/ofmip/rewriting.ts'
 import type { SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
-import { parseAddress, type ParsedAddress, smtpAddressBytesMax } from '../../../protocols/smtp/address.ts'
+import { isSenderOfOurs, type ParsedAddress, readAddress } from '../../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../../protocols/smtp/replies.ts'
-import { mailParameters } from '../../../servers/smtp/mail-parameters.ts'
-
-/** RFC 4954 §5: it tells us nothing that we would believe. */
-const ignored: ReadonlySet<string> = new Set(['AUTH'])
+import { mailParameters, recipientParameters } from '../../../servers/smtp/parameters.ts'
 
 export interface Transaction {
   readonly sender: ByteString
@@ -18,9 +15,11 @@ export interface Transaction {
   readonly author: SenderRule | undefined
   readonly params: Params
   readonly recipients: ByteString[]
+  readonly recipientParams: Map<ByteString, Params>
 }
 
-export interface ReadSender {
+/** A sender or a recipient. */
+export interface ReadAddress {
   readonly address: ByteString
   readonly params: Params
 }
@@ -31,10 +30,11 @@ export function readSender(
   rewriting: readonly Instruction[],
   databytes: number,
   extended: boolean,
-): ReadSender | Reply {
-  const read = readAddress(argument, rewriting)
+): ReadAddress | Reply {
+  const read = readRewritten(argument, rewriting)
   if ('code' in read) return read
-  const params = extended ? mailParameters(read.rest, databytes, ignored) : noParams
+  if (isSenderOfOurs(read.address)) return replies.senderOfOurs
+  const params = extended ? mailParameters(read.rest, databytes) : noParams
   return 'code' in params ? params : { address: read.address, params }
 }
 
@@ -43,16 +43,15 @@ export function readRecipient(
   argument: ByteString,
   rewriting: readonly Instruction[],
   extended: boolean,
-): ByteString | Reply {
-  const read = readAddress(argument, rewriting)
+): ReadAddress | Reply {
+  const read = readRewritten(argument, rewriting)
   if ('code' in read) return read
-  if (extended && read.rest.trim() !== '') return replies.unknownParameter
-  return read.address === '' ? replies.syntax : read.address
+  const params = extended ? recipientParameters(read.rest) : noParams
+  if ('code' in params) return params
+  return read.address === '' ? replies.syntax : { address: read.address, params }
 }
 
-function readAddress(argument: ByteString, rewriting: readonly Instruction[]): ParsedAddress | Reply {
-  const { address, rest } = parseAddress(argument)
-  if (address.includes('\t')) return replies.controlInAddress
-  const rewritten = rewriteAddress(address, rewriting)
-  return rewritten.length <= smtpAddressBytesMax && isAddress(rewritten) ? { address: rewritten, rest } : replies.syntax
+function readRewritten(argument: ByteString, rewriting: readonly Instruction[]): ParsedAddress | Reply {
+  const read = readAddress(argument, (address) => rewriteAddress(address, rewriting))
+  return 'code' in read || isAddress(read.address) ? read : replies.syntax
 }
