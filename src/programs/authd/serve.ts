@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { TicketClient } from '../../clients/tickets/ticket-client.ts'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import type { Mechanism } from '../../protocols/sasl/mechanisms.ts'
+import { type Mechanism, readMechanism, usualMechanisms } from '../../protocols/sasl/mechanisms.ts'
 import { Control } from '../../stores/control/control.ts'
 import { saltKey } from '../../stores/credentials/salt-key.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
@@ -80,10 +80,11 @@ export async function serve(): Promise<void> {
     hasChecker: () => control.isPresent('checkpassword'),
     uidOf: (user) => uids.get(user, async () => (await findAccount(user))?.uid),
   })
+  const isPossible = (one: Mechanism): boolean =>
+    one.startsWith('SCRAM-') ? source.hasVerifiers : !one.includes('OAUTH') || tokens.isConfigured
   const offered = (): readonly Mechanism[] => {
-    const scram = source.hasVerifiers ? (['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'] as const) : []
-    const bearer = tokens.isConfigured ? (['OAUTHBEARER', 'XOAUTH2'] as const) : []
-    return [...scram, 'PLAIN', 'LOGIN', ...bearer]
+    const wanted = control.list('saslmechanisms')?.map(readMechanism) ?? usualMechanisms
+    return [...new Set(wanted)].filter((one) => one !== undefined && isPossible(one)) as Mechanism[]
   }
   const conversations = new Conversations({ clock, random: realRandom, log, judge, offered })
   const look = async (): Promise<void> => {
