@@ -26,7 +26,10 @@ import { ContractError, encodeFrame, type Frame } from './frame.ts'
 export interface Report {
   readonly letter: 'K' | 'Z' | 'D'
   readonly text: ByteString
+  /** Of a deferral: what the deliverer's log says of it. For the administrator alone: it may name paths. */
+  readonly detail?: ByteString
 }
+const detailBytesMax = 1000
 /** qmail-send cuts reports at this length. */
 export const reportTextBytesMax = 10_000
 export const tokenBytes = 16
@@ -211,10 +214,13 @@ function readContent(fields: FieldReader, bytesMax: number): Buffer {
 
 function writeReport(fields: FieldWriter, report: Report): void {
   fields.u8(report.letter.charCodeAt(0)).string(report.text.slice(0, reportTextBytesMax))
+  fields.string((report.detail ?? '').slice(0, detailBytesMax))
 }
 
 function readReport(fields: FieldReader): Report {
   const letter = String.fromCharCode(fields.u8())
   if (letter !== 'K' && letter !== 'Z' && letter !== 'D') throw new ContractError('report mangled')
-  return { letter, text: fields.string(reportTextBytesMax) }
+  const text = fields.string(reportTextBytesMax)
+  const detail = fields.string(detailBytesMax)
+  return { letter, text, ...(detail === '' ? {} : { detail }) }
 }

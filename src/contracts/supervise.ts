@@ -1,14 +1,15 @@
 /** supervise: what `start` and a program say to one another over descriptor 3.
  *
- *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `retry` (ALRM), `tls`
- *  (certificates and keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
+ *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `retry` (ALRM), `ask` (what
+ *  troubles you?), `tls` (certificates and keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
  *  program to start: `ready` (its sockets are served), `failed` (a text; it will exit and should not be restarted at
- *  once). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
+ *  once), `troubles` (all that there are now, as an answer to `ask`). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
+import { readTroubles, type Trouble, writeTroubles } from './troubles.ts'
 import { type ByteString, fromText, toText } from '../base/byte-string.ts'
 
-const type = { ready: 64, failed: 65, stop: 72, reload: 73, tls: 74, retry: 75 } as const
+const type = { ready: 64, failed: 65, troubles: 66, stop: 72, reload: 73, tls: 74, retry: 75, ask: 76 } as const
 const pemBytesMax: number = 256 * 1024
 const hostNameBytesMax = 255
 export const ticketKeysBytes = 48
@@ -37,11 +38,15 @@ export interface TlsOrder {
   readonly ticketKeys: ByteString
 }
 
-export type FromProgram = { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly text: string }
-export type ToProgram = { readonly kind: 'stop' } | { readonly kind: 'reload' | 'retry' } | TlsOrder
+export type FromProgram =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed'; readonly text: string }
+  | { readonly kind: 'troubles'; readonly troubles: readonly Trouble[] }
+export type ToProgram = { readonly kind: 'stop' | 'reload' | 'retry' | 'ask' } | TlsOrder
 
 export function encodeFromProgram(message: FromProgram): Buffer {
   const fields = new FieldWriter()
+  if (message.kind === 'troubles') writeTroubles(fields, message.troubles)
   if (message.kind === 'failed') fields.string(fromText(message.text).slice(0, 4096))
   return encodeFrame(type[message.kind], ...fields.end())
 }
@@ -49,6 +54,7 @@ export function encodeFromProgram(message: FromProgram): Buffer {
 export function decodeFromProgram(frame: Frame): FromProgram | undefined {
   if (frame.type === type.ready) return { kind: 'ready' }
   if (frame.type === type.failed) return { kind: 'failed', text: toText(new FieldReader(frame.payload).string(4096)) }
+  if (frame.type === type.troubles) return { kind: 'troubles', troubles: readTroubles(new FieldReader(frame.payload)) }
   return undefined
 }
 
@@ -70,6 +76,8 @@ export function decodeToProgram(frame: Frame): ToProgram | undefined {
       return { kind: 'reload' }
     case type.retry:
       return { kind: 'retry' }
+    case type.ask:
+      return { kind: 'ask' }
     case type.tls:
       return readTlsOrder(new FieldReader(frame.payload))
     default:

@@ -68,6 +68,12 @@ export function hostNamesOf(certificatePem: string): string[] {
   return [...names]
 }
 
+/** When the first of a chain is valid, milliseconds since 1970; of it alone, since clients complete the others by their own. */
+export function validityOf(certificatePem: string): { readonly fromMs: number; readonly toMs: number } {
+  const { validFromDate, validToDate } = new X509Certificate(certificatePem)
+  return { fromMs: validFromDate.getTime(), toMs: validToDate.getTime() }
+}
+
 /** By an exact name or a wildcard of subjectAltName. */
 export function coversHost(certificatePem: string, host: string): boolean {
   return new X509Certificate(certificatePem).checkHost(host, { subject: 'never' }) !== undefined

@@ -3,6 +3,7 @@
  *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
 import { fstatSync } from 'node:fs'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
+import type { Trouble } from '../contracts/troubles.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
 import { flushLog, type Log } from './log.ts'
 import { heedSignals } from './signals.ts'
@@ -14,6 +15,8 @@ export interface Orders {
   /** All that waits is due now. */
   retry?(): void
   tls?(order: TlsOrder): void
+  /** All that troubles the program now. */
+  troubles?(): readonly Trouble[]
 }
 
 export interface Supervised {
@@ -43,7 +46,10 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
       },
     )
   }
-  const connection = isOpenSocket(supervisorFd)
+  const answer = (): void => {
+    connection?.send(encodeFromProgram({ kind: 'troubles', troubles: orders.troubles?.() ?? [] }))
+  }
+  const connection: FrameConnection | undefined = isOpenSocket(supervisorFd)
     ? new FrameConnection(adoptDescriptor(supervisorFd), {
         onFrame(frame) {
           const message = decodeToProgram(frame)
@@ -51,6 +57,7 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
           else if (message?.kind === 'reload') orders.reload?.()
           else if (message?.kind === 'retry') orders.retry?.()
           else if (message?.kind === 'tls') orders.tls?.(message)
+          else if (message?.kind === 'ask') answer()
         },
         onClose: stop,
       })

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { mechanisms } from '../../src/protocols/sasl/mechanisms.ts'
 import { compileSenderRules } from '../../src/protocols/ofmip/sender-rules.ts'
 import { setCredential } from '../../src/stores/credentials/credentials.ts'
 import { homeAt } from '../../src/stores/home/layout.ts'
@@ -19,7 +20,7 @@ import {
   type SecureClient,
   submissionClient,
 } from '../kit/login-client.ts'
-import { type Instance, until } from '../kit/instance.ts'
+import { type Instance, run, until } from '../kit/instance.ts'
 import { login, type LoginInstance, startWithLogins } from '../kit/login-instance.ts'
 import { allProcesses } from '../kit/processes.ts'
 import { ScramClient } from '../kit/scram-client.ts'
@@ -45,7 +46,10 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
   }
 
   before(async () => {
-    world = await startWithLogins({ 'control/proxyclients': `${proxy}\n` })
+    world = await startWithLogins({
+      'control/proxyclients': `${proxy}\n`,
+      'control/saslmechanisms': mechanisms.join('\n'),
+    })
     await command('a-second-password\n', 'account', 'add', 'bob@quaver.test', '--password-stdin')
     await command('a-third-password\n', 'account', 'add', 'off@quaver.test', '--password-stdin')
     await command('', 'account', 'disable', 'off@quaver.test')
@@ -91,6 +95,21 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
       second.client.destroy()
     }
   })
+
+  // GNU SASL binds to tls-exporter with TLS 1.3, to tls-unique before.
+  for (const [version, priority] of [
+    ['TLS 1.3', 'NORMAL'],
+    ['TLS 1.2', 'NORMAL:-VERS-TLS1.3'],
+  ] as const) {
+    it(`gsasl over ${version} with a channel binding`, { skip: without('gsasl') }, async () => {
+      const args = ['--smtp', `--connect=localhost:${quaver().portOf('submission')}`, '--mechanism=SCRAM-SHA-256-PLUS']
+      args.push(`--authentication-id=${user}`, `--password=${password}`, `--x509-ca-file=${running().caFile}`)
+      const { code, stdout, stderr } = await run('gsasl', [...args, `--priority=${priority}`, '--verbose'], '\n')
+      assert.equal(code, 0, stdout + stderr)
+      assert.match(stdout, /^235 /m)
+      assert.match(stderr, /Client authentication finished \(server trusted\)/)
+    })
+  }
 
   it('587: MAIL before AUTH is refused', async () => {
     const { client, ask } = await submission()

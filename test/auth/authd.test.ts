@@ -1,6 +1,6 @@
 /** The real authd, asked through login's client, with lspawn played. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { AuthdProcess, willing } from '#test/kit/authd-process.ts'
@@ -51,8 +51,31 @@ describe('authd', () => {
     return await third.respond('')
   }
 
+  const path = join(authd.home.control, 'saslmechanisms')
+  const offers = async (expected: readonly string[]): Promise<void> => {
+    while (authd.client.mechanisms().join() !== expected.join()) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+
   it('offers the mechanisms in order', () => {
-    assert.deepEqual(authd.client.mechanisms(), ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN'])
+    assert.deepEqual(authd.client.mechanisms(), ['SCRAM-SHA-256', 'PLAIN', 'LOGIN'])
+  })
+
+  it('control/saslmechanisms says which, and in which order; what cannot be is left out', async () => {
+    writeFileSync(path, '# ours\nlogin\nOAUTHBEARER\nscram-sha-256-plus\nNTLM\nlogin\n')
+    await offers(['LOGIN', 'SCRAM-SHA-256-PLUS'])
+    assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'mechanism' })
+    rmSync(path)
+    await offers(['SCRAM-SHA-256', 'PLAIN', 'LOGIN'])
+  })
+
+  it('a name with a blank around it is the name; a password may be Latin-1; an empty one is wrong', async () => {
+    isAccepted(await authd.plain(` ${anna} `, secret))
+    isAccepted(await authd.begin('PLAIN', `\0${anna}\t\0${secret}`))
+    await setCredential(authd.home, anna, 'cafe', 'caf\xe9 cr\xe8me')
+    isAccepted(await authd.begin('PLAIN', `\0${anna}\0caf\xe9 cr\xe8me`))
+    isAccepted(await authd.plain(anna, 'caf\xe9 cr\xe8me'))
+    assert.deepEqual(await authd.plain(anna, ''), wrong)
+    assert.deepEqual(await challenge(await authd.begin('LOGIN', anna)).respond(''), wrong)
   })
 
   it('PLAIN and LOGIN: main and app passwords; lspawn knows the ticket first', async () => {
@@ -89,7 +112,9 @@ describe('authd', () => {
     assert.deepEqual(await scram(new ScramClient(anna, 'wrong')), wrong)
   })
 
-  it('SCRAM-SHA-256-PLUS: on its own channel alone', async () => {
+  it('SCRAM-SHA-256-PLUS, where it is asked for: on its own channel alone; else who saw none may say so', async () => {
+    writeFileSync(path, 'SCRAM-SHA-256-PLUS\nSCRAM-SHA-256\n')
+    await offers(['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'])
     const bound = 'e'.repeat(32)
     const gs2 = 'p=tls-exporter,,'
     isAccepted(await scram(new ScramClient(anna, secret, gs2, bound), 'SCRAM-SHA-256-PLUS', bound))
@@ -100,6 +125,11 @@ describe('authd', () => {
     const downgraded = new ScramClient(anna, secret, 'y,,')
     const bindings = new Map([['tls-exporter', bound] as const])
     assert.deepEqual(await authd.begin('SCRAM-SHA-256', downgraded.first, { bindings }), wrong)
+    rmSync(path)
+    await offers(['SCRAM-SHA-256', 'PLAIN', 'LOGIN'])
+    const second = challenge(await authd.begin('SCRAM-SHA-256', downgraded.first, { bindings }))
+    const third = challenge(await second.respond(downgraded.answer(second.data).final))
+    isAccepted(await third.respond(''))
   })
 
   it('an unknown name is offered a salt as any other, the same after a restart, and fails at the end', async () => {
@@ -299,8 +329,7 @@ describe('authd with control/checkpassword', () => {
 
   it('a first password of ours makes SCRAM offered, and is ours to check', async () => {
     await setCredential(authd.home, anna, '', secret)
-    while (authd.client.mechanisms()[0] !== 'SCRAM-SHA-256-PLUS')
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    while (authd.client.mechanisms()[0] !== 'SCRAM-SHA-256') await new Promise((resolve) => setTimeout(resolve, 20))
     authd.told.length = 0
     isAccepted(await authd.plain(anna, secret))
     assert.deepEqual(

@@ -10,7 +10,7 @@ import { limits } from '../../src/programs/local/pop3/limits.ts'
 import { type Pop3Tools, startPop3 } from '../../src/programs/local/pop3/pop3.ts'
 import type { RunningSession } from '../../src/programs/local/session.ts'
 import { MaildropLocks } from '../../src/stores/maildir/maildrop-locks.ts'
-import { realClock } from '../../src/system/clock.ts'
+import { type Clock, realClock } from '../../src/system/clock.ts'
 import { quickFiles } from '../../src/system/quick-files.ts'
 
 const answerMillisecondsMax = 30_000
@@ -22,7 +22,7 @@ export interface Pop3Rig {
   readonly removed: { readonly bytes: number; readonly messages: number }[]
   /** Each file in new/ and cur/ with its part, sorted. */
   listing(): Promise<string[]>
-  open(more?: Partial<Pop3Tools>): Promise<Pop3Client>
+  open(more?: Partial<Pop3Tools>, account?: string): Promise<Pop3Client>
 }
 
 /** `messages`: content by `new/NAME` or `cur/NAME`; each came a second after the one before it. */
@@ -62,11 +62,11 @@ export async function pop3Rig(
       )
       return found.flat().sort()
     },
-    open: (more) => openSession(test, home, { ...tools, ...more }),
+    open: (more, account = 'joe@example.org') => openSession(test, home, { ...tools, ...more }, account),
   }
 }
 
-async function openSession(test: TestContext, home: string, tools: Pop3Tools): Promise<Pop3Client> {
+async function openSession(test: TestContext, home: string, tools: Pop3Tools, account: string): Promise<Pop3Client> {
   const path = join(home, `s${Math.random().toString(36).slice(2)}`)
   const server = createServer({ pauseOnConnect: true })
   await new Promise<void>((resolve) => server.listen(path, resolve))
@@ -79,7 +79,7 @@ async function openSession(test: TestContext, home: string, tools: Pop3Tools): P
     far.destroy()
   })
   const peer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 1024 } as const
-  const grant = { token: '', account: 'joe@example.org', user: 'joe', home, peer }
+  const grant = { token: '', account, user: 'joe', home, peer }
   const session = startPop3({ grant, facts: sessionFacts, socket: far }, tools)
   return new Pop3Client(socket, far, session)
 }
@@ -187,5 +187,23 @@ export class Pop3Client {
         }
       })
     }
+  }
+}
+
+/** When the session has its Maildir. */
+export async function opened(client: Pop3Client): Promise<Pop3Client> {
+  const reply = await client.line()
+  if (reply !== '+OK ') throw new Error(reply)
+  return client
+}
+
+/** Stands still but for `pass`. */
+export class FakeClock implements Clock {
+  private time = 1e12
+  now = realClock.now
+  after = realClock.after
+  monotonic = (): number => this.time
+  pass(milliseconds: number): void {
+    this.time += milliseconds
   }
 }

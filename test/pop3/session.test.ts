@@ -4,17 +4,11 @@ import { mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises
 import { describe, it } from 'node:test'
 import { limits } from '../../src/programs/local/pop3/limits.ts'
 import { MaildropLocks } from '../../src/stores/maildir/maildrop-locks.ts'
-import { type Clock, realClock } from '../../src/system/clock.ts'
 import { quickFiles } from '../../src/system/quick-files.ts'
-import { type Pop3Client, pop3Rig } from '#test/kit/pop3-rig.ts'
+import { FakeClock, opened, type Pop3Client, pop3Rig } from '#test/kit/pop3-rig.ts'
 
 const body = 'Subject: x\n\none\n.two\nthree\n'
 const three = { 'new/1500000000.a': body, 'cur/1500000001.b:2,S': body, 'new/1500000002.c,S=27': body }
-
-async function opened(client: Pop3Client): Promise<Pop3Client> {
-  assert.equal(await client.line(), '+OK ')
-  return client
-}
 
 describe('POP3 session: the maildrop', () => {
   it('removes at QUIT what was deleted, moves the rest to cur/, and says so to the quota', async (test) => {
@@ -224,16 +218,6 @@ describe('POP3 session: commands', () => {
 })
 
 describe('POP3 session: time', () => {
-  class FakeClock implements Clock {
-    private time = 1e12
-    now = realClock.now
-    after = realClock.after
-    monotonic = (): number => this.time
-    pass(milliseconds: number): void {
-      this.time += milliseconds
-    }
-  }
-
   it('ends without a word when no whole command comes for timeoutpop3d', async (test) => {
     const rig = await pop3Rig(test, three)
     const clock = new FakeClock()

@@ -6,7 +6,8 @@
 import { Resolver } from 'node:dns/promises'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import { type Clock, within } from '../../system/clock.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
+import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
 
@@ -17,6 +18,8 @@ const ttlSecondsMax = 3_600
 /** Trouble is remembered just long enough to answer a burst. */
 const softCachedMilliseconds = 5_000
 const cacheEntriesMax = 10_000
+/** One may be lost on its way. */
+const unansweredMin = 2
 /** The system's resolv.conf is read again so often: a laptop or a DHCP lease changes it under a long-lived process. */
 const renewMilliseconds = 60_000
 const answerMillisecondsMax = 30_000
@@ -56,6 +59,9 @@ export class SystemDns implements Dns, RecordDns {
   private readonly cache = new Map<string, Cached>()
   private resolver: Resolver | undefined
   private renewAt = 0
+  /** Questions, one after the other. */
+  private unanswered = 0
+  private lastFailure = ''
 
   /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. */
   constructor(clock: Clock, servers: readonly string[] = [], patience: Patience = patienceForDelivery) {
@@ -100,6 +106,13 @@ export class SystemDns implements Dns, RecordDns {
     return this.remember(`ptr ${name}`, async () => ({ values: await this.current().resolvePtr(name) }))
   }
 
+  /** While the name servers do not answer. That one says SERVFAIL is the fault of a domain, and an answer. */
+  troubles(): Trouble[] {
+    if (this.unanswered < unansweredMin) return []
+    const where = (this.servers.length > 0 ? this.servers : this.current().getServers()).join(' ')
+    return [{ kind: 'name-server', where, text: `${this.unanswered} questions without an answer: ${this.lastFailure}` }]
+  }
+
   /** Whoever asks while the same question is under way waits for its answer. */
   private remember<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     const now = this.clock.monotonic()
@@ -120,6 +133,7 @@ export class SystemDns implements Dns, RecordDns {
   private async ask<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     try {
       const { values, ttlSeconds, countMax = valuesMax } = await within(this.clock, answerMillisecondsMax, key, ask())
+      this.unanswered = 0
       const milliseconds = ttlSeconds === undefined ? cachedMilliseconds : Math.min(ttlSeconds, ttlSecondsMax) * 1000
       const freshUntil = this.clock.monotonic() + milliseconds
       if (values.length === 0) return { kind: 'none', freshUntil }
@@ -127,6 +141,9 @@ export class SystemDns implements Dns, RecordDns {
     } catch (error) {
       const code = errorCode(error)
       const now = this.clock.monotonic()
+      const isSilent = error instanceof DeadlineError || code === 'ETIMEOUT' || code === 'ECONNREFUSED'
+      this.unanswered = isSilent ? this.unanswered + 1 : 0
+      this.lastFailure = describeError(error)
       if (code === 'ENOTFOUND') return { kind: 'hard', freshUntil: now + cachedMilliseconds }
       if (code === 'ENODATA') return { kind: 'none', freshUntil: now + cachedMilliseconds }
       return { kind: 'soft', why: describeError(error), freshUntil: now + softCachedMilliseconds }

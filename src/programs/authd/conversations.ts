@@ -128,7 +128,9 @@ export class Conversations {
     const running: Running = { exchange, asked, leave, waits: false }
     exchanges.set(asked.ref, running)
     this.running++
-    const { initial, bindings } = asked
+    const { initial } = asked
+    // A client that saw no -PLUS says so, and is right if none was offered.
+    const bindings = this.parts.offered().some((one) => one.endsWith('-PLUS')) ? asked.bindings : new Map()
     const first = exchange.begin({ mechanism, initial, bindings }, this.parts.random)
     void this.advance(connection, exchanges, running, first)
   }

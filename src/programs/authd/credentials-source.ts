@@ -3,9 +3,10 @@
  *  Fails:  a file that cannot be read is told once, and what was read before stays in force. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
+import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import { type AccountCredentials, hasLost } from '../../stores/credentials/credential-lines.ts'
 import { readCredentials } from '../../stores/credentials/credentials.ts'
-import { credentialsStamp } from '../../stores/credentials/credentials-file.ts'
+import { credentialsPath, credentialsStamp } from '../../stores/credentials/credentials-file.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
@@ -44,6 +45,12 @@ export class CredentialsSource {
   /** Whether anybody can use SCRAM. */
   get hasVerifiers(): boolean {
     return this.verifiers
+  }
+
+  troubles(): Trouble[] {
+    const { trouble } = this
+    if (trouble === '') return []
+    return [{ kind: troubleIn(trouble)?.kind ?? 'unknown', where: credentialsPath(this.parts.home), text: trouble }]
   }
 
   private async refresh(): Promise<void> {

@@ -1,8 +1,8 @@
 /** Which account a login name means, and whether it is one that may never log in. */
-import { type ByteString, fromText, lowerAscii, toText } from '../../base/byte-string.ts'
+import { type ByteString, fromText, lowerAscii } from '../../base/byte-string.ts'
 import { accountBytesMax } from '../../contracts/sessions.ts'
 import type { AccountCredentials } from '../../stores/credentials/credential-lines.ts'
-import { prepareText } from '../../stores/credentials/prepare-text.ts'
+import { prepareText, textFromClient } from '../../stores/credentials/prepare-text.ts'
 
 export interface Identity {
   readonly account: ByteString
@@ -43,8 +43,18 @@ export function spellings(account: ByteString, ownHost: ByteString, locals: read
   return [...(domains.includes(host) ? [name] : []), ...domains.map((one) => `${name}@${one}`)]
 }
 
+/** A blank around it came with a paste, or by a telephone that completes words. */
 function foldName(name: ByteString): ByteString {
-  if (/^[ -~]*$/.test(name)) return lowerAscii(name)
-  const prepared = prepareText(toText(name))
-  return lowerAscii(prepared === undefined ? name : fromText(prepared))
+  const typed = trimBlanks(name)
+  if (/^[ -~]*$/.test(typed)) return lowerAscii(typed)
+  const prepared = prepareText(textFromClient(typed))
+  return lowerAscii(prepared === undefined ? typed : fromText(prepared))
+}
+
+function trimBlanks(name: ByteString): ByteString {
+  const isBlank = (at: number): boolean => name[at] === ' ' || name[at] === '\t'
+  let [from, to] = [0, name.length]
+  while (from < to && isBlank(from)) from++
+  while (from < to && isBlank(to - 1)) to--
+  return name.slice(from, to)
 }

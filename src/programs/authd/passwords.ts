@@ -2,12 +2,12 @@
  *  over the account's salt, which says which of its passwords it can be, and one argon2id.
  *  (Passwords without a verifier, or with a foreign salt, cost an argon2id each.)
  *  Fails:  `full` if there was no place in time; rejects if argon2 cannot run. */
-import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
+import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { deriveScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
 import type { ScramOffer } from '../../protocols/sasl/step.ts'
 import type { Credential } from '../../stores/credentials/credential-lines.ts'
 import { scramDigests, scramIterations } from '../../stores/credentials/derive.ts'
-import { prepareText } from '../../stores/credentials/prepare-text.ts'
+import { prepareText, textFromClient } from '../../stores/credentials/prepare-text.ts'
 import type { Clock } from '../../system/clock.ts'
 import { hmacSha256, sameBytes } from '../../system/digests.ts'
 import { dummyPasswordHash, verifyPassword } from '../../system/password-hash.ts'
@@ -87,7 +87,7 @@ export class Passwords {
   private async find(identity: Identity, password: ByteString, ip: string): Promise<PasswordVerdict> {
     const { account, known } = identity
     const candidates = known === undefined || known.disabled ? [] : known.credentials
-    const found = await this.search(candidates, this.offer(identity), toText(password))
+    const found = await this.search(candidates, this.offer(identity), textFromClient(password))
     if (found !== undefined) {
       this.right.add([account], password, found.label)
       return { kind: 'right', label: found.label }

@@ -1,14 +1,16 @@
 /** What authd is made of, put together. Loaded after its process has given way to others (main.ts). */
 import { parseArgs } from 'node:util'
 import { TicketClient } from '../../clients/tickets/ticket-client.ts'
-import type { ByteString } from '../../base/byte-string.ts'
+import { type ByteString, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import type { Mechanism } from '../../protocols/sasl/mechanisms.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
+import { type Mechanism, readMechanism, usualMechanisms } from '../../protocols/sasl/mechanisms.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { saltKey } from '../../stores/credentials/salt-key.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { findAccount } from '../../system/accounts.ts'
-import { realClock } from '../../system/clock.ts'
+import { type Clock, realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
 import { type Log, openLog, printable } from '../../system/log.ts'
@@ -48,7 +50,11 @@ export async function serve(): Promise<void> {
   let stopped = (): void => undefined
   const program = supervised(
     log,
-    { stop: () => Promise.resolve(stopped()), reload: () => control.reload(['locals']) },
+    {
+      stop: () => Promise.resolve(stopped()),
+      reload: () => control.reload(['locals']),
+      troubles: () => [...source.troubles(), ...lockedAccounts(guard, clock), ...controlTroubles(control, 'authd')],
+    },
     values.listen?.split(',') ?? ['authd', 'authd-admin'],
   )
   control.demandFor('authd', program.fail)
@@ -80,10 +86,11 @@ export async function serve(): Promise<void> {
     hasChecker: () => control.isPresent('checkpassword'),
     uidOf: (user) => uids.get(user, async () => (await findAccount(user))?.uid),
   })
+  const isPossible = (one: Mechanism): boolean =>
+    one.startsWith('SCRAM-') ? source.hasVerifiers : !one.includes('OAUTH') || tokens.isConfigured
   const offered = (): readonly Mechanism[] => {
-    const scram = source.hasVerifiers ? (['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'] as const) : []
-    const bearer = tokens.isConfigured ? (['OAUTHBEARER', 'XOAUTH2'] as const) : []
-    return [...scram, 'PLAIN', 'LOGIN', ...bearer]
+    const wanted = control.list('saslmechanisms')?.map(readMechanism) ?? usualMechanisms
+    return [...new Set(wanted)].filter((one) => one !== undefined && isPossible(one)) as Mechanism[]
   }
   const conversations = new Conversations({ clock, random: realRandom, log, judge, offered })
   const look = async (): Promise<void> => {
@@ -106,6 +113,14 @@ export async function serve(): Promise<void> {
   }
   await conversations.serve(program.listeners.get('authd') ?? program.fail('--listen authd is missing'))
   program.ready()
+}
+
+function lockedAccounts(guard: LoginGuard, { now }: Clock): Trouble[] {
+  const locked = guard.list().filter(({ subject, untilMs }) => subject === 'account' && untilMs > now())
+  return locked.map(({ name, count, untilMs }) => {
+    const text = `${count} failures, locked until ${new Date(untilMs).toISOString()}`
+    return { kind: 'account-locked', where: toText(name), text }
+  })
 }
 
 async function openSaltKey(home: Home, log: Log): Promise<string> {

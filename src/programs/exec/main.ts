@@ -8,6 +8,7 @@ import { decodeExecuteRequest } from '../../contracts/execute.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { decodeHello } from '../../contracts/hello.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath, FrameConnection, type FrameHandlers, serveDescriptor } from '../../system/frame-connection.ts'
@@ -30,7 +31,11 @@ const filters = new Launcher(realClock, log, home.path, limits.filtersMax)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), realClock)
 const connections = new Set<FrameConnection>()
 
-const supervisor = supervised(log, { stop }, values.listen?.split(',') ?? ['exec'])
+const supervisor = supervised(
+  log,
+  { stop, troubles: () => controlTroubles(control, 'exec') },
+  values.listen?.split(',') ?? ['exec'],
+)
 const control = new Control(home.control, realClock, (problem) => log(`warning: ${problem}`))
 control.demandFor('exec', supervisor.fail)
 const tools: PassTools = {

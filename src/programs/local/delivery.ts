@@ -87,6 +87,8 @@ class DeliveryRun {
   private readonly tally: Tally = { files: 0, forwards: 0, programs: 0 }
   private readonly forwards: ByteString[] = []
   private output = ''
+  /** What the log says of a failure. */
+  private detail: ByteString = ''
 
   constructor(
     tools: DeliveryTools,
@@ -175,11 +177,13 @@ class DeliveryRun {
   }
 
   private logFailure(failure: Failure): void {
+    this.detail = failure.logText
     this.tools.log(`delivery to ${this.request.assignment.local}: ${failure.logText}`)
   }
 
   private stopped(stop: Stop): LocalResult {
-    return { exitCode: stop.exitCode, output: this.output + stop.text }
+    const detail = this.detail === '' ? {} : { detail: this.detail }
+    return { exitCode: stop.exitCode, output: this.output + stop.text, ...detail }
   }
 
   private absolute(path: ByteString): ByteString {

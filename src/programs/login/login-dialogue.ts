@@ -166,7 +166,8 @@ export class LoginDialogue implements Dialogue {
   }
 
   private respond(challenge: AuthChallenge, line: string): void {
-    const text = line.endsWith('\r') ? line.slice(0, -1) : line
+    // With its CR, and a blank that somebody put behind the answer.
+    const text = line.trim()
     const data = text === '*' ? undefined : decodeBase64(text)
     if (data !== undefined) return void this.follow(challenge.respond(data))
     challenge.cancel()

@@ -14,6 +14,7 @@ import { goesByName, nameOf } from '../../servers/door/client-name.ts'
 import { type Admitted, Connections, type Entrance } from '../../servers/door/connections.ts'
 import type { Environment, Host, Known, Peer } from '../../servers/door/peer.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
 import { Acceptor } from '../../system/acceptor.ts'
@@ -49,7 +50,11 @@ let certify = (): void => undefined
 const certified = new Promise<void>((resolve) => {
   certify = resolve
 })
-const supervisor = supervised(log, { stop, tls: useTls }, values.listen.split(','))
+const supervisor = supervised(
+  log,
+  { stop, tls: useTls, troubles: () => controlTroubles(control, tag) },
+  values.listen.split(','),
+)
 const { tag, service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
   front ?? supervisor.fail('--service is submission or pop3')
 const control = new Control(home.control, clock, warn)

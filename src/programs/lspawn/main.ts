@@ -8,7 +8,9 @@ import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { accountOf, type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { accountName } from '../../stores/home/account-name.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { AccountBook, UserLookup, type UserWorld } from '../../stores/users/lookup-user.ts'
 import { findAccount } from '../../system/accounts.ts'
@@ -33,8 +35,13 @@ const { values } = parseArgs({
 const log = openLog('lspawn')
 let stop = (): Promise<void> => Promise.resolve()
 let reload = (): void => undefined
+let troubles = (): readonly Trouble[] => []
 process.umask(0o077)
-const start = supervised(log, { stop: () => stop(), reload: () => reload() }, values.listen?.split(','))
+const start = supervised(
+  log,
+  { stop: () => stop(), reload: () => reload(), troubles: () => troubles() },
+  values.listen?.split(','),
+)
 if (values.home === undefined) start.fail('--home is missing')
 else await serve(values.home, values.demo)
 
@@ -46,6 +53,7 @@ async function serve(path: string, demo: boolean): Promise<void> {
   const rootMayReceive = demo && ownUid === 0
   const control = new Control(home.control, realClock, log)
   control.demandFor('lspawn', start.fail)
+  troubles = () => controlTroubles(control, 'lspawn')
   const names = control.map('accounts')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
   const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))

@@ -7,6 +7,7 @@ import { describeError } from '../../base/outcome.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
 import type { PolicyAnswer, PolicyRequest } from '../../contracts/policy.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { openLog } from '../../system/log.ts'
@@ -28,7 +29,11 @@ const home = homeAt(values.home ?? '.')
 const clock = realClock
 process.umask(0o077)
 
-const program = supervised(log, { stop }, values.listen?.split(',') ?? ['policy'])
+const program = supervised(
+  log,
+  { stop, troubles: () => [...dns.troubles(), ...controlTroubles(control, 'policy')] },
+  values.listen?.split(',') ?? ['policy'],
+)
 const control = new Control(home.control, clock, (problem) => log(`warning: ${problem}`))
 const alerts = new DailyAlert(clock, log)
 const onTrouble = (topic: string, text: string): void => alerts.tell(topic, text)

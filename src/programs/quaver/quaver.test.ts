@@ -132,6 +132,7 @@ describe('queue why', () => {
     channel: 'remote',
     state: 'waiting',
     lastText: 'no route',
+    lastDetail: '',
     lastMs: now - 60_000,
     nextMs: now + 400_000,
   } as const
@@ -161,6 +162,17 @@ describe('queue why', () => {
     assert.match(say({ held: true }), /It is held/)
     const others = say({ recipients: [waiting, { ...waiting, state: 'done' }, { ...waiting, state: 'failed' }] })
     assert.match(others, /waits for 1 recipient of 3\..* 1 recipient has it already\. 1 recipient failed for good/)
+  })
+  it('says the cause on this machine, with path and remedy', () => {
+    const detail = 'maildir /srv/m/: ENOSPC: no space left on device, write'
+    const full = {
+      ...waiting,
+      channel: 'local',
+      lastText: 'Temporary error on maildir delivery. (#4.3.0)',
+      lastDetail: detail,
+    }
+    const said = explainMessage({ ...message, recipients: [full] }, now).join(' ')
+    assert.ok(said.includes(`The log says: ${detail}. Cause: the disk is full (/srv/m/). To do: make room`), said)
   })
   it('a peer’s answer cannot steer the terminal', () => {
     const sly = { ...waiting, lastText: 'ok\u001b[2J\r\n\u202e' }

@@ -7,6 +7,8 @@ export interface QueuedRecipient {
   readonly channel: string
   readonly state: 'waiting' | 'done' | 'failed'
   readonly lastText: string
+  /** What the log of this machine says of it; may be empty. */
+  readonly lastDetail: string
   /** Milliseconds since 1970; 0 if there was no attempt yet. */
   readonly lastMs: number
   /** 0 if it is not waiting. */
@@ -45,6 +47,7 @@ function readRecipient(fields: object): QueuedRecipient {
     channel: textField(fields, 'channel'),
     state: state === 'done' || state === 'failed' ? state : 'waiting',
     lastText: toText(textField(fields, 'lastText')).trim(),
+    lastDetail: toText(textField(fields, 'lastDetail')).trim(),
     lastMs: numberField(fields, 'lastMs'),
     nextMs: numberField(fields, 'nextMs'),
   }

@@ -1,5 +1,6 @@
 /** Why a message is still in the queue, in sentences: first the waiting recipients, each with the last reply and the next
  *  attempt; then what is done already. */
+import { deliveryTrouble, explainTrouble } from '../../contracts/troubles.ts'
 import { duration, harmless, when } from './output.ts'
 import type { QueuedMessage, QueuedRecipient } from './queue-message.ts'
 
@@ -31,7 +32,10 @@ function explainRecipient(recipient: QueuedRecipient, nowMs: number, delivering:
     lastText === ''
       ? 'has not been tried yet'
       : `was tried ${lastMs === 0 ? 'before' : `${duration(nowMs - lastMs)} ago`}, with the answer "${harmless(lastText)}"`
-  return `${whom} ${said}; ${nextAttempt(nextMs, nowMs, delivering)}.`
+  const cause = deliveryTrouble({ channel, text: lastText, detail: recipient.lastDetail })
+  const why = cause === undefined || lastText === '' ? '' : ` Cause: ${harmless(explainTrouble(cause))}.`
+  const detail = recipient.lastDetail === '' ? '' : ` The log says: ${harmless(recipient.lastDetail)}.`
+  return `${whom} ${said}; ${nextAttempt(nextMs, nowMs, delivering)}.${detail}${why}`
 }
 
 function nextAttempt(nextMs: number, nowMs: number, delivering: boolean): string {

@@ -5,6 +5,7 @@ import { realClock } from '../../system/clock.ts'
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { exitCode } from './exit.ts'
 import { duration, harmless, print, printJson, styled, table } from './output.ts'
+import { causes, isKind, type Trouble } from '../../contracts/troubles.ts'
 import { field, fieldsOf, textField, numberField } from '../../clients/admin/row.ts'
 
 /** Every program gives itself 20 s, one after the other in up to three steps. */
@@ -13,15 +14,20 @@ const stopMillisecondsMax = 90_000
 export async function status(options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
   const rows: object[] = []
-  await askProgram(home, 'start', { op: 'status' }, (row) => rows.push(fieldsOf(row)))
+  try {
+    await askProgram(home, 'start', { op: 'status' }, (row) => rows.push(fieldsOf(row)))
+  } catch (error) {
+    if (options.json === true) printJson({ home: home.path, running: false, troubles: [] })
+    throw error
+  }
   const [summary = {}, ...programs] = rows
   const counts = await askAll(socketPath(home, 'queue-admin'), { op: 'counts' }, realClock).catch(() => [])
   const queue = counts.length === 0 ? undefined : fieldsOf(counts[0])
-  // What is held is so on purpose: without a certificate nobody logs in.
+  const troubles = troublesIn(summary)
   const allRun = programs.every((row) => ['running', 'held'].includes(textField(row, 'state')))
-  if (!allRun) process.exitCode = exitCode.failed
-  if (options.json === true) printJson({ ...summary, programs, queue: queue ?? null })
-  else showStatus(summary, programs, queue)
+  if (!allRun || troubles.length > 0) process.exitCode = exitCode.failed
+  if (options.json === true) printJson({ ...summary, running: true, troubles, programs, queue: queue ?? null })
+  else showStatus(summary, programs, queue, troubles)
 }
 
 export async function stop(options: GlobalOptions): Promise<void> {
@@ -31,7 +37,12 @@ export async function stop(options: GlobalOptions): Promise<void> {
   else print(`stopped: ${home.path}`)
 }
 
-function showStatus(summary: object, programs: readonly object[], queue: object | undefined): void {
+function showStatus(
+  summary: object,
+  programs: readonly object[],
+  queue: object | undefined,
+  troubles: readonly ShownTrouble[],
+): void {
   const now = realClock.now()
   const mode = field(summary, 'demo') === true ? ' (demo)' : ''
   print(`${styled('bold', textField(summary, 'home'))}${mode}, up ${duration(now - numberField(summary, 'startedMs'))}`)
@@ -39,8 +50,34 @@ function showStatus(summary: object, programs: readonly object[], queue: object 
     if (Array.isArray(addresses) && addresses.length > 0) print(`${name} on ${addresses.join(', ')}`)
   if (queue !== undefined) print(queueSentence(queue))
   else print(styled('yellow', 'the queue does not answer'))
+  for (const { program, title, where, text, remedy, sinceMs } of troubles) {
+    const place = where === '' ? '' : ` (${harmless(where)})`
+    print(`${styled('red', 'trouble')} ${harmless(program)}, for ${duration(now - sinceMs)}: ${title}${place}`)
+    if (text !== '') print(`        ${harmless(text)}`)
+    print(`        to do: ${harmless(remedy)}`)
+  }
   print('')
   print(table(programs.map((row) => programCells(row, now))))
+}
+
+/** A trouble with the words of the table. */
+interface ShownTrouble extends Trouble {
+  readonly program: string
+  readonly title: string
+  readonly remedy: string
+  readonly sinceMs: number
+}
+
+function troublesIn(summary: object): ShownTrouble[] {
+  const found = field(summary, 'troubles')
+  return (Array.isArray(found) ? found : []).map((one) => {
+    const row = fieldsOf(one)
+    const [name, where] = [textField(row, 'kind'), textField(row, 'where')]
+    const kind = isKind(name) ? name : 'unknown'
+    const { title, remedy } = causes[kind]
+    const [program, text, sinceMs] = [textField(row, 'program'), textField(row, 'text'), numberField(row, 'sinceMs')]
+    return { program, kind, title, where, text, remedy: remedy(where), sinceMs }
+  })
 }
 
 function programCells(row: object, now: number): string[] {

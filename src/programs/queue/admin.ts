@@ -7,6 +7,7 @@ import type { Clock } from '../../system/clock.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import type { QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
+import type { DeferralCauses } from './deferral-causes.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 
@@ -21,6 +22,7 @@ export interface AdminPorts {
   readonly dispatcher: Dispatcher
   readonly clock: Clock
   readonly log: DeliveryLog
+  readonly causes: DeferralCauses
 }
 
 interface Request {
@@ -151,6 +153,7 @@ export class Admin {
         channel: recipient.channel,
         state: recipient.state,
         lastText: recipient.lastText,
+        lastDetail: this.ports.causes.detail(message.id, recipient.address),
         lastMs: recipient.lastMs,
         nextMs: recipient.state === 'waiting' ? message.due[recipient.channel] : undefined,
       })),

@@ -16,6 +16,7 @@ import type { Acceptance } from './acceptance.ts'
 import type { Bounced, Bouncer } from './bouncer.ts'
 import { ChannelSchedule, type ChannelSettings } from './channel-schedule.ts'
 import type { ContentSource } from './content-source.ts'
+import type { DeferralCauses } from './deferral-causes.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import { commitAgainSeconds, crashesMax, injectAgainSeconds } from './limits.ts'
 import { type Group, type LiveMessage, LiveMessages, type Pass } from './live-message.ts'
@@ -34,6 +35,7 @@ export interface DispatcherOptions {
   readonly log: DeliveryLog
   readonly settings: Readonly<Record<Channel, ChannelSettings>>
   readonly transports: Readonly<Record<Channel, Transport>>
+  readonly causes: DeferralCauses
   virtualdomains(): ReadonlyMap<ByteString, ByteString>
   onStoreTrouble(error: unknown): void
 }
@@ -190,6 +192,7 @@ export class Dispatcher {
     const final: Report =
       report.letter === 'Z' && pass.isLast ? { letter: 'D', text: report.text + lifetimeOverText } : report
     this.options.log.ended(delivery, final)
+    this.options.causes.reported(message.id, pass.channel, recipient.address, final)
     recipient.lastText = final.text
     recipient.lastMs = this.options.clock.now()
     if (final.letter === 'K') recipient.state = 'done'
@@ -234,6 +237,10 @@ export class Dispatcher {
     unit.push({ kind: 'remove', id: message.id })
     this.commit(unit, () => {
       this.logEnd(message.id, outcome)
+      this.options.causes.removed(
+        message.id,
+        message.recipients.map(({ address }) => address),
+      )
       if (message.bytes > inlineBytesMax) void this.options.files.remove(message.id).catch(() => undefined)
       this.leave(live, channel, undefined)
       if (outcome.kind === 'added') this.acceptance?.accepted(outcome.message, outcome.content)

@@ -4,9 +4,11 @@
 import { parseArgs } from 'node:util'
 import { openStore, damageMarker, type OpenedStore } from './open-store.ts'
 import { describeError } from '../../base/outcome.ts'
+import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
 import { homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
@@ -23,6 +25,7 @@ import { Admin } from './admin.ts'
 import { Bouncer } from './bouncer.ts'
 import { Connections } from './connections.ts'
 import { ContentSource } from './content-source.ts'
+import { DeferralCauses } from './deferral-causes.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { UncommittedBytes } from './intake.ts'
@@ -46,7 +49,7 @@ let retry: () => void = () => undefined
 
 const { ready, fail, listeners } = supervised(
   openLog('queue'),
-  { stop: () => stop(), reload: () => reload(), retry: () => retry() },
+  { stop: () => stop(), reload: () => reload(), retry: () => retry(), troubles },
   names,
 )
 process.umask(0o077)
@@ -64,6 +67,17 @@ const alias =
     ? undefined
     : await findAccount(accountName(control.map('accounts'), 'alias')).catch(() => undefined)
 
+function troubles(): Trouble[] {
+  const writing =
+    storeTrouble === undefined || clock.monotonic() - storeTrouble.at > troubleMilliseconds
+      ? []
+      : [storeTrouble.trouble]
+  return [...writing, ...causes.troubles(), ...controlTroubles(control, 'queue')]
+}
+
+/** Trouble with writing is told for so long after it was met. */
+const troubleMilliseconds = 60_000
+let storeTrouble: { readonly trouble: Trouble; readonly at: number } | undefined
 let troubleToldAt = Number.NEGATIVE_INFINITY
 function onStoreTrouble(error: unknown): void {
   if (error instanceof StoreError && error.kind === 'damaged') {
@@ -72,12 +86,18 @@ function onStoreTrouble(error: unknown): void {
     flushLog()
     process.exit(111)
   }
+  const text = describeError(error)
+  storeTrouble = {
+    trouble: { ...(troubleIn(text) ?? { kind: 'queue', text }), where: home.queue },
+    at: clock.monotonic(),
+  }
   // One line a second is enough to be found; a full disk can refuse thousands of messages a second.
   if (clock.monotonic() - troubleToldAt < 1000) return
   troubleToldAt = clock.monotonic()
   log.alert(`trouble writing the queue: ${describeError(error)}`)
 }
 
+const causes = new DeferralCauses()
 const source = new ContentSource(store, files, realRandom)
 const remotes = new RemoteDeliveries()
 const locals = new LocalDeliveries(clock, (group, report) => dispatcher.reported(group, [report]))
@@ -101,6 +121,7 @@ const dispatcher: Dispatcher = new Dispatcher({
     remote: remotes,
   },
   virtualdomains: () => tables.virtualdomains,
+  causes,
   onStoreTrouble,
 })
 const acceptance = new Acceptance(
@@ -129,7 +150,7 @@ dispatcher.connect(
   }),
 )
 const uncommitted = new UncommittedBytes()
-const admin = new Admin({ store, files, source, dispatcher, clock, log })
+const admin = new Admin({ store, files, source, dispatcher, clock, log, causes })
 const connections = new Connections({
   clock,
   log,

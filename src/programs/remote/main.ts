@@ -12,6 +12,7 @@ import { TlsContexts } from '../../clients/smtp/tls-plan.ts'
 import type { OpenContent } from '../../clients/smtp/transaction.ts'
 import type { Attempt, Report } from '../../contracts/deliver.ts'
 import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { TlsHosts } from '../../stores/control/tls-hosts.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
@@ -43,13 +44,15 @@ const program = supervised(log, {
     await link.stop()
     pool.close()
   },
+  troubles: () => [...dns.troubles(), ...controlTroubles(control, 'remote')],
 })
 control.demandFor('remote', program.fail)
 if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
 
+const dns = openDns()
 const equipment: Equipment = {
   exchangers: new MailExchangers(
-    openDns(),
+    dns,
     realRandom,
     ownAddressReader(() => realClock.monotonic()),
   ),

@@ -13,6 +13,7 @@ import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { readSmallFile } from '../../system/files.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
@@ -62,7 +63,11 @@ const warn = (problem: string): void => log(`warning: ${problem}`)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock)
 const serverTls = new ServerTls('opportunistic')
 
-const supervisor = supervised(log, { stop, tls, reload }, values.listen?.split(',') ?? ['smtp'])
+const supervisor = supervised(
+  log,
+  { stop, tls, reload, troubles: () => controlTroubles(control, 'smtpd') },
+  values.listen?.split(',') ?? ['smtp'],
+)
 const control = new Control(home.control, clock, warn)
 if (control.optionalLine('me') === undefined && !control.isPresent('smtpgreeting')) {
   supervisor.fail('unable to read controls: neither control/me nor control/smtpgreeting is there')

@@ -11,7 +11,7 @@ const requestMillisecondsMax = 5000
 
 export interface Operations {
   /** Rows for `status`. */
-  status(): readonly object[]
+  status(): Promise<readonly object[]>
   reload(): void
   /** Resolves when everything has stopped. */
   stop(): Promise<void>
@@ -45,7 +45,7 @@ export function serveAdmin(socket: Socket, operations: Operations, clock: Clock)
 
   async function answer(operation: string): Promise<void> {
     if (operation === 'status') {
-      for (const row of operations.status()) connection.send(encodeAdminReply({ kind: 'row', row }))
+      for (const row of await operations.status()) connection.send(encodeAdminReply({ kind: 'row', row }))
     } else if (operation === 'reload') operations.reload()
     else if (operation === 'stop') await operations.stop()
     else return finish({ kind: 'error', text: `start knows status, reload and stop, not '${operation}'` })

@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream'
 import { assert } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
 import { decodeFromProgram, encodeToProgram, type ToProgram } from '../../contracts/supervise.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
 import type { Clock } from '../../system/clock.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
 
@@ -15,6 +16,8 @@ const restartMillisecondsMax = 10_000
 const goodMilliseconds = 30_000
 /** A little more than a program gives itself (system/supervised.ts). */
 const stopMillisecondsMax = 21_000
+/** Of a question for its troubles. */
+const answerMillisecondsMax = 5_000
 
 export interface Command {
   readonly file: string
@@ -65,6 +68,7 @@ export class Child {
   private delay = 0
   private cancelRestart: () => void = () => undefined
   private onStopped: (() => void)[] = []
+  private onTroubles: ((troubles: readonly Trouble[]) => void)[] = []
   private retired = false
   private lastTls: ToProgram | undefined
 
@@ -115,6 +119,16 @@ export class Child {
     cancel()
   }
 
+  /** Undefined: it runs, and does not answer. None of one that does not run. */
+  async troubles(): Promise<readonly Trouble[] | undefined> {
+    if (this.state !== 'running' || this.connection === undefined) return []
+    const { promise, resolve } = Promise.withResolvers<readonly Trouble[] | undefined>()
+    const cancel = this.clock.after(answerMillisecondsMax, () => resolve(undefined))
+    this.onTroubles.push(resolve)
+    this.connection.send(encodeToProgram({ kind: 'ask' }))
+    return await promise.finally(cancel)
+  }
+
   kill(): void {
     this.process?.kill('SIGKILL')
   }
@@ -156,6 +170,7 @@ export class Child {
     this.connection = new FrameConnection(pipe, {
       onFrame: (frame) => {
         const message = decodeFromProgram(frame)
+        if (message?.kind === 'troubles') for (const resolve of this.onTroubles.splice(0)) resolve(message.troubles)
         if (message?.kind === 'failed') this.failedText = message.text
         if (message?.kind === 'ready' && this.process === child && this.state === 'starting') {
           this.enter('running')
@@ -171,6 +186,7 @@ export class Child {
     if (this.process !== child) return
     this.process = undefined
     this.connection = undefined
+    for (const resolve of this.onTroubles.splice(0)) resolve([])
     this.lastEnd = this.failedText === '' ? how : this.failedText
     if (this.retired) {
       this.enter('stopped')

@@ -2,6 +2,7 @@
  *  Knows:  order and readiness. Never: what a program does.
  *  Fails:  a program that does not get ready is tried again for ever; those of later phases wait for it. */
 import type { ToProgram } from '../../contracts/supervise.ts'
+import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import type { Clock } from '../../system/clock.ts'
 import { Child, type ChildStatus, type Command, type Events } from './child.ts'
 import { needsTls, type Program } from './program.ts'
@@ -9,6 +10,10 @@ import { needsTls, type Program } from './program.ts'
 export interface Member {
   readonly program: Program
   readonly command: Command
+}
+
+export interface ProgramTrouble extends Trouble {
+  readonly program: string
 }
 
 const noCertificate = 'no certificate: cert.pem and key.pem in tls/'
@@ -62,6 +67,22 @@ export class Fleet {
     return this.children.map(({ child }) => {
       return this.held.has(child) ? { ...child.status(), state: 'held', lastEnd: noCertificate } : child.status()
     })
+  }
+
+  /** Of all programs, by their names. */
+  async troubles(): Promise<ProgramTrouble[]> {
+    const found = await Promise.all(
+      this.children.map(async ({ child }) => {
+        const { program, pid, state, restarts, lastEnd } = child.status()
+        const own = (await child.troubles()) ?? [
+          { kind: 'silent' as const, where: String(pid ?? ''), text: `${program} was asked, and said nothing` },
+        ]
+        const isFailing = restarts > 0 && !this.held.has(child) && (state === 'waiting' || state === 'starting')
+        const end = isFailing ? [troubleIn(lastEnd) ?? { kind: 'restarting' as const, where: '', text: lastEnd }] : []
+        return [...end, ...own].map((trouble) => ({ program, ...trouble }))
+      }),
+    )
+    return found.flat()
   }
 
   private ready(child: Child): void {

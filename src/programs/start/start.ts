@@ -2,8 +2,10 @@
  *  Knows:  order, owners, descriptors. Never: mail; input from the network.
  *  Fails:  before the first program runs: throws, with a text for the administrator. After that it goes on. */
 import { join } from 'node:path'
+import { toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
+import { explainTrouble, type Trouble } from '../../contracts/troubles.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
@@ -13,6 +15,7 @@ import { realClock as clock } from '../../system/clock.ts'
 import { serveAdmin } from './admin-server.ts'
 import { commandFor } from './command.ts'
 import { Fleet } from './fleet.ts'
+import { HomeTroubles } from './home-troubles.ts'
 import { writeInjector } from './injector.ts'
 import { lockHome } from './lock.ts'
 import { addressesFor, type StartOptions, wantedServices } from './options.ts'
@@ -21,7 +24,7 @@ import { watchDrops } from './pickup.ts'
 import type { Program, Service } from './program.ts'
 import { isTcpName, type TcpName } from './tcp-services.ts'
 import { demoScreen, type Screen, systemScreen } from './screen.ts'
-import { watchTls } from './tls-watch.ts'
+import { watchTls, type WatchedTls } from './tls-watch.ts'
 
 export interface Started {
   readonly home: Home
@@ -60,10 +63,20 @@ export async function start(
   const fleet = makeFleet({ plan, demo: options.demo, ownerOf, listening, screen }, announcements, () => {
     endDrops = watchDrops(home, screen)
   })
-  await keepTls(home, fleet, listening, screen)
+  const tls = await keepTls(home, fleet, listening, screen)
+  const troubles = new HomeTroubles(
+    home,
+    {
+      programs: () => fleet.troubles(),
+      certificates: () => (plan.programs.some((one) => one.tls) ? tls.troubles() : []),
+    },
+    clock,
+  )
+  troubles.begin()
   const endRules = await keepRules(home, options.demo, screen)
   const { promise: stopped, resolve: markStopped } = Promise.withResolvers<void>()
   const stop = once(async () => {
+    troubles.end()
     endDrops()
     endRules()
     await fleet.stop()
@@ -77,8 +90,14 @@ export async function start(
   )
   const smtp = addresses.get('smtp') ?? []
   const operations = {
-    status: () => [
-      { ...summary, services: plan.services, smtp, listening: Object.fromEntries(addresses) },
+    status: async () => [
+      {
+        ...summary,
+        services: plan.services,
+        smtp,
+        listening: Object.fromEntries(addresses),
+        troubles: await troubles.look(),
+      },
       ...fleet.status(),
     ],
     reload: () => fleet.tell({ kind: 'reload' }),
@@ -163,17 +182,22 @@ function addressesOfBound(listening: Listening, name: TcpName): string[] {
   return (listening.bound.get(name) ?? []).map(({ address }) => address)
 }
 
-async function keepTls(home: Home, fleet: Fleet, listening: Listening, screen: Screen): Promise<void> {
+async function keepTls(home: Home, fleet: Fleet, listening: Listening, screen: Screen): Promise<WatchedTls> {
   const events = {
     onOrder(order: TlsOrder) {
       listening.listenWithTls()
       fleet.giveTls(order)
     },
     onFault: (fault: string) => screen.trouble(`TLS: ${fault}; what was in force before stays so`),
+    onTrouble: (trouble: Trouble) => screen.trouble(`TLS: ${trouble.text}: ${explainTrouble(trouble)}`),
   }
-  const { kind } = await watchTls(home.tls, events, clock)
-  if (kind === 'absent')
-    screen.note(`no cert.pem and key.pem in ${home.tls}: SMTP runs without STARTTLS, submission and POP3 not at all`)
+  const control = new Control(home.control, clock)
+  const ownName = (): string | undefined => {
+    control.reload(['me'])
+    const name = control.optionalLine('me')
+    return name === undefined ? undefined : toText(name)
+  }
+  return await watchTls(home.tls, ownName, events, clock)
 }
 
 function once(act: () => Promise<void>): () => Promise<void> {

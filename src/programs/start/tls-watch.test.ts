@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { decodeToProgram, encodeToProgram, type NamedPair, type TlsOrder } from '../../contracts/supervise.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
 import { FrameReader } from '../../contracts/frame.ts'
 import { Authority } from '#test/kit/certificates.ts'
 import type { Certificate } from '#test/kit/scripted-server.ts'
 import { FakeClock } from '#test/kit/smtpd.ts'
 import { without } from '#test/kit/tool.ts'
+import { validityOf } from '../../system/keys.ts'
 import { planTls } from './tls-order.ts'
 import { WatchedTls } from './tls-watch.ts'
 
@@ -29,16 +31,25 @@ after(() => authority?.remove())
 let directory = ''
 let orders: TlsOrder[] = []
 let faults: string[] = []
+let troubles: string[] = []
+let ownName: string | undefined
 let clock: FakeClock
 let watched: WatchedTls
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'quaver-tls-'))
   orders = []
   faults = []
+  troubles = []
+  ownName = undefined
   clock = new FakeClock()
   // Far from what the files say: they have settled long since.
   clock.time = Date.now() + dayMilliseconds
-  watched = new WatchedTls(directory, { onOrder: (one) => orders.push(one), onFault: (one) => faults.push(one) }, clock)
+  const events = {
+    onOrder: (one: TlsOrder) => orders.push(one),
+    onFault: (one: string) => faults.push(one),
+    onTrouble: ({ kind }: Trouble) => troubles.push(kind),
+  }
+  watched = new WatchedTls(directory, () => ownName, events, clock)
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
@@ -72,6 +83,36 @@ describe('HOME/tls', { skip }, () => {
     put('mx.wild.test', other)
     await watched.begin()
     assert.deepEqual(given()[1]?.[0], ['other.test', 'mx.wild.test'])
+  })
+
+  it('what is gone, out of date, about to be, or for another host is told once, and said for as long as it lasts', async () => {
+    const kinds = (): string[] => watched.troubles().map(({ kind }) => kind)
+    assert.equal((await watched.begin()).kind, 'absent')
+    assert.deepEqual([troubles, kinds()], [['certificate-missing'], ['certificate-missing']])
+    put('.', usual)
+    const { toMs } = validityOf(usual.cert)
+    clock.time = toMs - dayMilliseconds
+    await watched.look()
+    assert.deepEqual(kinds(), [])
+    ownName = 'mx.other.test'
+    clock.time = toMs - dayMilliseconds / 2
+    await watched.look()
+    assert.deepEqual(kinds(), ['certificate-expiring', 'certificate-name'])
+    clock.time = toMs + 1
+    await watched.look()
+    await watched.look()
+    assert.deepEqual(kinds(), ['certificate-expired', 'certificate-name'])
+    rmSync(join(directory, 'cert.pem'))
+    await watched.look()
+    assert.deepEqual(kinds(), ['certificate-missing', 'certificate-expired', 'certificate-name'])
+    assert.deepEqual(troubles, [
+      'certificate-missing',
+      'certificate-expiring',
+      'certificate-name',
+      'certificate-expired',
+      'certificate-missing',
+    ])
+    assert.match(watched.troubles()[1]?.text ?? '', /^it ended on \d{4}-\d\d-\d\d$/)
   })
 
   it('a wildcard alone in a directory of another name is a fault', async () => {

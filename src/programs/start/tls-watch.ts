@@ -1,9 +1,11 @@
 /** Keeps the programs' certificates and keys those of HOME/tls: read at start, and again when changed and settled; and
  *  gives them new ticket keys with each change, and once a day.
+ *  Knows:  what is wrong with what is in force: gone from the directory, out of date, not for this host.
  *  Fails:  a pair that cannot be used is named in the log once; the one before it stays in force, and so do the others. */
 import { setInterval } from 'node:timers'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
 import { type NamedPair, ticketKeysBytes, type TlsOrder } from '../../contracts/supervise.ts'
 import {
   namedTlsDirectories,
@@ -14,6 +16,7 @@ import {
   tlsStamp,
 } from '../../stores/home/tls-files.ts'
 import type { Clock } from '../../system/clock.ts'
+import { coversHost, validityOf } from '../../system/keys.ts'
 import { realRandom } from '../../system/random.ts'
 import { planTls } from './tls-order.ts'
 
@@ -21,16 +24,29 @@ const pollMilliseconds = 2000
 const settledMilliseconds = 1000
 /** Who learns a ticket key can read the TLS 1.2 sessions that were resumed with it. */
 const ticketKeysMillisecondsMax = 86_400_000
+/** Or the last third of its life: some live for six days. */
+const expiringMilliseconds: number = 7 * 86_400_000
+const gone = 'cert.pem or key.pem is gone; what was in force before stays so until the programs are started again'
 
 export interface TlsEvents {
   readonly onOrder: (order: TlsOrder) => void
   readonly onFault: (fault: string) => void
+  /** What is in force is no good, or no more there. Each is told once while it lasts. */
+  readonly onTrouble: (trouble: Trouble) => void
 }
 
-/** Resolves after the first look, with what it found of the default; goes on looking for as long as the process runs. */
-export async function watchTls(directory: string, events: TlsEvents, clock: Clock): Promise<TlsState> {
-  const watched = new WatchedTls(directory, events, clock)
-  const first = await watched.begin()
+/** The name that mail programs are told: control/me. */
+export type OwnName = () => string | undefined
+
+/** Resolves after the first look; goes on looking for as long as the process runs. */
+export async function watchTls(
+  directory: string,
+  ownName: OwnName,
+  events: TlsEvents,
+  clock: Clock,
+): Promise<WatchedTls> {
+  const watched = new WatchedTls(directory, ownName, events, clock)
+  await watched.begin()
   let looking = false
   const timer = setInterval(() => {
     if (looking) return
@@ -40,24 +56,29 @@ export async function watchTls(directory: string, events: TlsEvents, clock: Cloc
     })
   }, pollMilliseconds)
   timer.unref()
-  return first
+  return watched
 }
 
 export class WatchedTls {
   private readonly directory: string
+  private readonly ownName: OwnName
   private readonly events: TlsEvents
   private readonly clock: Clock
   /** Of each directory as it was read last. */
   private readonly stamps = new Map<string, string>()
   private fallback: TlsPair | undefined
+  /** What is wrong with each directory; none: a pair that is in force. */
+  private readonly faults = new Map<string, string>()
+  private told: readonly string[] = []
   private named = new Map<string, NamedPair>()
   /** What has been named of the pairs together. */
   private planFaults: readonly string[] = []
   private listFault = ''
   private ticketKeysSince = 0
 
-  constructor(directory: string, events: TlsEvents, clock: Clock) {
+  constructor(directory: string, ownName: OwnName, events: TlsEvents, clock: Clock) {
     this.directory = directory
+    this.ownName = ownName
     this.events = events
     this.clock = clock
   }
@@ -65,18 +86,56 @@ export class WatchedTls {
   async begin(): Promise<TlsState> {
     this.stamps.set(this.directory, (await tlsStamp(this.directory)).stamp)
     const first = await readTls(this.directory)
-    this.keep(first, (pair) => (this.fallback = pair))
+    this.keep(this.directory, first, (pair) => (this.fallback = pair))
     await this.lookAtNamed(false)
     this.order()
+    this.tell()
     return first
+  }
+
+  /** All that is wrong now. */
+  troubles(): Trouble[] {
+    const { directory, fallback } = this
+    const found: Trouble[] = []
+    for (const [where, fault] of this.faults) {
+      const isGone = where === directory && fault === ''
+      const text = fallback === undefined ? 'no cert.pem and key.pem' : gone
+      found.push(
+        isGone ? { kind: 'certificate-missing', where, text } : { kind: 'certificate-faulty', where, text: fault },
+      )
+    }
+    if (fallback === undefined) return found
+    const now = this.clock.now()
+    for (const [where, { certificatePem }] of [[directory, fallback] as const, ...this.named]) {
+      const { fromMs, toMs } = validityOf(certificatePem)
+      const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+      if (toMs <= now) found.push({ kind: 'certificate-expired', where, text: `it ended on ${day(toMs)}` })
+      else if (fromMs > now) found.push({ kind: 'certificate-expired', where, text: `it begins on ${day(fromMs)}` })
+      else if (toMs - now < Math.min(expiringMilliseconds, (toMs - fromMs) / 3))
+        found.push({ kind: 'certificate-expiring', where, text: `it ends on ${day(toMs)}` })
+    }
+    const name = this.ownName()
+    const pairs = [fallback, ...this.named.values()]
+    if (name !== undefined && !pairs.some(({ certificatePem }) => coversHost(certificatePem, name)))
+      found.push({ kind: 'certificate-name', where: directory, text: `no certificate is for ${name}` })
+    return found
   }
 
   async look(): Promise<void> {
     let changed = false
     if (await this.isNew(this.directory, true))
-      changed = this.keep(await readTls(this.directory), (pair) => (this.fallback = pair))
+      changed = this.keep(this.directory, await readTls(this.directory), (pair) => (this.fallback = pair))
     if (await this.lookAtNamed(true)) changed = true
     if (changed || this.clock.monotonic() - this.ticketKeysSince > ticketKeysMillisecondsMax) this.order()
+    this.tell()
+  }
+
+  private tell(): void {
+    const troubles = this.troubles().filter(({ kind }) => kind !== 'certificate-faulty')
+    const keys = troubles.map(({ kind, where }) => `${kind} ${where}`)
+    for (const [at, trouble] of troubles.entries())
+      if (!this.told.includes(keys[at] ?? '')) this.events.onTrouble(trouble)
+    this.told = keys
   }
 
   /** True if a pair came, went or changed. */
@@ -89,11 +148,12 @@ export class WatchedTls {
       const known = before.get(directory)
       if (known !== undefined) this.named.set(directory, known)
       if (!(await this.isNew(directory, settled))) continue
-      if (this.keep(await readNamedTls(directory), (pair) => this.named.set(directory, pair))) changed = true
+      if (this.keep(directory, await readNamedTls(directory), (pair) => this.named.set(directory, pair))) changed = true
     }
     for (const directory of this.stamps.keys()) {
       if (directory === this.directory || directories.includes(directory)) continue
       this.stamps.delete(directory)
+      this.faults.delete(directory)
       if (before.has(directory)) changed = true
     }
     return changed
@@ -121,9 +181,13 @@ export class WatchedTls {
     return true
   }
 
-  private keep<Pair>(state: TlsState<Pair>, keepPair: (pair: Pair) => void): boolean {
+  private keep<Pair>(directory: string, state: TlsState<Pair>, keepPair: (pair: Pair) => void): boolean {
     if (state.kind === 'faulty') this.events.onFault(state.fault)
-    if (state.kind !== 'pair') return false
+    if (state.kind !== 'pair') {
+      this.faults.set(directory, state.kind === 'faulty' ? state.fault : '')
+      return false
+    }
+    this.faults.delete(directory)
     keepPair(state.pair)
     return true
   }

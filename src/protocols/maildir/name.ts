@@ -30,18 +30,26 @@ export function nameInCur(name: ByteString): ByteString {
   return name.includes(':') ? name : `${name}:2,`
 }
 
+/** The unique part for a message whose own another message has, too: made from what tells the two files apart. */
+export function twinPart(name: ByteString, identity: string): ByteString {
+  return `${uniquePart(name)},I${identity}`
+}
+
+const twinPattern = /,I[0-9a-f]+T[0-9]+$/
+
 /** RFC 1939 §7: a unique-id has so many bytes at most … */
 const uniqueIdBytesMax = 70
 /** Ours (stores/maildir/maildir.ts) up to the host: unique by itself. */
 const ourName = /^[0-9]+\.M[0-9]+P[0-9]+Q[0-9]+R[0-9a-f]{16}(?=\.)/
 
 /** What UIDL says of a message: the unique part of its name, as qmail-pop3d does. A long name of ours is said without
- *  host and size; a long one of another writer stays whole, since clients know it. What a line cannot carry is said by
- *  a digest, which is to be 64 hexadecimal digits. */
+ *  host and size; a long one of another writer stays whole, since clients know it. What a line cannot carry, and a long
+ *  one with a mark at its end (`twinPart`), is said by a digest, which is to be 64 hexadecimal digits. */
 export function uniqueId(name: ByteString, digest: (bytes: ByteString) => string): ByteString {
   const unique = uniquePart(name)
   // … of 0x21 to 0x7E.
   if (!/^[!-~]+$/.test(unique)) return digest(unique)
   if (unique.length <= uniqueIdBytesMax) return unique
+  if (twinPattern.test(unique)) return digest(unique)
   return ourName.exec(unique)?.[0] ?? unique
 }

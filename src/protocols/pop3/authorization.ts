@@ -14,7 +14,7 @@ export type AuthorizationCommand =
   /** AUTH alone, of old: lists mechanisms, as a listing. */
   | { readonly kind: 'mechanisms' }
   | { readonly kind: 'capa' | 'stls' | 'noop' | 'quit' | 'utf8' }
-  /** USER or PASS without an argument, AUTH with a malformed one. */
+  /** USER without an argument, AUTH with a malformed one. */
   | { readonly kind: 'malformed' }
   | { readonly kind: 'other' }
 
@@ -40,7 +40,8 @@ export function parseAuthorization(line: ByteString): AuthorizationCommand {
     case 'user':
       return argument === '' ? { kind: 'malformed' } : { kind: 'user', name: argument }
     case 'pass':
-      return rest === '' ? { kind: 'malformed' } : { kind: 'pass', password: rest }
+      // Empty where the mail program has none: that is a wrong one, and it is to ask for another.
+      return { kind: 'pass', password: rest }
     case 'auth':
       return parseAuth(argument)
     case 'capa':

@@ -21,12 +21,15 @@ export interface LocalResult {
   readonly exitCode: 0 | 100 | 111
   /** What it and its programs said. */
   readonly output: ByteString
+  /** What went wrong on this machine, for its administrator alone. */
+  readonly detail?: ByteString
 }
 
 /** Matches contracts/deliver.ts. */
 export interface LocalReport {
   readonly letter: 'K' | 'Z' | 'D'
   readonly text: ByteString
+  readonly detail?: ByteString
 }
 
 const outputBytesMax = 3000
@@ -40,7 +43,9 @@ export function reportOf(result: LocalResult): LocalReport {
   const { exitCode, output } = result
   const cut = output.length > outputBytesMax ? output.slice(0, outputBytesKept) + tooLongText : output
   const end = cut.indexOf('\0')
-  return { letter: exitCode === 0 ? 'K' : exitCode === 111 ? 'Z' : 'D', text: end < 0 ? cut : cut.slice(0, end) }
+  const letter = exitCode === 0 ? 'K' : exitCode === 111 ? 'Z' : 'D'
+  const detail = letter === 'Z' && result.detail !== undefined ? { detail: result.detail } : {}
+  return { letter, text: end < 0 ? cut : cut.slice(0, end), ...detail }
 }
 
 /** qmail-lspawn's own reports, for recipients that never reach a qmail-local. */

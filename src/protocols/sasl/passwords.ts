@@ -1,11 +1,11 @@
 /** PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login): the password itself, so over TLS only. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { clientFirst, malformed, type SaslStep } from './step.ts'
+import { clientFirst, malformed, refused, type SaslStep } from './step.ts'
 
 export function beginPlain(initial: ByteString | undefined): SaslStep {
   return clientFirst(initial, (message) => {
-    const [authorize, name = '', password = '', more] = message.split('\0')
-    if (authorize === undefined || more !== undefined) return malformed('not three fields')
+    const [authorize = '', name = '', password, more] = message.split('\0')
+    if (password === undefined || more !== undefined) return malformed('not three fields')
     return claim(name, password, authorize)
   })
 }
@@ -20,7 +20,9 @@ export function beginLogin(initial: ByteString | undefined): SaslStep {
 }
 
 function claim(name: ByteString, password: ByteString, authorize: ByteString): SaslStep {
-  if (name === '' || password === '') return malformed('no name or no password')
+  // What somebody left empty: a wrong one as any other, but never to be shown to a password checker, of which some take
+  // it for a wish to be nobody.
+  if (name === '' || password === '') return refused('no name or no password')
   if (`${name}${password}`.includes('\0')) return malformed('a NUL')
   return { kind: 'password', name, password, authorize }
 }

@@ -171,8 +171,11 @@ describe('PLAIN and LOGIN', () => {
     assert.equal(asked.data, '')
     assert.deepEqual(asked.next('Ursel\0tim\0tanstaaf tanstaaf'), { ...claim, authorize: 'Ursel' })
   })
-  for (const bad of ['', 'tim', '\0tim', '\0tim\0', '\0\0x', '\0a\0b\0c'])
+  for (const bad of ['', 'tim', '\0tim', '\0a\0b\0c', 'a\0b\0c\0'])
     it(`PLAIN refuses ${JSON.stringify(bad)}`, () => assert.equal(begin('PLAIN', bad, means()).kind, 'malformed'))
+  for (const empty of ['\0tim\0', '\0\0x', '\0\0'])
+    it(`PLAIN takes ${JSON.stringify(empty)} for wrong, and shows it to nobody`, () =>
+      assert.equal(begin('PLAIN', empty, means()).kind, 'refused'))
   it('LOGIN asks for both, or takes the name from the initial response', () => {
     const first = challenged(begin('LOGIN', undefined, means()))
     const second = challenged(first.next('tim'))
@@ -180,7 +183,7 @@ describe('PLAIN and LOGIN', () => {
     const claim = { kind: 'password', name: 'tim', password: 'x', authorize: '' }
     assert.deepEqual(second.next('x'), claim)
     assert.deepEqual(challenged(begin('LOGIN', 'tim', means())).next('x'), claim)
-    assert.equal(second.next('').kind, 'malformed')
+    assert.equal(second.next('').kind, 'refused')
     assert.equal(challenged(begin('LOGIN', 'a\0b', means())).next('x').kind, 'malformed')
   })
 })

@@ -2,6 +2,7 @@
  *  table.ts. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { issuerForm, parseIssuer } from '../../protocols/oauth/issuers.ts'
+import { mechanisms, readMechanism, usualMechanisms } from '../../protocols/sasl/mechanisms.ts'
 import type { ControlFile } from './form.ts'
 
 export const loginFiles = {
@@ -11,6 +12,13 @@ export const loginFiles = {
       'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
     readBy: ['lspawn', 'authd'],
     reread: 'live',
+  },
+  saslmechanisms: {
+    form: 'list',
+    meaning: `how people may log in, one a line, in the order in which it is offered; absent = ${usualMechanisms.join(' ')}, empty = nobody logs in`,
+    readBy: ['authd'],
+    reread: 'live',
+    lines: { form: mechanisms.join(' or '), isOne: (line: ByteString) => readMechanism(line) !== undefined },
   },
   oauthissuers: {
     form: 'list',

@@ -1,10 +1,18 @@
 /** SASLprep (RFC 4013) of names and passwords, so that the same text typed in another way is the same text.
  *  Characters younger than Unicode 3.2 pass: people use them, and every client passes them, too.
  *  The tables cost 12 MB and are loaded at the first text that is not plain ASCII: few processes ever meet one. */
+import { isUtf8 } from 'node:buffer'
 import { createRequire } from 'node:module'
 import type saslprep from '@mongodb-js/saslprep'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 
 const require = createRequire(import.meta.url)
+
+/** Names and passwords as they come from a client: UTF-8, and what cannot be that is Latin-1, as old mail programs send it. */
+export function textFromClient(bytes: ByteString): string {
+  const buffer = toBuffer(bytes)
+  return isUtf8(buffer) ? buffer.toString('utf8') : bytes
+}
 
 /** Undefined for a text that may not be one: control characters, mixed directions, or nothing left. */
 export function prepareText(text: string): string | undefined {

@@ -13,6 +13,7 @@ import type { QuickFiles } from '../../system/quick-files.ts'
 import type { Random } from '../../system/random.ts'
 import { nextTurn, type StoredBytes } from '../../system/spool.ts'
 import { DirectorySync } from './directory-sync.ts'
+import { giveName } from './new-name.ts'
 import { Quotas, type Reservation } from './quotas.ts'
 
 /** qmail's, for a file system that hangs. */
@@ -83,7 +84,7 @@ export class Maildirs {
     const temporary = `${maildir}tmp/${file.name}`
     try {
       await this.fill(file.fd, head, content)
-      this.publish(temporary, `${maildir}new/${file.name}`)
+      if (giveName(this.files, temporary, `${maildir}new/${file.name}`)) this.removeQuietly(temporary)
       reservation?.arrived()
       await within(this.machine.clock, deliveryMillisecondsMax, 'sync', this.newSync.sync(`${maildir}new`))
       return done(undefined)
@@ -130,18 +131,6 @@ export class Maildirs {
     }
   }
 
-  /** link() never overwrites; rename only where the file system has no links. */
-  private publish(temporary: ByteString, target: ByteString): void {
-    try {
-      this.files.link(temporary, target)
-    } catch (error) {
-      if (!withoutLinks.has(errorCode(error))) throw error
-      this.files.rename(temporary, target)
-      return
-    }
-    this.removeQuietly(temporary)
-  }
-
   private removeQuietly(path: ByteString): void {
     try {
       this.files.remove(path)
@@ -160,8 +149,6 @@ export class Maildirs {
     }
   }
 }
-
-const withoutLinks: ReadonlySet<string> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'])
 
 /** A message of one chunk is one call. */
 async function writeAll(files: QuickFiles, fd: number, head: Buffer, content: StoredBytes): Promise<void> {

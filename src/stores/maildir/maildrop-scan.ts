@@ -3,7 +3,8 @@
  *          but old files under tmp/.
  *  Fails:  throws as Node does; files that go away meanwhile are passed over. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { arrivalInName, bytesInName, uniquePart } from '../../protocols/maildir/name.ts'
+import type { Stats } from 'node:fs'
+import { arrivalInName, bytesInName, twinPart, uniquePart } from '../../protocols/maildir/name.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
 import { sortInTurns, Turns } from './turns.ts'
@@ -22,6 +23,17 @@ export interface ScannedMessages {
   readonly bytes: Float64Array
   /** 1: under new/; 0: under cur/. */
   readonly inNew: Uint8Array
+  /** Of those that a name does not tell from others, by their place in the list: which file it is (`identityOf`). */
+  readonly identities: ReadonlyMap<number, string>
+  /** Unique parts of those whose own another message has. */
+  readonly twins: ReadonlyMap<number, ByteString>
+  /** Paths under new/ of files that are under cur/, too: a move between the two was broken off. */
+  readonly leftovers: readonly ByteString[]
+}
+
+/** Tells a file from another that has, or had, the same name. */
+export function identityOf({ ino, mtimeMs }: Stats): string {
+  return `${ino.toString(16)}T${Math.max(0, Math.floor(mtimeMs))}`
 }
 
 interface Gathered {
@@ -30,10 +42,12 @@ interface Gathered {
   readonly inNew: number[]
   readonly seconds: number[]
   readonly microseconds: number[]
+  /** Of those whose time is not in their name. */
+  readonly identities: Map<number, string>
 }
 
 /** What came in this second is not shown yet: more may come, and go before it in the order. Names that begin with a dot
- *  are no messages. `maildir` ends in a slash. */
+ *  are no messages. Two files with the same unique part are two messages. `maildir` ends in a slash. */
 export async function scanMaildir(
   files: QuickFiles,
   clock: Clock,
@@ -41,7 +55,7 @@ export async function scanMaildir(
   messagesMax: number,
 ): Promise<ScannedMessages> {
   const turns = new Turns(clock)
-  const found: Gathered = { names: [], bytes: [], inNew: [], seconds: [], microseconds: [] }
+  const found: Gathered = { names: [], bytes: [], inNew: [], seconds: [], microseconds: [], identities: new Map() }
   const now = Math.floor(clock.now() / 1000)
   for (const [part, inNew] of [
     ['new', 1],
@@ -56,10 +70,11 @@ export async function scanMaildir(
       if (found.names.length > messagesMax) throw new TooManyMessagesError(`more than ${messagesMax} messages`)
     }
   }
-  return await inOrder(found, turns)
+  return await inOrder(files, maildir, found, turns)
 }
 
-/** A time in the future says nothing: then the file's own counts. */
+/** A time in the future says nothing: then the file's own counts, whatever it is; a clock was wrong, and nobody knows
+ *  which. */
 function gather(
   files: QuickFiles,
   directory: ByteString,
@@ -76,7 +91,8 @@ function gather(
     if (facts === undefined || !facts.isFile()) return
     bytes ??= facts.size
     seconds = Math.floor(facts.mtimeMs / 1000)
-    if (seconds >= now) return
+    if (seconds === now) return
+    found.identities.set(found.names.length, identityOf(facts))
   }
   found.names.push(name)
   found.bytes.push(bytes ?? Number.NaN)
@@ -85,34 +101,104 @@ function gather(
   found.microseconds.push(arrival?.microseconds ?? 0)
 }
 
-async function inOrder(found: Gathered, turns: Turns): Promise<ScannedMessages> {
-  const { names, bytes, inNew, seconds, microseconds } = found
+async function inOrder(
+  files: QuickFiles,
+  maildir: ByteString,
+  found: Gathered,
+  turns: Turns,
+): Promise<ScannedMessages> {
+  const { names, seconds, microseconds } = found
   const compare = (a: number, b: number): number => {
     const earlier = (seconds[a] ?? 0) - (seconds[b] ?? 0) || (microseconds[a] ?? 0) - (microseconds[b] ?? 0)
     // Names of the same moment differ, and stay: so does the order.
-    return earlier || ((names[a] ?? '') < (names[b] ?? '') ? -1 : 1)
+    return earlier || compareNames(names[a] ?? '', names[b] ?? '')
   }
   const unordered = new Uint32Array(names.length)
   for (let at = 0; at < unordered.length; at++) unordered[at] = at
   const order = await sortInTurns(unordered, compare, turns)
-  const ordered = {
-    names: [] as ByteString[],
-    bytes: new Float64Array(order.length),
-    inNew: new Uint8Array(order.length),
-  }
-  let last = -1
+  const listing = new Listing(files, maildir, found)
   for (const index of order) {
-    const name = names[index] ?? ''
-    const sameMoment = seconds[index] === seconds[last] && microseconds[index] === microseconds[last]
-    // It moved from new/ to cur/ while we looked, and was seen in both.
-    if (sameMoment && uniquePart(name) === uniquePart(names[last] ?? '')) ordered.names.pop()
-    last = index
-    const at = ordered.names.push(name) - 1
-    ordered.bytes[at] = bytes[index] ?? 0
-    ordered.inNew[at] = inNew[index] ?? 0
+    listing.add(index)
     if (turns.isOver) await turns.next()
   }
-  return ordered
+  return listing
+}
+
+/** Those with the same unique part stand beside one another. */
+function compareNames(a: ByteString, b: ByteString): number {
+  const [uniqueA, uniqueB] = [uniquePart(a), uniquePart(b)]
+  if (uniqueA !== uniqueB) return uniqueA < uniqueB ? -1 : 1
+  return a < b ? -1 : 1
+}
+
+/** Messages in their order, of which each is there once. */
+class Listing implements ScannedMessages {
+  readonly names: ByteString[] = []
+  readonly bytes: Float64Array
+  readonly inNew: Uint8Array
+  readonly identities = new Map<number, string>()
+  readonly twins = new Map<number, ByteString>()
+  readonly leftovers: ByteString[] = []
+  private readonly files: QuickFiles
+  private readonly maildir: ByteString
+  private readonly found: Gathered
+  /** By unique part: those whose time is not in their name, so that two may stand far from one another. */
+  private readonly places = new Map<ByteString, number>()
+
+  constructor(files: QuickFiles, maildir: ByteString, found: Gathered) {
+    this.files = files
+    this.maildir = maildir
+    this.found = found
+    this.bytes = new Float64Array(found.names.length)
+    this.inNew = new Uint8Array(found.names.length)
+  }
+
+  add(index: number): void {
+    const unique = uniquePart(this.found.names[index] ?? '')
+    const identity = this.found.identities.get(index)
+    const last = this.names.length - 1
+    const isLikeLast = last >= 0 && uniquePart(this.names[last] ?? '') === unique
+    const other = identity === undefined ? (isLikeLast ? last : undefined) : this.places.get(unique)
+    const place = other === undefined ? this.put(this.names.length, index) : this.addLike(other, index)
+    if (identity !== undefined) this.places.set(unique, place)
+  }
+
+  /** The place of the one that has the unique part from now on. */
+  private addLike(other: number, index: number): number {
+    const path = this.pathOf(this.found.names[index] ?? '', this.found.inNew[index])
+    const otherPath = this.pathOf(this.names[other] ?? '', this.inNew[other])
+    const [facts, otherFacts] = [this.files.factsOfEntry(path), this.files.factsOfEntry(otherPath)]
+    // It moved from new/ to cur/ while we looked, and was seen in both.
+    if (facts === undefined) return other
+    if (otherFacts === undefined) return this.put(other, index)
+    if (facts.ino === otherFacts.ino && facts.dev === otherFacts.dev) {
+      if (this.found.inNew[index] === 1) this.leftovers.push(path)
+      else if (this.inNew[other] === 1) {
+        this.leftovers.push(otherPath)
+        return this.put(other, index)
+      }
+      return other
+    }
+    const place = this.put(this.names.length, index)
+    this.identities.set(place, identityOf(facts)).set(other, identityOf(otherFacts))
+    // What is under cur/ was shown before, and its unique-id may be known.
+    const [twin, twinFacts] = this.inNew[other] === 1 && this.inNew[place] === 0 ? [other, otherFacts] : [place, facts]
+    this.twins.set(twin, twinPart(this.names[twin] ?? '', identityOf(twinFacts)))
+    return twin === place ? other : place
+  }
+
+  private put(place: number, index: number): number {
+    this.names[place] = this.found.names[index] ?? ''
+    this.bytes[place] = this.found.bytes[index] ?? 0
+    this.inNew[place] = this.found.inNew[index] ?? 0
+    const identity = this.found.identities.get(index)
+    if (identity !== undefined) this.identities.set(place, identity)
+    return place
+  }
+
+  private pathOf(name: ByteString, inNew: number | undefined): ByteString {
+    return `${this.maildir}${inNew === 1 ? 'new' : 'cur'}/${name}`
+  }
 }
 
 /** Removes what was left under tmp/ by writers that died. What cannot be looked at or removed stays. */

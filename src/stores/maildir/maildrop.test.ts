@@ -1,41 +1,16 @@
 import assert from 'node:assert/strict'
-import { lstatSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { linkSync, lstatSync, unlinkSync } from 'node:fs'
+import { mkdir, readdir, rename, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { type Clock, realClock } from '../../system/clock.ts'
 import { type QuickFiles, quickFiles } from '../../system/quick-files.ts'
-import { type Maildrop, openMaildrop } from './maildrop.ts'
+import { openMaildrop } from './maildrop.ts'
 import { MaildropLocks } from './maildrop-locks.ts'
+import { contentOf, idsIn, machine, makeMaildir } from '#test/kit/maildrop.ts'
 import { cleanTemporary, scanMaildir, TooManyMessagesError } from './maildrop-scan.ts'
 import { sortInTurns, Turns } from './turns.ts'
-
-async function makeMaildir(test: TestContext, names: readonly string[] = []): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'quaver-maildrop-'))
-  test.after(() => rm(directory, { recursive: true }))
-  const maildir = `${directory}/Maildir/`
-  for (const part of ['cur', 'new', 'tmp']) await mkdir(maildir + part, { recursive: true })
-  for (const name of names) await writeFile(maildir + name, 'a: b\n\n')
-  return maildir
-}
-
-const machine = { files: quickFiles, clock: realClock }
-
-async function idsIn(maildir: string, clock: Clock = realClock): Promise<string[]> {
-  const maildrop = await openMaildrop({ files: quickFiles, clock }, maildir)
-  return Array.from({ length: maildrop.count }, (_, index) => maildrop.uniqueId(index))
-}
-
-async function contentOf(maildrop: Maildrop, index: number): Promise<string | undefined> {
-  const message = await maildrop.openMessage(index)
-  if (message === undefined) return undefined
-  const buffer = Buffer.alloc(100)
-  const count = await message.read(buffer, 0)
-  message.close()
-  return buffer.toString('latin1', 0, count)
-}
 
 /** What was asked about single files, and every step that changes something. */
 function recording(
@@ -50,6 +25,7 @@ function recording(
   return {
     ...quickFiles,
     factsOfEntry: (path) => (step('stat', path), quickFiles.factsOfEntry(path)),
+    link: (from, to) => (step('link', from), quickFiles.link(from, to)),
     rename: (from, to) => (step('rename', from), quickFiles.rename(from, to)),
     remove: (path) => (step('remove', path), quickFiles.remove(path)),
     async syncDirectory(path) {
@@ -112,15 +88,33 @@ describe('maildrop: what is in it', () => {
   })
 
   it('has a message once that moves from new/ to cur/ while it is looked for', async (test) => {
-    const maildir = await makeMaildir(test, [
-      'new/1500000000.h,S=6',
-      'new/1500000000.i,S=6',
-      'cur/1500000000.h,S=6:2,S',
-    ])
-    const maildrop = await openMaildrop(machine, maildir)
-    assert.deepEqual(await idsIn(maildir), ['1500000000.h,S=6', '1500000000.i,S=6'])
-    await unlink(`${maildir}new/1500000000.h,S=6`)
+    const maildir = await makeMaildir(test, ['new/1500000000.h,S=6', 'new/1500000000.i,S=6', 'new/j'])
+    const moved = ['1500000000.h,S=6', 'j']
+    const move = (): void => {
+      for (const name of moved.splice(0)) {
+        linkSync(`${maildir}new/${name}`, `${maildir}cur/${name}:2,S`)
+        unlinkSync(`${maildir}new/${name}`)
+      }
+    }
+    const listFiles = (path: string): Iterable<readonly string[]> => {
+      const listed = [...quickFiles.listFiles(path)]
+      if (path.endsWith('/new/')) move()
+      return listed
+    }
+    const later = { ...realClock, now: () => Date.now() + 2000 }
+    const maildrop = await openMaildrop({ files: { ...quickFiles, listFiles }, clock: later }, maildir)
+    assert.equal(maildrop.count, 3)
     assert.equal(await contentOf(maildrop, 0), 'a: b\n\n')
+    assert.equal(await contentOf(maildrop, 2), 'a: b\n\n')
+  })
+
+  it('shows what says that it comes from the future, and hides this second only', async (test) => {
+    const maildir = await makeMaildir(test, ['new/1500007200.h,S=6', 'new/1500000001.h,S=6', 'new/x'])
+    await utimes(`${maildir}new/1500007200.h,S=6`, 1500007200, 1500007200)
+    await utimes(`${maildir}new/1500000001.h,S=6`, 1500000001, 1500000001)
+    await utimes(`${maildir}new/x`, 1500009000, 1500009000)
+    const clock = { ...realClock, now: () => 1_500_000_001_500 }
+    assert.deepEqual(await idsIn(maildir, clock), ['1500007200.h,S=6', 'x'])
   })
 
   it('keeps bytes of names that are no UTF-8', async (test) => {
@@ -241,10 +235,12 @@ describe('maildrop: update', () => {
     steps.length = 0
     assert.deepEqual(await maildrop.update(), { removed: { bytes: 6, messages: 1 }, problem: '' })
     assert.deepEqual(steps, [
-      'rename new/1500000000.h',
+      'link new/1500000000.h',
       'remove cur/1500000001.h:2,S',
-      'rename new/1500000002.h',
+      'link new/1500000002.h',
       'sync cur',
+      'remove new/1500000000.h',
+      'remove new/1500000002.h',
       'sync new',
     ])
     const left = ['1500000000.h:2,', '1500000002.h:2,', '1500000003.h:2,']
@@ -277,9 +273,9 @@ describe('maildrop: update', () => {
     })
   }
 
-  it('forgives a rename that fails: the message stays where it is', async (test) => {
+  it('forgives a new name that cannot be given: the message stays where it is', async (test) => {
     const maildir = await makeMaildir(test, names)
-    const files = recording([], maildir, { step: 'rename', code: 'EACCES' })
+    const files = recording([], maildir, { step: 'link', code: 'EACCES' })
     const maildrop = await openMaildrop({ files, clock: realClock }, maildir)
     assert.equal((await maildrop.update()).problem, '')
     assert.equal((await readdir(`${maildir}new`)).length, 2)
@@ -289,14 +285,15 @@ describe('maildrop: update', () => {
 describe('maildrop locks', () => {
   it('are one a Maildir, whatever its path', async (test) => {
     const maildir = await makeMaildir(test)
-    const locks = new MaildropLocks()
+    const locks = new MaildropLocks<string>()
+    const link = join(maildir, '..', 'link/')
     await symlink(maildir, join(maildir, '..', 'link'))
-    const release = locks.take(quickFiles, maildir)
-    assert.ok(release)
-    assert.equal(locks.take(quickFiles, join(maildir, '..', 'link/')), undefined)
-    release()
-    assert.ok(locks.take(quickFiles, join(maildir, '..', 'link/')))
-    assert.throws(() => locks.take(quickFiles, `${maildir}none/`), { code: 'ENOENT' })
+    const lock = locks.take(quickFiles, maildir, 'first')
+    assert.ok('release' in lock)
+    assert.deepEqual(locks.take(quickFiles, link, 'second'), { takenBy: 'first' })
+    lock.release()
+    assert.ok('release' in locks.take(quickFiles, link, 'second'))
+    assert.throws(() => locks.take(quickFiles, `${maildir}none/`, 'third'), { code: 'ENOENT' })
   })
 })
 

@@ -1,6 +1,7 @@
 /** A Maildir as a POP3 session sees it: the messages of one moment, counted from 0, whatever comes and goes after that.
  *  Knows:  names, sizes, marks; where a message went that another reader moved.
- *  Never:  changes anything before `update`; follows a link in place of a message; trusts a name with more than its size.
+ *  Never:  changes anything before `update`; follows a link in place of a message; trusts a name with more than its size;
+ *          takes a file for a message only because it has the name that the message had, unless no other can have it.
  *  Fails:  `openMaildrop` throws as Node does; a message that cannot be opened is undefined, one that cannot be removed is
  *          counted. */
 import { createHash } from 'node:crypto'
@@ -11,7 +12,8 @@ import { nameInCur, uniqueId, uniquePart } from '../../protocols/maildir/name.ts
 import { type Clock, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
-import { cleanTemporary, type ScannedMessages, scanMaildir } from './maildrop-scan.ts'
+import { cleanTemporary, identityOf, type ScannedMessages, scanMaildir } from './maildrop-scan.ts'
+import { giveName } from './new-name.ts'
 import { Turns } from './turns.ts'
 
 /** A hundred bytes of memory each. */
@@ -63,6 +65,8 @@ export class Maildrop {
   private unmarkedBytes = 0
   private markedCount = 0
   private isMeasured = false
+  /** Names of files that have a new one under cur/. */
+  private readonly oldPaths: ByteString[] = []
 
   constructor({ files, clock }: MaildropMachine, maildir: ByteString, scanned: ScannedMessages) {
     this.files = files
@@ -100,7 +104,7 @@ export class Maildrop {
   }
 
   uniqueId(index: number): ByteString {
-    return uniqueId(this.nameOf(index), digest)
+    return uniqueId(this.messages.twins.get(index) ?? this.nameOf(index), digest)
   }
 
   isMarked(index: number): boolean {
@@ -134,7 +138,8 @@ export class Maildrop {
     }
   }
 
-  /** Removes what is marked, and moves what is left from new/ to cur/; what was done survives a power cut. */
+  /** Removes what is marked, and moves what is left from new/ to cur/, there under the name by which it was shown; what
+   *  was done survives a power cut. */
   async update(): Promise<Update> {
     const turns = new Turns(this.clock)
     const changed = new Set<ByteString>()
@@ -144,7 +149,7 @@ export class Maildrop {
     for (let index = 0; index < this.count; index++) {
       if (turns.isOver) await turns.next()
       if (!this.isMarked(index)) {
-        if (this.messages.inNew[index] === 1 && this.moveToCur(index)) changed.add('cur').add('new')
+        if (this.isToMove(index)) this.moveToCur(index, changed)
         continue
       }
       try {
@@ -162,7 +167,7 @@ export class Maildrop {
         problem ||= describeError(error)
       }
     }
-    const unsynced = await this.sync(changed)
+    const unsynced = (await this.sync('cur', changed)) || (await this.finishMoves(changed))
     if (removedMessages > 0) problem ||= unsynced
     return { removed: { bytes: removedBytes, messages: removedMessages }, problem }
   }
@@ -187,7 +192,7 @@ export class Maildrop {
   private async where<T>(index: number, act: (path: ByteString) => T): Promise<T | undefined> {
     if (((this.flags[index] ?? 0) & gone) !== 0) return undefined
     try {
-      return act(this.pathOf(index))
+      if (this.isSame(index, this.pathOf(index))) return act(this.pathOf(index))
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
     }
@@ -195,19 +200,31 @@ export class Maildrop {
     return ((this.flags[index] ?? 0) & gone) === 0 ? act(this.pathOf(index)) : undefined
   }
 
+  /** False if it certainly is another file than the message's. */
+  private isSame(index: number, path: ByteString): boolean {
+    const identity = this.messages.identities.get(index)
+    if (identity === undefined) return true
+    const facts = this.files.factsOfEntry(path)
+    return facts !== undefined && identityOf(facts) === identity
+  }
+
   /** Takes the names that all messages have now. */
   private async lookAgain(): Promise<void> {
     const turns = new Turns(this.clock)
-    const indexes = new Map<ByteString, number>()
+    const indexes = new Map<ByteString, number[]>()
     const seen = new Uint8Array(this.count)
     for (let index = 0; index < this.count; index++) {
-      indexes.set(uniquePart(this.nameOf(index)), index)
+      const unique = uniquePart(this.nameOf(index))
+      const same = indexes.get(unique)
+      if (same === undefined) indexes.set(unique, [index])
+      else same.push(index)
       if (turns.isOver) await turns.next()
     }
     for (const part of ['new', 'cur'] as const) {
       for (const names of this.files.listFiles(`${this.maildir}${part}/`)) {
         for (const name of names) {
-          const index = indexes.get(uniquePart(name))
+          const path = `${this.maildir}${part}/${name}`
+          const index = indexes.get(uniquePart(name))?.find((one) => this.isSame(one, path))
           if (index === undefined) continue
           this.messages.names[index] = name
           this.messages.inNew[index] = part === 'new' ? 1 : 0
@@ -220,26 +237,45 @@ export class Maildrop {
       if (seen[index] === 0) this.flags[index] = (this.flags[index] ?? 0) | gone
   }
 
-  /** False if it is somewhere else by now, which is as good. */
-  private moveToCur(index: number): boolean {
-    const target = nameInCur(this.nameOf(index))
+  private isToMove(index: number): boolean {
+    return this.messages.inNew[index] === 1 || this.messages.twins.has(index)
+  }
+
+  /** It stays where it is if it is somewhere else by now, or another message has its name. */
+  private moveToCur(index: number, changed: Set<ByteString>): void {
+    const name = this.nameOf(index)
+    const twin = this.messages.twins.get(index)
+    const target = nameInCur(twin === undefined ? name : twin + name.slice(uniquePart(name).length))
     try {
-      this.files.rename(this.pathOf(index), `${this.maildir}cur/${target}`)
+      const path = this.pathOf(index)
+      if (!this.isSame(index, path)) return
+      changed.add('cur').add(this.partOf(index))
+      if (giveName(this.files, path, `${this.maildir}cur/${target}`)) this.oldPaths.push(path)
     } catch {
-      return false
+      return
     }
     this.messages.names[index] = target
     this.messages.inNew[index] = 0
-    return true
   }
 
-  /** What went wrong, or empty. cur/ first: a message that moved must not be lost in between. */
-  private async sync(changed: ReadonlySet<ByteString>): Promise<string> {
-    try {
-      for (const part of ['cur', 'new']) {
-        if (!changed.has(part)) continue
-        await within(this.clock, syncMillisecondsMax, `sync of ${part}`, this.files.syncDirectory(this.maildir + part))
+  /** When cur/ is synced: a message that moved must not be lost in between. What went wrong, or empty. */
+  private async finishMoves(changed: Set<ByteString>): Promise<string> {
+    for (const path of [...this.messages.leftovers, ...this.oldPaths.splice(0)]) {
+      try {
+        this.files.remove(path)
+        changed.add(path.startsWith(`${this.maildir}new/`) ? 'new' : 'cur')
+      } catch {
+        // It is gone, or the next session knows both names for one file.
       }
+    }
+    return await this.sync('new', changed)
+  }
+
+  /** What went wrong, or empty. */
+  private async sync(part: 'cur' | 'new', changed: Set<ByteString>): Promise<string> {
+    if (!changed.delete(part)) return ''
+    try {
+      await within(this.clock, syncMillisecondsMax, `sync of ${part}`, this.files.syncDirectory(this.maildir + part))
       return ''
     } catch (error) {
       return describeError(error)

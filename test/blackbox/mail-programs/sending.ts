@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { run, until } from '#test/kit/instance.ts'
+import { run } from '#test/kit/instance.ts'
 import { login, type LoginInstance, python } from '#test/kit/login-instance.ts'
 import { without, withoutPerlModule } from '#test/kit/tool.ts'
 
@@ -64,6 +64,21 @@ export function sendingPrograms(world: () => LoginInstance): void {
       })
     }
 
+    it(`mutt on ${door}`, { skip: without('mutt') }, async () => {
+      const file = join(world().quaver.home, 'muttrc')
+      const scheme = name === 'submission' ? 'smtp' : 'smtps'
+      const settings = [
+        `smtp_url="${scheme}://${user}@localhost:${port(name)}/"`,
+        `smtp_pass="${password}"`,
+        `from="${user}"`,
+        `certificate_file="${world().caFile}"`,
+        'copy=no',
+      ]
+      await writeFile(file, settings.map((one) => `set ${one}\n`).join(''))
+      const subject = `mutt ${door}`
+      await sent(world(), subject, 'mutt', ['-n', '-F', file, '-s', subject, user], `.dot of ${subject}\n`)
+    })
+
     for (const mechanism of ['PLAIN', 'LOGIN']) {
       const skip = without('swaks') || withoutPerlModule('Net::SSLeay')
       it(`swaks on ${door} with ${mechanism}`, { skip }, async () => {
@@ -101,25 +116,6 @@ export function sendingPrograms(world: () => LoginInstance): void {
         await assertArrived(world(), subject)
       })
     }
-  }
-
-  // GNU SASL binds to tls-exporter with TLS 1.3, to tls-unique before.
-  for (const [version, priority] of [
-    ['TLS 1.3', 'NORMAL'],
-    ['TLS 1.2', 'NORMAL:-VERS-TLS1.3'],
-  ] as const) {
-    it(`gsasl over ${version} with a channel binding`, { skip: without('gsasl') }, async () => {
-      const logins = async (): Promise<number> =>
-        (await world().quaver.log()).split(' submission SCRAM-SHA-256-PLUS demo@quaver.test -\n').length - 1
-      const before = await logins()
-      const args = ['--smtp', `--connect=localhost:${port('submission')}`, '--mechanism=SCRAM-SHA-256-PLUS']
-      args.push(`--authentication-id=${user}`, `--password=${password}`, `--x509-ca-file=${world().caFile}`)
-      const { code, stdout, stderr } = await run('gsasl', [...args, `--priority=${priority}`, '--verbose'], '\n')
-      assert.equal(code, 0, stdout + stderr)
-      assert.match(stdout, /^235 /m)
-      assert.match(stderr, /Client authentication finished \(server trusted\)/)
-      await until('the login in the log', 10_000, async () => (await logins()) === before + 1 || undefined)
-    })
   }
 
   for (const mechanism of ['CRAM-MD5', 'DIGEST-MD5']) {

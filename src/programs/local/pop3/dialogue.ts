@@ -15,7 +15,7 @@ export type Line =
   /** The client is gone, or has closed its half, or we are to stop. */
   | { readonly kind: 'none' }
 
-export type Lost = 'closed' | 'idle' | 'slow' | 'error'
+export type Lost = 'closed' | 'idle' | 'slow' | 'error' | 'replaced'
 
 export interface DialogueSetting {
   readonly clock: Clock
@@ -65,11 +65,16 @@ export class Dialogue {
     return this.lostBy
   }
 
+  /** For the client: to say something, or to take what was said. 0 while it is our turn. */
+  get waitedMilliseconds(): number {
+    return this.waiting === undefined ? 0 : this.setting.clock.monotonic() - this.waitingSince
+  }
+
   /** To be called every second or so. */
   tick(): void {
     if (this.waiting === undefined) return
-    const { limits, idleMillisecondsMax, clock } = this.setting
-    const waited = clock.monotonic() - this.waitingSince
+    const { limits, idleMillisecondsMax } = this.setting
+    const waited = this.waitedMilliseconds
     // RFC 1939 §3: whoever is idle for too long hears nothing. The line counts, not each of its bytes.
     if (this.waiting === 'line' && waited > idleMillisecondsMax) this.lose('idle')
     else if (this.waiting === 'room' && waited > limits.stallMillisecondsMax) this.lose('slow')
@@ -125,9 +130,9 @@ export class Dialogue {
     await this.closed
   }
 
-  /** Goes away in the middle of a reply. */
-  destroy(): void {
-    this.lose('error')
+  /** Goes away, if need be in the middle of a reply. */
+  destroy(why: Lost = 'error'): void {
+    this.lose(why)
   }
 
   private async flush(): Promise<boolean> {

@@ -6,6 +6,9 @@ export const limits = {
   pieceBytes: 16_384,
   /** A piece that the client has not taken by then ends the session: slower than 90 bytes a second. */
   stallMillisecondsMax: 180_000,
+  /** A session from whose client nothing was heard for so long ends when the account logs in again: a telephone that went
+   *  out of reach comes back by another connection, and the first looks alive for as long as an idle one may wait. */
+  silenceMillisecondsMax: 30_000,
   /** Commands that wait while one is answered: more, and the socket is not read. */
   pendingInputBytesMax: 16_384,
   /** Of a message, read at once. */

@@ -1,5 +1,5 @@
 /** POP3 after login, in the user's own process: one session from `+OK` to its end.
- *  Knows:  one session a Maildir; in which order things are opened, answered, updated and given back.
+ *  Knows:  one session a Maildir, and when one gives way to the next; in which order things are opened, answered, updated and given back.
  *  Never:  removes a message unless the client said QUIT; holds more of a message than a piece of it.
  *  Fails:  a refusal with a response code, and the connection closes. */
 import type { ByteString } from '../../../base/byte-string.ts'
@@ -7,7 +7,7 @@ import { describeError } from '../../../base/outcome.ts'
 import { commandLineBytesMax, parseCommand } from '../../../protocols/pop3/command.ts'
 import { errorReply, errors, okReply, refusals } from '../../../protocols/pop3/replies.ts'
 import { type Maildrop, openMaildrop, type Update } from '../../../stores/maildir/maildrop.ts'
-import type { MaildropLocks } from '../../../stores/maildir/maildrop-locks.ts'
+import type { MaildropLock, MaildropLocks } from '../../../stores/maildir/maildrop-locks.ts'
 import { TooManyMessagesError } from '../../../stores/maildir/maildrop-scan.ts'
 import type { Clock } from '../../../system/clock.ts'
 import { errorCode } from '../../../system/files.ts'
@@ -19,13 +19,19 @@ import { Dialogue } from './dialogue.ts'
 import type { Limits } from './limits.ts'
 import { Transaction } from './transaction.ts'
 
+/** A session that has a Maildir. */
+export interface MaildropHolder {
+  /** For a new session of this account: resolves when the Maildir is free. Undefined: this one goes on. */
+  giveWay(account: string): Promise<void> | undefined
+}
+
 /** What all sessions of a process share. */
 export interface Pop3Tools {
   readonly files: QuickFiles
   readonly clock: Clock
   readonly log: Log
   readonly limits: Limits
-  readonly locks: MaildropLocks
+  readonly locks: MaildropLocks<MaildropHolder>
   /** control/timeoutpop3d. */
   idleSecondsMax(): number
   /** Messages were removed, and will stay so. `maildir` ends in a slash. Never throws. */
@@ -43,13 +49,15 @@ export function startPop3(
 
 type Refusal = keyof typeof refusals
 
-class Pop3Session implements RunningSession {
+class Pop3Session implements RunningSession, MaildropHolder {
   readonly ended: Promise<void>
   private readonly session: GrantedSession
   private readonly tools: Pop3Tools
   private readonly maildir: ByteString
   private readonly dialogue: Dialogue
   private stopping = false
+  private readonly released: Promise<void>
+  private release: () => void = () => undefined
 
   constructor(session: GrantedSession, tools: Pop3Tools, maildir: ByteString) {
     this.session = session
@@ -62,6 +70,7 @@ class Pop3Session implements RunningSession {
       // RFC 1939 §3 asks for ten minutes at least; 0 would end every session at once.
       idleMillisecondsMax: Math.max(1, tools.idleSecondsMax()) * 1000,
     })
+    this.released = new Promise((resolve) => (this.release = resolve))
     this.ended = this.run()
   }
 
@@ -74,20 +83,40 @@ class Pop3Session implements RunningSession {
     this.dialogue.stop()
   }
 
+  giveWay(account: string): Promise<void> | undefined {
+    const isSilent = this.dialogue.waitedMilliseconds >= this.tools.limits.silenceMillisecondsMax
+    if (!isSilent || account !== this.session.grant.account) return undefined
+    this.dialogue.destroy('replaced')
+    return this.released
+  }
+
   private async run(): Promise<void> {
-    let release: (() => void) | undefined
+    let lock: MaildropLock | undefined
     try {
-      release = this.tools.locks.take(this.tools.files, this.maildir)
+      lock = await this.lock()
     } catch (error) {
       return await this.refuse(...refusalOf(error))
     }
-    if (release === undefined) return await this.refuse('inUse', '')
+    if (lock === undefined) return await this.refuse('inUse', '')
     try {
       await this.withMaildir()
     } finally {
-      release()
+      lock.release()
+      this.release()
     }
     await this.dialogue.end()
+  }
+
+  private async lock(): Promise<MaildropLock | undefined> {
+    const { locks, files } = this.tools
+    const first = locks.take(files, this.maildir, this)
+    if ('release' in first) return first
+    const leaving = first.takenBy.giveWay(this.session.grant.account)
+    if (leaving === undefined) return undefined
+    await leaving
+    // Another may have waited for the same.
+    const second = locks.take(files, this.maildir, this)
+    return 'release' in second ? second : undefined
   }
 
   private async withMaildir(): Promise<void> {

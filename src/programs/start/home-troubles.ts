@@ -1,0 +1,107 @@
+/** What troubles a home as a whole, beside its programs: its disk, its certificates, the clock. Looked at now and then, and
+ *  whenever somebody asks.
+ *  Knows:  since when each trouble is there. Never: mends anything. */
+import { statSync } from 'node:fs'
+import { access, constants, statfs } from 'node:fs/promises'
+import { describeError } from '../../base/outcome.ts'
+import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
+import type { Home } from '../../stores/home/layout.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { ProgramTrouble } from './fleet.ts'
+
+/** Less than the smaller of both is full. */
+const roomBytesMin: number = 16 * 1024 * 1024
+const roomShareMin = 0.01
+const lookMilliseconds = 60_000
+/** Between the clock and how time really went, from one look to the next. */
+const clockJumpMilliseconds = 300_000
+/** A jump is told for so long. */
+const clockToldMilliseconds = 3_600_000
+
+export interface KnownTrouble extends ProgramTrouble {
+  /** Milliseconds since 1970 when it was first seen. */
+  readonly sinceMs: number
+}
+
+export interface TroubleSources {
+  programs(): Promise<readonly ProgramTrouble[]>
+  certificates(): readonly Trouble[]
+}
+
+export class HomeTroubles {
+  private readonly home: Home
+  private readonly sources: TroubleSources
+  private readonly clock: Clock
+  private since = new Map<string, number>()
+  private last: { readonly wall: number; readonly monotonic: number }
+  private jump: { readonly text: string; readonly until: number } | undefined
+  private cancel: () => void = () => undefined
+
+  constructor(home: Home, sources: TroubleSources, clock: Clock) {
+    this.home = home
+    this.sources = sources
+    this.clock = clock
+    this.last = { wall: clock.now(), monotonic: clock.monotonic() }
+  }
+
+  /** Until `end`. */
+  begin(): void {
+    this.cancel = this.clock.after(lookMilliseconds, () => void this.look().finally(() => this.begin()))
+  }
+
+  end(): void {
+    this.cancel()
+    this.begin = () => undefined
+  }
+
+  async look(): Promise<KnownTrouble[]> {
+    const own = [...(await diskTroubles(this.home)), ...this.clockTroubles(), ...this.sources.certificates()]
+    const all = [...own.map((trouble) => ({ program: 'start', ...trouble })), ...(await this.sources.programs())]
+    const before = this.since
+    this.since = new Map()
+    return all.map((trouble) => {
+      const key = `${trouble.program} ${trouble.kind} ${trouble.where}`
+      const sinceMs = before.get(key) ?? this.clock.now()
+      this.since.set(key, sinceMs)
+      return { ...trouble, sinceMs }
+    })
+  }
+
+  private clockTroubles(): Trouble[] {
+    const [wall, monotonic] = [this.clock.now(), this.clock.monotonic()]
+    const jumped = wall - this.last.wall - (monotonic - this.last.monotonic)
+    this.last = { wall, monotonic }
+    if (Math.abs(jumped) > clockJumpMilliseconds) {
+      const text = `it was set by ${Math.round(jumped / 1000)} s at ${new Date(wall).toISOString()}`
+      this.jump = { text, until: monotonic + clockToldMilliseconds }
+    }
+    if (this.jump !== undefined && this.jump.until > monotonic)
+      return [{ kind: 'clock', where: '', text: this.jump.text }]
+    const changed = statSync(this.home.control, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    if (changed < wall + 86_400_000) return []
+    return [
+      { kind: 'clock', where: '', text: `${this.home.control} was changed at ${new Date(changed).toISOString()}` },
+    ]
+  }
+}
+
+/** Of the directories that mail and what is known of it are written to. */
+async function diskTroubles(home: Home): Promise<Trouble[]> {
+  const found: Trouble[] = []
+  for (const path of new Set([home.queue, home.mail, home.log, home.auth, home.run])) {
+    try {
+      const { bavail, blocks, bsize, files, ffree } = await statfs(path)
+      const isFull =
+        bavail * bsize < Math.min(roomBytesMin, blocks * bsize * roomShareMin) || (files > 0 && ffree === 0)
+      if (isFull)
+        found.push({ kind: 'disk-full', where: path, text: `${bavail * bsize} bytes and ${ffree} files are left` })
+      await access(path, constants.W_OK)
+    } catch (error) {
+      const text = describeError(error)
+      const trouble = troubleIn(text)
+      // Some are made when they are needed.
+      if (trouble?.kind !== 'missing') found.push({ kind: trouble?.kind ?? 'unknown', where: path, text })
+    }
+  }
+  return found
+}
