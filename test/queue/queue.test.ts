@@ -347,3 +347,44 @@ test('an administrator sees, and deletes, what waits', async (t) => {
   await queue.logged(/msg \d+ deleted by an administrator|end msg/)
   assert.deepEqual(await queue.ask({ op: 'list' }), [])
 })
+
+test('what came as a stream leaves no file behind, however small it is', async (t) => {
+  const queue = await queueFor(t)
+  await queue.local(() => ok)
+  const stream = await queue.enqueue.open({ sender: 's@me.example', recipients: ['joe@me.example'] }, noParams)
+  assert.ok(stream.done)
+  await stream.value.write(body)
+  assert.ok((await stream.value.close()).done)
+  await queue.logged(/end msg/)
+  const directory = join(queue.home.queue, 'content')
+  for (let n = 0; n < 100 && readdirSync(directory).length > 0; n++)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.deepEqual(readdirSync(directory), [])
+})
+
+test('a message deleted while it is delivered stays deleted when the queue is killed before that ends', async (t) => {
+  const queue = await queueFor(t)
+  await queue.remote(() => undefined)
+  const id = await submit(queue, 's@me.example', 'r@x.example')
+  await queue.logged(/starting delivery/)
+  assert.deepEqual(await queue.ask({ op: 'delete', id }), [{ deleted: id, pending: true }])
+  await queue.kill('SIGKILL')
+  await queue.start()
+  assert.deepEqual(await queue.ask({ op: 'list' }), [])
+})
+
+test('a message deleted while it is delivered is not bounced', async (t) => {
+  const queue = await queueFor(t)
+  let ref = 0
+  const remote = await queue.remote((attempt) => {
+    ref = attempt.ref
+    return undefined
+  })
+  const id = await submit(queue, 's@me.example', 'r@x.example')
+  await queue.logged(/starting delivery/)
+  await queue.ask({ op: 'delete', id })
+  remote.send(encodeFromDeliverer({ kind: 'report', ref, reports: [{ letter: 'D', text: 'no\n' }] }))
+  await queue.logged(/end msg/)
+  assert.doesNotMatch(queue.log, /bounce msg/)
+  assert.deepEqual(await queue.ask({ op: 'list' }), [])
+})

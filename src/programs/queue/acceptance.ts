@@ -64,7 +64,7 @@ export class Acceptance {
     const id = ids.next()
     const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
     const whole = Buffer.concat([received, content])
-    const message = this.route(id, envelope, params, whole.length, origin.uid, nowMs)
+    const message = this.route(id, envelope, params, { bytes: whole.length, inFile: false }, origin.uid, nowMs)
     return { message, content: whole, change: { kind: 'add', message, content: whole } }
   }
 
@@ -85,7 +85,7 @@ export class Acceptance {
       received,
       this.ports.files,
       async (bytes) => {
-        const message = this.route(id, envelope, params, bytes, origin.uid, nowMs)
+        const message = this.route(id, envelope, params, { bytes, inFile: true }, origin.uid, nowMs)
         await this.ports.store.commit([{ kind: 'add', message, content: undefined }])
         this.accepted(message, undefined)
       },
@@ -102,14 +102,14 @@ export class Acceptance {
 
   private route(
     id: number,
-    envelope: Envelope,
+    { sender, recipients: addresses }: Envelope,
     params: Params,
-    bytes: number,
+    content: { bytes: number; inFile: boolean },
     uid: number,
     nowMs: number,
   ): QueuedMessage {
     const tables = this.ports.tables()
-    const recipients = envelope.recipients.map((recipient: ByteString) => {
+    const recipients = addresses.map((recipient: ByteString) => {
       const { channel, address } = routeRecipient(recipient, tables)
       return { channel, address, params: noParams, state: 'waiting' as const, lastText: '', lastMs: 0 }
     })
@@ -117,7 +117,7 @@ export class Acceptance {
       recipients.some((recipient) => recipient.channel === channel) ? nowMs : undefined
     // A message to nobody is legal: it waits for its (empty) local pass, which ends it.
     const due = { local: recipients.length === 0 ? nowMs : dueOn('local'), remote: dueOn('remote') }
-    return { id, bornMs: nowMs, sender: envelope.sender, uid, bytes, params, held: false, bounce: '', due, recipients }
+    return { id, bornMs: nowMs, sender, uid, ...content, params, held: false, due, recipients }
   }
 }
 

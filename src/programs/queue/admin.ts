@@ -112,15 +112,13 @@ export class Admin {
   private async delete(id: number): Promise<object> {
     const { store, files, dispatcher, log } = this.ports
     await this.find(id)
-    const live = dispatcher.lives.get(id)
-    if (live !== undefined) {
-      live.deleted = true
-      return { deleted: id, pending: true }
-    }
     await store.commit([{ kind: 'remove', id }])
     await files.remove(id)
+    // An attempt that runs may still deliver it; nothing comes after that, not even if we are killed meanwhile.
+    const live = dispatcher.lives.get(id)
+    if (live !== undefined) live.deleted = true
     log.warning(`msg ${id} deleted by an administrator`)
-    return { deleted: id, pending: false }
+    return { deleted: id, pending: live !== undefined }
   }
 
   private async find(id: number): Promise<QueuedMessage> {

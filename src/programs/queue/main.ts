@@ -74,8 +74,11 @@ function onStoreTrouble(error: unknown): void {
 }
 
 const source = new ContentSource(store, files, realRandom)
-const remotes = new RemoteDeliveries()
-const locals = new LocalDeliveries(clock, (group, report) => dispatcher.reported(group, [report]))
+const remotes = new RemoteDeliveries(clock)
+const locals = new LocalDeliveries(clock, {
+  assign: (group, uid) => dispatcher.assign(group, uid),
+  finish: (group, report) => dispatcher.reported(group, [report]),
+})
 const dispatcher: Dispatcher = new Dispatcher({
   store,
   files,
@@ -95,7 +98,6 @@ const dispatcher: Dispatcher = new Dispatcher({
     },
     remote: remotes,
   },
-  virtualdomains: () => tables.virtualdomains,
   onStoreTrouble,
 })
 const acceptance = new Acceptance(
@@ -120,6 +122,7 @@ dispatcher.connect(
     acceptance,
     source,
     clock,
+    virtualdomains: () => tables.virtualdomains,
     program: program === undefined ? undefined : new ProgramTaker(program, home.path, {}, clock),
   }),
 )
