@@ -9,9 +9,9 @@ import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routin
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import { type Change, type QueuedMessage, type QueueStore, StoreError } from '../../stores/queue/contract.ts'
 import type { MessageIds } from '../../stores/queue/ids.ts'
-import type { Clock } from '../../system/clock.ts'
 import { errorCode, type OpenFile } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 /** Who hands a message in, as told by the socket on which it came. */
 export interface Origin {
@@ -23,7 +23,7 @@ export interface AcceptancePorts {
   readonly store: QueueStore
   readonly files: ContentFiles
   readonly ids: MessageIds
-  readonly clock: Clock
+  readonly clock: QueueClock
   readonly log: DeliveryLog
   tables(): RoutingTables
   /** A committed message may be attempted. */
@@ -60,11 +60,10 @@ export class Acceptance {
     origin: Origin,
   ): { message: QueuedMessage; content: Buffer; change: Change } {
     const { ids, clock } = this.ports
-    const nowMs = clock.now()
     const id = ids.next()
-    const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
+    const received = Buffer.from(receivedInvoked(id, origin.invoked, clock.machineNow()), 'latin1')
     const whole = Buffer.concat([received, content])
-    const message = this.route(id, envelope, params, { bytes: whole.length, inFile: false }, origin.uid, nowMs)
+    const message = this.route(id, envelope, params, { bytes: whole.length, inFile: false }, origin.uid, clock.now())
     return { message, content: whole, change: { kind: 'add', message, content: whole } }
   }
 
@@ -77,9 +76,10 @@ export class Acceptance {
 
   /** For content that comes chunk by chunk: it goes to a file. */
   open(envelope: Envelope, params: Params, origin: Origin): StreamedMessage {
-    const nowMs = this.ports.clock.now()
+    const { clock } = this.ports
+    const nowMs = clock.now()
     const id = this.ports.ids.next()
-    const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
+    const received = Buffer.from(receivedInvoked(id, origin.invoked, clock.machineNow()), 'latin1')
     return new StreamedMessage(
       id,
       received,

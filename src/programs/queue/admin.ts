@@ -3,12 +3,12 @@ import { fromBuffer } from '../../base/byte-string.ts'
 import { decodeAdminRequest, encodeAdminReply } from '../../contracts/admin.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { Clock } from '../../system/clock.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import type { QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 const listMax = 10_000
 const pageMax = 500
@@ -19,7 +19,7 @@ export interface AdminPorts {
   readonly files: ContentFiles
   readonly source: ContentSource
   readonly dispatcher: Dispatcher
-  readonly clock: Clock
+  readonly clock: QueueClock
   readonly log: DeliveryLog
 }
 
@@ -134,11 +134,16 @@ export class Admin {
 
   private row(message: QueuedMessage): object {
     const delivering = this.ports.dispatcher.isBusyWith(message.id)
+    const shown = (ms: number): number => this.ports.clock.toMachine(ms)
+    const nextMs = (channel: Channel): number | undefined => {
+      const due = message.due[channel]
+      return due === undefined ? undefined : shown(due)
+    }
     return {
       id: message.id,
       bytes: message.bytes,
       sender: message.sender,
-      bornMs: message.bornMs,
+      bornMs: shown(message.bornMs),
       uid: message.uid,
       held: message.held,
       delivering,
@@ -147,8 +152,9 @@ export class Admin {
         channel: recipient.channel,
         state: recipient.state,
         lastText: recipient.lastText,
-        lastMs: recipient.lastMs,
-        nextMs: recipient.state === 'waiting' ? message.due[recipient.channel] : undefined,
+        // 0 says that there was none.
+        lastMs: recipient.lastMs === 0 ? 0 : shown(recipient.lastMs),
+        nextMs: recipient.state === 'waiting' ? nextMs(recipient.channel) : undefined,
       })),
     }
   }

@@ -7,11 +7,11 @@ import { type Envelope, noParams } from '../../contracts/envelope.ts'
 import { type Bounce, bounceParagraphs, type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
 import { withoutPrepend } from '../../protocols/qmail/routing.ts'
 import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
-import type { Clock } from '../../system/clock.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { ContentSource } from './content-source.ts'
 import { bounceReportBytesMax } from './limits.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 /** What comes of a finished message's bounce. */
 export type Bounced =
@@ -33,7 +33,7 @@ export class Bouncer {
   private readonly copyBytesMax: number
   private readonly acceptance: Acceptance
   private readonly source: ContentSource
-  private readonly clock: Clock
+  private readonly clock: QueueClock
   private readonly virtualdomains: () => ReadonlyMap<ByteString, ByteString>
   private readonly program: Taker | undefined
 
@@ -42,7 +42,7 @@ export class Bouncer {
     copyBytesMax: number
     acceptance: Acceptance
     source: ContentSource
-    clock: Clock
+    clock: QueueClock
     virtualdomains: () => ReadonlyMap<ByteString, ByteString>
     program: Taker | undefined
   }) {
@@ -84,7 +84,7 @@ export class Bouncer {
       .sort((a, b) => a.lastMs - b.lastMs)
       .map(({ address, lastText }) => ({ address: withoutPrepend(address, virtualdomains), report: lastText }))
     const { paragraphs, leftOut } = bounceParagraphs(failedOnes, bounceReportBytesMax)
-    return composeBounce(message.sender, paragraphs, this.clock.now(), this.settings, leftOut)
+    return composeBounce(message.sender, paragraphs, this.clock.machineNow(), this.settings, leftOut)
   }
 
   /** A copy that is cut is cut behind a line; if its first line is too long, anywhere. */

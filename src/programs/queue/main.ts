@@ -30,13 +30,13 @@ import { stopMillisecondsMax } from './limits.ts'
 import { LocalDeliveries } from './local-deliveries.ts'
 import { RemoteDeliveries } from './remote-deliveries.ts'
 import { bounceSettings, channelSettings } from './settings.ts'
+import { Timekeeper } from './timekeeper.ts'
 
 const { values } = parseArgs({
   options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
 })
 const home = homeAt(values.home ?? '.')
 const names = (values.listen ?? '').split(',').filter((name): name is SocketName => name in sockets)
-const clock = realClock
 const log = new DeliveryLog(openLog('queue'))
 
 let stopping = false
@@ -46,14 +46,14 @@ let reload: () => void = () => undefined
 const { ready, fail, listeners } = supervised(openLog('queue'), { stop: () => stop(), reload: () => reload() }, names)
 process.umask(0o077)
 
-const control = new Control(home.control, clock, (problem) => log.warning(problem))
+const control = new Control(home.control, realClock, (problem) => log.warning(problem))
 control.demandFor('queue', fail)
 let tables: RoutingTables = routingTables(control) ?? fail('unable to read controls: no control/locals, no control/me')
 
-const opened: OpenedStore = await openStore(home.queue, clock, realFiles, log).catch((error: unknown) =>
+const opened: OpenedStore = await openStore(home.queue, realClock, realFiles, log).catch((error: unknown) =>
   fail(describeError(error)),
 )
-const { store, files, ids } = opened
+const { store, files, ids, clock } = opened
 const alias =
   values.demo === true
     ? undefined
@@ -73,6 +73,8 @@ function onStoreTrouble(error: unknown): void {
   log.alert(`trouble writing the queue: ${describeError(error)}`)
 }
 
+const settings = channelSettings(control)
+const timekeeper = new Timekeeper({ store, clock, settings, lookAgain: () => dispatcher.lookAgain(), onStoreTrouble })
 const source = new ContentSource(store, files, realRandom)
 const remotes = new RemoteDeliveries(clock)
 const locals = new LocalDeliveries(clock, {
@@ -85,7 +87,7 @@ const dispatcher: Dispatcher = new Dispatcher({
   source,
   clock,
   log,
-  settings: channelSettings(control),
+  settings,
   transports: {
     local: {
       get canDeliver() {
@@ -152,6 +154,7 @@ stop = async () => {
   stopping = true
   connections.close()
   await Promise.race([dispatcher.stop(), new Promise<void>((resolve) => setTimeout(resolve, stopMillisecondsMax))])
+  await timekeeper.stop()
   await store.close()
   log.exiting()
 }
@@ -160,5 +163,6 @@ for (const [name, fd] of listeners) {
   const known = names.find((one) => one === name)
   if (known !== undefined) connections.serve(known, fd)
 }
+await timekeeper.start()
 dispatcher.start()
 ready()
