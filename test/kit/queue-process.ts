@@ -136,18 +136,31 @@ export class QueueProcess {
 
   /** An lspawn for which every recipient is uid 1000's, and that uid's `local`. */
   async local(answer: (attempt: Attempt, local: FrameConnection) => Report | undefined): Promise<FrameConnection> {
-    const local: FrameConnection = await this.connect('queue-lspawn', 'local', 1000, (message) => {
-      if (message.kind !== 'attempt') return
+    const local = await this.localOf(1000, answer)
+    await this.lspawn(() => 1000)
+    return local
+  }
+
+  async lspawn(uidOf: (recipient: string) => number): Promise<void> {
+    const lspawn: FrameConnection = await this.connect('queue-lspawn', 'lspawn', 0, (message) => {
+      if (message.kind !== 'resolve') return
+      const uid = uidOf(message.recipient)
+      lspawn.send(encodeFromDeliverer({ kind: 'resolved', ref: message.ref, uid, key: 1 }))
+    })
+    lspawn.send(encodeFromDeliverer({ kind: 'ready', capacity: 20 }))
+  }
+
+  async localOf(
+    uid: number,
+    answer: (attempt: Attempt, local: FrameConnection) => Report | undefined,
+    onOther: (message: ToDeliverer) => void = () => undefined,
+  ): Promise<FrameConnection> {
+    const local: FrameConnection = await this.connect('queue-lspawn', 'local', uid, (message) => {
+      if (message.kind !== 'attempt') return onOther(message)
       const report = answer(message, local)
       if (report !== undefined) local.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, reports: [report] }))
     })
     local.send(encodeFromDeliverer({ kind: 'ready', capacity: 20 }))
-    const lspawn: FrameConnection = await this.connect('queue-lspawn', 'lspawn', 0, (message) => {
-      if (message.kind === 'resolve') {
-        lspawn.send(encodeFromDeliverer({ kind: 'resolved', ref: message.ref, uid: 1000, key: 1 }))
-      }
-    })
-    lspawn.send(encodeFromDeliverer({ kind: 'ready', capacity: 20 }))
     return local
   }
 

@@ -55,7 +55,7 @@ export async function remove(id: number, options: GlobalOptions): Promise<void> 
     pending = field(fieldsOf(row), 'pending') === true
   })
   if (options.json === true) printJson({ deleted: id, pending })
-  else if (pending) print(`message ${id} is being delivered; it goes when that attempt ends`)
+  else if (pending) print(`message ${id} is deleted; an attempt that is under way may still deliver it`)
   else print(`message ${id} is deleted`)
 }
 

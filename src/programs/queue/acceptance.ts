@@ -9,9 +9,9 @@ import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routin
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import { type Change, type QueuedMessage, type QueueStore, StoreError } from '../../stores/queue/contract.ts'
 import type { MessageIds } from '../../stores/queue/ids.ts'
-import type { Clock } from '../../system/clock.ts'
 import { errorCode, type OpenFile } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 /** Who hands a message in, as told by the socket on which it came. */
 export interface Origin {
@@ -23,7 +23,7 @@ export interface AcceptancePorts {
   readonly store: QueueStore
   readonly files: ContentFiles
   readonly ids: MessageIds
-  readonly clock: Clock
+  readonly clock: QueueClock
   readonly log: DeliveryLog
   tables(): RoutingTables
   /** A committed message may be attempted. */
@@ -60,11 +60,10 @@ export class Acceptance {
     origin: Origin,
   ): { message: QueuedMessage; content: Buffer; change: Change } {
     const { ids, clock } = this.ports
-    const nowMs = clock.now()
     const id = ids.next()
-    const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
+    const received = Buffer.from(receivedInvoked(id, origin.invoked, clock.machineNow()), 'latin1')
     const whole = Buffer.concat([received, content])
-    const message = this.route(id, envelope, params, whole.length, origin.uid, nowMs)
+    const message = this.route(id, envelope, params, { bytes: whole.length, inFile: false }, origin.uid, clock.now())
     return { message, content: whole, change: { kind: 'add', message, content: whole } }
   }
 
@@ -77,15 +76,16 @@ export class Acceptance {
 
   /** For content that comes chunk by chunk: it goes to a file. */
   open(envelope: Envelope, params: Params, origin: Origin): StreamedMessage {
-    const nowMs = this.ports.clock.now()
+    const { clock } = this.ports
+    const nowMs = clock.now()
     const id = this.ports.ids.next()
-    const received = Buffer.from(receivedInvoked(id, origin.invoked, nowMs), 'latin1')
+    const received = Buffer.from(receivedInvoked(id, origin.invoked, clock.machineNow()), 'latin1')
     return new StreamedMessage(
       id,
       received,
       this.ports.files,
       async (bytes) => {
-        const message = this.route(id, envelope, params, bytes, origin.uid, nowMs)
+        const message = this.route(id, envelope, params, { bytes, inFile: true }, origin.uid, nowMs)
         await this.ports.store.commit([{ kind: 'add', message, content: undefined }])
         this.accepted(message, undefined)
       },
@@ -102,23 +102,23 @@ export class Acceptance {
 
   private route(
     id: number,
-    envelope: Envelope,
+    { sender, recipients: addresses, recipientParams }: Envelope,
     params: Params,
-    bytes: number,
+    content: { bytes: number; inFile: boolean },
     uid: number,
     nowMs: number,
   ): QueuedMessage {
     const tables = this.ports.tables()
-    const recipients = envelope.recipients.map((recipient: ByteString) => {
+    const recipients = addresses.map((recipient: ByteString) => {
       const { channel, address } = routeRecipient(recipient, tables)
-      const own = envelope.recipientParams?.get(recipient) ?? noParams
+      const own = recipientParams?.get(recipient) ?? noParams
       return { channel, address, params: own, state: 'waiting' as const, lastText: '', lastMs: 0 }
     })
     const dueOn = (channel: 'local' | 'remote'): number | undefined =>
       recipients.some((recipient) => recipient.channel === channel) ? nowMs : undefined
     // A message to nobody is legal: it waits for its (empty) local pass, which ends it.
     const due = { local: recipients.length === 0 ? nowMs : dueOn('local'), remote: dueOn('remote') }
-    return { id, bornMs: nowMs, sender: envelope.sender, uid, bytes, params, held: false, bounce: '', due, recipients }
+    return { id, bornMs: nowMs, sender, uid, ...content, params, held: false, due, recipients }
   }
 }
 

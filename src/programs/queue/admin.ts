@@ -3,13 +3,13 @@ import { fromBuffer } from '../../base/byte-string.ts'
 import { decodeAdminRequest, encodeAdminReply } from '../../contracts/admin.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { Clock } from '../../system/clock.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import type { QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
 import type { DeferralCauses } from './deferral-causes.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 const listMax = 10_000
 const pageMax = 500
@@ -20,7 +20,7 @@ export interface AdminPorts {
   readonly files: ContentFiles
   readonly source: ContentSource
   readonly dispatcher: Dispatcher
-  readonly clock: Clock
+  readonly clock: QueueClock
   readonly log: DeliveryLog
   readonly causes: DeferralCauses
 }
@@ -114,15 +114,13 @@ export class Admin {
   private async delete(id: number): Promise<object> {
     const { store, files, dispatcher, log } = this.ports
     await this.find(id)
-    const live = dispatcher.lives.get(id)
-    if (live !== undefined) {
-      live.deleted = true
-      return { deleted: id, pending: true }
-    }
     await store.commit([{ kind: 'remove', id }])
     await files.remove(id)
+    // An attempt that runs may still deliver it; nothing comes after that, not even if we are killed meanwhile.
+    const live = dispatcher.lives.get(id)
+    if (live !== undefined) live.deleted = true
     log.warning(`msg ${id} deleted by an administrator`)
-    return { deleted: id, pending: false }
+    return { deleted: id, pending: live !== undefined }
   }
 
   private async find(id: number): Promise<QueuedMessage> {
@@ -138,11 +136,16 @@ export class Admin {
 
   private row(message: QueuedMessage): object {
     const delivering = this.ports.dispatcher.isBusyWith(message.id)
+    const shown = (ms: number): number => this.ports.clock.toMachine(ms)
+    const nextMs = (channel: Channel): number | undefined => {
+      const due = message.due[channel]
+      return due === undefined ? undefined : shown(due)
+    }
     return {
       id: message.id,
       bytes: message.bytes,
       sender: message.sender,
-      bornMs: message.bornMs,
+      bornMs: shown(message.bornMs),
       uid: message.uid,
       params: Object.fromEntries(message.params),
       held: message.held,
@@ -154,8 +157,9 @@ export class Admin {
         state: recipient.state,
         lastText: recipient.lastText,
         lastDetail: this.ports.causes.detail(message.id, recipient.address),
-        lastMs: recipient.lastMs,
-        nextMs: recipient.state === 'waiting' ? message.due[recipient.channel] : undefined,
+        // 0 says that there was none.
+        lastMs: recipient.lastMs === 0 ? 0 : shown(recipient.lastMs),
+        nextMs: recipient.state === 'waiting' ? nextMs(recipient.channel) : undefined,
       })),
     }
   }

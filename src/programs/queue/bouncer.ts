@@ -1,15 +1,17 @@
 /** Makes the bounce of a message whose recipients are all done.
  *  With our own queue the bounce is added in the commit that removes the message: neither lost nor sent twice. With
  *  QMAILQUEUE set it is injected through that program first. */
-import { toBuffer } from '../../base/byte-string.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
-import { type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
+import { type Bounce, bounceParagraphs, type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
+import { withoutPrepend } from '../../protocols/qmail/routing.ts'
 import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
-import type { Clock } from '../../system/clock.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { ContentSource } from './content-source.ts'
+import { bounceReportBytesMax } from './limits.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 /** What comes of a finished message's bounce. */
 export type Bounced =
@@ -21,6 +23,7 @@ export type Bounced =
   /** To be committed together with the removal, and scheduled after it. */
   | { readonly kind: 'added'; readonly message: QueuedMessage; readonly content: Buffer; readonly change: Change }
 
+const lineFeed = 10
 /** A copy within this length is made in memory; a longer one goes through a content file like any large message. */
 const copyInMemoryBytesMax: number = 1024 * 1024
 
@@ -30,7 +33,8 @@ export class Bouncer {
   private readonly copyBytesMax: number
   private readonly acceptance: Acceptance
   private readonly source: ContentSource
-  private readonly clock: Clock
+  private readonly clock: QueueClock
+  private readonly virtualdomains: () => ReadonlyMap<ByteString, ByteString>
   private readonly program: Taker | undefined
 
   constructor(options: {
@@ -38,7 +42,8 @@ export class Bouncer {
     copyBytesMax: number
     acceptance: Acceptance
     source: ContentSource
-    clock: Clock
+    clock: QueueClock
+    virtualdomains: () => ReadonlyMap<ByteString, ByteString>
     program: Taker | undefined
   }) {
     this.settings = options.settings
@@ -46,21 +51,22 @@ export class Bouncer {
     this.acceptance = options.acceptance
     this.source = options.source
     this.clock = options.clock
+    this.virtualdomains = options.virtualdomains
     this.program = options.program
   }
 
   async bounce(message: QueuedMessage): Promise<Outcome<Bounced>> {
-    if (message.bounce === '') return done({ kind: 'none' })
-    const bounce = composeBounce(message.sender, message.bounce, this.clock.now(), this.settings)
+    if (!message.recipients.some(({ state }) => state === 'failed')) return done({ kind: 'none' })
+    const bounce = this.compose(message)
     if (bounce === undefined) return done({ kind: 'discarded' })
     const envelope: Envelope = { sender: bounce.sender, recipients: [bounce.recipient] }
-    const copyBytes = this.copyBytesMax === 0 ? message.bytes : Math.min(this.copyBytesMax, message.bytes)
     try {
+      const copyBytes = await this.copyBytes(message)
       if (this.program !== undefined)
         return await this.inject(this.program, message.id, envelope, bounce.head, copyBytes)
       if (copyBytes > copyInMemoryBytesMax) return await this.addLarge(message.id, envelope, bounce.head, copyBytes)
       const copy = await this.source.head(message.id, copyBytes)
-      const content = Buffer.concat([toBuffer(bounce.head), copy])
+      const content = Buffer.concat([toBuffer(bounce.head), copy, lineEndAfter(copy)])
       return done({
         kind: 'added',
         ...this.acceptance.prepare(envelope, noParams, content, this.acceptance.bounceOrigin),
@@ -68,6 +74,23 @@ export class Bouncer {
     } catch (error) {
       return failed(transientFrom(error, `bounce of ${message.id}`))
     }
+  }
+
+  /** The failed in the order in which they failed. */
+  private compose(message: QueuedMessage): Bounce | undefined {
+    const virtualdomains = this.virtualdomains()
+    const failedOnes = message.recipients
+      .filter(({ state }) => state === 'failed')
+      .sort((a, b) => a.lastMs - b.lastMs)
+      .map(({ address, lastText }) => ({ address: withoutPrepend(address, virtualdomains), report: lastText }))
+    const { paragraphs, leftOut } = bounceParagraphs(failedOnes, bounceReportBytesMax)
+    return composeBounce(message.sender, paragraphs, this.clock.machineNow(), this.settings, leftOut)
+  }
+
+  /** A copy that is cut is cut behind a line; if its first line is too long, anywhere. */
+  private async copyBytes({ id, bytes }: QueuedMessage): Promise<number> {
+    if (this.copyBytesMax === 0 || bytes <= this.copyBytesMax) return bytes
+    return (await this.source.wholeLines(id, this.copyBytesMax)) || this.copyBytesMax
   }
 
   private async inject(
@@ -100,15 +123,20 @@ export class Bouncer {
   ): Promise<void> {
     try {
       await into.write(toBuffer(head))
-      let left = copyBytes
-      for await (const bytes of this.source.read(id)) {
-        await into.write(bytes.subarray(0, left))
-        left -= bytes.length
-        if (left <= 0) return
+      let last: Buffer = Buffer.alloc(0)
+      for await (const bytes of this.source.beginning(id, copyBytes)) {
+        last = bytes
+        await into.write(bytes)
       }
+      await into.write(lineEndAfter(last))
     } catch (error) {
       into.abandon()
       throw error
     }
   }
+}
+
+/** What we send ends in a line end, whatever the message ended in: SMTP can carry nothing else. */
+function lineEndAfter(last: Buffer): Buffer {
+  return Buffer.from(last.length === 0 || last.at(-1) === lineFeed ? '' : '\n')
 }

@@ -1,16 +1,19 @@
 /** Decides which group of a channel is attempted next.
- *  Knows:  slots, per-domain limits, what is due. Never: how a delivery is made, what a report means.
- *  Memory: at most `passesInMemoryMax` passes; everything else that waits is on disk, found by due time. */
+ *  Knows:  slots, each domain's or uid's share of them, what is due. Never: how a delivery is made, what a report means.
+ *  Memory: `passesInMemoryMax` passes and `recipientsInMemoryMax` recipients; everything else that waits is on disk,
+ *          found by due time. */
 import type { Clock } from '../../system/clock.ts'
-import type { Channel, QueueStore } from '../../stores/queue/contract.ts'
+import type { Channel, DueKey, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import * as limits from './limits.ts'
 import { beginPass, type Group, type LiveMessage, type LiveMessages, type Pass } from './live-message.ts'
 import { ParkedMessages } from './parked-messages.ts'
 
 export interface ChannelSettings {
   readonly concurrency: number
-  /** Groups at once to one domain; for local, no limit of its own. */
-  readonly concurrencyPerDomain: number
+  /** Groups at once of one share: to one domain, or for one uid. */
+  readonly concurrencyPerShare: number
+  /** A share gets no more slots than it leaves free: however many take all they can, there is a slot for the next. */
+  readonly leavesRoom: boolean
   readonly lifetimeSeconds: number
 }
 
@@ -33,13 +36,18 @@ export class ChannelSchedule {
   private readonly ports: ChannelPorts
   private readonly ready: Group[] = []
   private readonly retries: Group[] = []
-  private readonly waitingForDomain = new Map<string, Group[]>()
-  private readonly runningByDomain = new Map<string, number>()
+  private readonly waitingForShare = new Map<string, Set<Group>>()
+  private readonly runningByShare = new Map<string, number>()
   private readonly parked = new ParkedMessages()
   /** Messages that this channel has in memory, or is bringing in. */
   private readonly inMemory = new Set<number>()
+  private recipientsInMemory = 0
   private running = 0
+  /** Of the running ones, those whose share is known. */
+  private runningInShares = 0
   private mayHaveMoreOnDisk = true
+  /** What is due up to here has been looked at. */
+  private lookedAt: DueKey | undefined
   private scanning = false
   private stopped = false
   private wakeAtMs = Number.POSITIVE_INFINITY
@@ -55,14 +63,19 @@ export class ChannelSchedule {
     return this.running
   }
 
+  /** Those that have really begun: of the local ones, lspawn has told whose they are. */
+  get begunCount(): number {
+    return this.channel === 'local' ? this.runningInShares : this.running
+  }
+
   get concurrency(): number {
     return this.settings.concurrency
   }
 
   /** A message that was just committed: attempted from memory if there is room, else found on disk in its turn. */
-  offer(live: LiveMessage): void {
-    if (this.passesInMemory >= limits.passesInMemoryMax || this.stopped) this.mayHaveMoreOnDisk = true
-    else this.take(live)
+  offer(message: QueuedMessage, content: Buffer | undefined): void {
+    if (this.hasRoom && !this.stopped) this.take(message, content)
+    else this.isOnDisk(message.due[this.channel])
   }
 
   /** True while a pass of the message is in memory here. */
@@ -77,24 +90,39 @@ export class ChannelSchedule {
       if (group === undefined) break
       this.start(group)
     }
-    const hasRoom = this.passesInMemory < limits.passesInMemoryMax / 2
-    if (this.mayHaveMoreOnDisk && hasRoom && !this.scanning && !this.stopped) void this.scan()
+    const wantsMore = this.passesInMemory < limits.passesInMemoryMax / 2 && this.hasRoom
+    if (this.mayHaveMoreOnDisk && wantsMore && !this.scanning && !this.stopped) void this.scan()
+  }
+
+  /** A running group turns out to be of that share. False if the share is taken: the group has given up its slot, and
+   *  waits for one. */
+  assign(group: Group, share: string): boolean {
+    if (group.share === share) return true
+    this.countShare(group.share, -1)
+    group.share = share
+    if (!this.isTaken(share)) {
+      this.countShare(share, 1)
+      return true
+    }
+    this.running--
+    this.waitForShare(group)
+    return false
   }
 
   /** The group's slot is free. */
   finished(group: Group): void {
     this.running--
-    if (group.domain === '') return
-    const count = (this.runningByDomain.get(group.domain) ?? 1) - 1
-    if (count === 0) this.runningByDomain.delete(group.domain)
-    else this.runningByDomain.set(group.domain, count)
-    this.releaseForDomain(group.domain)
+    this.countShare(group.share, -1)
+    this.releaseForShare(group.share)
   }
 
   /** The pass has ended: the message is no longer this channel's, and is due again at the given time, or never. */
-  passEnded(live: LiveMessage, dueAgainMs: number | undefined): void {
-    this.inMemory.delete(live.message.id)
-    if (dueAgainMs !== undefined) this.wakeAt(dueAgainMs)
+  passEnded({ message }: LiveMessage, dueAgainMs: number | undefined): void {
+    this.inMemory.delete(message.id)
+    this.recipientsInMemory -= message.recipients.length
+    if (dueAgainMs === undefined) return
+    this.isOnDisk(dueAgainMs)
+    this.wakeAt(dueAgainMs)
   }
 
   /** A group whose deliverer was lost: it goes on as soon as another is there. */
@@ -104,6 +132,7 @@ export class ChannelSchedule {
 
   /** Due times on disk were changed. */
   lookAgain(): void {
+    this.lookedAt = undefined
     this.mayHaveMoreOnDisk = true
     this.pump()
   }
@@ -113,26 +142,31 @@ export class ChannelSchedule {
     this.cancelWake()
   }
 
-  private take(live: LiveMessage): void {
+  private take(message: QueuedMessage, content: Buffer | undefined): void {
     const { lives, clock } = this.ports
-    const acquired = lives.acquire(live.message, live.content)
-    this.inMemory.add(live.message.id)
-    const { pass, groups } = beginPass(acquired, this.channel, clock.now(), this.settings.lifetimeSeconds)
-    if (groups.length === 0) this.ports.nothingWaiting(pass)
-    for (const group of groups) (pass.isRetry ? this.retries : this.ready).push(group)
+    const live = lives.acquire(message, content)
+    this.inMemory.add(message.id)
+    this.recipientsInMemory += message.recipients.length
+    const pass = beginPass(live, this.channel, clock.now(), this.settings.lifetimeSeconds)
+    if (pass.groups.length === 0) this.ports.nothingWaiting(pass)
+    for (const group of pass.groups) (pass.isRetry ? this.retries : this.ready).push(group)
   }
 
   private get passesInMemory(): number {
     return this.inMemory.size - this.parked.size
   }
 
-  /** New mail before retries, and retries may not take every slot while new mail waits for a domain's. */
+  private get hasRoom(): boolean {
+    return this.passesInMemory < limits.passesInMemoryMax && this.recipientsInMemory < limits.recipientsInMemoryMax
+  }
+
+  /** New mail before retries, and retries may not take every slot while new mail waits for a share. */
   private nextGroup(): Group | undefined {
     for (;;) {
-      const group = this.ready.shift() ?? this.nextRetry()
+      const group = this.ready.shift() ?? this.nextRetry() ?? this.nextWaiting()
       if (group === undefined) return undefined
-      if (!this.domainIsBusy(group.domain)) return group
-      this.waitForDomain(group)
+      if (!this.isTaken(group.share)) return group
+      this.waitForShare(group)
     }
   }
 
@@ -142,59 +176,104 @@ export class ChannelSchedule {
     return this.running < most ? this.retries.shift() : undefined
   }
 
+  private nextWaiting(): Group | undefined {
+    for (const share of this.waitingForShare.keys()) {
+      const group = this.isTaken(share) ? undefined : this.takeWaiting(share)
+      if (group !== undefined) return group
+    }
+    return undefined
+  }
+
   private start(group: Group): void {
     this.running++
-    if (group.domain !== '') {
-      this.runningByDomain.set(group.domain, (this.runningByDomain.get(group.domain) ?? 0) + 1)
-    }
+    this.countShare(group.share, 1)
     this.ports.deliver(group)
   }
 
-  private domainIsBusy(domain: string): boolean {
-    return domain !== '' && (this.runningByDomain.get(domain) ?? 0) >= this.settings.concurrencyPerDomain
+  private countShare(share: string, change: 1 | -1): void {
+    if (share === '') return
+    this.runningInShares += change
+    const count = (this.runningByShare.get(share) ?? 0) + change
+    if (count <= 0) this.runningByShare.delete(share)
+    else this.runningByShare.set(share, count)
   }
 
-  private waitForDomain(group: Group): void {
-    const { pass, domain } = group
-    const waiting = this.waitingForDomain.get(domain) ?? []
-    // Only a message that has nothing else to do in memory can leave it.
-    const canPark = waiting.length >= limits.domainWaitingMax && pass.groupsOpen === 1
-    if (canPark && this.parked.add(domain, pass.live.message.id)) {
-      this.ports.lives.release(pass.live)
-      return
+  private isTaken(share: string): boolean {
+    if (share === '') return false
+    const { concurrency, concurrencyPerShare, leavesRoom } = this.settings
+    const running = this.runningByShare.get(share) ?? 0
+    const free = concurrency - this.runningInShares
+    return running >= concurrencyPerShare || (leavesRoom && running > 0 && running >= free)
+  }
+
+  private waitForShare(group: Group): void {
+    const { pass, share } = group
+    const waiting = this.waitingForShare.get(share) ?? new Set<Group>()
+    this.waitingForShare.set(share, waiting)
+    waiting.add(group)
+    pass.groupsWaiting++
+    this.parkIfIdle(pass)
+  }
+
+  /** A message of which nothing runs leaves memory if enough others wait for its share. What it did in this pass must be
+   *  on disk: it is read from there when it comes back. */
+  parkIfIdle(pass: Pass): void {
+    if (pass.groupsOpen === 0 || pass.groupsWaiting < pass.groupsOpen || pass.live.uncommitted > 0) return
+    const isCrowded = ({ share }: Group): boolean =>
+      (this.waitingForShare.get(share)?.size ?? 0) > limits.shareWaitingMax
+    const waiting = pass.groups.filter((group) => this.waitingForShare.get(group.share)?.has(group) === true)
+    if (!waiting.some(isCrowded)) return
+    if (!this.parked.add(new Set(waiting.map(({ share }) => share)), pass.live.message.id)) return
+    for (const group of waiting) this.waitingForShare.get(group.share)?.delete(group)
+    this.recipientsInMemory -= pass.live.message.recipients.length
+    this.ports.lives.release(pass.live)
+  }
+
+  private takeWaiting(share: string): Group | undefined {
+    const waiting = this.waitingForShare.get(share)
+    const [group] = waiting ?? []
+    if (group === undefined) {
+      this.waitingForShare.delete(share)
+      return undefined
     }
-    waiting.push(group)
-    this.waitingForDomain.set(domain, waiting)
+    waiting?.delete(group)
+    group.pass.groupsWaiting--
+    // To the end of the shares that wait.
+    this.waitingForShare.delete(share)
+    if (waiting !== undefined && waiting.size > 0) this.waitingForShare.set(share, waiting)
+    return group
   }
 
-  private releaseForDomain(domain: string): void {
-    const waiting = this.waitingForDomain.get(domain)
-    const next = waiting?.shift()
+  private releaseForShare(share: string): void {
+    if (share === '') return
+    const next = this.takeWaiting(share)
     if (next !== undefined) this.ready.unshift(next)
-    if (waiting?.length === 0) this.waitingForDomain.delete(domain)
-    if ((waiting?.length ?? 0) > limits.domainWaitingMax / 2) return
-    const ids = this.parked.takeFrom(domain, limits.domainWaitingMax)
-    if (ids.length > 0) void this.bringIn(ids)
+    if ((this.waitingForShare.get(share)?.size ?? 0) > limits.shareWaitingMax / 2) return
+    const ids = this.parked.takeFrom(share, limits.shareWaitingMax)
+    if (ids.length > 0) void this.bringInAll(ids)
   }
 
   /** Parked messages stay in `inMemory` (by id only), so that a scan does not find them again. */
+  private async bringInAll(ids: readonly number[]): Promise<void> {
+    for (let at = 0; at < ids.length; at += limits.loadBatchMax) {
+      await this.bringIn(ids.slice(at, at + limits.loadBatchMax))
+    }
+    this.pump()
+  }
+
   private async bringIn(ids: readonly number[]): Promise<void> {
     try {
       const messages = await this.ports.store.load(ids)
-      const found = new Set(messages.map((message) => message.id))
-      for (const id of ids) if (!found.has(id)) this.inMemory.delete(id)
+      for (const id of ids) this.inMemory.delete(id)
       const nowMs = this.ports.clock.now()
       for (const message of messages) {
         const isDue = (message.due[this.channel] ?? Number.POSITIVE_INFINITY) <= nowMs
-        if (message.held || !isDue) this.inMemory.delete(message.id)
-        else this.take({ message, content: undefined, passes: 0, deleted: false })
+        if (!message.held && isDue) this.take(message, undefined)
       }
     } catch (error) {
       for (const id of ids) this.inMemory.delete(id)
-      this.ports.onStoreTrouble(error)
-      this.wakeAt(this.ports.clock.now() + limits.commitAgainSeconds * 1000)
+      this.tryLater(error)
     }
-    this.pump()
   }
 
   private async scan(): Promise<void> {
@@ -203,34 +282,60 @@ export class ChannelSchedule {
     const { store, clock } = this.ports
     const nowMs = clock.now()
     try {
-      const due = await store.dueIds(this.channel, nowMs, this.inMemory.size + limits.scanBatchMax)
-      const fresh = due.filter((id) => !this.inMemory.has(id)).slice(0, limits.scanBatchMax)
-      if (fresh.length > 0) {
+      const page = await store.due(this.channel, nowMs, limits.scanBatchMax, this.lookedAt)
+      if (page.length > 0) {
         this.mayHaveMoreOnDisk = true
-        for (const id of fresh) this.inMemory.add(id)
-        await this.bringIn(fresh)
+        this.lookedAt = page.at(-1)
+        await this.bringInFrom(page)
       } else {
         const nextMs = await store.nextDue(this.channel, nowMs)
         if (nextMs !== undefined) this.wakeAt(nextMs)
       }
     } catch (error) {
-      this.ports.onStoreTrouble(error)
-      this.wakeAt(clock.now() + limits.commitAgainSeconds * 1000)
+      this.tryLater(error)
     } finally {
       this.scanning = false
     }
     if (this.mayHaveMoreOnDisk) this.pump()
   }
 
+  /** A few at a time, as long as there is room: each may have thousands of recipients. */
+  private async bringInFrom(page: readonly DueKey[]): Promise<void> {
+    const fresh = page.filter(({ id }) => !this.inMemory.has(id))
+    for (const { id } of fresh) this.inMemory.add(id)
+    for (let at = 0; at < fresh.length; at += limits.loadBatchMax) {
+      if (at > 0 && !this.hasRoom) {
+        const left = fresh.slice(at)
+        for (const { id } of left) this.inMemory.delete(id)
+        this.isOnDisk(left[0]?.dueMs)
+        return
+      }
+      await this.bringIn(fresh.slice(at, at + limits.loadBatchMax).map(({ id }) => id))
+    }
+  }
+
+  /** Something due then is, or will be, on disk only. */
+  private isOnDisk(dueMs: number | undefined): void {
+    if (dueMs === undefined) return
+    if (this.lookedAt !== undefined && dueMs <= this.lookedAt.dueMs) this.lookedAt = { dueMs: dueMs - 1, id: 0 }
+    if (dueMs <= this.ports.clock.now()) this.mayHaveMoreOnDisk = true
+  }
+
+  private tryLater(error: unknown): void {
+    this.lookedAt = undefined
+    this.ports.onStoreTrouble(error)
+    this.wakeAt(this.ports.clock.now() + limits.commitAgainSeconds * 1000)
+  }
+
   private wakeAt(atMs: number): void {
     if (this.stopped || atMs >= this.wakeAtMs) return
     this.wakeAtMs = atMs
     this.cancelWake()
-    // The clock may be set while we wait: never sleep longer than this without looking at it again.
-    const milliseconds = Math.min(Math.max(0, atMs - this.ports.clock.now()), 300_000)
+    const milliseconds = Math.min(Math.max(0, atMs - this.ports.clock.now()), limits.wakeMillisecondsMax)
     this.cancelWake = this.ports.clock.after(milliseconds, () => {
       this.wakeAtMs = Number.POSITIVE_INFINITY
-      this.lookAgain()
+      this.mayHaveMoreOnDisk = true
+      this.pump()
     })
   }
 }

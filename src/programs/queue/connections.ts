@@ -19,6 +19,7 @@ import type { Deliverer } from './deliverer.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { Intake, type UncommittedBytes } from './intake.ts'
+import { attemptLookMilliseconds } from './limits.ts'
 import type { LocalDeliveries } from './local-deliveries.ts'
 import type { RemoteDeliveries } from './remote-deliveries.ts'
 
@@ -57,9 +58,17 @@ type FrameHandler = { onFrame(frame: Frame): void; onClose(reason: string): void
 export class Connections {
   private readonly ports: ConnectionPorts
   private readonly servers: Server[] = []
+  private readonly deliverers = new Set<Deliverer>()
 
   constructor(ports: ConnectionPorts) {
     this.ports = ports
+    this.endStuckOnes()
+  }
+
+  /** An attempt that says nothing ends: what its deliverer holds is tried again by the next one, or deferred. */
+  private endStuckOnes(): void {
+    for (const deliverer of this.deliverers) if (deliverer.isStuck) deliverer.connection.destroy('it reports nothing')
+    this.ports.clock.after(attemptLookMilliseconds, () => this.endStuckOnes())
   }
 
   serve(name: SocketName, fd: number): void {
@@ -149,6 +158,7 @@ export class Connections {
   private remote(connection: FrameConnection): FrameHandler {
     const { remotes, dispatcher } = this.ports
     const deliverer = remotes.add(connection)
+    this.deliverers.add(deliverer)
     return {
       onFrame: (frame) => {
         const message = decodeFromDeliverer(frame)
@@ -186,6 +196,7 @@ export class Connections {
   private local(connection: FrameConnection, uid: number): FrameHandler {
     const { locals } = this.ports
     const deliverer = locals.localArrived(uid, connection)
+    this.deliverers.add(deliverer)
     const intake = this.intakeFor(connection, { invoked: this.invokedBy(uid), uid })
     return {
       onFrame: (frame) => {
@@ -210,6 +221,7 @@ export class Connections {
   }
 
   private lost(deliverer: Deliverer): void {
+    this.deliverers.delete(deliverer)
     const { begun, waiting } = deliverer.lost()
     for (const group of waiting) this.ports.dispatcher.lost(group, false)
     for (const group of begun) this.ports.dispatcher.lost(group, true)

@@ -7,6 +7,8 @@ import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import type { QueueStore } from '../../stores/queue/contract.ts'
 import type { Group, LiveMessage } from './live-message.ts'
 
+const lineFeed = 10
+
 export class ContentSource {
   private readonly store: QueueStore
   private readonly files: ContentFiles
@@ -47,13 +49,30 @@ export class ContentSource {
   /** At most so many bytes from the beginning. */
   async head(messageId: number, bytesMax: number): Promise<Buffer> {
     const parts: Buffer[] = []
-    let length = 0
+    for await (const bytes of this.beginning(messageId, bytesMax)) parts.push(bytes)
+    return Buffer.concat(parts)
+  }
+
+  /** The same, in chunks. */
+  async *beginning(messageId: number, bytesMax: number): AsyncGenerator<Buffer> {
+    let left = bytesMax
     for await (const bytes of this.read(messageId)) {
-      parts.push(bytes)
-      length += bytes.length
-      if (length >= bytesMax) break
+      yield bytes.subarray(0, left)
+      left -= bytes.length
+      if (left <= 0) return
     }
-    return Buffer.concat(parts, length).subarray(0, bytesMax)
+  }
+
+  /** How many of the first `bytesMax` bytes make whole lines. */
+  async wholeLines(messageId: number, bytesMax: number): Promise<number> {
+    let whole = 0
+    let at = 0
+    for await (const bytes of this.beginning(messageId, bytesMax)) {
+      const end = bytes.lastIndexOf(lineFeed)
+      if (end !== -1) whole = at + end + 1
+      at += bytes.length
+    }
+    return whole
   }
 
   /** In chunks of at most 64 KiB, from the row or from the file. */

@@ -3,7 +3,9 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
 import { ContractError } from '../../contracts/frame.ts'
+import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
+import { attemptMillisecondsMax } from './limits.ts'
 import type { Group } from './live-message.ts'
 
 export interface Outgoing {
@@ -18,12 +20,15 @@ export class Deliverer {
   capacity = 0
   /** It has asked for no more. */
   retired = false
-  private readonly inFlight = new Map<number, Group>()
+  /** By ref; the oldest first. */
+  private readonly inFlight = new Map<number, { group: Group; sentMs: number }>()
+  private readonly clock: Clock
   private readonly waiting: Outgoing[] = []
   private lastRef = 0
 
-  constructor(connection: FrameConnection) {
+  constructor(connection: FrameConnection, clock: Clock) {
     this.connection = connection
+    this.clock = clock
   }
 
   get load(): number {
@@ -46,7 +51,7 @@ export class Deliverer {
 
   /** The group that the report is for. Throws ContractError if there is none, or the counts differ. */
   reported(ref: number, reports: readonly Report[]): Group {
-    const group = this.inFlight.get(ref)
+    const group = this.inFlight.get(ref)?.group
     if (group === undefined) throw new ContractError(`report for unknown attempt ${ref}`)
     if (reports.length !== group.positions.length) throw new ContractError(`${reports.length} reports for an attempt`)
     this.inFlight.delete(ref)
@@ -56,13 +61,22 @@ export class Deliverer {
 
   /** The connection is gone: what was not reported, begun first. */
   lost(): { begun: Group[]; waiting: Group[] } {
-    return { begun: [...this.inFlight.values()], waiting: this.waiting.map((outgoing) => outgoing.group) }
+    return {
+      begun: [...this.inFlight.values()].map(({ group }) => group),
+      waiting: this.waiting.map((outgoing) => outgoing.group),
+    }
+  }
+
+  /** An attempt has been without a report for longer than any may take: whoever is there does not work any more. */
+  get isStuck(): boolean {
+    const [oldest] = this.inFlight.values()
+    return oldest !== undefined && this.clock.monotonic() - oldest.sentMs > attemptMillisecondsMax
   }
 
   /** The attempt in flight whose content this token names. */
   groupWithToken(messageId: number, token: ByteString): Group | undefined {
     if (token === '') return undefined
-    for (const group of this.inFlight.values()) {
+    for (const { group } of this.inFlight.values()) {
       if (group.token === token && group.pass.live.message.id === messageId) return group
     }
     return undefined
@@ -77,7 +91,7 @@ export class Deliverer {
 
   private transmit({ group, key, content }: Outgoing): void {
     this.lastRef = (this.lastRef + 1) % 0x1_0000_0000
-    this.inFlight.set(this.lastRef, group)
+    this.inFlight.set(this.lastRef, { group, sentMs: this.clock.monotonic() })
     const { message } = group.pass.live
     this.connection.send(
       encodeToDeliverer({

@@ -3,9 +3,6 @@
  *  after a crash, never lost. */
 import type { Report } from '../../contracts/deliver.ts'
 import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
-import { bounceParagraph } from '../../protocols/qmail/bounce.ts'
-import { withoutPrepend } from '../../protocols/qmail/routing.ts'
-import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Clock } from '../../system/clock.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
@@ -18,7 +15,8 @@ import { ChannelSchedule, type ChannelSettings } from './channel-schedule.ts'
 import type { ContentSource } from './content-source.ts'
 import type { DeferralCauses } from './deferral-causes.ts'
 import type { DeliveryLog } from './delivery-log.ts'
-import { commitAgainSeconds, crashesMax, injectAgainSeconds } from './limits.ts'
+import * as limits from './limits.ts'
+import { recordReport } from './report-record.ts'
 import { type Group, type LiveMessage, LiveMessages, type Pass } from './live-message.ts'
 
 /** How a channel delivers. `deliver` is false if nobody is there any more. */
@@ -36,7 +34,6 @@ export interface DispatcherOptions {
   readonly settings: Readonly<Record<Channel, ChannelSettings>>
   readonly transports: Readonly<Record<Channel, Transport>>
   readonly causes: DeferralCauses
-  virtualdomains(): ReadonlyMap<ByteString, ByteString>
   onStoreTrouble(error: unknown): void
 }
 
@@ -49,6 +46,7 @@ export class Dispatcher {
   private stopping = false
   private whenIdle: (() => void) | undefined
   private committing = 0
+  private pumping = false
 
   constructor(options: DispatcherOptions) {
     this.options = options
@@ -67,14 +65,25 @@ export class Dispatcher {
   }
 
   accepted(message: QueuedMessage, content: Buffer | undefined): void {
-    const live: LiveMessage = { message, content, passes: 0, deleted: false }
-    for (const channel of channels) if (message.due[channel] !== undefined) this.schedules[channel].offer(live)
+    for (const channel of channels) {
+      if (message.due[channel] !== undefined) this.schedules[channel].offer(message, content)
+    }
     this.pump()
   }
 
   /** Something became possible: a deliverer came, a slot is free. */
   pump(): void {
     for (const channel of channels) this.schedules[channel].pump()
+  }
+
+  /** For a group that gives its slot back while it is being started: each that does must not start the next one. */
+  private pumpSoon(): void {
+    if (this.pumping) return
+    this.pumping = true
+    queueMicrotask(() => {
+      this.pumping = false
+      this.pump()
+    })
   }
 
   /** Due times on disk were changed from outside. */
@@ -101,9 +110,21 @@ export class Dispatcher {
     })
   }
 
+  /** A running local group is of that uid. False if the uid has all its slots: the group waits for one of them. */
+  assign(group: Group, uid: number): boolean {
+    const goesOn = this.schedules.local.assign(group, `uid ${uid}`)
+    if (goesOn) this.logStart(group)
+    else {
+      this.pumpSoon()
+      this.checkIdle()
+    }
+    return goesOn
+  }
+
   /** A deliverer's reports, one for each of the group's recipients. */
   reported(group: Group, reports: readonly Report[]): void {
     const { pass } = group
+    this.logStart(group)
     const changes: Change[] = []
     for (const [index, position] of group.positions.entries()) {
       const report = reports[index]
@@ -113,7 +134,7 @@ export class Dispatcher {
     this.logStatus()
     pass.groupsOpen--
     if (pass.groupsOpen === 0) this.endPass(pass, changes)
-    else this.commit(changes)
+    else this.commitPart(pass, changes)
     this.pump()
     this.checkIdle()
   }
@@ -121,7 +142,7 @@ export class Dispatcher {
   /** The deliverer was lost before it reported: tried again at once, a few times. */
   lost(group: Group, begun: boolean): void {
     if (begun) group.crashes++
-    if (group.crashes > crashesMax || this.stopping) {
+    if (group.crashes > limits.crashesMax || this.stopping) {
       const { channel } = group.pass
       const report: Report = { letter: 'Z', text: `qmail-${channel} crashed.\n` }
       this.reported(
@@ -151,12 +172,7 @@ export class Dispatcher {
   private deliver(group: Group): void {
     const { live, channel } = group.pass
     const { source } = this.options
-    if (group.deliveries.length === 0) {
-      group.deliveries = group.positions.map((position) =>
-        this.options.log.starting(live.message.id, channel, live.message.recipients[position]?.address ?? ''),
-      )
-      this.logStatus()
-    }
+    if (channel === 'remote') this.logStart(group)
     if (live.deleted) {
       this.reported(
         group,
@@ -170,6 +186,15 @@ export class Dispatcher {
         (error: unknown) => this.unreadable(group, error),
       )
     }
+  }
+
+  private logStart(group: Group): void {
+    if (group.deliveries.length > 0) return
+    const { live, channel } = group.pass
+    group.deliveries = group.positions.map((position) =>
+      this.options.log.starting(live.message.id, channel, live.message.recipients[position]?.address ?? ''),
+    )
+    this.logStatus()
   }
 
   private hand(group: Group, content: Buffer | undefined): void {
@@ -193,24 +218,27 @@ export class Dispatcher {
       report.letter === 'Z' && pass.isLast ? { letter: 'D', text: report.text + lifetimeOverText } : report
     this.options.log.ended(delivery, final)
     this.options.causes.reported(message.id, pass.channel, recipient.address, final)
-    recipient.lastText = final.text
-    recipient.lastMs = this.options.clock.now()
-    if (final.letter === 'K') recipient.state = 'done'
-    if (final.letter === 'D') {
-      recipient.state = 'failed'
-      const shown = withoutPrepend(recipient.address, this.options.virtualdomains())
-      message.bounce += bounceParagraph(shown, final.text)
-      changes.push({ kind: 'bounce', id: message.id, text: message.bounce })
-    }
+    recordReport(pass.live, recipient, final, this.options.clock.now())
     const { state, lastText: text, lastMs: ms } = recipient
     changes.push({ kind: 'mark', id: message.id, position, state, text, ms })
+  }
+
+  private commitPart(pass: Pass, changes: readonly Change[]): void {
+    const { live, channel } = pass
+    live.uncommitted++
+    this.commit(changes, () => {
+      live.uncommitted--
+      this.schedules[channel].parkIfIdle(pass)
+    })
   }
 
   private endPass(pass: Pass, changes: Change[]): void {
     const { live, channel } = pass
     const { message } = live
     const isWaiting = message.recipients.some((one) => one.channel === channel && one.state === 'waiting')
-    message.due[channel] = isWaiting && !live.deleted ? pass.nextMs : undefined
+    // What was tried in this pass must not look as if the next one had tried it.
+    const nextMs = Math.max(pass.nextMs, this.options.clock.now() + 1)
+    message.due[channel] = isWaiting && !live.deleted ? nextMs : undefined
     if (channels.every((one) => message.due[one] === undefined)) {
       void this.endMessage(live, channel, changes)
       return
@@ -225,14 +253,14 @@ export class Dispatcher {
     this.committing++
     const bounced = live.deleted ? undefined : await this.bouncer?.bounce(message)
     this.committing--
-    if (bounced !== undefined && !bounced.done) {
+    if (bounced !== undefined && !bounced.done && !live.deleted) {
       this.options.log.warning(`trouble injecting bounce message, will try later: ${bounced.failure.logText}`)
-      message.due[channel] = this.options.clock.now() + injectAgainSeconds * 1000
+      message.due[channel] = this.options.clock.now() + limits.injectAgainSeconds * 1000
       changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
       this.commit(changes, () => this.leave(live, channel, message.due[channel]))
       return
     }
-    const outcome: Bounced = bounced?.value ?? { kind: 'none' }
+    const outcome: Bounced = bounced?.done === true ? bounced.value : { kind: 'none' }
     const unit: Change[] = outcome.kind === 'added' ? [outcome.change] : []
     unit.push({ kind: 'remove', id: message.id })
     this.commit(unit, () => {
@@ -241,7 +269,7 @@ export class Dispatcher {
         message.id,
         message.recipients.map(({ address }) => address),
       )
-      if (message.bytes > inlineBytesMax) void this.options.files.remove(message.id).catch(() => undefined)
+      if (message.inFile) void this.options.files.remove(message.id).catch(() => undefined)
       this.leave(live, channel, undefined)
       if (outcome.kind === 'added') this.acceptance?.accepted(outcome.message, outcome.content)
     })
@@ -277,7 +305,7 @@ export class Dispatcher {
       (error: unknown) => {
         this.committing--
         this.options.onStoreTrouble(error)
-        this.options.clock.after(commitAgainSeconds * 1000, () => this.commit(changes, then))
+        this.options.clock.after(limits.commitAgainSeconds * 1000, () => this.commit(changes, then))
         this.checkIdle()
       },
     )
@@ -290,7 +318,7 @@ export class Dispatcher {
 
   private logStatus(): void {
     const side = (channel: Channel): { running: number; most: number } => ({
-      running: this.schedules[channel].runningCount,
+      running: this.schedules[channel].begunCount,
       most: this.schedules[channel].concurrency,
     })
     this.options.log.status(side('local'), side('remote'), this.stopping)

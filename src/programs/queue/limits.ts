@@ -4,14 +4,26 @@
 export const uncommittedBytesMax: number = 64 * 1024 * 1024
 /** Content of one stream that waits to be written to its file; above it, its connection is not read. */
 export const unwrittenBytesMax: number = 1024 * 1024
-/** Passes held in memory per channel; what is due beyond them stays on disk until there is room. */
+/** Passes held in memory per channel, and the recipients of their messages; what is due beyond them stays on disk until
+ *  there is room. */
 export const passesInMemoryMax = 500
-/** Messages brought from disk at a time. */
+export const recipientsInMemoryMax = 200_000
+/** Messages looked for on disk at a time, and brought in at a time. */
 export const scanBatchMax = 100
-/** Groups waiting in memory for one busy domain; single-domain messages beyond them are set aside by id. */
-export const domainWaitingMax = 50
-/** Ids set aside for busy domains, per channel; beyond them passes wait in memory and no more is brought in. */
-export const parkedMax = 100_000
+export const loadBatchMax = 20
+/** Groups that wait in memory for one share of the slots; messages beyond them are set aside by id. */
+export const shareWaitingMax = 50
+/** Ids set aside, per channel; beyond them passes wait in memory and no more is brought in. */
+export const parkedMax = 1_000_000
+/** Local deliveries at once for one uid: what its `local` holds. */
+export const deliveriesPerUidMax = 20
+/** The clock may be set while the schedule sleeps: it looks at it again after so long. */
+export const wakeMillisecondsMax = 300_000
+/** Reports kept of one message's recipients. What comes beyond them is kept by its beginning. */
+export const reportBytesMax: number = 256 * 1024
+export const reportBeginningBytesMax = 200
+/** Of the part of a bounce that names the failed recipients; beyond it they are counted. */
+export const bounceReportBytesMax: number = 1024 * 1024
 /** Share of the slots that retries may take while new mail waits. */
 export const retryShare = 0.8
 /** Recipients in one remote transaction (RFC 5321 §4.5.3.1.8 has servers take 100). */
@@ -27,5 +39,8 @@ export const localConnectTries = 20
 /** A bounce that could not be injected, a change that could not be committed. */
 export const injectAgainSeconds = 123
 export const commitAgainSeconds = 10
+/** An attempt without a report: longer than any program of a `.qmail` may run, or any conversation lasts. */
+export const attemptMillisecondsMax: number = (24 * 60 + 15) * 60_000
+export const attemptLookMilliseconds = 60_000
 /** Running deliveries are waited for at a stop; what is not reported by then is tried again after the next start. */
 export const stopMillisecondsMax = 12_000

@@ -4,7 +4,7 @@ import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { domainOf } from '../../protocols/qmail/routing.ts'
 import { isLastAttempt, nextAttemptMs } from '../../protocols/qmail/schedule.ts'
 import { isVerp, senderFor } from '../../protocols/qmail/verp.ts'
-import type { Channel, QueuedMessage } from '../../stores/queue/contract.ts'
+import type { Channel, QueuedMessage, QueuedRecipient } from '../../stores/queue/contract.ts'
 import { recipientsPerAttemptMax } from './limits.ts'
 
 export interface LiveMessage {
@@ -13,7 +13,11 @@ export interface LiveMessage {
   content: Buffer | undefined
   /** Passes of this message that are in memory. */
   passes: number
-  /** An admin's wish: nothing more is started, and the message goes when what runs has ended. */
+  /** Bytes of its recipients' last reports. */
+  reportBytes: number
+  /** Commits of its marks under way. */
+  uncommitted: number
+  /** An administrator's wish: it is gone from the store; what runs may end, nothing more is started. */
   deleted: boolean
 }
 
@@ -27,7 +31,10 @@ export interface Pass {
   readonly nextMs: number
   /** First attempt, or a retry? */
   readonly isRetry: boolean
+  readonly groups: readonly Group[]
   groupsOpen: number
+  /** Of the open ones, those that wait because their share of the slots is taken. */
+  groupsWaiting: number
 }
 
 /** Recipients attempted together: one for local, those of one domain for remote. */
@@ -35,45 +42,48 @@ export interface Group {
   readonly pass: Pass
   readonly positions: readonly number[]
   readonly sender: ByteString
-  /** In lower case; empty for local. */
-  readonly domain: ByteString
+  /** Whose share of the slots it takes: a domain in lower case, or a uid. Empty for local until lspawn has told the uid. */
+  share: string
   crashes: number
   /** qmail's running number of each recipient's delivery, once started. */
   deliveries: readonly number[]
-  /** What lets `remote` fetch large content; empty for small. */
+  /** What lets a deliverer fetch large content; empty for small. */
   token: ByteString
 }
 
-export function beginPass(
-  live: LiveMessage,
-  channel: Channel,
-  nowMs: number,
-  lifetimeSeconds: number,
-): { pass: Pass; groups: Group[] } {
+export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, lifetimeSeconds: number): Pass {
   const { message } = live
+  const groups: Group[] = []
   const pass: Pass = {
     live,
     channel,
     isLast: isLastAttempt(message.bornMs, nowMs, lifetimeSeconds),
     nextMs: nextAttemptMs(channel, message.bornMs, nowMs),
     isRetry: message.recipients.some((recipient) => recipient.lastMs > 0),
+    groups,
     groupsOpen: 0,
+    groupsWaiting: 0,
   }
-  const groups = positionsTogether(message, channel).map(({ domain, positions }): Group => {
+  for (const { domain, positions } of positionsTogether(message, channel, nowMs)) {
     const first = message.recipients[positions[0] ?? 0]
     const sender = senderFor(message.sender, first?.address ?? '')
-    return { pass, positions, sender, domain, crashes: 0, deliveries: [], token: '' }
-  })
+    groups.push({ pass, positions, sender, share: domain, crashes: 0, deliveries: [], token: '' })
+  }
   pass.groupsOpen = groups.length
-  return { pass, groups }
+  return pass
 }
 
-function positionsTogether(message: QueuedMessage, channel: Channel): { domain: ByteString; positions: number[] }[] {
+function positionsTogether(
+  message: QueuedMessage,
+  channel: Channel,
+  nowMs: number,
+): { domain: ByteString; positions: number[] }[] {
   const together: { domain: ByteString; positions: number[] }[] = []
   const openByDomain = new Map<ByteString, number[]>()
   const alone = channel === 'local' || isVerp(message.sender)
   for (const [position, recipient] of message.recipients.entries()) {
     if (recipient.channel !== channel || recipient.state !== 'waiting') continue
+    if (wasTriedInThisPass(recipient, message.due[channel], nowMs)) continue
     const domain = channel === 'local' ? '' : lowerAscii(domainOf(recipient.address))
     const open = alone ? undefined : openByDomain.get(domain)
     if (open !== undefined && open.length < recipientsPerAttemptMax) {
@@ -87,6 +97,11 @@ function positionsTogether(message: QueuedMessage, channel: Channel): { domain: 
   return together
 }
 
+/** The due time moves when a pass ends. An attempt after it belongs to a pass that was interrupted and goes on now. */
+function wasTriedInThisPass({ lastMs }: QueuedRecipient, dueMs: number | undefined, nowMs: number): boolean {
+  return dueMs !== undefined && lastMs >= dueMs && lastMs <= nowMs
+}
+
 /** Live messages by id: both channels of a message share one. */
 export class LiveMessages {
   private readonly byId = new Map<number, LiveMessage>()
@@ -94,7 +109,9 @@ export class LiveMessages {
   acquire(message: QueuedMessage, content: Buffer | undefined): LiveMessage {
     let live = this.byId.get(message.id)
     if (live === undefined) {
-      live = { message, content, passes: 0, deleted: false }
+      let reportBytes = 0
+      for (const recipient of message.recipients) reportBytes += recipient.lastText.length
+      live = { message, content, passes: 0, reportBytes, uncommitted: 0, deleted: false }
       this.byId.set(message.id, live)
     }
     live.passes++

@@ -27,9 +27,15 @@ interface Waiter extends Pending {
   readonly cancel: () => void
 }
 
+export interface LocalDeliveriesPorts {
+  /** False if the uid has all the slots it may have: the group is delivered later, from the beginning. */
+  assign(group: Group, uid: number): boolean
+  finish(group: Group, report: Report): void
+}
+
 export class LocalDeliveries {
   private readonly clock: Clock
-  private readonly finish: (group: Group, report: Report) => void
+  private readonly ports: LocalDeliveriesPorts
   private lspawn: FrameConnection | undefined
   private readonly byUid = new Map<number, Deliverer>()
   private readonly resolutions = new Map<ByteString, Resolution>()
@@ -39,9 +45,9 @@ export class LocalDeliveries {
   private readonly waitingForLocal = new Map<number, Set<Waiter>>()
   private lastRef = 0
 
-  constructor(clock: Clock, finish: (group: Group, report: Report) => void) {
+  constructor(clock: Clock, ports: LocalDeliveriesPorts) {
     this.clock = clock
-    this.finish = finish
+    this.ports = ports
   }
 
   get canDeliver(): boolean {
@@ -73,12 +79,12 @@ export class LocalDeliveries {
   }
 
   unresolved(ref: number, report: Report): void {
-    for (const pending of this.answered(ref).pending) this.finish(pending.group, report)
+    for (const pending of this.answered(ref).pending) this.ports.finish(pending.group, report)
   }
 
   /** The `local` of a uid has connected; it may be the next one while the one before still finishes. */
   localArrived(uid: number, connection: FrameConnection): Deliverer {
-    const deliverer = new Deliverer(connection)
+    const deliverer = new Deliverer(connection, this.clock)
     this.byUid.set(uid, deliverer)
     return deliverer
   }
@@ -138,6 +144,7 @@ export class LocalDeliveries {
   }
 
   private send(pending: Pending, uid: number, key: number): void {
+    if (!this.ports.assign(pending.group, uid)) return
     const deliverer = this.byUid.get(uid)
     if (deliverer !== undefined && deliverer.capacity > 0) deliverer.send(outgoing(pending, key))
     else this.waitForLocal(pending, uid, key)
@@ -151,7 +158,7 @@ export class LocalDeliveries {
       this.resolutions.delete(recipientOf(pending.group))
       const tries = pending.tries + 1
       if (tries < limits.localConnectTries) this.route({ ...pending, tries })
-      else this.finish(pending.group, { letter: 'Z', text: 'qmail-local crashed.\n' })
+      else this.ports.finish(pending.group, { letter: 'Z', text: 'qmail-local crashed.\n' })
     })
     const waiter: Waiter = { ...pending, key, cancel }
     waiters.add(waiter)

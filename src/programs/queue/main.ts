@@ -33,13 +33,13 @@ import { stopMillisecondsMax } from './limits.ts'
 import { LocalDeliveries } from './local-deliveries.ts'
 import { RemoteDeliveries } from './remote-deliveries.ts'
 import { bounceSettings, channelSettings } from './settings.ts'
+import { Timekeeper } from './timekeeper.ts'
 
 const { values } = parseArgs({
   options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
 })
 const home = homeAt(values.home ?? '.')
 const names = (values.listen ?? '').split(',').filter((name): name is SocketName => name in sockets)
-const clock = realClock
 const log = new DeliveryLog(openLog('queue'))
 
 let stopping = false
@@ -54,14 +54,14 @@ const { ready, fail, listeners } = supervised(
 )
 process.umask(0o077)
 
-const control = new Control(home.control, clock, (problem) => log.warning(problem))
+const control = new Control(home.control, realClock, (problem) => log.warning(problem))
 control.demandFor('queue', fail)
 let tables: RoutingTables = routingTables(control) ?? fail('unable to read controls: no control/locals, no control/me')
 
-const opened: OpenedStore = await openStore(home.queue, clock, realFiles, log).catch((error: unknown) =>
+const opened: OpenedStore = await openStore(home.queue, realClock, realFiles, log).catch((error: unknown) =>
   fail(describeError(error)),
 )
-const { store, files, ids } = opened
+const { store, files, ids, clock } = opened
 const alias =
   values.demo === true
     ? undefined
@@ -98,16 +98,21 @@ function onStoreTrouble(error: unknown): void {
 }
 
 const causes = new DeferralCauses()
+const settings = channelSettings(control)
+const timekeeper = new Timekeeper({ store, clock, settings, lookAgain: () => dispatcher.lookAgain(), onStoreTrouble })
 const source = new ContentSource(store, files, realRandom)
-const remotes = new RemoteDeliveries()
-const locals = new LocalDeliveries(clock, (group, report) => dispatcher.reported(group, [report]))
+const remotes = new RemoteDeliveries(clock)
+const locals = new LocalDeliveries(clock, {
+  assign: (group, uid) => dispatcher.assign(group, uid),
+  finish: (group, report) => dispatcher.reported(group, [report]),
+})
 const dispatcher: Dispatcher = new Dispatcher({
   store,
   files,
   source,
   clock,
   log,
-  settings: channelSettings(control),
+  settings,
   transports: {
     local: {
       get canDeliver() {
@@ -120,7 +125,6 @@ const dispatcher: Dispatcher = new Dispatcher({
     },
     remote: remotes,
   },
-  virtualdomains: () => tables.virtualdomains,
   causes,
   onStoreTrouble,
 })
@@ -146,6 +150,7 @@ dispatcher.connect(
     acceptance,
     source,
     clock,
+    virtualdomains: () => tables.virtualdomains,
     program: program === undefined ? undefined : new ProgramTaker(program, home.path, {}, clock),
   }),
 )
@@ -179,6 +184,7 @@ stop = async () => {
   stopping = true
   connections.close()
   await Promise.race([dispatcher.stop(), new Promise<void>((resolve) => setTimeout(resolve, stopMillisecondsMax))])
+  await timekeeper.stop()
   await store.close()
   log.exiting()
 }
@@ -187,5 +193,6 @@ for (const [name, fd] of listeners) {
   const known = names.find((one) => one === name)
   if (known !== undefined) connections.serve(known, fd)
 }
+await timekeeper.start()
 dispatcher.start()
 ready()

@@ -9,11 +9,14 @@ import { ThreadedQueueStore } from '../../stores/queue/store.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
+import { noteMilliseconds, QueueClock } from './queue-clock.ts'
 
 export interface OpenedStore {
   readonly store: ThreadedQueueStore
   readonly files: ContentFiles
   readonly ids: MessageIds
+  /** Births and due times are told by it. */
+  readonly clock: QueueClock
 }
 
 export function damageMarker(directory: string): string {
@@ -23,17 +26,20 @@ export function damageMarker(directory: string): string {
 /** Throws with qmail-send's words for why it cannot start. */
 export async function openStore(
   directory: string,
-  clock: Clock,
+  machine: Clock,
   system: Files,
   log: DeliveryLog,
 ): Promise<OpenedStore> {
   try {
-    const salvaged = salvageAndTell(directory, clock, log)
-    const opened = await openSound(directory, clock, log)
+    const salvaged = salvageAndTell(directory, machine, log)
+    const opened = await openSound(directory, machine, log)
     const files = new ContentFiles(join(directory, 'content'), system)
     // After a salvage a file without a row may be all that is left of a message: it is kept.
     if (!salvaged && !opened.salvaged) await removeOrphans(opened.store, files, log)
-    return { store: opened.store, files, ids: new MessageIds(clock, opened.largestId) }
+    const stored = await opened.store.clock()
+    const clock = new QueueClock(machine, stored)
+    const ids = new MessageIds(clock, opened.largestId, stored && stored.seenMs + noteMilliseconds)
+    return { store: opened.store, files, ids, clock }
   } catch (error) {
     if (error instanceof StoreError && error.kind === 'busy')
       throw new Error('qmail-send is already running', { cause: error })

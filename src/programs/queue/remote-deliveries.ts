@@ -1,13 +1,19 @@
 /** The remote channel: groups go to whichever registered `remote` has the most room. */
+import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import { Deliverer } from './deliverer.ts'
 import type { Group } from './live-message.ts'
 
 export class RemoteDeliveries {
+  private readonly clock: Clock
   private readonly deliverers = new Set<Deliverer>()
 
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
   add(connection: FrameConnection): Deliverer {
-    const deliverer = new Deliverer(connection)
+    const deliverer = new Deliverer(connection, this.clock)
     this.deliverers.add(deliverer)
     return deliverer
   }

@@ -3,6 +3,7 @@ import type { BounceSettings } from '../../protocols/qmail/bounce.ts'
 import type { Channel } from '../../stores/queue/contract.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { ChannelSettings } from './channel-schedule.ts'
+import { deliveriesPerUidMax } from './limits.ts'
 
 export function bounceSettings(control: Control): BounceSettings {
   return {
@@ -18,12 +19,14 @@ export function channelSettings(control: Control): Readonly<Record<Channel, Chan
   return {
     local: {
       concurrency: control.number('concurrencylocal'),
-      concurrencyPerDomain: Number.POSITIVE_INFINITY,
+      concurrencyPerShare: deliveriesPerUidMax,
+      leavesRoom: true,
       lifetimeSeconds,
     },
     remote: {
       concurrency: control.number('concurrencyremote'),
-      concurrencyPerDomain: control.number('concurrencyhost'),
+      concurrencyPerShare: control.number('concurrencyhost'),
+      leavesRoom: false,
       lifetimeSeconds,
     },
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type BounceSettings, bounceParagraph, composeBounce } from './bounce.ts'
+import { bounceParagraph, bounceParagraphs, type BounceSettings, composeBounce } from './bounce.ts'
 import { bounceRecipient, isVerp, senderFor } from './verp.ts'
 
 const settings: BounceSettings = {
@@ -57,4 +57,15 @@ test('VERP names the recipient in the sender, and its bounces go to the plain se
   assert.equal(isVerp('#@[]'), false)
   assert.equal(bounceRecipient('owner-@host-@[]'), 'owner-@host')
   assert.equal(composeBounce('owner-@host-@[]', paragraph, 0, settings)?.recipient, 'owner-@host')
+})
+
+test('a bounce with more failures than it may name says how many they are', () => {
+  const failed = Array.from({ length: 5 }, (_, n) => ({ address: `r${n}@x`, report: 'no\n' }))
+  assert.deepEqual(bounceParagraphs(failed, 1000).leftOut, 0)
+  const { paragraphs, leftOut } = bounceParagraphs(failed, 30)
+  assert.equal(paragraphs, '<r0@x>:\nno\n\n<r1@x>:\nno\n\n')
+  assert.match(
+    composeBounce('a@b', paragraphs, 0, settings, leftOut)?.head ?? '',
+    /Sorry it didn't work out\.\nThere are 3 more of them than are listed here\.\n\n<r0@x>/,
+  )
 })

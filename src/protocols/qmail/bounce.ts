@@ -16,6 +16,27 @@ export function bounceParagraph(recipient: ByteString, report: ByteString): Byte
   return `${shown}\n`
 }
 
+export interface FailedRecipient {
+  readonly address: ByteString
+  readonly report: ByteString
+}
+
+/** The paragraphs of as many as `bytesMax` holds, and how many it does not. */
+export function bounceParagraphs(
+  failed: readonly FailedRecipient[],
+  bytesMax: number,
+): { paragraphs: ByteString; leftOut: number } {
+  const paragraphs: ByteString[] = []
+  let bytes = 0
+  for (const { address, report } of failed) {
+    const paragraph = bounceParagraph(address, report)
+    bytes += paragraph.length
+    if (bytes > bytesMax) break
+    paragraphs.push(paragraph)
+  }
+  return { paragraphs: paragraphs.join(''), leftOut: failed.length - paragraphs.length }
+}
+
 export interface BounceSettings {
   readonly bouncefrom: ByteString
   readonly bouncehost: ByteString
@@ -30,12 +51,13 @@ export interface Bounce {
   readonly head: ByteString
 }
 
-/** Undefined for a bounce of a double bounce: it is discarded. */
+/** Undefined for a bounce of a double bounce: it is discarded. `leftOut`: how many failed besides those of the paragraphs. */
 export function composeBounce(
   originalSender: ByteString,
   paragraphs: ByteString,
   nowMs: number,
   settings: BounceSettings,
+  leftOut = 0,
 ): Bounce | undefined {
   if (originalSender === '#@[]') return undefined
   const isDouble = originalSender === ''
@@ -56,7 +78,7 @@ export function composeBounce(
     'Subject: failure notice\n' +
     '\n' +
     `Hi. This is the qmail-send program at ${settings.bouncehost}.\n` +
-    `${reason}\n${paragraphs}${separator}\n` +
+    `${reason}${leftOut === 0 ? '' : `There are ${leftOut} more of them than are listed here.\n`}\n${paragraphs}${separator}\n` +
     `Return-Path: <${quoteAddress(originalSender)}>\n`
   return { sender: isDouble ? '#@[]' : '', recipient, head }
 }

@@ -9,6 +9,12 @@ export function nextAttemptMs(channel: 'local' | 'remote', bornMs: number, nowMs
   return bornMs + step * step * 1000
 }
 
+/** The longest that a message can have to wait, from one attempt to the next. */
+export function longestWaitMs(channel: 'local' | 'remote', lifetimeSeconds: number): number {
+  const step = skip[channel]
+  return (2 * Math.floor(Math.sqrt(lifetimeSeconds)) + step) * step * 1000
+}
+
 /** A pass that begins after the lifetime is the last: what it defers has failed. */
 export function isLastAttempt(bornMs: number, nowMs: number, lifetimeSeconds: number): boolean {
   return nowMs > bornMs + lifetimeSeconds * 1000

@@ -28,7 +28,7 @@ function message(id: number, dueMs: number, text = ''): QueuedMessage {
     bytes: text.length,
     params: new Map([['BODY', '8BITMIME']]),
     held: false,
-    bounce: '',
+    inFile: false,
     due: { local: undefined, remote: dueMs },
     recipients: ['a@b', 'c@d'].map((address) => {
       return { channel: 'remote', address, params: noParams, state: 'waiting', lastText: '', lastMs: 0 }
@@ -56,9 +56,14 @@ test('due messages come by due time, held ones do not come, and what is not due 
   const { store } = await ThreadedQueueStore.open(freshPath())
   await store.commit([add(1, 300), add(2, 100), add(3, 200), add(4, 999)])
   await store.commit([{ kind: 'hold', id: 3, held: true }])
-  assert.deepEqual(await store.dueIds('remote', 500, 10), [2, 1])
-  assert.deepEqual(await store.dueIds('remote', 500, 1), [2])
-  assert.deepEqual(await store.dueIds('local', 500, 10), [])
+  const [second, first] = [
+    { dueMs: 100, id: 2 },
+    { dueMs: 300, id: 1 },
+  ]
+  assert.deepEqual(await store.due('remote', 500, 10), [second, first])
+  assert.deepEqual(await store.due('remote', 500, 1), [second])
+  assert.deepEqual(await store.due('remote', 500, 1, second), [first])
+  assert.deepEqual(await store.due('local', 500, 10), [])
   assert.equal(await store.nextDue('remote', 500), 999)
   assert.equal(await store.nextDue('local', 0), undefined)
   await store.close()
@@ -69,18 +74,16 @@ test('marks, due times and removal are kept, and nothing of a removed message st
   await store.commit([add(1, 100)])
   await store.commit([
     { kind: 'mark', id: 1, position: 1, state: 'failed', text: 'no\n', ms: 42 },
-    { kind: 'bounce', id: 1, text: '<c@d>:\nno\n\n' },
     { kind: 'due', id: 1, channel: 'remote', atMs: 4000 },
   ])
   const [loaded] = await store.load([1])
   assert.equal(loaded?.recipients[1]?.state, 'failed')
   assert.equal(loaded?.recipients[1]?.lastText, 'no\n')
   assert.equal(loaded?.recipients[0]?.state, 'waiting')
-  assert.equal(loaded?.bounce, '<c@d>:\nno\n\n')
   assert.equal(loaded?.due.remote, 4000)
   assert.deepEqual(await store.counts(), { messages: 1, waitingLocal: 0, waitingRemote: 1 })
   await store.commit([{ kind: 'hurry', id: undefined, atMs: 50 }])
-  assert.deepEqual(await store.dueIds('remote', 50, 10), [1])
+  assert.deepEqual(await store.due('remote', 50, 10), [{ dueMs: 50, id: 1 }])
   await store.commit([{ kind: 'remove', id: 1 }, add(2, 100)])
   assert.deepEqual(
     (await store.list(0, 10)).map(({ id }) => id),
@@ -88,6 +91,60 @@ test('marks, due times and removal are kept, and nothing of a removed message st
   )
   assert.equal(await store.content(1), undefined)
   assert.deepEqual(await store.counts(), { messages: 1, waitingLocal: 0, waitingRemote: 2 })
+  await store.close()
+})
+
+test('messages due at the same time are paged without losing one', async () => {
+  const { store } = await ThreadedQueueStore.open(freshPath())
+  await store.commit([add(3, 100), add(1, 100), add(2, 100)])
+  const page = await store.due('remote', 100, 2)
+  assert.deepEqual(
+    page.map(({ id }) => id),
+    [1, 2],
+  )
+  assert.deepEqual(await store.due('remote', 100, 2, page[1]), [{ dueMs: 100, id: 3 }])
+  await store.close()
+})
+
+test('times later than can be are brought back, and the clock is noted', async () => {
+  const { store } = await ThreadedQueueStore.open(freshPath())
+  assert.equal(await store.clock(), undefined)
+  await store.commit([add(1, 100), add(2, 9000), { kind: 'clock', seenMs: 5, aheadMs: -7 }])
+  await store.commit([{ kind: 'clamp', bornMs: 500, dueMs: { local: 600, remote: 700 } }])
+  const messages = await store.load([1, 2])
+  assert.deepEqual(
+    messages.map(({ bornMs, due }) => [bornMs, due.local, due.remote]),
+    [
+      [500, undefined, 100],
+      [500, undefined, 700],
+    ],
+  )
+  assert.deepEqual(await store.clock(), { seenMs: 5, aheadMs: -7 })
+  await store.close()
+})
+
+test('a queue of the first version is taken over', async () => {
+  const path = freshPath()
+  const { DatabaseSync } = await import('node:sqlite')
+  const old = new DatabaseSync(path)
+  old.exec(`PRAGMA user_version = 1; PRAGMA application_id = 0x51756176;
+    CREATE TABLE message (id INTEGER PRIMARY KEY, born INTEGER NOT NULL, sender BLOB NOT NULL, uid INTEGER NOT NULL,
+      bytes INTEGER NOT NULL, params BLOB NOT NULL, held INTEGER NOT NULL, bounce BLOB NOT NULL, due_local INTEGER,
+      due_remote INTEGER) STRICT;
+    CREATE INDEX message_due_local ON message(due_local) WHERE due_local IS NOT NULL;
+    CREATE INDEX message_due_remote ON message(due_remote) WHERE due_remote IS NOT NULL;
+    CREATE TABLE recipient (message INTEGER NOT NULL, position INTEGER NOT NULL, channel INTEGER NOT NULL,
+      state INTEGER NOT NULL, address BLOB NOT NULL, params BLOB NOT NULL, last_text BLOB NOT NULL,
+      last_ms INTEGER NOT NULL, PRIMARY KEY (message, position)) STRICT, WITHOUT ROWID;
+    CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+    INSERT INTO message VALUES (7, 1, x'61', 0, 1, x'', 0, x'3c62', NULL, 9), (8, 1, x'61', 0, 1, x'', 0, x'', NULL, 9);
+    INSERT INTO recipient VALUES (7, 0, 1, 2, x'62', x'', x'6e6f', 5), (8, 0, 1, 0, x'62', x'', x'', 0);
+    INSERT INTO content VALUES (7, x'78');`)
+  old.close()
+  const { store } = await ThreadedQueueStore.open(path)
+  const [small, large] = await store.load([7, 8])
+  assert.deepEqual([small?.inFile, large?.inFile], [false, true])
+  assert.equal(small?.recipients[0]?.lastText, 'no')
   await store.close()
 })
 

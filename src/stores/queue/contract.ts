@@ -1,5 +1,5 @@
 /** What the queue process asks of its store, whatever the engine: changes that are atomic by unit and durable when
- *  `commit` resolves, and reads ordered by due time. Times are milliseconds since 1970. */
+ *  `commit` resolves, and reads ordered by due time. Times are milliseconds of the queue's own clock (`StoredClock`). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Params } from '../../contracts/envelope.ts'
 
@@ -25,16 +25,16 @@ export interface QueuedMessage {
   readonly uid: number
   /** Length of the content, with qmail's Received line. */
   readonly bytes: number
+  /** The content is a file of `content/`, whatever its length; else it is in the store. */
+  readonly inFile: boolean
   readonly params: Params
   held: boolean
-  /** Paragraphs for the bounce, gathered from failed recipients. */
-  bounce: ByteString
   due: Record<Channel, number | undefined>
   readonly recipients: QueuedRecipient[]
 }
 
 export type Change =
-  /** Without content: it is in the content file of this id, synced. */
+  /** Content is undefined if the message is `inFile`; the file is synced then. */
   | { readonly kind: 'add'; readonly message: QueuedMessage; readonly content: Uint8Array | undefined }
   | {
       readonly kind: 'mark'
@@ -44,12 +44,28 @@ export type Change =
       readonly text: ByteString
       readonly ms: number
     }
-  | { readonly kind: 'bounce'; readonly id: number; readonly text: ByteString }
   | { readonly kind: 'due'; readonly id: number; readonly channel: Channel; readonly atMs: number | undefined }
   | { readonly kind: 'hold'; readonly id: number; readonly held: boolean }
   /** Everything that waits becomes due now: one message, or all. */
   | { readonly kind: 'hurry'; readonly id: number | undefined; readonly atMs: number }
   | { readonly kind: 'remove'; readonly id: number }
+  /** What the clock shows, so that the next start can tell what has happened to it. */
+  | ({ readonly kind: 'clock' } & StoredClock)
+  /** Births and due times later than these become these. */
+  | { readonly kind: 'clamp'; readonly bornMs: number; readonly dueMs: Readonly<Record<Channel, number>> }
+
+/** The queue's own clock as it was last noted. */
+export interface StoredClock {
+  readonly seenMs: number
+  /** How far it is ahead of the machine's. */
+  readonly aheadMs: number
+}
+
+/** Where a message stands in the order of due times. */
+export interface DueKey {
+  readonly dueMs: number
+  readonly id: number
+}
 
 export type CommitTime = 'soon' | 'withOthers'
 
@@ -74,8 +90,8 @@ export interface QueueStore {
   /** All of the unit's changes or none; durable when it resolves. Rejects with StoreError.
    *  `soon`: somebody waits for it. `withOthers`: nobody does, and it may wait a few milliseconds to share a sync. */
   commit(unit: readonly Change[], when?: CommitTime): Promise<void>
-  /** Ids due at or before the time, earliest first; held messages are left out. */
-  dueIds(channel: Channel, atMs: number, limit: number): Promise<number[]>
+  /** Messages due at or before the time, earliest first, behind the given one; held messages are left out. */
+  due(channel: Channel, atMs: number, limit: number, after?: DueKey): Promise<DueKey[]>
   /** When the earliest message after the given time is due. */
   nextDue(channel: Channel, afterMs: number): Promise<number | undefined>
   /** Messages that are still there, in the order asked for. */
@@ -85,5 +101,7 @@ export interface QueueStore {
   /** The content if it is in the row; undefined if it is in a file, or the message is gone. */
   content(id: number): Promise<Buffer | undefined>
   counts(): Promise<QueueCounts>
+  /** Undefined if it was never noted. */
+  clock(): Promise<StoredClock | undefined>
   close(): Promise<void>
 }

@@ -8,10 +8,12 @@ import { decodeParams, encodeParams } from '../../contracts/envelope.ts'
 import {
   type Change,
   type Channel,
+  type DueKey,
   type QueueCounts,
   type QueuedMessage,
   type QueuedRecipient,
   type RecipientState,
+  type StoredClock,
   StoreError,
 } from './contract.ts'
 import { prepareDatabase } from './schema.ts'
@@ -21,7 +23,7 @@ const channelNumber = { local: 0, remote: 1 } as const
 
 type Row = Record<string, unknown>
 
-const messageColumns = 'id, born, sender, uid, bytes, params, held, bounce, due_local, due_remote'
+const messageColumns = 'id, born, sender, uid, bytes, params, held, in_file, due_local, due_remote'
 
 export class QueueEngine {
   private readonly database: DatabaseSync
@@ -45,9 +47,12 @@ export class QueueEngine {
     return units.map((unit) => this.transaction(unit))
   }
 
-  dueIds(channel: Channel, atMs: number, limit: number): number[] {
-    const sql = `SELECT id FROM message WHERE due_${channel} <= ? AND held = 0 ORDER BY due_${channel} LIMIT ?`
-    return this.rows(sql, atMs, limit).map((row) => Number(row['id']))
+  due(channel: Channel, atMs: number, limit: number, after?: DueKey): DueKey[] {
+    const due = `due_${channel}`
+    const behind = after === undefined ? '' : `AND (${due}, id) > (?, ?)`
+    const sql = `SELECT ${due} AS at, id FROM message WHERE ${due} <= ? AND held = 0 ${behind} ORDER BY ${due}, id LIMIT ?`
+    const key = after === undefined ? [] : [after.dueMs, after.id]
+    return this.rows(sql, atMs, ...key, limit).map((row) => ({ dueMs: Number(row['at']), id: Number(row['id']) }))
   }
 
   nextDue(channel: Channel, afterMs: number): number | undefined {
@@ -92,6 +97,11 @@ export class QueueEngine {
       waitingLocal: waiting('local'),
       waitingRemote: waiting('remote'),
     }
+  }
+
+  clock(): StoredClock | undefined {
+    const row = this.rows('SELECT seen, ahead FROM clock')[0]
+    return row && { seenMs: Number(row['seen']), aheadMs: Number(row['ahead']) }
   }
 
   /** For salvage: ids from both ends of each table, as far as pages can be read. A bad page hides what lies behind it
@@ -155,9 +165,6 @@ export class QueueEngine {
           change.position,
         )
         break
-      case 'bounce':
-        this.run('UPDATE message SET bounce = ? WHERE id = ?', toBuffer(change.text), change.id)
-        break
       case 'due':
         this.run(`UPDATE message SET due_${change.channel} = ? WHERE id = ?`, change.atMs ?? null, change.id)
         break
@@ -177,6 +184,15 @@ export class QueueEngine {
         this.run('DELETE FROM recipient WHERE message = ?', change.id)
         this.run('DELETE FROM content WHERE id = ?', change.id)
         break
+      case 'clock':
+        this.run('INSERT OR REPLACE INTO clock VALUES (1, ?, ?)', change.seenMs, change.aheadMs)
+        break
+      case 'clamp':
+        this.run('UPDATE message SET born = ?1 WHERE born > ?1', change.bornMs)
+        for (const channel of ['local', 'remote'] as const) {
+          this.run(`UPDATE message SET due_${channel} = ?1 WHERE due_${channel} > ?1`, change.dueMs[channel])
+        }
+        break
     }
   }
 
@@ -190,7 +206,7 @@ export class QueueEngine {
       message.bytes,
       toBuffer(encodeParams(message.params)),
       message.held ? 1 : 0,
-      toBuffer(message.bounce),
+      message.inFile ? 1 : 0,
       message.due.local ?? null,
       message.due.remote ?? null,
     )
@@ -220,7 +236,7 @@ export class QueueEngine {
       bytes: Number(row['bytes']),
       params: decodeParams(bytes(row['params'])),
       held: row['held'] === 1,
-      bounce: bytes(row['bounce']),
+      inFile: row['in_file'] === 1,
       due: { local: optional(row['due_local']), remote: optional(row['due_remote']) },
       recipients: this.rows('SELECT * FROM recipient WHERE message = ? ORDER BY position', id).map(recipientFrom),
     }

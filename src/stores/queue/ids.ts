@@ -1,22 +1,29 @@
 /** Message ids: 63-bit numbers made by the node, ascending, never used again. Ours stay below 2^53, so that they are
- *  exact as JavaScript numbers: milliseconds since 2025 times 4096, plus a count. */
+ *  exact as JavaScript numbers: milliseconds since 2025 of a clock that does not go back, times 4096, plus a count. */
 import type { Clock } from '../../system/clock.ts'
 
 const epochMs: number = Date.UTC(2025, 0, 1)
 const perMillisecond = 4096
+/** The year 2059. A clock beyond it is wrong: ids are only counted then, and there is room for as many again. */
+const fromClockMax: number = 2 ** 52
 
 export class MessageIds {
   private last: number
   private readonly clock: Clock
 
-  /** `last`: the largest id in the store, so that a clock set back makes no id twice. */
-  constructor(clock: Clock, last: number) {
+  /** `largest`: the largest id in the store. `usedUntilMs`: ids up to that time may have been given, and be gone. */
+  constructor(clock: Clock, largest: number, usedUntilMs: number = epochMs) {
     this.clock = clock
-    this.last = last
+    this.last = Math.max(largest, idAt(usedUntilMs))
   }
 
   next(): number {
-    this.last = Math.max((this.clock.now() - epochMs) * perMillisecond, this.last + 1)
+    this.last = Math.max(idAt(this.clock.now()), this.last + 1)
     return this.last
   }
+}
+
+function idAt(ms: number): number {
+  const id = (ms - epochMs) * perMillisecond
+  return id < fromClockMax ? Math.max(0, id) : 0
 }

@@ -58,6 +58,7 @@ function copyReadable(from: string, to: string): { saved: number; lost: number }
   let damaged: QueueEngine | undefined
   try {
     damaged = new QueueEngine(from)
+    copyClock(damaged, fresh)
     for (const id of damaged.readableIds()) {
       if (copyMessage(damaged, fresh, id)) saved++
       else lost++
@@ -72,13 +73,22 @@ function copyReadable(from: string, to: string): { saved: number; lost: number }
   return { saved, lost }
 }
 
+/** Without it, the times of all messages would be read on another clock. */
+function copyClock(damaged: QueueEngine, fresh: QueueEngine): void {
+  try {
+    const clock = damaged.clock()
+    if (clock !== undefined) fresh.commit([[{ kind: 'clock', ...clock }]])
+  } catch {
+    // It cannot be read: the machine's clock is as good a guess as any.
+  }
+}
+
 function copyMessage(damaged: QueueEngine, fresh: QueueEngine, id: number): boolean {
   try {
     const message: QueuedMessage | undefined = damaged.load([id])[0]
     if (message === undefined || message.recipients.length === 0) return false
-    const content = damaged.content(id)
-    // A small message lives in its row: without its content there is nothing to deliver.
-    if (content !== undefined && content.length !== message.bytes) return false
+    const content = message.inFile ? undefined : damaged.content(id)
+    if (!message.inFile && content?.length !== message.bytes) return false
     return fresh.commit([[{ kind: 'add', message, content }]])[0] === undefined
   } catch {
     // This row cannot be read; it is counted as lost, and the file that holds it is kept.

@@ -32,6 +32,11 @@ const migrations: readonly string[] = [
      PRIMARY KEY (message, position)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;`,
+  // The bounce is made of what the failed recipients' rows say; where the content lies is remembered.
+  `ALTER TABLE message DROP COLUMN bounce;
+   ALTER TABLE message ADD COLUMN in_file INTEGER NOT NULL DEFAULT 0;
+   UPDATE message SET in_file = 1 WHERE id NOT IN (SELECT id FROM content);
+   CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, ahead INTEGER NOT NULL) STRICT;`,
 ]
 
 /** Looks whose database it is before anything is written; then the pragmas, and the migrations that are missing. */

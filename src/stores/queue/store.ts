@@ -6,9 +6,11 @@ import {
   type Change,
   type Channel,
   type CommitTime,
+  type DueKey,
   type QueueCounts,
   type QueuedMessage,
   type QueueStore,
+  type StoredClock,
   StoreError,
 } from './contract.ts'
 import type { StoreFailure, StoreReply, StoreRequest } from './worker.ts'
@@ -63,8 +65,8 @@ export class ThreadedQueueStore implements QueueStore {
     })
   }
 
-  dueIds(channel: Channel, atMs: number, limit: number): Promise<number[]> {
-    return this.ask({ op: 'dueIds', channel, atMs, limit })
+  due(channel: Channel, atMs: number, limit: number, after?: DueKey): Promise<DueKey[]> {
+    return this.ask({ op: 'due', channel, atMs, limit, after })
   }
 
   nextDue(channel: Channel, afterMs: number): Promise<number | undefined> {
@@ -91,6 +93,10 @@ export class ThreadedQueueStore implements QueueStore {
 
   counts(): Promise<QueueCounts> {
     return this.ask({ op: 'counts' })
+  }
+
+  clock(): Promise<StoredClock | undefined> {
+    return this.ask({ op: 'clock' })
   }
 
   async close(): Promise<void> {

@@ -3,19 +3,26 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, assertNever } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
-import { type Change, type Channel, type StoreError } from './contract.ts'
+import { type Change, type Channel, type DueKey, type StoreError } from './contract.ts'
 import { QueueEngine, storeError } from './engine.ts'
 
 export type StoreRequest =
   | { readonly op: 'open' }
   | { readonly op: 'commit'; readonly units: readonly (readonly Change[])[] }
-  | { readonly op: 'dueIds'; readonly channel: Channel; readonly atMs: number; readonly limit: number }
+  | {
+      readonly op: 'due'
+      readonly channel: Channel
+      readonly atMs: number
+      readonly limit: number
+      readonly after: DueKey | undefined
+    }
   | { readonly op: 'nextDue'; readonly channel: Channel; readonly afterMs: number }
   | { readonly op: 'load'; readonly ids: readonly number[] }
   | { readonly op: 'list'; readonly afterId: number; readonly limit: number }
   | { readonly op: 'content'; readonly id: number }
   | { readonly op: 'existing'; readonly ids: readonly number[] }
   | { readonly op: 'counts' }
+  | { readonly op: 'clock' }
   | { readonly op: 'close' }
 
 export interface StoreFailure {
@@ -44,8 +51,8 @@ function handle(request: StoreRequest): unknown {
       if (++commits % commitsPerShrink === 0) engine.shrink(shrinkPages)
       return failures.map((failure) => failure && failureFrom(failure))
     }
-    case 'dueIds':
-      return engine.dueIds(request.channel, request.atMs, request.limit)
+    case 'due':
+      return engine.due(request.channel, request.atMs, request.limit, request.after)
     case 'nextDue':
       return engine.nextDue(request.channel, request.afterMs)
     case 'load':
@@ -60,6 +67,8 @@ function handle(request: StoreRequest): unknown {
     }
     case 'counts':
       return engine.counts()
+    case 'clock':
+      return engine.clock()
     case 'close':
       engine.close()
       return undefined

@@ -1,0 +1,82 @@
+/** The clock by which mail ages: births, due times and message ids are told by it. It goes forward at the pace of the
+ *  machine's, but makes none of its jumps: neither a clock that is set, nor a machine that slept, nor a battery that was
+ *  empty makes mail a year older or puts it off for one.
+ *  Knows:  how far it is ahead of the machine's clock, kept in the store; `toMachine` tells people's time.
+ *  Never:  goes back. */
+import type { StoredClock } from '../../stores/queue/contract.ts'
+import type { Clock } from '../../system/clock.ts'
+
+/** Smaller steps of the machine's clock are followed: a leap second, an NTP daemon that starts. */
+const stepMilliseconds = 60_000
+/** Its reading is noted in the store so often: it may have shown so much more when the process was killed. */
+export const noteMilliseconds = 60_000
+/** Of the time between two runs at most so much counts: nobody knows whether it passed, or the clock was set. */
+const absenceMillisecondsMax = 3_600_000
+
+export class QueueClock implements Clock {
+  private readonly machine: Clock
+  private aheadMs: number
+  private latestMs = Number.NEGATIVE_INFINITY
+  private lookedMs: number
+  private lookedMonotonic: number
+  /** Time may have passed that does not count: what waits is to be tried. */
+  private jumped = false
+
+  constructor(machine: Clock, stored: StoredClock | undefined) {
+    this.machine = machine
+    this.lookedMs = machine.now()
+    this.lookedMonotonic = machine.monotonic()
+    this.aheadMs = stored?.aheadMs ?? 0
+    if (stored === undefined) return
+    const passed = this.lookedMs + this.aheadMs - stored.seenMs
+    if (passed < 0) this.aheadMs += noteMilliseconds - passed
+    if (passed > absenceMillisecondsMax) {
+      this.aheadMs -= passed - absenceMillisecondsMax
+      this.jumped = true
+    }
+  }
+
+  now(): number {
+    const machineMs = this.machine.now()
+    const monotonic = this.machine.monotonic()
+    const step = machineMs - this.lookedMs - (monotonic - this.lookedMonotonic)
+    this.lookedMs = machineMs
+    this.lookedMonotonic = monotonic
+    if (Math.abs(step) > stepMilliseconds) {
+      this.aheadMs -= Math.round(step)
+      if (step > 0) this.jumped = true
+    }
+    this.latestMs = Math.max(this.latestMs, machineMs + this.aheadMs)
+    return this.latestMs
+  }
+
+  monotonic(): number {
+    return this.machine.monotonic()
+  }
+
+  after(milliseconds: number, callback: () => void): () => void {
+    return this.machine.after(milliseconds, callback)
+  }
+
+  /** What a calendar says now. */
+  machineNow(): number {
+    return this.machine.now()
+  }
+
+  /** A time of this clock, as the machine's clock shows it. */
+  toMachine(ms: number): number {
+    return ms - this.aheadMs
+  }
+
+  /** To be kept until the next run. */
+  reading(): StoredClock {
+    return { seenMs: this.now(), aheadMs: this.aheadMs }
+  }
+
+  /** True once after time that does not count. */
+  takeJump(): boolean {
+    const { jumped } = this
+    this.jumped = false
+    return jumped
+  }
+}

@@ -1,0 +1,6 @@
+/** Preloaded into a program: its clock is wrong by as many milliseconds as the file that SHIFTED_CLOCK names says. */
+import { readFileSync } from 'node:fs'
+
+const file = process.env['SHIFTED_CLOCK'] ?? ''
+const now = Date.now
+Date.now = () => now() + Number(readFileSync(file, 'utf8'))

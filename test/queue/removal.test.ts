@@ -1,0 +1,68 @@
+/** What is left of a message that is gone. */
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import type { Report } from '../../src/contracts/deliver.ts'
+import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
+import { noParams } from '../../src/contracts/envelope.ts'
+import type { FrameConnection } from '../../src/system/frame-connection.ts'
+import { QueueProcess } from '../kit/queue-process.ts'
+
+const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
+const body = Buffer.from('Subject: x\n\nhi\n')
+
+describe('removal', () => {
+  const queue = new QueueProcess({ me: 'me.example\n' })
+  let remote: FrameConnection
+  let ref = 0
+  const connectRemote = async (): Promise<void> => {
+    remote = await queue.remote((attempt) => {
+      ref = attempt.ref
+      return undefined
+    })
+  }
+  before(async () => {
+    await queue.start()
+    await queue.local(() => ok)
+    await connectRemote()
+  })
+  after(() => queue.dispose())
+
+  async function submit(): Promise<number> {
+    queue.log = ''
+    const outcome = await queue.enqueue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, body)
+    assert.ok(outcome.done)
+    await queue.logged(/starting delivery/)
+    return outcome.value
+  }
+
+  it('what came as a stream leaves no file behind, however small it is', async () => {
+    const stream = await queue.enqueue.open({ sender: 's@me.example', recipients: ['joe@me.example'] }, noParams)
+    assert.ok(stream.done)
+    await stream.value.write(body)
+    assert.ok((await stream.value.close()).done)
+    await queue.logged(/end msg/)
+    const directory = join(queue.home.queue, 'content')
+    for (let n = 0; n < 100 && readdirSync(directory).length > 0; n++)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.deepEqual(readdirSync(directory), [])
+  })
+
+  it('a message deleted while it is delivered is not bounced', async () => {
+    const id = await submit()
+    assert.deepEqual(await queue.ask({ op: 'delete', id }), [{ deleted: id, pending: true }])
+    remote.send(encodeFromDeliverer({ kind: 'report', ref, reports: [{ letter: 'D', text: 'no\n' }] }))
+    await queue.logged(/end msg/)
+    assert.doesNotMatch(queue.log, /bounce msg/)
+    assert.deepEqual(await queue.ask({ op: 'list' }), [])
+  })
+
+  it('a message deleted while it is delivered stays deleted when the queue is killed before that ends', async () => {
+    const id = await submit()
+    assert.deepEqual(await queue.ask({ op: 'delete', id }), [{ deleted: id, pending: true }])
+    await queue.kill('SIGKILL')
+    await queue.start()
+    assert.deepEqual(await queue.ask({ op: 'list' }), [])
+  })
+})
