@@ -26,7 +26,7 @@ describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: f
 
   it('says what is missing: first the name, then the accounts', async () => {
     mkdirSync(join(home, 'control'))
-    assert.match((await quaver(['start'])).stderr, /control\/me is missing: write this host's name there/)
+    assert.match((await quaver(['start'])).stderr, /control\/me is missing or empty: write this host's name there/)
     writeFileSync(join(home, 'control/me'), 'mail.quaver.test\n')
     writeFileSync(join(home, 'control/accounts'), 'queue:no-such-account\n')
     const { code, stderr } = await quaver(['start'])
@@ -55,6 +55,10 @@ describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: f
       const facts = statSync(join(home, 'run', `${name}.sock`))
       return [facts.uid, facts.mode & 0o777]
     }
+    for (const name of ['.qmail-root', '.qmail-postmaster', '.qmail-mailer-daemon', 'Maildir'])
+      assert.equal(statSync(join(home, 'alias', name)).uid, uidOf(roles.alias), name)
+    const check = await quaver(['control', 'check'])
+    assert.equal(check.code, 0, check.stdout)
     assert.deepEqual(socket('queue-network'), [uidOf('daemon'), 0o600])
     assert.deepEqual(socket('queue-remote'), [uidOf('nobody'), 0o600])
     assert.deepEqual(socket('queue-inject'), [0, 0o666])

@@ -13,6 +13,7 @@ import { Session } from '../../src/programs/smtpd/session.ts'
 import type { Announce, SessionSetting } from '../../src/programs/smtpd/session-setting.ts'
 import type { Control } from '../../src/stores/control/control.ts'
 import { parseLine, parseList, parseNumber } from '../../src/protocols/qmail/control-format.ts'
+import { quantityOf } from '../../src/stores/control/content.ts'
 import { controlFiles } from '../../src/stores/control/table.ts'
 import type { Clock } from '../../src/system/clock.ts'
 
@@ -94,7 +95,8 @@ export function fakeControl(files: ControlFiles): Control {
   const fake = {
     optionalLine,
     line: (name: string) => optionalLine(name) ?? name,
-    number: (name: 'databytes' | 'timeoutsmtpd') => parseNumber(text(name) ?? '') ?? controlFiles[name].fallback,
+    number: (name: 'databytes' | 'timeoutsmtpd') =>
+      parseNumber(text(name) ?? '', quantityOf(controlFiles[name])) ?? controlFiles[name].fallback,
     list: (name: string) => {
       const found = text(name)
       return found === undefined ? undefined : parseList(found)

@@ -17,6 +17,14 @@ import type { Executor } from './client.ts'
 const checkMillisecondsMax = 60_000
 const outputBytesMax: number = 64 * 1024
 
+/** By the last part of a check's path. */
+export const builtInCheckNames: readonly ByteString[] = [
+  'qmail-rcptcheck',
+  'qmail-rcptcheck-badrcptto',
+  'qmail-rcptcheck-qregex',
+  'qmail-rcptcheck-realrcptto',
+]
+
 /** What control files say now. */
 export interface CheckFiles extends PatternFiles {
   readonly rcptchecks: readonly ByteString[]

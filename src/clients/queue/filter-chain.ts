@@ -13,6 +13,7 @@ import { encodeExecuteRequest, environmentBytes, environmentBytesMax, filtersMax
 import { encodeHello } from '../../contracts/hello.ts'
 import { parseList } from '../../protocols/qmail/control-format.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
+import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Clock } from '../../system/clock.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
 import { builtInFilter, FilteringTaker, isBuiltInFilter } from './built-in-filters.ts'
@@ -61,7 +62,10 @@ export function planFilters(
   try {
     const content = readFile(named)
     if (content === undefined) return failed(unreadable(`QMAILQUEUEFILTERS names ${named}, which does not exist`))
-    const filters = parseList(fromBuffer(content))
+    const text = fromBuffer(content)
+    const fault = encodingFault(text)
+    if (fault !== undefined) return failed(unreadable(`QMAILQUEUEFILTERS names ${named}, which ${fault}`))
+    const filters = parseList(text)
     return done({ filters, queueProgram: last, decidedBy: named })
   } catch (error) {
     return failed(unreadable(`QMAILQUEUEFILTERS names ${named}: ${describeError(error)}`))

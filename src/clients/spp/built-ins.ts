@@ -5,6 +5,14 @@ import { checkReplies } from '../../protocols/qmail/rcptchecks.ts'
 import { checkRecipient, type CheckTools } from '../execute/recipient-check.ts'
 import type { BuiltIn } from './stage.ts'
 
+/** By the last part of a plug-in's path. */
+export const builtInPlugInNames: readonly ByteString[] = [
+  'qmail-rcptcheck',
+  'qmail-spp-spf',
+  'greylisting-spp',
+  'greylisting-spp-wrapper',
+]
+
 export interface BuiltInParts {
   readonly check: CheckTools
   /** qmail-spp-spf; undefined: if it is named, it is executed. */

@@ -2,6 +2,7 @@
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import { parseList } from '../../protocols/qmail/control-format.ts'
+import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import { noPlugIns, parsePlugIns, type PlugIns } from '../../protocols/spp/plug-ins.ts'
 
 export interface SppPlan {
@@ -24,7 +25,10 @@ export function planPlugIns(
   const named = environment.get('SPPCONFFILE') ?? ''
   if (named !== '') {
     const content = readFile(named)
-    const lines = content === undefined ? [] : parseList(fromBuffer(content))
+    const text = content === undefined ? '' : fromBuffer(content)
+    const fault = encodingFault(text)
+    if (fault !== undefined) throw new Error(`${named} ${fault}`)
+    const lines = parseList(text)
     return { plugIns: parsePlugIns(lines), decidedBy: named }
   }
   let plugIns = parsed.get(listed)

@@ -22,6 +22,7 @@ import {
 import { type DeliveryLines, deliveryLines, localEnvironment } from '../../protocols/qmail/local-environment.ts'
 import { headerHasLine } from '../../protocols/qmail/loop-check.ts'
 import type { LocalResult } from '../../protocols/qmail/program-exit.ts'
+import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import type { Maildirs } from '../../stores/maildir/maildir.ts'
 import type { Mboxes } from '../../stores/mbox/mbox.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
@@ -74,7 +75,7 @@ export function describeDelivery(files: QuickFiles, assignment: Assignment): Loc
 function findInstructions(files: QuickFiles, assignment: Assignment, search: DotQmailSearch): DotQmail | Stop {
   const found = readDotQmail(files, assignment.home, search)
   if (found === undefined && search.absent === 'no mailbox') return { exitCode: 100, text: noMailboxText }
-  if (found !== undefined && (isStop(found) || found.text !== '')) return found
+  if (found !== undefined && (isStop(found) || writtenLines(found.text).length > 0)) return found
   return { text: assignment.defaultDelivery, forwardOnly: false, default: found?.default }
 }
 

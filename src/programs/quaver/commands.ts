@@ -215,8 +215,8 @@ function addControl(program: Command): void {
   const check = subcommand(
     group,
     'check',
-    'Name each file that is wrong, with line and reason, and those that nobody reads.',
-  ).action(async () => (await import('./control.ts')).check(check.optsWithGlobals()))
+    'Name each file that is wrong, with line, reason and remedy, as the account that reads it would find it.',
+  ).action(async () => (await import('./control-check.ts')).check(check.optsWithGlobals()))
   examples(check, [['quaver control check && quaver stop', '']])
 }
 

@@ -1,13 +1,13 @@
-/** `quaver control show` and `check`: what HOME/control says, against the table of all control files. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** `quaver control show`: what HOME/control says, against the table of all control files. */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { toText } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
+import { fromBuffer, toText } from '../../base/byte-string.ts'
+import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type ControlFile, controlFiles, type ControlName } from '../../stores/control/table.ts'
 import { realClock } from '../../system/clock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
-import { CommandError, exitCode } from './exit.ts'
+import { CommandError } from './exit.ts'
 import { harmless, print, printJson, styled } from './output.ts'
 
 interface Shown {
@@ -44,40 +44,6 @@ export function show(name: string | undefined, options: GlobalOptions & { all?: 
     print(styled('dim', `${all.length - shown.length} others are not there and have their defaults: --all`))
 }
 
-export function check(options: GlobalOptions): void {
-  const home = requireHome(options)
-  const control = new Control(home.control, realClock)
-  const faults = [...control.problems(), ...control.lineFaults()].map(toText)
-  const unread = filesIn(home.control).filter(
-    (name) => !names.some((known) => isOrIsIn(known, name)) && !isDerived(name),
-  )
-  if (faults.length > 0) process.exitCode = exitCode.failed
-  if (options.json === true) return printJson({ faults, unread })
-  for (const fault of faults) print(`${styled('red', 'wrong')}   ${harmless(fault)}`)
-  for (const name of unread)
-    print(`${styled('yellow', 'unread')}  control/${harmless(name)}: no program reads this file`)
-  if (faults.length === 0)
-    print(`${styled('green', 'ok')}      ${home.control}: every file can be read, and means something`)
-}
-
-/** A directory such as control/greylist holds files that are read. */
-function isOrIsIn(known: string, name: string): boolean {
-  return known === name || known.startsWith(`${name}/`)
-}
-
-/** Compiled from a file beside it, left by an editor, or the business of `quaver rules`. */
-function isDerived(name: string): boolean {
-  return name.endsWith('.cdb') || name.startsWith('.') || name === 'tcprules'
-}
-
-function filesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort()
-  } catch (error) {
-    throw new CommandError(`${directory}: ${describeError(error)}`)
-  }
-}
-
 function describe(name: ControlName, control: Control): Shown {
   const file: ControlFile = controlFiles[name]
   const present = control.isPresent(name)
@@ -94,10 +60,9 @@ function describe(name: ControlName, control: Control): Shown {
 
 function linesOf(path: string): string[] | undefined {
   try {
-    return readFileSync(path, 'utf8')
-      .split('\n')
-      .map((line) => line.trimEnd())
+    return writtenLines(fromBuffer(readFileSync(path)))
       .filter((line) => line !== '')
+      .map(toText)
   } catch {
     return undefined
   }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { compileSenderRules } from '../../protocols/ofmip/sender-rules.ts'
+import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import { type Files, realFiles } from '../../system/files.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { readDescriptor } from './spool.ts'
@@ -21,7 +22,10 @@ export async function ofmipname(
   if (cdb === undefined || temporary === undefined || more !== undefined)
     throw new CommandError('usage: quaver ofmipname rules.cdb rules.tmp', exitCode.permanent)
   try {
-    const compiled = compileSenderRules(fromBuffer(await readAll(input)))
+    const text = fromBuffer(await readAll(input))
+    const fault = encodingFault(text)
+    if (fault !== undefined) throw new Error(`the text ${fault}`)
+    const compiled = compileSenderRules(text)
     await replace(realFiles, cdb, temporary, compiled.cdb)
   } catch (error) {
     throw new CommandError(`ofmipname: ${cdb} is as it was: ${describeError(error)}`, exitCode.temporary)

@@ -1,4 +1,5 @@
 /** What a session needs from outside. */
+import { parseBytes } from '../../protocols/qmail/quantity.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { XclientValues } from '../../protocols/smtp/xclient.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -36,11 +37,12 @@ export interface SessionSetting {
   readonly tlsAvailable: () => boolean
 }
 
-/** DATABYTES in the environment wins; without digits it means no limit, as in qmail. */
+/** DATABYTES in the environment wins; empty means no limit, as in qmail. What is no size changes nothing: `rules compile`
+ *  and the log name it. */
 export function databytesOf({ environment, policy }: SessionSetting): number {
   const override = environment.get('DATABYTES')
-  const digits = override === undefined ? undefined : /^[0-9]{1,15}/.exec(override)?.[0]
-  return override === undefined ? policy.databytes : Number(digits ?? 0)
+  if (override === '') return 0
+  return (override === undefined ? undefined : parseBytes(override)) ?? policy.databytes
 }
 
 /** UCSPITLS="-" in a rule: not to this client. Without UCSPITLS it is offered, unlike under sslserver. */

@@ -1,19 +1,23 @@
 /** Makes the demo's home: a mail host `quaver.test` with one account, everything owned by the caller. What is there is
  *  left as it is, so a second start finds the same mail. Loaded only in the demo. */
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { userInfo } from 'node:os'
+import { describeError } from '../../base/outcome.ts'
 import { addAccount, listAccounts } from '../../stores/accounts/accounts.ts'
 import { parseAccountAddress } from '../../stores/accounts/address.ts'
 import { newPassword } from '../../stores/accounts/new-password.ts'
 import { deriveSecrets } from '../../stores/credentials/derive.ts'
-import type { Home } from '../../stores/home/layout.ts'
+import { directories, type Home } from '../../stores/home/layout.ts'
 import { HomeError, makeHome } from '../../stores/home/make.ts'
 import { readTls, writeSelfSigned } from '../../stores/home/tls-files.ts'
 import { realClock } from '../../system/clock.ts'
-import { realFiles, replaceFile } from '../../system/files.ts'
+import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
 import { realRandom } from '../../system/random.ts'
 
 const passwordBytesMax = 1024
+/** Of a password file that was being written when the demo was killed. */
+const temporaryPrefix = '.demo-password.'
 const domain = 'quaver.test'
 export const demoAddress: string = `demo@${domain}`
 
@@ -34,15 +38,17 @@ export interface DemoHome {
 }
 
 export async function makeDemoHome(home: Home): Promise<DemoHome> {
+  await entriesOf(home.path)
   const isNew = (await realFiles.facts(join(home.control, 'me'))) === undefined
   const passwordPath = join(home.path, 'demo-password')
   const known = await realFiles.read(passwordPath, passwordBytesMax)
   if (!isNew && known === undefined)
     throw new HomeError(`${home.path} is there, but it is not a demo's home: choose another with --home`)
-  await makeHome(home.path, undefined)
+  if (isNew && known === undefined) await refuseOthersDirectory(home.path)
   const password = known?.toString('utf8').trim() ?? newPassword(realRandom)
   // Before anything else: this file says that the home is a demo's.
-  if (known === undefined) await replaceFile(realFiles, passwordPath, Buffer.from(`${password}\n`), 0o600)
+  if (known === undefined) await writePassword(home.path, passwordPath, password)
+  await makeHome(home.path, undefined)
   if (isNew) await writeFirstFiles(home)
   const madeCertificate = await makeCertificate(home)
   const madeAccount = await makeAccount(home, password)
@@ -54,6 +60,31 @@ export async function makeDemoHome(home: Home): Promise<DemoHome> {
     ],
     password: known === undefined ? password : undefined,
   }
+}
+
+/** A demo makes what it needs in a directory of its own, not among somebody's files; control files may wait there. */
+async function refuseOthersDirectory(path: string): Promise<void> {
+  const own = new Set(directories.map(({ name }) => name))
+  const other = (await entriesOf(path)).find((name) => !own.has(name) && !name.startsWith(temporaryPrefix))
+  if (other !== undefined)
+    throw new HomeError(
+      `${path} is not empty (${other}), and no demo's home: choose a directory that is not there yet, as --home ${join(path, 'quaver-demo')}`,
+    )
+}
+
+/** None if it is not there. Throws HomeError if it is something else. */
+async function entriesOf(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw new HomeError(`${path} cannot be a home: ${describeError(error)}`)
+  }
+}
+
+async function writePassword(homePath: string, path: string, password: string): Promise<void> {
+  await mkdir(homePath, { recursive: true })
+  await replaceFile(realFiles, path, Buffer.from(`${password}\n`), 0o600)
 }
 
 /** control/me comes last: it says that the others are there. */

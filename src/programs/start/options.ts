@@ -2,8 +2,9 @@
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { serviceNames } from '../../stores/control/start-files.ts'
 import type { TcpAddress } from '../../system/bind.ts'
-import { type Service, services } from './program.ts'
+import type { Service } from './program.ts'
 import { addressesOf, type TcpName } from './tcp-services.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -31,7 +32,7 @@ export function parseOptions(args: readonly string[]): StartOptions {
 }
 
 export function wantedServices(options: StartOptions, control: Control): readonly Service[] {
-  return options.services ?? parseServices(control.list('services') ?? services, 'control/services')
+  return options.services ?? parseServices(control.list('services') ?? serviceNames, 'control/services')
 }
 
 /** Where each service listens. A demo that is moved from its usual SMTP port is a second one: its other ports are free
@@ -74,9 +75,9 @@ function parseStartArgs(args: readonly string[]) {
 
 function parseServices(names: readonly string[], place: string): readonly Service[] {
   return names.map((name) => {
-    const service = services.find((known) => known === name.trim())
+    const service = serviceNames.find((known) => known === name.trim())
     if (service === undefined)
-      throw new UsageError(`${place}: '${name}' is no service; there are ${services.join(', ')}`)
+      throw new UsageError(`${place}: '${name}' is no service; there are ${serviceNames.join(', ')}`)
     return service
   })
 }

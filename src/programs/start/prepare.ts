@@ -1,32 +1,54 @@
 /** What must be true before the first program is started: home, owners, sockets. Each fault is named with its remedy. */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { describeError } from '../../base/outcome.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type Home, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
-import { HomeError, makeHome, type OwnerOf } from '../../stores/home/make.ts'
+import { hostAddresses, makeHostAliases } from '../../stores/home/host-aliases.ts'
+import { HomeError, makeHome, type Owner, type OwnerOf } from '../../stores/home/make.ts'
+import { refuseQmailQueue } from '../../stores/home/qmail-queue.ts'
 import { findOwners } from '../../stores/home/owners.ts'
 import { BindError, type Bound, bindPath, bindTcp, type TcpAddress } from '../../system/bind.ts'
 import type { Clock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
 import { needsTls, type Program, programFile } from './program.ts'
 import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
 
-/** The account of each role, after checking that a system home can be run at all. */
-export async function prepareSystemHome(home: Home, programs: readonly Program[], clock: Clock): Promise<OwnerOf> {
+export interface Prepared {
+  /** The account of each role. */
+  readonly ownerOf: OwnerOf
+  /** What was made, for the log. */
+  readonly made: readonly string[]
+}
+
+/** After checking that a system home can be run at all. */
+export async function prepareSystemHome(home: Home, programs: readonly Program[], clock: Clock): Promise<Prepared> {
   if (process.getuid?.() !== 0)
     throw new HomeError(
       `only root can start a system home (each program gets an account of its own); for a trial as yourself: quaver start --demo --home ${home.path}`,
     )
+  await refuseQmailQueue(home)
   const control = new Control(home.control, clock)
   if (control.optionalLine('me') === undefined)
     throw new HomeError(
-      `${join(home.control, 'me')} is missing: write this host's name there (mkdir -p ${home.control} && hostname -f > ${home.control}/me)`,
+      `${join(home.control, 'me')} is missing or empty: write this host's name there (mkdir -p ${home.control} && hostname -f > ${home.control}/me)`,
     )
   const needed = new Set(programs.map(({ role }) => role))
   if (programs.some(({ name }) => name === 'lspawn')) needed.add('alias')
   const ownerOf = await findOwners(needed, control.map('accounts'))
   await makeHome(home.path, ownerOf)
   checkReachableByAll(home, programs)
-  return ownerOf
+  return { ownerOf, made: needed.has('alias') ? await madeAliases(home, ownerOf('alias')) : [] }
+}
+
+/** A host without them runs, and loses what is sent to root: that is no reason not to start. */
+async function madeAliases(home: Home, owner: Owner): Promise<string[]> {
+  try {
+    const names = await makeHostAliases(realFiles, home, owner)
+    return names.map((name) => `alias/.qmail-${name} made: mail for ${name} waits in ${home.alias}/Maildir`)
+  } catch (error) {
+    return [`warning: mail for ${hostAddresses.join(', ')} may go nowhere: ${home.alias}: ${describeError(error)}`]
+  }
 }
 
 export interface Listening {

@@ -1,11 +1,11 @@
 /** What `start` runs: one row a program. Order of the rows is the order of `phase`s in which they are started; they are
  *  stopped the other way round. */
 import { extname, join } from 'node:path'
+import type { ServiceName } from '../../stores/control/start-files.ts'
 import type { Role, SocketName } from '../../stores/home/layout.ts'
 import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
 
-export type Service = 'smtp' | 'submission' | 'pop3' | 'local' | 'remote' | 'qread'
-export const services: readonly Service[] = ['smtp', 'submission', 'pop3', 'local', 'remote', 'qread']
+export type Service = ServiceName
 
 export interface Program {
   readonly name: string

@@ -50,12 +50,15 @@ export async function start(
 ): Promise<Started> {
   const plan = makePlan(options, table)
   const { home, programs } = plan
-  const ownerOf = options.demo ? undefined : await prepareSystemHome(home, programs, clock)
+  const { ownerOf, made } = options.demo
+    ? { ownerOf: undefined, made: [] }
+    : await prepareSystemHome(home, programs, clock)
   if (!(await lockHome(join(home.run, 'lock'), socketPath(home, 'start'))))
     throw new HomeError(`another 'quaver start' runs on ${home.path}: stop it with 'quaver stop --home ${home.path}'`)
   await writeInjector(home)
   const listening = bindAll(home, programs, plan.addresses, ownerOf)
   const screen = options.demo ? demoScreen(home.log) : systemScreen(plan.log, clock)
+  for (const text of made) screen.note(text)
   // As qmail-start: what the programs make is for themselves unless they say otherwise.
   process.umask(0o077)
 

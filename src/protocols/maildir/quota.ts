@@ -1,13 +1,15 @@
 /** The file `maildirsize` of a Maildir++ (Courier's description of the format): what may be in the Maildir, then what
  *  was put into it and taken out of it.
  *
- *      2147483648S,100000C      the limit: bytes (S), messages (C), either alone; nothing or 0 is no limit
+ *      2147483648S,100000C      the limit: bytes (S, or a size as 50M), messages (C), either alone; nothing or 0 is no limit
  *      1048576 12               bytes and messages when they were counted
  *      4711 1                   and what has come and gone since
  *      -4711 -1
  *
  *  Knows:  the form, which folders count, when the sum must not be trusted any more. Never: files or the time. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { parseBytes, parseCount } from '../qmail/quantity.ts'
+import { writtenLines } from '../qmail/written-text.ts'
 
 /** Of a Maildir; undefined: no such limit. */
 export interface QuotaLimit {
@@ -36,14 +38,14 @@ export const believedMilliseconds: number = 15 * 60_000
 
 /** Undefined if the first line is no limit: then there is none. Lines that are cut or malformed count nothing. */
 export function parseMaildirsize(text: ByteString): Maildirsize | undefined {
-  const [first = '', ...rest] = text.split('\n')
+  const [first = '', ...rest] = writtenLines(text)
   const limit = parseLimit(first)
   if (limit === undefined) return undefined
   let bytes = 0
   let messages = 0
   let lines = 0
   for (const line of rest) {
-    const found = /^ *(-?[0-9]{1,15}) +(-?[0-9]{1,15})[ \r]*$/.exec(line)
+    const found = /^ *(-?[0-9]{1,15}) +(-?[0-9]{1,15})$/.exec(line)
     if (found === null) continue
     bytes += Number(found[1])
     messages += Number(found[2])
@@ -58,12 +60,12 @@ export function parseLimit(line: ByteString): QuotaLimit | undefined {
   let bytes: number | undefined
   let messages: number | undefined
   for (const part of line.trim().split(',')) {
-    const found = /^([0-9]{1,15})([SC])$/.exec(part)
-    if (found === null) return undefined
-    const value = Number(found[1])
+    const value = part.endsWith('C') ? parseCount(part.slice(0, -1)) : parseBytes(part.replace(/S$/, ''))
+    // A number alone may be either.
+    if (value === undefined || /^[0-9]+$/.test(part)) return undefined
     if (value === 0) continue
-    if (found[2] === 'S') bytes = value
-    else messages = value
+    if (part.endsWith('C')) messages = value
+    else bytes = value
   }
   return bytes === undefined && messages === undefined ? undefined : { bytes, messages }
 }

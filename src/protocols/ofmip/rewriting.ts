@@ -5,6 +5,7 @@
  *    -post:new   the host ends with `post`: all of it becomes `new`
  *  In order, each at most once, in any case of letters. An address without a host has an empty one. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { contentLines } from '../qmail/control-format.ts'
 
 const kinds = '=*?-'
 type Kind = '=' | '*' | '?' | '-'
@@ -30,12 +31,10 @@ export type ParsedRewriting =
 /** The whole file: `#` in the first column begins a remark. */
 export function parseRewriting(text: ByteString): ParsedRewriting {
   const instructions: Instruction[] = []
-  for (const [index, line] of text.split('\n').entries()) {
-    const trimmed = line.replace(/[ \t]{1,1000}$/, '')
-    if (trimmed === '' || trimmed.startsWith('#')) continue
-    const colon = trimmed.indexOf(':')
-    if (colon < 1 || !kinds.includes(trimmed.charAt(0))) return { valid: false, line: index + 1 }
-    instructions.push(instruction(trimmed.charAt(0) as Kind, trimmed.slice(1, colon), trimmed.slice(colon + 1)))
+  for (const { line, text: written } of contentLines(text)) {
+    const colon = written.indexOf(':')
+    if (colon < 1 || !kinds.includes(written.charAt(0))) return { valid: false, line }
+    instructions.push(instruction(written.charAt(0) as Kind, written.slice(1, colon), written.slice(colon + 1)))
   }
   return { valid: true, instructions }
 }

@@ -2,6 +2,7 @@
  *  envelope sender as rewriting left it; its mail leaves from `address`, and `name` is the author in From. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type CdbReader, CdbWriter } from '../qmail/cdb.ts'
+import { parseList } from '../qmail/control-format.ts'
 
 export interface SenderRule {
   readonly name: ByteString
@@ -12,8 +13,7 @@ export interface SenderRule {
 export function compileSenderRules(text: ByteString): { readonly cdb: Buffer; readonly rules: number } {
   const writer = new CdbWriter()
   let rules = 0
-  for (const line of text.split('\n')) {
-    if (line.startsWith('#')) continue
+  for (const line of parseList(text)) {
     const [key, name, address, end] = line.split(':', 4)
     // The last colon must be there: a line that was cut is no rule.
     if (key === undefined || name === undefined || address === undefined || end === undefined) continue

@@ -1,34 +1,47 @@
 /** The forms of qmail's control files (qmail-control(5)). An empty file is not an absent one: absence is the caller's.
- *  Leading blanks and CR are part of a value; trailing blanks and tabs are not; only a `#` in the first byte comments. */
+ *  Leading blanks are part of a value; what ends a line is not (written-text.ts); only a `#` in the first byte comments. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { parseQuantity, type Quantity } from './quantity.ts'
+import { writtenLines } from './written-text.ts'
 
-/** The first line, without trailing blanks. */
+/** The first line. */
 export function parseLine(text: ByteString): ByteString {
-  const end = text.indexOf('\n')
-  return trimEnd(end < 0 ? text : text.slice(0, end))
+  return writtenLines(text)[0] ?? ''
 }
 
-/** The leading decimal digits of the first line; undefined if there are none. */
-export function parseNumber(text: ByteString): number | undefined {
-  const digits = /^[0-9]{1,15}/.exec(parseLine(text))
-  return digits === null ? undefined : Number(digits[0])
+/** The first line; undefined if it is not a number, whole and alone or with a unit of its quantity. */
+export function parseNumber(text: ByteString, quantity: Quantity): number | undefined {
+  return parseQuantity(parseLine(text), quantity)
+}
+
+export interface WrittenLine {
+  /** In the file, from 1. */
+  readonly line: number
+  readonly text: ByteString
+}
+
+/** The lines that say something: not empty, no remark. */
+export function contentLines(text: ByteString): WrittenLine[] {
+  return writtenLines(text)
+    .map((line, at) => ({ line: at + 1, text: line }))
+    .filter((one) => one.text !== '' && !one.text.startsWith('#'))
 }
 
 export function parseList(text: ByteString): ByteString[] {
-  const values: ByteString[] = []
-  for (const line of text.split('\n')) {
-    const value = trimEnd(line)
-    if (value !== '' && !value.startsWith('#')) values.push(value)
-  }
-  return values
+  return contentLines(text).map((one) => one.text)
 }
 
-/** `key:value` lines; keys fold to lower case; of equal keys the last line wins; lines without `:` are passed over. */
-export function parseMap(text: ByteString): Map<ByteString, ByteString> {
+/** `key:value` lines; keys fold to lower case; lines without `:` are passed over. Of equal keys the last line wins, or, if
+ *  `joins`, their values become one with commas between. */
+export function parseMap(text: ByteString, joins = false): Map<ByteString, ByteString> {
   const map = new Map<ByteString, ByteString>()
   for (const line of parseList(text)) {
     const colon = line.indexOf(':')
-    if (colon >= 0) map.set(lowerAscii(line.slice(0, colon)), line.slice(colon + 1))
+    if (colon < 0) continue
+    const key = lowerAscii(line.slice(0, colon))
+    const value = line.slice(colon + 1)
+    const before = joins ? map.get(key) : undefined
+    map.set(key, before === undefined ? value : `${before},${value}`)
   }
   return map
 }
@@ -41,10 +54,4 @@ export function* domainKeys(domain: ByteString): Generator<ByteString> {
     yield name.slice(dot)
   }
   if (name !== '') yield ''
-}
-
-function trimEnd(line: ByteString): ByteString {
-  let end = line.length
-  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end--
-  return end === line.length ? line : line.slice(0, end)
 }

@@ -1,6 +1,7 @@
 /** `.qmail` files: which names are looked for, and what the lines say (dot-qmail(5)).
  *  Knows:  names, forms, texts. Never: opens a file or delivers; programs/local does. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { encodingFault, writtenLines } from './written-text.ts'
 
 export interface DotQmailName {
   /** In the home directory. */
@@ -75,10 +76,10 @@ const programRefusedText = 'Uh-oh: .qmail has prog delivery but has x bit set. (
 export function parseDotQmail(text: ByteString, forwardOnly: boolean): Instruction[] {
   const instructions: Instruction[] = []
   let onlyForwards = forwardOnly
-  const lines = text.split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  for (const [index, line] of lines.entries()) {
-    const content = trimEnd(line)
+  const fault = encodingFault(text)
+  if (fault !== undefined) return [{ kind: 'refuse', text: `Uh-oh: .qmail file ${fault}. (#4.3.0)\n` }]
+  for (const [index, line] of writtenLines(text).entries()) {
+    const content = beforeNul(line)
     if (content === '+list') onlyForwards = true
     else if (content === '' && index === 0) instructions.push({ kind: 'refuse', text: blankText })
     else {
@@ -147,10 +148,8 @@ export function describe(instructions: readonly Instruction[]): { exitCode: 0 | 
   return { exitCode: 0, output: output + didLine(tally) }
 }
 
-/** Without trailing blanks; a NUL ends a line early, as it ended qmail's strings. */
-function trimEnd(line: ByteString): ByteString {
-  let end = line.length
-  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end--
+/** A NUL ends a line early, as it ended qmail's strings. */
+function beforeNul(line: ByteString): ByteString {
   const nul = line.indexOf('\0')
-  return line.slice(0, nul < 0 ? end : Math.min(nul, end))
+  return nul < 0 ? line : line.slice(0, nul)
 }

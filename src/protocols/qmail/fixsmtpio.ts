@@ -3,6 +3,7 @@
  *  Knows:  the form, which rule matches, the built-ins. Never: half a file: one invalid line and there are no rules.
  *  Fails:  the first invalid line is named, with the reason. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { contentLines } from './control-format.ts'
 import { fnmatch } from './fnmatch.ts'
 
 type Response = { readonly kind: 'noop' | 'fixup' } | { readonly kind: 'text'; readonly text: ByteString }
@@ -55,11 +56,9 @@ export const fixSmtpIoForm = 'env:event:request-prepend:response-line-glob:exitc
 
 export function parseFixSmtpIo(text: ByteString): FixSmtpIo {
   const rules: Rule[] = []
-  for (const [index, raw] of text.split('\n').entries()) {
-    const line = raw.replace(/[ \t]{1,1000}$/, '')
-    if (line === '' || line.startsWith('#')) continue
-    const rule = parseRule(line, index + 1)
-    if (typeof rule === 'string') return { valid: false, line: index + 1, reason: rule }
+  for (const { line, text: written } of contentLines(text)) {
+    const rule = parseRule(written, line)
+    if (typeof rule === 'string') return { valid: false, line, reason: rule }
     rules.push(rule)
   }
   return { valid: true, rules }

@@ -31,14 +31,23 @@ export class NetworkList {
   }
 
   private parse(line: string): Network | undefined {
-    try {
-      if (line.includes('/')) return ipaddr.parseCIDR(line)
-      const address = ipaddr.parse(line)
-      return [address, address.kind() === 'ipv4' ? 32 : 128]
-    } catch {
-      const what = 'is neither an address nor a network; the line is ignored'
-      this.onProblem(`control/${this.name}: ${JSON.stringify(line)} ${what}`)
-      return undefined
-    }
+    const network = parseNetwork(line)
+    const what = 'is neither an address nor a network; the line is ignored'
+    if (network === undefined) this.onProblem(`control/${this.name}: ${JSON.stringify(line)} ${what}`)
+    return network
   }
+}
+
+export function isNetwork(line: string): boolean {
+  return parseNetwork(line) !== undefined
+}
+
+function parseNetwork(line: string): Network | undefined {
+  const [text = '', bits, more] = line.split('/')
+  // `10` and `10.1` would be addresses to the library, of somebody else.
+  if (more !== undefined || !(ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text))) return undefined
+  const address = ipaddr.parse(text)
+  const whole = address.kind() === 'ipv4' ? 32 : 128
+  if (bits === undefined) return [address, whole]
+  return /^[0-9]{1,3}$/.test(bits) && Number(bits) <= whole ? [address, Number(bits)] : undefined
 }

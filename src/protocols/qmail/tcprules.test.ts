@@ -91,7 +91,6 @@ describe('parsing', () => {
       '1.2.3.4:allowX="a"',
       '1.2.3.4:allow X="a"',
       '1.2.3.4:denyfoo',
-      '1.2.3.4:allow\r',
       'a-b:allow',
       '1-2-3:allow',
       '192.0.2.0/33:allow',
@@ -104,6 +103,19 @@ describe('parsing', () => {
     assert.deepEqual(
       faults.map(({ line }) => line),
       wrong.map((_, index) => index + 1),
+    )
+  })
+
+  it('points out a variable that is no number where one is needed', () => {
+    const { rules, idle } = parseRules(
+      ['DATABYTES="50M"', 'DATABYTES=""', 'DATABYTES="5 apples"', 'GREETDELAY="2s"', 'GREETDELAY="soon"']
+        .map((setting) => `:allow,${setting}\n`)
+        .join(''),
+    )
+    assert.equal(rules.length, 5)
+    assert.deepEqual(
+      idle.map(({ line }) => line),
+      [3, 5],
     )
   })
 

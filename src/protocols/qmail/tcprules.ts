@@ -4,6 +4,8 @@
  *  Fails:  lines that tcprules would refuse are named with a reason; nothing throws. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { canonicalIpv6, ipv6Prefix, networkKey, networkMark, parseIp } from './ip-key.ts'
+import { parseQuantity, quantityForms } from './quantity.ts'
+import { encodingFault, writtenLines } from './written-text.ts'
 
 export type Verdict = 'allow' | 'deny'
 /** In the order of the line; the last of equal names counts. */
@@ -30,7 +32,7 @@ export interface RuleFault {
 export interface ParsedRules {
   readonly rules: readonly Rule[]
   readonly faults: readonly RuleFault[]
-  /** Lines that decide about nobody, or hardly anybody: tcprules takes them without a word. */
+  /** Lines that decide about nobody, or not what they seem to: tcprules takes them without a word. */
   readonly idle: readonly IdleLine[]
 }
 
@@ -54,9 +56,10 @@ export function parseRules(text: ByteString): ParsedRules {
   const rules: Rule[] = []
   const faults: RuleFault[] = []
   const idle: IdleLine[] = []
-  for (const [index, raw] of text.split('\n').entries()) {
+  const fault = encodingFault(text)
+  if (fault !== undefined) return { rules, faults: [{ line: 1, text: '', reason: fault }], idle }
+  for (const [index, trimmed] of writtenLines(text).entries()) {
     const line = index + 1
-    const trimmed = trimEnd(raw)
     if (trimmed === '' || trimmed.startsWith('#')) continue
     if (!trimmed.includes(':')) {
       idle.push({ line, reason: 'says nothing: it has no colon' })
@@ -68,15 +71,13 @@ export function parseRules(text: ByteString): ParsedRules {
       rules.push(rule)
       const [key] = rule.keys
       if (rule.keys.every((each) => !canMatch(each))) idle.push({ line, reason: idleReason(key) })
+      for (const [name, value] of rule.variables) {
+        const reason = valueFault(name, value)
+        if (reason !== undefined) idle.push({ line, reason })
+      }
     }
   }
   return { rules, faults, idle }
-}
-
-function trimEnd(text: ByteString): ByteString {
-  let end = text.length
-  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--
-  return text.slice(0, end)
 }
 
 function parseRule(line: number, text: ByteString): Rule | Refused {
@@ -103,6 +104,13 @@ function parseVariables(text: ByteString, verdict: Verdict): Variables | Refused
     at = end + 1
   }
   return variables
+}
+
+/** Of variables that are numbers to us; empty is qmail's way to say none. */
+function valueFault(name: ByteString, value: ByteString): string | undefined {
+  const quantity = name === 'DATABYTES' ? 'bytes' : name === 'GREETDELAY' ? 'seconds' : undefined
+  if (quantity === undefined || value === '' || parseQuantity(value, quantity) !== undefined) return undefined
+  return `sets ${name} to what is not ${quantityForms[quantity]}, and changes nothing by it`
 }
 
 /** Host names and `info@` are taken as they stand. Brackets around an IPv6 address, as in URLs, mean nothing. */

@@ -1,6 +1,7 @@
 /** users/assign as text, and the records that qmail-newu makes of it for users/cdb (qmail-users(5)).
  *  Knows:  the line forms, the keys. Never: files; see stores/users. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { encodingFault, writtenLines } from './written-text.ts'
 
 export interface AssignRecord {
   readonly key: ByteString
@@ -30,7 +31,9 @@ const fieldCount = 6
 export function parseAssign(text: ByteString): AssignResult {
   const records: AssignRecord[] = []
   const wildcardEnds = new Set<string>()
-  const lines = text.split('\n')
+  const fault = encodingFault(text)
+  if (fault !== undefined) return { ok: false, line: 1, reason: fault }
+  const lines = writtenLines(text)
   for (const [index, line] of lines.entries()) {
     const bad = (reason: string): AssignResult => ({ ok: false, line: index + 1, reason })
     if (line.startsWith('.')) {
@@ -51,7 +54,7 @@ export function parseAssign(text: ByteString): AssignResult {
   }
   return {
     ok: false,
-    line: lines.length,
+    line: lines.length + 1,
     reason: 'is the last, and no line with a dot came before: the file is cut off',
   }
 }

@@ -1,5 +1,6 @@
 /** Whether a peer may connect, and the environment that its session has: control/tcprules decides if it has rules for the
  *  service; else control/relayclients says who may relay, and strangers wait for the greeting. */
+import { parseSeconds } from '../../protocols/qmail/quantity.ts'
 import { type ConnectionDecision, decideConnection } from '../../stores/tcprules/decision.ts'
 import type { RuleService } from '../../stores/tcprules/files.ts'
 import type { Rules } from '../../stores/tcprules/rules-file.ts'
@@ -30,6 +31,6 @@ export function admitTo(service: RuleService, peer: Peer, host: Host, rules: Rul
 
 /** Milliseconds before the greeting: GREETDELAY, for whoever may not relay. */
 export function greetDelay(environment: Environment, secondsMax: number): number {
-  const digits = environment.has('RELAYCLIENT') ? null : /^[0-9]{1,9}/.exec(environment.get('GREETDELAY') ?? '')
-  return digits === null ? 0 : Math.min(Number(digits[0]), secondsMax) * 1000
+  if (environment.has('RELAYCLIENT')) return 0
+  return Math.min(parseSeconds(environment.get('GREETDELAY') ?? '') ?? 0, secondsMax) * 1000
 }

@@ -5,6 +5,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toBuffer, toText } from '../../base/byte-string.ts'
+import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { errorCode, type Files, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { type AccountAddress, AccountError, textOf } from './address.ts'
@@ -93,8 +94,8 @@ export async function placeAlias(
 export async function targetsOf(files: Files, home: Home, alias: FoundAlias): Promise<ByteString[]> {
   if (alias.account !== undefined) return [textOf(alias.account)]
   const text = await files.read(forwardFile(home.mail, alias.address), forwardBytesMax)
-  const lines = text === undefined ? [] : fromBuffer(text).split('\n')
-  return lines.filter((line) => line.startsWith('&')).map((line) => line.slice(1).trimEnd())
+  const lines = text === undefined ? [] : writtenLines(fromBuffer(text))
+  return lines.filter((line) => line.startsWith('&')).map((line) => line.slice(1))
 }
 
 export async function removeForwards(home: Home, domain: string): Promise<void> {

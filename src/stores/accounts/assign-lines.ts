@@ -2,6 +2,7 @@
  *  `domain-local`, as control/virtualdomains `D:D` makes it. Of keys that fit, an exact one (`=`) wins, then the longest
  *  wildcard (`+`): an account's own extensions go before the catch-all of its domain. */
 import { join, relative } from 'node:path'
+import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import type { AccountAddress } from './address.ts'
 
 /** Whose mail it is: an account of the machine, by name and numbers. */
@@ -118,7 +119,7 @@ export function keyIn(line: string): string {
 
 /** The lines before the one that begins with a dot, which ends the file. */
 export function assignBody(assign: string): string[] {
-  const lines = assign.split('\n')
+  const lines = writtenLines(assign)
   const end = lines.findIndex((line) => line.startsWith('.'))
   return (end === -1 ? lines : lines.slice(0, end)).filter((line) => line !== '')
 }

@@ -1,12 +1,13 @@
 /** A mailbox's directories: HOME/mail/D belongs to root, HOME/mail/D/local and all in it to the owner of the mail.
  *  Never:  does anything as root in a directory that somebody else owns.
  *  Fails:  throws AccountError with the place and the remedy, else as Node does. */
-import { chmod, chown, lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
+import { lstat, readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
 import { asOwner } from '../../system/as-owner.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
+import { makeDirectory, makeMaildir, syncDirectories } from '../maildir/make-maildir.ts'
 import { type AccountAddress, AccountError } from './address.ts'
 import type { AssignOwner } from './assign-lines.ts'
 
@@ -48,30 +49,4 @@ export async function deleteMail(home: Home, address: AccountAddress, owner: Ass
   // The last one takes the domain's directory along.
   await rmdir(join(home.mail, address.domain)).catch(() => undefined)
   return undefined
-}
-
-async function makeMaildir(maildir: string): Promise<void> {
-  for (const path of [maildir, ...['tmp', 'new', 'cur'].map((name) => join(maildir, name))])
-    await makeDirectory(path, 0o700, undefined)
-  await syncDirectories([maildir])
-}
-
-async function makeDirectory(path: string, mode: number, owner: AssignOwner | undefined): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 })
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return
-    throw error
-  }
-  // In this order: nobody else can be in it yet.
-  await chmod(path, mode)
-  if (owner !== undefined && process.getuid?.() === 0) await chown(path, owner.uid, owner.gid)
-}
-
-async function syncDirectories(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    const handle = await open(path)
-    await handle.sync()
-    await handle.close()
-  }
 }

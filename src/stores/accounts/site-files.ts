@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { parseLine, parseList, parseMap } from '../../protocols/qmail/control-format.ts'
+import { encodingFault, writtenLines } from '../../protocols/qmail/written-text.ts'
 import { type Files, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { assignBytesMax, compileAssign } from '../users/assign.ts'
@@ -106,7 +107,9 @@ async function addLine(
 
 async function removeLine(files: Files, home: Home, name: string, line: string): Promise<void> {
   const text = (await readControl(files, home, name)) ?? ''
-  const kept = text.split('\n').filter((one) => one.trimEnd().toLowerCase() !== line)
+  const lines = writtenLines(text)
+  // Other lines stay as somebody wrote them, to the byte.
+  const kept = text.split('\n').filter((_, at) => lines[at]?.toLowerCase() !== line)
   if (kept.join('\n') !== text) await replaceFile(files, join(home.control, name), toBuffer(kept.join('\n')), 0o644)
 }
 
@@ -116,5 +119,8 @@ function readControl(files: Files, home: Home, name: string): Promise<string | u
 
 async function readText(files: Files, path: string, bytesMax: number): Promise<string | undefined> {
   const bytes = await files.read(path, bytesMax)
-  return bytes === undefined ? undefined : fromBuffer(bytes)
+  const text = bytes === undefined ? undefined : fromBuffer(bytes)
+  const fault = encodingFault(text ?? '')
+  if (fault !== undefined) throw new AccountError(`${path} ${fault}`)
+  return text
 }

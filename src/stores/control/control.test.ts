@@ -7,24 +7,48 @@ import { realClock } from '../../system/clock.ts'
 import { Control } from './control.ts'
 
 describe('control files', () => {
-  it('lines that mean nothing are named, with what they should be', (t) => {
+  it('a value that is none never comes into force, and the last good one stays', (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'quaver-control-'))
     t.after(() => rmSync(directory, { recursive: true }))
-    const files = {
-      dnsbls: '# ours\nzen.spamhaus.org\n\nlist one\n?marks.test\nscores.test=x\n',
-      fixsmtpio: ':greeting::*:0:250 hello\nno rule\n',
-      oauthissuers: 'https://id.test quaver email\nhttp://id.test quaver email\n',
-      rewrite: '# hosts\n=a:b\nbogus\n',
-      smtproutes: 'a.test:relay.test\n:other.test\nb.test relay.test\n',
-    }
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
-    assert.deepEqual(new Control(directory, realClock).lineFaults().toSorted(), [
-      'control/dnsbls: line 4 is not: zone, -zone, +zone, ?zone or zone=N',
-      'control/dnsbls: line 6 is not: zone, -zone, +zone, ?zone or zone=N',
-      'control/fixsmtpio: line 2 is not: env:event:request-prepend:response-line-glob:exitcode:response',
-      'control/oauthissuers: line 2 is not: https URL, audience, claim',
-      'control/rewrite: line 3 is not: =post:new, *post:new, ?post:new or -post:new',
-      'control/smtproutes: line 3 has no colon',
+    const write = (name: string, text: string): void => writeFileSync(join(directory, name), text)
+    for (const [name, text] of Object.entries({
+      databytes: '50M\r\n',
+      timeoutsmtpd: '5 minutes\n',
+      queuelifetime: '1w',
+      concurrencyremote: '1e6\n',
+      timeoutremote: '0\n',
+      helohost: ' \n',
+      me: '\xef\xbb\xbfmail.a.test\r\n',
+      doublebounceto: '\n',
+    }))
+      writeFileSync(join(directory, name), text, 'latin1')
+    const control = new Control(directory, realClock)
+    assert.equal(control.number('databytes'), 50 * 1024 * 1024)
+    assert.equal(control.number('timeoutsmtpd'), 300)
+    assert.equal(control.number('queuelifetime'), 604_800)
+    assert.equal(control.number('concurrencyremote'), 200)
+    assert.equal(control.number('timeoutremote'), 1200)
+    assert.equal(control.line('helohost'), 'mail.a.test')
+    assert.equal(control.line('doublebounceto'), '')
+    assert.deepEqual(control.problems().toSorted(), [
+      'control/concurrencyremote: line 1 is not a whole number; the value before stays in force',
+      'control/helohost: is empty; the value before stays in force',
+      'control/timeoutremote: line 1 is less than 1; the value before stays in force',
+    ])
+    write('databytes', '60 apples\n')
+    control.reload(['databytes'])
+    assert.equal(control.number('databytes'), 50 * 1024 * 1024)
+  })
+  it('of two lines about one name the last counts, and both are told; rights add up', (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'quaver-control-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    writeFileSync(join(directory, 'virtualdomains'), 'A.test:one\nb.test:two\na.test:three\nb.test:two\n')
+    writeFileSync(join(directory, 'senders'), 'joe@a.test:x@b.test\nJoe@a.test:@c.test\n')
+    const control = new Control(directory, realClock)
+    assert.equal(control.map('virtualdomains')?.get('a.test'), 'three')
+    assert.equal(control.map('senders')?.get('joe@a.test'), 'x@b.test,@c.test')
+    assert.deepEqual(control.problems(), [
+      "control/virtualdomains: lines 1 and 3 are both about 'a.test'; line 3 counts",
     ])
   })
   it('one that is there and cannot be read is not absent, until it is mended, by chmod too', (t) => {
@@ -53,10 +77,10 @@ describe('control files', () => {
     assert.deepEqual([control.unread('smtpd'), control.unread('remote')], [[], []])
     assert.deepEqual(control.list('badmailfrom'), ['@bad.test'])
     // What was read once stays in force.
-    writeFileSync(join(directory, 'badmailfrom'), '\0')
+    writeFileSync(join(directory, 'badmailfrom'), 'a\nb\0')
     control.refresh()
     assert.deepEqual(control.unread('smtpd'), [])
     assert.deepEqual(control.list('badmailfrom'), ['@bad.test'])
-    assert.match(control.problems().join(), /badmailfrom: line 1 has a NUL byte; the value before stays in force/)
+    assert.match(control.problems().join(), /badmailfrom: line 2 has a NUL byte; the value before stays in force/)
   })
 })

@@ -1,5 +1,5 @@
-/** Reads HOME/control. A value is what the last good read of its file said: a file that cannot be read, or a number
- *  file without digits, is reported once by name and reason, and the value before it stays in force.
+/** Reads HOME/control. A value is what the last good read of its file said: a file that cannot be read, or whose value is
+ *  none (content.ts), is reported once by name and reason, and the value before it stays in force.
  *  Knows:  forms, defaults, when a changed file has settled. Never: writes; prints a secret.
  *  Fails:  never throws; see `problems`, and `unread` for what a program must not go on without. */
 import { readFileSync, statSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { describeError } from '../../base/outcome.ts'
 import { parseLine, parseList, parseMap, parseNumber } from '../../protocols/qmail/control-format.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
+import { quantityOf, repeatedKeys, textFault, valueFault } from './content.ts'
 import { type ControlFile, controlFiles, type ControlName, type NameOf } from './table.ts'
 
 export const controlBytesMax: number = 8 * 1024 * 1024
@@ -54,7 +55,8 @@ export class Control {
 
   number(name: NameOf<'number'>): number {
     const text = this.slots.get(name)?.text
-    return (text === undefined ? undefined : parseNumber(text)) ?? controlFiles[name].fallback
+    const file: ControlFile = controlFiles[name]
+    return (text === undefined ? undefined : parseNumber(text, quantityOf(file))) ?? controlFiles[name].fallback
   }
 
   /** Undefined if the file is absent. */
@@ -69,7 +71,8 @@ export class Control {
   /** Undefined if the file is absent. Keys are in lower case. */
   map(name: NameOf<'map'>): ReadonlyMap<ByteString, ByteString> | undefined {
     const text = this.slots.get(name)?.text
-    return text === undefined ? undefined : this.once(name, () => parseMap(text))
+    const { joinsRepeats }: ControlFile = controlFiles[name]
+    return text === undefined ? undefined : this.once(name, () => parseMap(text, joinsRepeats === true))
   }
 
   /** The whole file, for one with a form of its own; undefined if it is absent. */
@@ -97,17 +100,6 @@ export class Control {
   demandFor(program: string, fail: (text: string) => never): void {
     const unread = this.unread(program)
     if (unread.length > 0) fail(`unable to read controls: ${unread.join('; ')}`)
-  }
-
-  /** Lines in which nobody finds what they should say; one sentence each. */
-  lineFaults(): string[] {
-    return names.flatMap((name) => {
-      const text = this.slots.get(name)?.text ?? ''
-      return text.split('\n').flatMap((line, at) => {
-        const fault = parseList(line).map((value) => faultOf(controlFiles[name], value))[0]
-        return fault === undefined ? [] : [`control/${name}: line ${at + 1} ${fault}`]
-      })
-    })
   }
 
   /** Looks at `live` files at most once a second; cheap enough to call before every session. */
@@ -150,12 +142,13 @@ export class Control {
       if (facts.size > controlBytesMax) throw new Error(`${facts.size} bytes, limit ${controlBytesMax}`)
       if (file.secret === true && (facts.mode & 0o077) !== 0) throw new Error('readable by others; chmod 600 it')
       const text = fromBuffer(readFileSync(path))
-      if (text.includes('\0'))
-        throw new Error(`line ${text.slice(0, text.indexOf('\0')).split('\n').length} has a NUL byte`)
-      // As in qmail: the number that was before, at first the default.
-      if (file.form === 'number' && parseNumber(text) === undefined)
-        slot.problem = `control/${name}: line 1 does not begin with a number; the value before stays in force`
-      else slot.text = text
+      const unreadable = textFault(text)
+      if (unreadable !== undefined) throw new Error(unreadable)
+      const fault = valueFault(file, text)
+      // As qmail with a number without digits: what was before, at first the default.
+      if (fault === undefined) slot.text = text
+      else slot.problem = `control/${name}: ${fault}; the value before stays in force`
+      slot.problem ||= repeatProblem(name, text)
     } catch (error) {
       if (errorCode(error) === 'ENOENT') slot.text = undefined
       else {
@@ -177,9 +170,13 @@ export class Control {
   }
 }
 
-function faultOf({ form, lines }: ControlFile, line: ByteString): string | undefined {
-  if (lines !== undefined && !lines.isOne(line)) return `is not: ${lines.form}`
-  return form === 'map' && !line.includes(':') ? 'has no colon' : undefined
+/** Both lines stand in the file, and one of them does nothing. */
+function repeatProblem(name: ControlName, text: ByteString): string {
+  const file: ControlFile = controlFiles[name]
+  const [first] = file.form === 'map' && file.joinsRepeats !== true ? repeatedKeys(text) : []
+  if (first === undefined) return ''
+  const [one, other] = first.lines
+  return `control/${name}: lines ${one} and ${other} are both about '${first.key}'; line ${other} counts`
 }
 
 const names = Object.keys(controlFiles) as ControlName[]

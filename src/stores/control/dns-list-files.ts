@@ -2,6 +2,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { dnsListForm, parseDnsList } from '../../protocols/dnsbl/dnsbl.ts'
 import type { ControlFile } from './form.ts'
+import { isFieldName, isOf } from './line-checks.ts'
 
 export const dnsListFiles = {
   dnsbls: {
@@ -10,13 +11,15 @@ export const dnsListFiles = {
       'DNS lists asked about each client, in order: zone (451), -zone (553), +zone (allows), ?zone (marks), zone=N (scores); absent = zen.spamhaus.org, empty = none',
     readBy: ['smtpd'],
     reread: 'live',
-    lines: { form: dnsListForm, isOne: (line: ByteString) => parseDnsList(line) !== undefined },
+    check: isOf(dnsListForm, (line: ByteString) => parseDnsList(line) !== undefined),
   },
   dnsblheader: {
     form: 'line',
     meaning: 'name of the header field that says which lists marked a client and its score; absent = none is written',
     readBy: ['smtpd'],
     reread: 'live',
+    check: isFieldName,
+    mayBeEmpty: true,
   },
   dnsblscore: {
     form: 'number',

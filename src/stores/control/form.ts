@@ -5,6 +5,43 @@ export type Form = 'line' | 'number' | 'list' | 'map'
 /** `live`: re-read when changed and settled for a second. `reload`: at HUP. `start`: when its program starts. */
 export type Reread = 'live' | 'reload' | 'start'
 
+/** A fault that follows `line N`, and what to do about it. */
+export interface LineFault {
+  readonly fault: string
+  readonly remedy: string
+}
+
+export type ProgramUse =
+  /** Relative to the home, or found by PATH; our own versions are known by their names. */
+  | 'plug-in'
+  | 'recipient check'
+  | 'filter'
+  /** Run as whoever submits. */
+  | 'submission filter'
+  /** The first word of a line. */
+  | 'password checker'
+
+/** What a line is held against: the other files, and the machine. Domains are in lower case. */
+export interface Surroundings {
+  /** Domains of control/locals, or what stands for it. */
+  readonly locals: ReadonlySet<ByteString>
+  /** Mail for the domain is taken from strangers, or none is for any. */
+  isAccepted(domain: ByteString): boolean
+  /** Patterns of qmail-rcptcheck-qregex count. */
+  readonly usesPatterns: boolean
+  /** Why it cannot be run; undefined: it can. */
+  programFault(program: ByteString, use: ProgramUse): LineFault | undefined
+  /** The machine has an account of this name. */
+  hasAccount(name: ByteString): boolean
+}
+
+/** Undefined: nothing is wrong with the line. `earlier`: the lines before it that say something. */
+export type LineCheck = (
+  line: ByteString,
+  surroundings: Surroundings,
+  earlier: readonly ByteString[],
+) => LineFault | undefined
+
 export interface ControlFile {
   readonly form: Form
   /** Line and number: the value if the file is absent. `me`: control/me, or the file's own name if that is absent too. */
@@ -12,8 +49,15 @@ export interface ControlFile {
   readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
   readonly meaning: string
   readonly readBy: readonly string[]
-  /** Where each line has a form of its own. */
-  readonly lines?: { readonly form: string; readonly isOne: (line: ByteString) => boolean }
+  /** What `quaver control check` holds each line against. */
+  readonly check?: LineCheck
+  /** Line: an empty file means something. Where it does not, it never comes into force. */
+  readonly mayBeEmpty?: true
+  /** Number: less, or more, never comes into force. */
+  readonly least?: number
+  readonly most?: number
+  /** Map: lines with one key count together, joined by commas; else the last counts, as in qmail. */
+  readonly joinsRepeats?: true
   readonly reread: Reread
   /** Its content is never printed, and the file must not be readable by others. */
   readonly secret?: true

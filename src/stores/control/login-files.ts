@@ -4,6 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { issuerForm, parseIssuer } from '../../protocols/oauth/issuers.ts'
 import { mechanisms, readMechanism, usualMechanisms } from '../../protocols/sasl/mechanisms.ts'
 import type { ControlFile } from './form.ts'
+import { isCapability, isListenAddress, isOf, runs } from './line-checks.ts'
 
 export const loginFiles = {
   checkpassword: {
@@ -12,6 +13,7 @@ export const loginFiles = {
       'program and arguments that check a name and a password for a login, as qmail’s checkpassword; absent = none',
     readBy: ['lspawn', 'authd'],
     reread: 'live',
+    check: runs('password checker'),
   },
   saslmechanisms: {
     form: 'list',
@@ -25,7 +27,7 @@ export const loginFiles = {
     meaning: 'who may say by a token who somebody is: https URL of the issuer, audience, claim that holds the address',
     readBy: ['issuers', 'authd'],
     reread: 'live',
-    lines: { form: issuerForm, isOne: (line: ByteString) => parseIssuer(line) !== undefined },
+    check: isOf(issuerForm, (line: ByteString) => parseIssuer(line) !== undefined),
   },
   concurrencysubmission: {
     form: 'number',
@@ -48,6 +50,7 @@ export const loginFiles = {
     meaning: 'more lines for POP3’s CAPA',
     readBy: ['pop3d'],
     reread: 'live',
+    check: isCapability,
   },
   pop3greeting: {
     form: 'line',
@@ -61,6 +64,7 @@ export const loginFiles = {
     meaning: 'what submission offers in EHLO before a login, beside STARTTLS and AUTH; absent = what it can',
     readBy: ['ofmipd'],
     reread: 'live',
+    check: isCapability,
   },
   'listen-submission': {
     form: 'list',
@@ -68,24 +72,28 @@ export const loginFiles = {
       'where submission with STARTTLS listens; absent = port 587 everywhere, demo 127.0.0.1:2587, empty = nowhere',
     readBy: ['start'],
     reread: 'start',
+    check: isListenAddress,
   },
   'listen-submissions': {
     form: 'list',
     meaning: 'where submission in TLS listens; absent = port 465 everywhere, demo 127.0.0.1:2465, empty = nowhere',
     readBy: ['start'],
     reread: 'start',
+    check: isListenAddress,
   },
   'listen-pop3': {
     form: 'list',
     meaning: 'where POP3 with STLS listens; absent = port 110 everywhere, demo 127.0.0.1:2110, empty = nowhere',
     readBy: ['start'],
     reread: 'start',
+    check: isListenAddress,
   },
   'listen-pop3s': {
     form: 'list',
     meaning: 'where POP3 in TLS listens; absent = port 995 everywhere, demo 127.0.0.1:2995, empty = nowhere',
     readBy: ['start'],
     reread: 'start',
+    check: isListenAddress,
   },
   timeoutpop3d: {
     form: 'number',
@@ -94,5 +102,6 @@ export const loginFiles = {
     meaning: 'limit on waiting for a command of a POP3 client',
     readBy: ['local'],
     reread: 'start',
+    least: 1,
   },
 } as const satisfies Record<string, ControlFile>

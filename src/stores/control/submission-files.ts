@@ -2,6 +2,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { parseRewriting } from '../../protocols/ofmip/rewriting.ts'
 import type { ControlFile } from './form.ts'
+import { isHost, isOf, isSenderRight, runs } from './line-checks.ts'
 
 export const submissionFiles = {
   rewrite: {
@@ -10,10 +11,7 @@ export const submissionFiles = {
       'how hosts in addresses are completed: =post:new, *post:new, ?post:new, -post:new; absent = by the next three',
     readBy: ['local'],
     reread: 'live',
-    lines: {
-      form: '=post:new, *post:new, ?post:new or -post:new',
-      isOne: (line: ByteString) => parseRewriting(line).valid,
-    },
+    check: isOf('=post:new, *post:new, ?post:new or -post:new', (line: ByteString) => parseRewriting(line).valid),
   },
   defaulthost: {
     form: 'line',
@@ -21,6 +19,7 @@ export const submissionFiles = {
     meaning: 'host of an address that has none',
     readBy: ['local'],
     reread: 'live',
+    check: isHost,
   },
   defaultdomain: {
     form: 'line',
@@ -28,6 +27,7 @@ export const submissionFiles = {
     meaning: 'added to a host without a dot',
     readBy: ['local'],
     reread: 'live',
+    check: isHost,
   },
   plusdomain: {
     form: 'line',
@@ -35,6 +35,7 @@ export const submissionFiles = {
     meaning: 'replaces the + at the end of a host',
     readBy: ['local'],
     reread: 'live',
+    check: isHost,
   },
   idhost: {
     form: 'line',
@@ -42,18 +43,22 @@ export const submissionFiles = {
     meaning: 'host in the Message-ID of a message that came without one',
     readBy: ['local'],
     reread: 'live',
+    check: isHost,
   },
   ofmipfilters: {
     form: 'list',
     meaning: 'filter programs that submitted mail passes, in order, run as the one who sends',
     readBy: ['local'],
     reread: 'live',
+    check: runs('submission filter'),
   },
   senders: {
     form: 'map',
     meaning: 'account:address,@domain,… that the account may send as, besides its own addresses',
     readBy: ['local'],
     reread: 'live',
+    check: isSenderRight,
+    joinsRepeats: true,
   },
   submissionmessages: {
     form: 'number',
@@ -75,5 +80,6 @@ export const submissionFiles = {
     meaning: '1 = the address of the client stands in the Received field of submitted mail',
     readBy: ['local'],
     reread: 'live',
+    most: 1,
   },
 } as const satisfies Record<string, ControlFile>

@@ -1,97 +1,40 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
-import type { ByteString } from '../../base/byte-string.ts'
-import { fixSmtpIoForm, parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
 import { dnsListFiles } from './dns-list-files.ts'
 import type { ControlFile, Form } from './form.ts'
+import { incomingFiles } from './incoming-files.ts'
+import {
+  isDelivery,
+  isDomain,
+  isDomainOrSuffix,
+  isAddressOrDomain,
+  isHost,
+  isLocalDomain,
+  isLocalPart,
+  isNameServer,
+  isPeer,
+  isRoute,
+  isSecret,
+  isVirtualDomain,
+} from './line-checks.ts'
 import { loginFiles } from './login-files.ts'
+import { startFiles } from './start-files.ts'
 import { submissionFiles } from './submission-files.ts'
 
 export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
   ...dnsListFiles,
+  ...incomingFiles,
   ...submissionFiles,
   ...loginFiles,
+  ...startFiles,
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
     readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
     reread: 'start',
-  },
-  accounts: {
-    form: 'map',
-    meaning: 'role:account, where a role is not to run as its usual account',
-    readBy: ['start'],
-    reread: 'start',
-  },
-  badmailfrom: { form: 'list', meaning: 'senders refused: user@host or @host', readBy: ['smtpd'], reread: 'live' },
-  badrcptto: {
-    form: 'list',
-    meaning: 'recipients refused by qmail-rcptcheck-badrcptto: user@host or @host',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  badhelo: {
-    form: 'list',
-    meaning: 'HELO names refused by qmail-rcptcheck-qregex, if HELOHOST is set: patterns, ! negates',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  badmailfromnorelay: {
-    form: 'list',
-    meaning: 'senders refused by qmail-rcptcheck-qregex unless the client may relay: patterns, ! negates',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  badmailto: {
-    form: 'list',
-    meaning: 'recipients refused by qmail-rcptcheck-qregex: patterns, ! negates',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  badmailtonorelay: {
-    form: 'list',
-    meaning: 'recipients refused by qmail-rcptcheck-qregex unless the client may relay: patterns, ! negates',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  fixsmtpio: {
-    form: 'list',
-    meaning: `rules that change replies: ${fixSmtpIoForm}`,
-    readBy: ['smtpd'],
-    reread: 'live',
-    lines: { form: fixSmtpIoForm, isOne: (line: ByteString) => parseFixSmtpIo(line).valid },
-  },
-  rcptchecks: {
-    form: 'list',
-    meaning: 'programs of qmail-rcptcheck, asked in order about each recipient',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  signatures: {
-    form: 'list',
-    meaning: 'starts of MIME parts refused by qmail-qfilter-viruscan',
-    readBy: ['smtpd', 'exec', 'local'],
-    reread: 'live',
-  },
-  localfilters: {
-    form: 'list',
-    meaning: 'filter programs that mail from relay clients passes, in order',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  smtpfilters: {
-    form: 'list',
-    meaning: 'filter programs that mail from the network passes, in order; absent = qmail-qfilter-addtlsheader',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  smtpplugins: {
-    form: 'list',
-    meaning: 'plug-ins of SMTP sessions, in sections [connection] [helo] [mail] [rcpt] [data]',
-    readBy: ['smtpd'],
-    reread: 'live',
+    check: isHost,
   },
   bouncefrom: {
     form: 'line',
@@ -99,8 +42,16 @@ export const controlFiles = {
     meaning: 'local part of the From of bounces',
     readBy: ['queue'],
     reread: 'start',
+    check: isLocalPart,
   },
-  bouncehost: { form: 'line', fallback: 'me', meaning: 'host in bounces', readBy: ['queue'], reread: 'start' },
+  bouncehost: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'host in bounces',
+    readBy: ['queue'],
+    reread: 'start',
+    check: isHost,
+  },
   bouncemaxbytes: {
     form: 'number',
     fallback: 65536,
@@ -163,12 +114,14 @@ export const controlFiles = {
     meaning: 'delivery instruction where .qmail gives none',
     readBy: ['lspawn'],
     reread: 'start',
+    check: isDelivery,
   },
   dnsservers: {
     form: 'list',
     meaning: 'name servers to ask, address or address:port; absent = the system’s',
     readBy: ['remote', 'policy'],
     reread: 'start',
+    check: isNameServer,
   },
   doublebouncehost: {
     form: 'line',
@@ -176,6 +129,7 @@ export const controlFiles = {
     meaning: 'host to which double bounces go',
     readBy: ['queue'],
     reread: 'start',
+    check: isHost,
   },
   doublebounceto: {
     form: 'line',
@@ -183,6 +137,8 @@ export const controlFiles = {
     meaning: 'user to whom double bounces go; empty discards them',
     readBy: ['queue'],
     reread: 'start',
+    check: isLocalPart,
+    mayBeEmpty: true,
   },
   envnoathost: {
     form: 'line',
@@ -190,31 +146,15 @@ export const controlFiles = {
     meaning: 'added to recipients without @, and to login names without @',
     readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'start',
+    check: isHost,
   },
-  'greylist/exemptrcpthosts': {
-    form: 'list',
-    meaning: 'recipient domains that are not greylisted',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  'greylist/exemptrcpts': {
-    form: 'list',
-    meaning: 'recipients that are not greylisted',
-    readBy: ['smtpd'],
-    reread: 'live',
-  },
-  helohost: { form: 'line', fallback: 'me', meaning: 'our name in EHLO', readBy: ['remote'], reread: 'start' },
-  'listen-qread': {
-    form: 'list',
-    meaning: 'where the queue is shown to whoever connects, such as 127.0.0.1:20025; absent = nowhere',
-    readBy: ['start'],
+  helohost: {
+    form: 'line',
+    fallback: 'me',
+    meaning: 'our name in EHLO',
+    readBy: ['remote'],
     reread: 'start',
-  },
-  'listen-smtp': {
-    form: 'list',
-    meaning: 'where SMTP listens, address:port or [address]:port; absent = 0.0.0.0:25 and [::]:25, demo 127.0.0.1:2525',
-    readBy: ['start'],
-    reread: 'start',
+    check: isHost,
   },
   localiphost: {
     form: 'line',
@@ -222,6 +162,7 @@ export const controlFiles = {
     meaning: 'replaces [address of ours] in addresses',
     readBy: ['smtpd'],
     reread: 'live',
+    check: isHost,
   },
   locals: {
     form: 'list',
@@ -229,30 +170,28 @@ export const controlFiles = {
     meaning: 'domains delivered here',
     readBy: ['queue', 'authd', 'lspawn', 'local'],
     reread: 'reload',
-  },
-  log: {
-    form: 'line',
-    meaning: 'where a system home logs: stderr, stamp, syslog, journal or json; absent = stderr',
-    readBy: ['start'],
-    reread: 'start',
+    check: isLocalDomain,
   },
   morercpthosts: {
     form: 'list',
     meaning: 'more rcpthosts, read through morercpthosts.cdb',
     readBy: ['smtpd'],
     reread: 'live',
+    check: isDomainOrSuffix,
   },
   percenthack: {
     form: 'list',
     meaning: 'domains in which user%host is user@host',
     readBy: ['queue', 'local'],
     reread: 'reload',
+    check: isDomain,
   },
   proxyclients: {
     form: 'list',
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
     readBy: ['smtpd', 'ofmipd', 'pop3d'],
     reread: 'live',
+    check: isPeer,
   },
   queuelifetime: {
     form: 'number',
@@ -267,12 +206,7 @@ export const controlFiles = {
     meaning: 'domains for which mail is accepted; absent = none',
     readBy: ['smtpd'],
     reread: 'live',
-  },
-  services: {
-    form: 'list',
-    meaning: 'what runs beside the queue: smtp, submission, pop3, local, remote; absent = all',
-    readBy: ['start'],
-    reread: 'start',
+    check: isDomainOrSuffix,
   },
   smarthostsecrets: {
     form: 'list',
@@ -280,6 +214,7 @@ export const controlFiles = {
     readBy: ['remote'],
     reread: 'live',
     secret: true,
+    check: isSecret,
   },
   relayclients: {
     form: 'list',
@@ -287,12 +222,14 @@ export const controlFiles = {
       'addresses and networks that may relay, without control/tcprules/smtp; absent = 127.0.0.0/8 and ::1, empty = nobody',
     readBy: ['smtpd'],
     reread: 'live',
+    check: isPeer,
   },
   senderroutes: {
     form: 'map',
     meaning: 'user@host:relay[:port] or @host:relay[:port], before smtproutes',
     readBy: ['remote'],
     reread: 'live',
+    check: isRoute(isAddressOrDomain),
   },
   smtpgreeting: {
     form: 'line',
@@ -306,6 +243,7 @@ export const controlFiles = {
     meaning: 'domain:relay[:port], .domain:relay, :relay; empty relay = use the MX',
     readBy: ['remote'],
     reread: 'live',
+    check: isRoute(isDomainOrSuffix),
   },
   timeoutconnect: {
     form: 'number',
@@ -314,6 +252,7 @@ export const controlFiles = {
     meaning: 'limit on connecting to a remote host',
     readBy: ['remote'],
     reread: 'live',
+    least: 1,
   },
   timeoutremote: {
     form: 'number',
@@ -322,6 +261,7 @@ export const controlFiles = {
     meaning: 'upper limit on each remote reply',
     readBy: ['remote'],
     reread: 'live',
+    least: 1,
   },
   timeoutsmtpd: {
     form: 'number',
@@ -330,18 +270,21 @@ export const controlFiles = {
     meaning: 'limit on waiting for a client',
     readBy: ['smtpd', 'local'],
     reread: 'live',
+    least: 1,
   },
   xclients: {
     form: 'list',
     meaning: 'addresses and networks that may say XCLIENT; absent = none',
     readBy: ['smtpd'],
     reread: 'live',
+    check: isPeer,
   },
   virtualdomains: {
     form: 'map',
     meaning: 'domain:prepend or user@domain:prepend',
     readBy: ['queue', 'local'],
     reread: 'reload',
+    check: isVirtualDomain,
   },
 } as const satisfies Record<string, ControlFile>
 

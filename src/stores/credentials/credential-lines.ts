@@ -1,6 +1,7 @@
 /** The lines of HOME/auth/passwd (docs/formats/passwd.md).
  *  Fails:  a line that is none is known by its number and a reason that holds nothing of it. */
 import { lowerAscii } from '../../base/byte-string.ts'
+import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { parseScramVerifier, type ScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
 import { formatPasswordHash, type PasswordHash, parsePasswordHash } from '../../system/password-hash.ts'
 import type { Secrets } from './derive.ts'
@@ -78,7 +79,7 @@ export function parseCredentials(text: string): ParsedCredentials {
     accounts.set(account, found)
     return found
   }
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of writtenLines(text).entries()) {
     const read = readCredentialLine(line)
     if (read.kind === 'disabled') entry(read.account).disabled = true
     else if (read.kind === 'fault') faults.push(`line ${index + 1}: ${read.reason}`)

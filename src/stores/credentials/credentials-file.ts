@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
+import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import { errorCode, realFiles } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 
@@ -38,7 +39,10 @@ export async function readCredentialsText(home: Home): Promise<ByteString> {
     if ((facts.uid !== directory.uid && facts.uid !== 0) || facts.nlink !== 1)
       throw new Error(`${path} does not belong to the owner of ${home.auth}, or has a second name: move it away`)
     if (facts.size > credentialsBytesMax) throw new Error(`${path}: ${facts.size} bytes, limit ${credentialsBytesMax}`)
-    return fromBuffer(await handle.readFile())
+    const text = fromBuffer(await handle.readFile())
+    const fault = encodingFault(text)
+    if (fault !== undefined) throw new Error(`${path} ${fault}`)
+    return text
   } finally {
     await handle.close()
   }

@@ -3,6 +3,7 @@
  *  Never:  returns a hash to anybody but authd and the export for another server; keeps a password.
  *  Fails:  throws AccountError with the remedy where an administrator asked for what cannot be; else as Node does. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { AccountError } from '../accounts/address.ts'
 import { lockDirectory } from '../accounts/directory-lock.ts'
 import type { Home } from '../home/layout.ts'
@@ -95,7 +96,7 @@ async function change(home: Home, act: (lines: readonly Line[]) => Promise<reado
   const unlock = await lockDirectory(home.auth)
   try {
     const before = await readCredentialsText(home)
-    const lines = before.split('\n').filter((text) => text !== '')
+    const lines = writtenLines(before).filter((text) => text !== '')
     const after = await act(lines.map((text) => ({ text, read: readCredentialLine(text) })))
     const text = after.map((line) => `${line}\n`).join('')
     if (text !== before) await replaceCredentialsText(home, text)

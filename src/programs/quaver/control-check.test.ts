@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { homeAt } from '../../stores/home/layout.ts'
+import { inspect } from './control-check.ts'
+
+/** What a working site has: files, comments, blank lines, units, wildcards, exceptions, built-in programs. */
+const right: Readonly<Record<string, string>> = {
+  'control/me': 'mail.a.test\n',
+  'control/locals': 'localhost\nmail.a.test\n# old names\n\nA.test  \n',
+  'control/rcpthosts': 'localhost\nmail.a.test\na.test\nv.test\n.v.test\nbackup.test\n',
+  'control/virtualdomains': 'joe@v.test:joe\nv.test:v.test\nsub.v.test:\n.v.test:any\n',
+  'control/smtproutes': 'far.test:relay.test:587\n.far.test:[2001:db8::1]:2525\ndirect.test:\n:192.0.2.9\n',
+  'control/senderroutes': 'joe@a.test:relay.test\n@v.test:\n',
+  'control/databytes': '50M\n',
+  'control/queuelifetime': '7d\n',
+  'control/concurrencyremote': '20\n',
+  'control/doublebounceto': '\n',
+  'control/badmailfrom': 'spam@x.test\n@y.test\n',
+  'control/badmailto': '!^[a-z]+@a\\.test$\n(x|y)@\n',
+  'control/rcptchecks': 'qmail-rcptcheck-badrcptto\n/bin/true\n',
+  'control/smtpplugins': '[connection]\n:exit 0\n[rcpt]\nqmail-rcptcheck\nplugins/own\n',
+  'control/smtpfilters': 'qmail-qfilter-addtlsheader\ncat\n',
+  'control/checkpassword': '/bin/true -s service\n',
+  'control/listen-smtp': '0.0.0.0:25\n[::]:25\n',
+  'control/services': 'smtp\nlocal\nremote\n',
+  'control/log': 'stamp\n',
+  'control/relayclients': '127.0.0.0/8\n::1\n',
+  'control/dnsservers': '192.0.2.53\n192.0.2.54:5353\n',
+  'control/senders': 'joe@a.test:x@b.test, @c.test\njoe@a.test:y@b.test\n',
+  'control/defaultdelivery': './Maildir/\n',
+  'control/smtpgreeting': 'mail.a.test at your service\n',
+  'control/percenthack': 'gate.a.test\n',
+  'control/greylist/exemptrcpthosts': '.v.test\n',
+  'control/tcprules/smtp': '# office\n192.0.2.:allow,RELAYCLIENT="",DATABYTES="5M"\n:allow\n',
+  'control/rcpthosts.bak': 'whatever\n',
+  'control/rcpthosts~': 'whatever\n',
+  'control/servercert.pem': 'somebody else reads it\n',
+  'control/tlshosts/exhaustivelist': '',
+  'users/assign': '=v.test-joe:joe:1001:1001:/home/joe:::\n.\n',
+  'users/cdb': '',
+  'alias/.qmail-root': '&joe\n',
+  'alias/.qmail-postmaster': '&joe\n',
+  'alias/.qmail-mailer-daemon': '&postmaster\n',
+  'plugins/own': '#!/bin/sh\n',
+}
+const executable = new Set(['plugins/own'])
+
+const home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-check-')))
+chmodSync(home.path, 0o755)
+for (const [name, text] of Object.entries(right)) put(name, text)
+// Compiled after it was written.
+utimesSync(join(home.path, 'users/cdb'), new Date(), new Date(Date.now() + 3_600_000))
+/** As on a machine without qmail's accounts: they own nothing, and are not root. */
+const noAccounts = (): Promise<undefined> => Promise.resolve(undefined)
+after(() => rmSync(home.path, { recursive: true, force: true }))
+
+function put(name: string, text: string | undefined, mode = executable.has(name) ? 0o755 : 0o644): void {
+  const file = join(home.path, name)
+  rmSync(file, { force: true })
+  if (text === undefined) return
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, text, 'latin1')
+  chmodSync(file, mode)
+}
+
+/** What is found while one file is otherwise. */
+async function foundWith(name: string, text: string | undefined, mode?: number): Promise<string[]> {
+  put(name, text, mode)
+  try {
+    const { findings } = await inspect(home, noAccounts)
+    for (const { remedy } of findings) assert.notEqual(remedy, '')
+    return findings.map(({ file, line, fault }) => `${file}${line === undefined ? '' : `:${line}`} ${fault}`)
+  } finally {
+    put(name, right[name])
+  }
+}
+
+describe('control check', () => {
+  it('says nothing about a home that is right', async () => {
+    assert.deepEqual(await inspect(home, noAccounts), { findings: [], unread: [] })
+  })
+
+  const planted: readonly (readonly [string, string | undefined, RegExp, number?])[] = [
+    ['control/me', '\n', /^control\/me:1 is empty/],
+    ['control/me', undefined, /^control\/me does not exist/],
+    ['control/locals', 'a.test\n.b.test\n', /^control\/locals:2 stands for no domain/],
+    ['control/locals', 'a.test\nv.test\n', /^control\/virtualdomains:2 is about a domain of control\/locals/],
+    [
+      'control/locals',
+      'a.test\nnew.test\n',
+      /^control\/locals:2 is about a domain that control\/rcpthosts does not have/,
+    ],
+    ['control/rcpthosts', 'a.test, v.test\n', /^control\/rcpthosts:1 has a blank in it/],
+    ['control/rcpthosts', '*.a.test\n', /^control\/rcpthosts:1 begins with \*/],
+    ['control/rcpthosts', 'a.test.\n', /^control\/rcpthosts:1 ends with a dot/],
+    ['control/rcpthosts', 'm\xc3\xbcll.test\n', /^control\/rcpthosts:1 has letters that no name/],
+    ['control/rcpthosts', 'joe@a.test\n', /^control\/rcpthosts:1 is an address/],
+    ['control/rcpthosts', 'a.test\r\n', /^control\/rcpthosts:1 ends in CR LF/],
+    ['control/rcpthosts', '\xff\xfea\0', /^control\/rcpthosts is UTF-16/],
+    ['control/rcpthosts', 'a.test\n\0\n', /^control\/rcpthosts line 2 has a NUL byte/],
+    ['control/virtualdomains', 'v.test\n', /^control\/virtualdomains:1 has no colon/],
+    ['control/virtualdomains', 'v.test:a\nv.test:b\n', /^control\/virtualdomains:2 is about 'v.test' as line 1 is/],
+    ['control/virtualdomains', 'other.test:joe\n', /^control\/virtualdomains:1 .* control\/rcpthosts does not have/],
+    ['control/smtproutes', 'far.test:relay.test:smtp\n', /^control\/smtproutes:1 names no relay/],
+    ['control/smtproutes', 'far.test relay.test\n', /^control\/smtproutes:1 has no colon/],
+    ['control/databytes', '50 apples\n', /^control\/databytes:1 is not a number of bytes/],
+    ['control/queuelifetime', '1e6\n', /^control\/queuelifetime:1 is not a number of seconds/],
+    ['control/timeoutremote', '0\n', /^control\/timeoutremote:1 is less than 1/],
+    ['control/submissionreceivedip', '2\n', /^control\/submissionreceivedip:1 is more than 1/],
+    ['control/databytes', '5M\n6M\n', /^control\/databytes:2 is not read/],
+    ['control/badmailto', 'ok\n([a\n', /^control\/badmailto:2 is no pattern/],
+    ['control/badmailfrom', 'x.test\n', /^control\/badmailfrom:1 is not: user@host or @host/],
+    ['control/rcptchecks', '/nowhere/check\n', /^control\/rcptchecks:1 names the recipient check .* does not exist/],
+    ['control/smtpplugins', '[bogus]\n', /^control\/smtpplugins:1 begins no section/],
+    ['control/smtpplugins', ':exit 0\n', /^control\/smtpplugins:1 is in no section/],
+    [
+      'control/smtpplugins',
+      '[rcpt]\n/nowhere/plug-in\n',
+      /^control\/smtpplugins:2 names the plug-in .* does not exist/,
+    ],
+    ['plugins/own', '#!/bin/sh\n', /^control\/smtpplugins:5 names the plug-in plugins\/own, which has mode 644/, 0o644],
+    ['control/smtpfilters', 'no-such-filter\n', /^control\/smtpfilters:1 names the filter .* no directory of PATH/],
+    ['control/ofmipfilters', '/etc/passwd\n', /^control\/ofmipfilters:1 names the submission filter .* cannot run it/],
+    [
+      'control/checkpassword',
+      '/nowhere/checkpassword /bin/true\n',
+      /^control\/checkpassword:1 names .* does not exist/,
+    ],
+    ['control/services', 'smtp\nsmpt\n', /^control\/services:2 is not: one of smtp/],
+    ['control/accounts', 'queues:nobody\n', /^control\/accounts:1 names no role/],
+    [
+      'control/accounts',
+      'queue:no-such-account\n',
+      /^control\/accounts:1 names an account that this machine does not have/,
+    ],
+    ['control/log', 'file\n', /^control\/log:1 is not: one of stderr/],
+    ['control/listen-smtp', '25\n', /^control\/listen-smtp:1 is not: address:port/],
+    ['control/listen-pop3', '127.0.0.1:110\n127.0.0.1:110\n', /^control\/listen-pop3:2 names an address twice/],
+    ['control/relayclients', '10\n', /^control\/relayclients:1 is not: an address or a network/],
+    ['control/dnsservers', 'ns.a.test\n', /^control\/dnsservers:1 is not: an address/],
+    ['control/senders', 'joe@a.test\n', /^control\/senders:1 has no colon/],
+    ['control/senders', 'joe@a.test:everybody\n', /^control\/senders:1 gives a right to what is no address/],
+    ['control/defaultdelivery', 'Maildir/\n', /^control\/defaultdelivery:1 is not: a line of a .qmail file/],
+    ['control/smarthostsecrets', 'relay.test user\n', /^control\/smarthostsecrets holds secrets/, 0o644],
+    ['control/tcprules/smtp', 'nonsense:permit\n', /^control\/tcprules\/smtp:1 has neither ':allow' nor ':deny'/],
+    ['control/tcprules/smtp', '10.0.0.0:allow\n10.0.0.0:deny\n', /^control\/tcprules\/smtp:2 is about whom line 1/],
+    ['control/tcprules/smpt', ':allow\n', /^control\/tcprules\/smpt is read by no program; control\/tcprules\/smtp is/],
+    ['control/rcpthost', 'a.test\n', /^control\/rcpthost is read by no program; control\/rcpthosts is/],
+    ['control/virtual-domains', 'a.test:a\n', /^control\/virtual-domains is read by no program/],
+    ['control/locals.txt', 'a.test\n', /^control\/locals.txt is read by no program; control\/locals is/],
+    ['control/badrcptto', 'x@a.test\n', /^control\/badrcptto has mode 000/, 0o000],
+    ['control/helohost', 'a.test\n', /^control\/helohost has mode 600: the account qmailr cannot read it/, 0o600],
+    ['control/idhost', 'a.test\n', /^control\/idhost can be written by anybody/, 0o666],
+    ['control/morercpthosts', 'b.test\n', /^control\/morercpthosts is not compiled/],
+    ['users/assign', '=joe:joe:1:1:/home/joe\n.\n', /^users\/assign:1 has fewer than 6 colons/],
+    ['users/assign', '=joe:joe:1:1:/h:::\n=joe:jo:2:2:/j:::\n.\n', /^users\/assign:2 has the key of line 1/],
+    ['alias/.qmail-postmaster', undefined, /^alias\/.qmail-postmaster does not exist/],
+    ['alias/.qmail-root', '\n&joe\n', /^alias\/.qmail-root makes mail wait/],
+    ['alias/.qmail-root', '\xff\xfe.\0', /^alias\/.qmail-root is UTF-16/],
+  ]
+  for (const [file, text, expected, mode] of planted) {
+    it(`finds ${expected.source.slice(1).replaceAll('\\', '')}`, async () => {
+      const found = await foundWith(file, text, mode)
+      assert.ok(
+        found.some((one) => expected.test(one)),
+        `${expected} in ${JSON.stringify(found, null, 2)}`,
+      )
+    })
+  }
+
+  it('judges as the account that reads, also by the directories on the way', async () => {
+    chmodSync(home.control, 0o700)
+    const { findings } = await inspect(home, noAccounts)
+    chmodSync(home.control, 0o755)
+    assert.match(findings[0]?.fault ?? '', /cannot be reached by the account .*control may not be entered/)
+    assert.equal(findings[0]?.remedy, `chmod o+x ${home.control}`)
+  })
+
+  it('a name that resembles none of ours is somebody’s own', async () => {
+    put('control/frobnicate', 'x\n')
+    const { findings, unread } = await inspect(home, noAccounts)
+    put('control/frobnicate', undefined)
+    assert.deepEqual([findings, unread], [[], ['control/frobnicate']])
+  })
+
+  it('never shows what is secret', async () => {
+    const found = await foundWith('control/smarthostsecrets', 'relay.test user\nhunter2\n', 0o600)
+    assert.notDeepEqual(found, [])
+    assert.doesNotMatch(JSON.stringify(found), /hunter2/)
+  })
+})

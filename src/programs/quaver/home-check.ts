@@ -1,0 +1,200 @@
+/** What people write beside control/: tcprules, users/assign, aliases, passwords; and what control files lack that another
+ *  file promises.
+ *  Fails:  what the caller may not read is not looked at; root sees all. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
+import { contentLines } from '../../protocols/qmail/control-format.ts'
+import { parseDotQmail } from '../../protocols/qmail/dot-qmail.ts'
+import { parseRules } from '../../protocols/qmail/tcprules.ts'
+import { parseAssign } from '../../protocols/qmail/users-assign.ts'
+import { encodingFault } from '../../protocols/qmail/written-text.ts'
+import type { Control } from '../../stores/control/control.ts'
+import type { Surroundings } from '../../stores/control/form.ts'
+import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
+import { readCredentials } from '../../stores/credentials/credentials.ts'
+import { missingHostAliases } from '../../stores/home/host-aliases.ts'
+import type { Home } from '../../stores/home/layout.ts'
+import { rulePaths, ruleServices } from '../../stores/tcprules/files.ts'
+import { accessFault } from '../../system/access.ts'
+import { realFiles } from '../../system/files.ts'
+import type { HomeReaders } from './surroundings.ts'
+
+export async function inspectHome(
+  home: Home,
+  control: Control,
+  readers: HomeReaders,
+  surroundings: Surroundings,
+): Promise<Finding[]> {
+  return [
+    ...inspectDomains(control, surroundings),
+    ...inspectMoreHosts(home),
+    ...ruleServices.flatMap((service) => inspectRules(rulePaths(home, service))),
+    ...inspectAssign(home),
+    ...(await inspectAliases(home, readers)),
+    ...(await inspectPasswords(home)),
+  ]
+}
+
+/** Without control/locals the host's own name is local. */
+function inspectDomains(control: Control, { locals, isAccepted }: Surroundings): Finding[] {
+  if (control.isPresent('locals')) return []
+  return [...locals]
+    .filter((domain) => !isAccepted(domain))
+    .map((domain) => {
+      const fault = `does not have ${toText(domain)} (control/me), which is delivered here: mail for it from elsewhere gets 553`
+      return { file: 'control/rcpthosts', line: undefined, fault, remedy: 'add the name' }
+    })
+}
+
+function inspectMoreHosts(home: Home): Finding[] {
+  const source = timeOf(join(home.control, 'morercpthosts'))
+  const cdb = timeOf(join(home.control, 'morercpthosts.cdb'))
+  if (source === undefined || (cdb !== undefined && cdb >= source)) return []
+  const fault =
+    cdb === undefined ? 'is not compiled: nobody reads it' : 'is newer than morercpthosts.cdb, which is read'
+  const remedy = 'compile it with qmail-newmrh, or write its lines to control/rcpthosts'
+  return [{ file: 'control/morercpthosts', line: undefined, fault, remedy }]
+}
+
+function inspectRules({ source, name }: { readonly source: string; readonly name: string }): Finding[] {
+  const text = textOf(source)
+  if (text === undefined) return []
+  const { faults, idle, rules } = parseRules(text)
+  const seen = new Map<ByteString, number>()
+  const repeated = rules.flatMap(({ line, keys }) => {
+    const key = keys.find((one) => seen.has(one))
+    for (const one of keys) if (!seen.has(one)) seen.set(one, line)
+    return key === undefined ? [] : [{ line, first: seen.get(key) }]
+  })
+  return [
+    ...inspectLineEnds(text, name),
+    ...faults.map(({ line, reason }) => {
+      return {
+        file: name,
+        line,
+        fault: `${reason}: none of the rules is taken`,
+        remedy: 'write ADDRESS:allow or ADDRESS:deny',
+      }
+    }),
+    ...idle.map(({ line, reason }) => ({ file: name, line, fault: reason, remedy: 'mend it, or put a # in front' })),
+    ...repeated.map(({ line, first }) => {
+      return {
+        file: name,
+        line,
+        fault: `is about whom line ${first} is about, and that one counts`,
+        remedy: 'keep one',
+      }
+    }),
+  ]
+}
+
+function inspectAssign(home: Home): Finding[] {
+  const file = 'users/assign'
+  const path = join(home.users, 'assign')
+  const text = textOf(path)
+  if (text === undefined) return []
+  const parsed = parseAssign(text)
+  if (!parsed.ok)
+    return [
+      {
+        file,
+        line: parsed.line,
+        fault: `${parsed.reason}: the file is not taken`,
+        remedy: 'mend it: quaver account compile',
+      },
+    ]
+  const findings = inspectLineEnds(text, file)
+  const seen = new Map<ByteString, number>()
+  for (const { line, text: written } of contentLines(text)) {
+    if (written.startsWith('.')) break
+    const key = lowerAscii(written.slice(0, written.indexOf(':')))
+    const first = seen.get(key)
+    if (first === undefined) seen.set(key, line)
+    else findings.push({ file, line, fault: `has the key of line ${first}, which counts`, remedy: 'keep one of them' })
+  }
+  const [source, cdb] = [timeOf(path), timeOf(join(home.users, 'cdb'))]
+  if (source !== undefined && (cdb === undefined || source > cdb))
+    findings.push({ file, line: undefined, fault: 'is not compiled as it is now', remedy: 'quaver account compile' })
+  return findings
+}
+
+async function inspectAliases(home: Home, readers: HomeReaders): Promise<Finding[]> {
+  const names = namesIn(home.alias)
+  // Before its first start a home has none, and `start` makes them.
+  if (names === undefined) return []
+  const assigned = (textOf(join(home.users, 'assign')) ?? '').toLowerCase()
+  const missing = (await missingHostAliases(realFiles, home).catch(() => [])).filter(
+    (name) => !`\n${assigned}`.includes(`\n=${name}:`),
+  )
+  return [
+    ...missing.map((name) => ({
+      file: `alias/.qmail-${name}`,
+      line: undefined,
+      fault: `does not exist: mail for ${name} bounces`,
+      remedy: `echo '&you@example.org' > ${join(home.alias, `.qmail-${name}`)}`,
+    })),
+    ...names.filter((name) => name.startsWith('.qmail')).flatMap((name) => inspectDotQmail(home, name, readers)),
+  ]
+}
+
+function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Finding[] {
+  const file = `alias/${name}`
+  const path = join(home.alias, name)
+  const closed = accessFault(path, readers.reader('alias'), 'read')
+  if (closed !== undefined) return [{ file, line: undefined, ...closed }]
+  const facts = statSync(path)
+  if ((facts.mode & 0o002) !== 0)
+    return [{ file, line: undefined, fault: 'can be written by anybody: mail waits', remedy: `chmod o-w ${path}` }]
+  const text = textOf(path)
+  if (text === undefined) return []
+  const unreadable = encodingFault(text)
+  if (unreadable !== undefined)
+    return [{ file, line: undefined, fault: unreadable, remedy: 'write it anew with a plain text editor' }]
+  const refused = parseDotQmail(text, (facts.mode & 0o100) !== 0).find(({ kind }) => kind === 'refuse')
+  const faults: Finding[] = inspectLineEnds(text, file)
+  if (refused?.kind === 'refuse')
+    faults.push({
+      file,
+      line: undefined,
+      fault: `makes mail wait: ${refused.text.trimEnd()}`,
+      remedy: 'mend the line, or the mode',
+    })
+  const blank = contentLines(text).find((one) => /^[ \t]/.test(one.text))
+  if (blank !== undefined)
+    faults.push({ file, line: blank.line, fault: 'begins with a blank', remedy: 'begin the line with & | . or /' })
+  return faults
+}
+
+async function inspectPasswords(home: Home): Promise<Finding[]> {
+  const file = 'auth/passwd'
+  try {
+    const { faults } = await readCredentials(home)
+    return faults.map((text) => {
+      const [, line, reason] = /^line ([0-9]+): (.*)$/.exec(text) ?? []
+      return { file, line: Number(line), fault: reason ?? text, remedy: 'set it anew: quaver account password' }
+    })
+  } catch {
+    return []
+  }
+}
+
+function textOf(path: string): ByteString | undefined {
+  try {
+    return fromBuffer(readFileSync(path))
+  } catch {
+    return undefined
+  }
+}
+
+function namesIn(directory: string): string[] | undefined {
+  try {
+    return readdirSync(directory).sort()
+  } catch {
+    return undefined
+  }
+}
+
+function timeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs
+}

@@ -1,0 +1,46 @@
+/** Whether a directory is the home of a qmail, with a queue of its kind: messages in queue/mess, which nothing here reads. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errorCode } from '../../system/files.ts'
+import type { Home } from './layout.ts'
+import { HomeError } from './make.ts'
+
+/** Throws HomeError that counts the messages and names the way in. */
+export async function refuseQmailQueue(home: Home): Promise<void> {
+  const count = await messagesIn(join(home.queue, 'mess'))
+  if (count === undefined) return
+  const messages = count === 1 ? '1 message' : `${count} messages`
+  const away = `mv ${home.queue} ${home.queue}.qmail`
+  const way =
+    count === 0
+      ? `If no qmail runs on it any more: ${away}`
+      : `'quaver adopt' will take them over one day; until then, stop its qmail-smtpd, let qmail-send deliver what is there (qmail-qstat counts), stop it too, and then: ${away}`
+  throw new HomeError(
+    [
+      `${home.path} is the home of a qmail: ${home.queue}/mess holds ${messages} that Quaver does not read, so nothing was started or changed.`,
+      way,
+      `Or give Quaver a home of its own, with the same control files: mkdir -p /var/lib/quaver && cp -r ${home.control} /var/lib/quaver/`,
+    ].join('\n'),
+  )
+}
+
+/** In the directory's own directories, as qmail splits them; undefined if there is no such directory. */
+async function messagesIn(directory: string): Promise<number | undefined> {
+  const splits = await entriesOf(directory)
+  if (splits === undefined) return undefined
+  let count = 0
+  for (const split of splits) {
+    const names = /^[0-9]+$/.test(split) ? await entriesOf(join(directory, split)) : undefined
+    count += names?.filter((name) => /^[0-9]+$/.test(name)).length ?? 0
+  }
+  return count
+}
+
+async function entriesOf(directory: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
+    throw error
+  }
+}

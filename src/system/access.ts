@@ -1,0 +1,58 @@
+/** Whether another account could read or run a file, judged by owners and modes on the whole way to it: root's own access
+ *  says nothing about anybody else's.
+ *  Knows:  permission bits. Never: access lists, or what a network file system thinks of root.
+ *  Fails:  what cannot be looked at is said as a fault; nothing throws. */
+import { realpathSync, type Stats, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { describeError } from '../base/outcome.ts'
+import { errorCode } from './files.ts'
+
+/** Undefined ids: an account that owns nothing here. */
+export interface Reader {
+  readonly account: string
+  readonly uid: number | undefined
+  readonly gid: number | undefined
+}
+
+export interface AccessFault {
+  readonly fault: string
+  readonly remedy: string
+}
+
+const bits = { read: 0o4, run: 0o1 } as const
+
+/** Undefined: there is such a file, and the account can. The fault follows the file's name. */
+export function accessFault(path: string, reader: Reader, want: 'read' | 'run'): AccessFault | undefined {
+  try {
+    const real = realpathSync(path)
+    for (let directory = dirname(real); ; directory = dirname(directory)) {
+      if (!may(statSync(directory), reader, bits.run))
+        return {
+          fault: `cannot be reached by the account ${reader.account}: ${directory} may not be entered`,
+          remedy: `chmod o+x ${directory}`,
+        }
+      if (directory === dirname(directory)) break
+    }
+    const facts = statSync(real)
+    if (want === 'run' && !facts.isFile()) return { fault: 'is no file', remedy: 'name a program' }
+    return may(facts, reader, bits[want]) ? undefined : closed(path, facts, reader, want)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR')
+      return { fault: 'does not exist', remedy: 'make it, or mend the path' }
+    return { fault: describeError(error), remedy: 'mend the path' }
+  }
+}
+
+function closed(path: string, { mode }: Stats, { account }: Reader, want: 'read' | 'run'): AccessFault {
+  const has = `has mode ${(mode & 0o7777).toString(8).padStart(3, '0')}`
+  if (want === 'read') return { fault: `${has}: the account ${account} cannot read it`, remedy: `chmod o+r ${path}` }
+  return { fault: `${has}: the account ${account} cannot run it`, remedy: `chmod +x ${path}` }
+}
+
+function may({ uid, gid, mode }: Stats, reader: Reader, bit: number): boolean {
+  // Root runs what anybody may run, and reads what its owner may: what nobody may is nobody's wish.
+  if (reader.uid === 0) return (mode & (bit === bits.run ? 0o111 : 0o444)) !== 0
+  if (uid === reader.uid) return (mode & (bit << 6)) !== 0
+  if (gid === reader.gid) return (mode & (bit << 3)) !== 0
+  return (mode & bit) !== 0
+}
