@@ -61,8 +61,8 @@ describe('a submission session', () => {
     assert.match(id ?? '', /^Message-ID: <\d{14}\.\d+\.\d+\.qmail@host\.example>$/)
     assert.deepEqual(rest, [
       'From: anna@lab.example',
-      'To: mary@host.example',
       'Subject: x',
+      'To: mary@host.example',
       '',
       'caf\xe9',
       '.dot',
@@ -83,6 +83,27 @@ describe('a submission session', () => {
     assert.equal(taken?.streamed, true)
     assert.ok(taken?.content.endsWith(`\n\n${body.replaceAll('\r\n', '\n')}\n`))
     assert.doesNotMatch(taken?.content ?? '', /secret/)
+    await client.end()
+  })
+
+  it('lets no blind recipient through, whatever stands before the header or is no field of it', async () => {
+    const client = await rig.login()
+    rig.taker.taken.length = 0
+    const secret = 'Bcc : secret@far.example\r\n secret\r\nRESENT-BCC: secret\r\n'
+    const body = 'x'.repeat(70_000)
+    for (const prelude of [
+      '',
+      '\r\n',
+      '\xef\xbb\xbf',
+      'From abc Mon Sep 17\r\n',
+      '>From abc\r\n',
+      'odd\r\n',
+      'X\xe9: y\r\n',
+    ])
+      for (const rest of ['\r\nbody', `more\r\n${secret}\r\n${body}`, `${body}\r\n${secret}`])
+        assert.match(await client.submit(`${prelude}${secret}Subject: s\r\n${secret}${rest}`), /^250 /)
+    assert.equal(rig.taker.taken.length, 21)
+    for (const { content } of rig.taker.taken) assert.doesNotMatch(content, /secret/)
     await client.end()
   })
 

@@ -29,7 +29,7 @@ describe('two accounts of one uid', () => {
     rig.taker.taken.length = 0
     const reply = await client.submit(`${header}\r\n\r\nbody`, sender)
     client.socket.destroy()
-    const from = /^From: .*/m.exec(rig.taker.taken[0]?.content ?? '')?.[0] ?? ''
+    const from = /^From:.*(?:\n[ \t].*)*/im.exec(rig.taker.taken[0]?.content ?? '')?.[0] ?? ''
     return `${reply.slice(0, 3)} ${from}`.trim()
   }
 
@@ -86,9 +86,22 @@ describe('two accounts of one uid', () => {
       `From: "bob"@lab.example`,
       `From: bob`,
       `From: boss@far.example Anna <${anna}>`,
-      `From: <>`,
       `From: "${anna}"@far.example`,
       `From: (x) ${bob} (${anna})`,
+      `From: ${anna}, "b" <${bob}>`,
+      `From: ${bob} <${anna}>`,
+      `From: ${bob} <>`,
+      `From: =?utf-8?Q?bob=40lab.example=2C?= <${anna}>`,
+      `From: =?utf-8?Q?${bob},?= <${anna}>`,
+      `From: "Anna <${anna}>, Bob <${bob}>`,
+      `From: "a\\" <${anna}> "b" <${bob}>`,
+      `From: (a \\) ${bob}, (b)) <${anna}>`,
+      `From: "anna-, ${bob}, "@lab.example`,
+      `From: ${anna}\r\nFrom\xa0: ${bob}`,
+      `From: ${anna}\r\nSender: "B <${bob}>`,
+      `From abc Mon Sep 17 00:00:00 2001\r\nFrom: ${bob}`,
+      `\r\nFrom: ${bob}`,
+      `\xef\xbb\xbfFrom: ${bob}`,
     ]
     for (const header of foreign) assert.equal(await submitted(anna, anna, header), '554', header)
     assert.equal(await submitted(anna, anna, `From: ${'x@far.example,'.repeat(500)}`), '554')
@@ -98,8 +111,17 @@ describe('two accounts of one uid', () => {
     assert.equal(await submitted(anna, anna, `From: "${bob}" <${anna}>`), `250 From: "${bob}" <${anna}>`)
     assert.equal(
       await submitted(anna, anna, `From: Anna\r\n (${bob}) <anna+x@lab.example>`),
-      `250 From: Anna <anna+x@lab.example> (${bob})`,
+      `250 From: Anna\n (${bob}) <anna+x@lab.example>`,
     )
+    for (const from of [
+      `=?utf-8?Q?Doe,_Anna?= <${anna}>`,
+      `"Anna <${anna}>`,
+      `[Org]  Anna (via Docs)\n\t<${anna}>`,
+      `\x1b$B@DLZ\x1b(B <${anna}>`,
+    ])
+      assert.equal(await submitted(anna, anna, `From: ${from.replaceAll('\n', '\r\n')}`), `250 From: ${from}`)
+    assert.equal(await submitted(anna, anna, 'From: "Anna" <>'), `250 From: "Anna" <${anna}>`)
+    assert.equal(await submitted(anna, anna, `From: ${anna}\r\nSender: @dom`), `250 From: ${anna}`)
     assert.equal(await submitted(anna, anna, 'Subject: none'), `250 From: ${anna}`)
   })
 

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import type { Command } from 'commander'
 import { quaver } from './commands.ts'
-import { completeHeader } from './header.ts'
+import { completeHeader } from '../../protocols/ofmip/complete-header.ts'
 import { harmless, table } from './output.ts'
 import { parseEnvelope } from './qmail-queue.ts'
 import type { QueuedMessage } from './queue-message.ts'
@@ -72,7 +72,11 @@ describe('qmail-queue envelope', () => {
 })
 
 describe('send', () => {
-  const facts = { nowMs: Date.UTC(2026, 10, 21, 9, 8, 7), pid: 77, user: 'joe', host: 'x.test' }
+  const facts = {
+    milliseconds: Date.UTC(2026, 10, 21, 9, 8, 7),
+    messageId: '<20261121090807.77.qmail@x.test>',
+    author: 'joe@x.test',
+  }
   const added = {
     date: 'Date: 21 Nov 2026 09:08:07 -0000\n',
     id: 'Message-ID: <20261121090807.77.qmail@x.test>\n',
@@ -84,7 +88,7 @@ describe('send', () => {
     const input = Readable.from(chunks.map((chunk) => Buffer.from(chunk, 'latin1')))
     return text(
       Readable.from(
-        completed(input, (head) => completeHeader(head, facts)),
+        completed(input, (fields) => completeHeader(fields, facts)),
         { objectMode: false },
       ),
     )
@@ -111,6 +115,30 @@ describe('send', () => {
       await send('To: a\nBcc: b,\n c\nSubject: s\n\nBcc: body\n'),
       `${added.date}${added.id}${added.from}To: a\nSubject: s\n\nBcc: body\n`,
     )
+  })
+  it('blind copies do not travel behind odd first lines either, nor in a long header', async () => {
+    const [mbox, secret] = ['From abc Mon Sep 17 00:00:00 2001\n', 'Bcc : secret@x\n\tand@y\nresent-bcc: secret\n']
+    for (const before of [
+      '',
+      mbox,
+      `>${mbox}`,
+      '\xef\xbb\xbf',
+      '\n',
+      'odd line\n',
+      'X\xe9: 1\n',
+      `X: ${'x'.repeat(400_000)}\n`,
+    ]) {
+      const sent = await send(`${before}${secret}To: a\n${secret}`, '\nbody Bcc: kept\n')
+      assert.doesNotMatch(sent, /secret|and@y/, JSON.stringify(before.slice(0, 50)))
+      assert.match(sent, /\nTo: a\n\nbody Bcc: kept\n$/)
+    }
+    await assert.rejects(
+      send('X: ', 'x'.repeat(1_100_000), '\nBcc: y\n\n'),
+      /header of the message has more than 1048576 bytes/,
+    )
+  })
+  it('a header line that names nobody stays, a Date, Message-ID or From that says nothing does not', async () => {
+    assert.equal(await send('Date: \nMessage-ID:\nFrom:\n \nTo:\n\n'), `${added.date}${added.id}${added.from}To:\n\n`)
   })
   it('a message with CRLF becomes one with LF, wherever it is cut; other carriage returns stay', async () => {
     const whole = 'To: a\r\nDate: d\r\nFrom: f\r\nMessage-ID: <m>\r\n\r\nbo\rdy\r\nend\r\n'

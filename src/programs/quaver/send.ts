@@ -2,18 +2,18 @@
 import { userInfo } from 'node:os'
 import { type ByteString, fromBuffer, fromText, toBuffer } from '../../base/byte-string.ts'
 import { isAddress, recipientsMax } from '../../contracts/envelope.ts'
+import { completeHeader, makeMessageId } from '../../protocols/ofmip/complete-header.ts'
+import { printAddress } from '../../protocols/rfc822/print-address.ts'
+import { type Field, HeaderGatherer } from '../../protocols/rfc822/header.ts'
+import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
 import { Control } from '../../stores/control/control.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { handIn } from './hand-in.ts'
-import { completeHeader } from './header.ts'
 import { print, printJson } from './output.ts'
 import { readDescriptor, spool } from './spool.ts'
-
-/** The header must end within this; what comes after is passed on unread. */
-const headBytesMax: number = 256 * 1024
 
 export async function send(recipients: readonly string[], options: GlobalOptions & { from?: string }): Promise<void> {
   const home = requireHome(options)
@@ -25,8 +25,10 @@ export async function send(recipients: readonly string[], options: GlobalOptions
     recipients: recipients.map((recipient) => checkAddress(fromText(recipient), 'recipient')),
   }
   if (process.stdin.isTTY) process.stderr.write('quaver send: reads the message from here until Ctrl-D\n')
-  const facts = { nowMs: realClock.now(), pid: process.pid, user, host }
-  const content = await spool(completed(readDescriptor(0), (head) => completeHeader(head, facts)))
+  const now = realClock.now()
+  const messageId = makeMessageId(now, [process.pid], host)
+  const missing = { milliseconds: now, messageId, author: printAddress(`${user}@${host}`) }
+  const content = await spool(completed(readDescriptor(0), (fields) => completeHeader(fields, missing)))
   const result = await handIn(home, envelope, content)
   await content.close()
   if (result.kind === 'failed') {
@@ -54,28 +56,32 @@ function checkAddress(address: ByteString, where: string): ByteString {
   )
 }
 
-/** Line ends LF, the head through `complete`, a final LF supplied. */
+/** Line ends LF, the header through `complete`, a final LF supplied. A header that is too long is an error: what was not
+ *  read of it could name blind recipients. */
 export async function* completed(
   input: AsyncIterable<Buffer>,
-  complete: (head: ByteString) => ByteString,
+  complete: (fields: readonly Field[]) => ByteString,
 ): AsyncGenerator<Buffer> {
-  let head: ByteString | undefined = ''
+  const gatherer = new HeaderGatherer()
+  let hasBegun = false
+  let gathered = 0
   let last = 10
   for await (const chunk of withoutCarriageReturns(input)) {
-    if (chunk.length === 0) continue
     last = chunk.at(-1) ?? last
-    if (head === undefined) {
+    if (gatherer.isOver) {
       yield chunk
       continue
     }
-    head += fromBuffer(chunk)
-    if (!head.startsWith('\n') && !head.includes('\n\n') && head.length < headBytesMax) continue
-    yield toBuffer(complete(head))
-    head = undefined
+    const body = gatherer.push(fromBuffer(chunk))
+    gathered += chunk.length
+    if (body !== undefined) {
+      yield toBuffer(hasBegun ? body : complete(gatherer.fields) + body)
+      hasBegun = true
+    } else if (gathered > headerBytesMax)
+      throw new CommandError(`the header of the message has more than ${headerBytesMax} bytes`, exitCode.permanent)
   }
-  const ending = last === 10 ? '' : '\n'
-  if (head !== undefined) yield toBuffer(complete(`${head}${ending}`))
-  else if (ending !== '') yield toBuffer(ending)
+  const rest = (last === 10 || !hasBegun ? '' : (gatherer.push('\n') ?? '')) + gatherer.end()
+  if (!hasBegun || rest !== '') yield toBuffer(hasBegun ? rest : complete(gatherer.fields) + rest)
 }
 
 /** If the first line ends in CRLF (a message saved by a mail program), each CRLF becomes LF; else all stays as it is. */
@@ -86,7 +92,7 @@ async function* withoutCarriageReturns(input: AsyncIterable<Buffer>): AsyncGener
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
     if (convert === undefined) {
       const end = pending.indexOf(10)
-      if (end === -1 && pending.length < headBytesMax) continue
+      if (end === -1 && pending.length < headerBytesMax) continue
       convert = end > 0 && pending[end - 1] === 13
     }
     // A CR at the end may belong to an LF that is still to come.

@@ -1,25 +1,21 @@
-/** What ofmipd makes of the header that a mail program wrote: fields in one order, addresses completed, what must be
- *  there and is not added, what must not travel dropped.
+/** What becomes of the header that a mail program wrote: hosts of addresses are completed where they stand, and what is
+ *  not there is added. All else keeps its bytes, so that a signature of the mail program's own holds.
  *  Knows:  which field is what. Never: whether the author is who he says; see `authors`.
- *  Fails:  never: a field that makes no sense is written as what could be read of it. */
+ *  Fails:  never: a field in which readers differ about where the addresses are stays as it is. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { headerDate } from '../qmail/date.ts'
-import { type ListItem, type Mailbox, mailboxesOf, parseAddressList } from '../rfc822/address-list.ts'
-import { normalDate } from '../rfc822/date.ts'
+import { type AddressList, parseAddressList } from '../rfc822/address-list.ts'
 import type { Field } from '../rfc822/header.ts'
-import { printAddressField } from '../rfc822/print-list.ts'
-import { isAtom, quoteString } from '../rfc822/tokens.ts'
+import { printAddress, printMailbox } from '../rfc822/print-address.ts'
+import { everyReading } from '../rfc822/readings.ts'
+import { completeHeader, type MissingFields } from './complete-header.ts'
 import { type Instruction, rewriteHost } from './rewriting.ts'
 import type { SenderRule } from './sender-rules.ts'
 
-export interface CleaningFacts {
+export interface CleaningFacts extends Omit<MissingFields, 'author'> {
   /** Goes on top: whole fields. */
   readonly received: ByteString
-  readonly milliseconds: number
-  /** With its angle brackets; used if the message has none. */
-  readonly messageId: ByteString
   readonly rewriting: readonly Instruction[]
-  /** Stands in From if nobody does. Without quoting. */
+  /** Stands in From if nobody does. As an envelope has it. */
   readonly sender: ByteString
   /** Stands in From whoever does. */
   readonly author: SenderRule | undefined
@@ -28,129 +24,95 @@ export interface CleaningFacts {
 export interface CleanHeader {
   /** Without the empty line at its end. */
   readonly text: ByteString
-  /** Everybody who is said to have written or sent the message, addresses as rewritten: From, Sender and their Resent
-   *  forms. */
-  readonly authors: readonly Mailbox[]
+  /** Everybody whom a reader could take for one who wrote or sent the message, as envelopes have them: From, Sender and
+   *  their Resent forms. */
+  readonly authors: readonly ByteString[]
 }
 
-/** After the trace, in this order. */
-const listFields = new Map([
-  ['from', 'From'],
-  ['sender', 'Sender'],
-  ['reply-to', 'Reply-To'],
-  ['mail-reply-to', 'Mail-Reply-To'],
-  ['mail-followup-to', 'Mail-Followup-To'],
-  ['to', 'To'],
-  ['cc', 'Cc'],
-  ['notice-requested-upon-delivery-to', 'Notice-Requested-Upon-Delivery-To'],
+const completedFields: ReadonlySet<ByteString> = new Set([
+  'from',
+  'sender',
+  'reply-to',
+  'mail-reply-to',
+  'mail-followup-to',
+  'to',
+  'cc',
+  'notice-requested-upon-delivery-to',
 ])
-const traceFields: ReadonlySet<ByteString> = new Set(['received', 'delivered-to', 'errors-to', 'return-receipt-to'])
-/** Resent-Bcc is a Bcc, which ofmipd forgot. */
-const droppedFields: ReadonlySet<ByteString> = new Set([
-  'bcc',
-  'resent-bcc',
-  'return-path',
-  'apparently-to',
-  'content-length',
-])
+/** The trace stays as it came, even where it is not complete. */
 const resentAuthorFields: ReadonlySet<ByteString> = new Set(['resent-from', 'resent-sender'])
 
-const nobodyShown = 'Cc: recipient list not shown: ;\n'
-
 export function cleanHeader(fields: readonly Field[], facts: CleaningFacts): CleanHeader {
-  const sorted = new SortedFields(fields, facts.rewriting)
-  const { lists, trace, others } = sorted
-  const from = authorsOf(lists.get('from') ?? [], facts)
-  const authors = [...mailboxesOf(from), ...mailboxesOf(lists.get('sender') ?? []), ...sorted.resentAuthors]
-  lists.set('from', from)
-  const parts = [facts.received, ...trace]
-  parts.push(`Date: ${sorted.date ?? headerDate(facts.milliseconds)}\n`)
-  parts.push(`Message-ID:${sorted.messageId ?? ` ${facts.messageId}`}\n`)
-  for (const [key, name] of listFields) {
-    if (key === 'to' && !lists.has('to') && !lists.has('cc')) parts.push(nobodyShown)
-    const items = lists.get(key)
-    if (items !== undefined) parts.push(printAddressField(name, items))
+  const kept: Field[] = []
+  const authors: ByteString[] = []
+  for (const field of fields) {
+    if (field.name === 'from' && facts.author !== undefined) continue
+    const complete = isList(field) ? completed(field, facts) : field
+    if (isAuthor(field)) {
+      const readings = everyReading(complete.value)
+      // A From that names nobody is as good as none.
+      if (field.name === 'from' && readings.length === 0) continue
+      for (const address of readings) authors.push(address)
+    }
+    kept.push(resentAuthorFields.has(field.name) ? field : complete)
   }
-  return { text: [...parts, ...others].join(''), authors }
+  const author = facts.author ?? { name: '', address: facts.sender }
+  if (!kept.some(({ name }) => name === 'from')) authors.push(author.address)
+  const text = completeHeader(kept, { ...facts, author: printMailbox(author.name, author.address) })
+  return { text: facts.received + text, authors }
 }
 
 /** What has to be read as addresses: reading costs more than copying, so that callers set a limit. */
 export function addressBytes(fields: readonly Field[]): number {
   let bytes = 0
-  for (const { name, raw } of fields) if (listFields.has(name) || resentAuthorFields.has(name)) bytes += raw.length
+  for (const field of fields) if (isList(field)) bytes += field.raw.length
   return bytes
 }
 
-class SortedFields {
-  /** Repeated ones are one; none is empty. */
-  readonly lists = new Map<ByteString, ListItem[]>()
-  readonly trace: ByteString[] = []
-  readonly others: ByteString[] = []
-  readonly resentAuthors: Mailbox[] = []
-  date: ByteString | undefined
-  messageId: ByteString | undefined
-  private readonly rewriting: readonly Instruction[]
+function isList({ name }: Field): boolean {
+  return completedFields.has(name) || resentAuthorFields.has(name)
+}
 
-  constructor(fields: readonly Field[], rewriting: readonly Instruction[]) {
-    this.rewriting = rewriting
-    for (const field of fields) this.sort(field)
+function isAuthor({ name }: Field): boolean {
+  return name === 'from' || name === 'sender' || resentAuthorFields.has(name)
+}
+
+function completed(field: Field, { rewriting, sender }: CleaningFacts): Field {
+  const list = parseAddressList(field.value)
+  if (list === undefined) return field
+  const edits = hostEdits(list, rewriting)
+  const [gap] = list.gaps
+  // From: Joe <>
+  if (field.name === 'from' && list.addresses.length === 0 && gap !== undefined)
+    edits.push({ from: gap, to: gap, text: printAddress(sender) })
+  if (edits.length === 0) return field
+  const value = edited(field.value, edits)
+  return { name: field.name, raw: `${field.raw.slice(0, -field.value.length - 1)}${value}\n`, value }
+}
+
+interface Edit {
+  readonly from: number
+  readonly to: number
+  readonly text: ByteString
+}
+
+function hostEdits({ addresses }: AddressList, rewriting: readonly Instruction[]): Edit[] {
+  const edits: Edit[] = []
+  for (const { domain, from, to, hasAt } of addresses) {
+    const host = rewriteHost(domain, rewriting)
+    if (host !== domain) edits.push({ from, to, text: hasAt ? host : `@${host}` })
   }
+  return edits
+}
 
-  private sort({ name, raw, value }: Field): void {
-    if (droppedFields.has(name)) return
-    if (traceFields.has(name) || name.startsWith('resent-')) {
-      this.trace.push(raw)
-      if (resentAuthorFields.has(name))
-        for (const mailbox of mailboxesOf(this.addresses(value))) this.resentAuthors.push(mailbox)
-    } else if (name === 'date') this.date = normalDate(value) ?? this.date
-    else if (name === 'message-id') this.messageId = /\S/.test(value) ? value : this.messageId
-    else if (listFields.has(name)) this.addToList(name, this.addresses(value))
-    else this.others.push(raw)
+/** `edits` in order. */
+function edited(value: ByteString, edits: readonly Edit[]): ByteString {
+  const parts: ByteString[] = []
+  let at = 0
+  for (const { from, to, text } of edits) {
+    parts.push(value.slice(at, from), text)
+    at = to
   }
-
-  private addToList(name: ByteString, items: readonly ListItem[]): void {
-    const list = this.lists.get(name) ?? []
-    for (const item of items) list.push(item)
-    if (list.length > 0) this.lists.set(name, list)
-  }
-
-  private addresses(value: ByteString): ListItem[] {
-    return parseAddressList(value).map((item) => rewritten(item, this.rewriting))
-  }
-}
-
-function authorsOf(given: readonly ListItem[], { sender, author }: CleaningFacts): ListItem[] {
-  if (author !== undefined) return [mailboxOf(author.address, phraseFor(author.name))]
-  return mailboxesOf(given).length > 0 ? [...given] : [mailboxOf(sender, [])]
-}
-
-function rewritten(item: ListItem, rewriting: readonly Instruction[]): ListItem {
-  if (item.kind !== 'mailbox' || (item.local === '' && item.domain === '')) return item
-  return { ...item, domain: rewriteHost(item.domain, rewriting) }
-}
-
-/** `address` is an envelope's. */
-function mailboxOf(address: ByteString, phrase: readonly ByteString[]): Mailbox {
-  const at = address.lastIndexOf('@')
-  const local = at < 0 ? address : address.slice(0, at)
-  return { kind: 'mailbox', phrase, local, domain: at < 0 ? '' : address.slice(at + 1), comments: [] }
-}
-
-function phraseFor(name: ByteString): ByteString[] {
-  const words = name.split(' ').filter((word) => word !== '')
-  return words.every(isAtom) ? words : [quoteString(name)]
-}
-
-/** An address of the envelope after rewriting. */
-export function rewriteAddress(address: ByteString, rewriting: readonly Instruction[]): ByteString {
-  if (address === '') return ''
-  const at = address.lastIndexOf('@')
-  const host = rewriteHost(at < 0 ? '' : address.slice(at + 1), rewriting)
-  return `${at < 0 ? address : address.slice(0, at)}@${host}`
-}
-
-/** As qmail's programs make them: `count` is the number of the message in its process. */
-export function makeMessageId(milliseconds: number, count: number, pid: number, idhost: ByteString): ByteString {
-  const stamp = new Date(milliseconds).toISOString().replace(/\D/g, '').slice(0, 14)
-  return `<${stamp}.${count}.${pid}.qmail@${idhost}>`
+  parts.push(value.slice(at))
+  return parts.join('')
 }

@@ -63,6 +63,14 @@ export function rewriteHost(host: ByteString, instructions: readonly Instruction
   return current
 }
 
+/** An address of the envelope after rewriting. */
+export function rewriteAddress(address: ByteString, rewriting: readonly Instruction[]): ByteString {
+  if (address === '') return ''
+  const at = address.lastIndexOf('@')
+  const host = rewriteHost(at < 0 ? '' : address.slice(at + 1), rewriting)
+  return `${at < 0 ? address : address.slice(0, at)}@${host}`
+}
+
 function instruction(kind: Kind, post: ByteString, replacement: ByteString): Instruction {
   return { kind, post: lowerAscii(post), replacement }
 }

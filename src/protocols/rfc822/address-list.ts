@@ -1,250 +1,155 @@
-/** Address lists of header fields (RFC 5322 §3.4, with what §4.4 and habit add): groups, routes, comments anywhere,
- *  dots in phrases, missing commas, unclosed brackets. Whatever is read can be printed and read again as the same.
- *  Knows:  which words are a name and which an address. Never: changes an address: rewriting hosts is the caller's.
- *  Fails:  never; work grows with the length of the field, not with its nesting. */
+/** Where the addresses of a header field are (RFC 5322 §3.4, with what §4.4 and habit add): groups, routes, comments
+ *  anywhere, missing commas.
+ *  Knows:  which words are an address and where its host stands or should stand. Of display names nothing is kept: they
+ *          are nobody's business.
+ *  Never:  takes a name for an address: of several words in a row only those with `@` are one. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { isAtom, isEncodedWord, quoteString, type Special, type Token, tokensOf } from './tokens.ts'
+import { type Token, tokensOf } from './tokens.ts'
 
-export interface Mailbox {
-  readonly kind: 'mailbox'
-  /** The words of the display name as they are printed, quoted where they must be. */
-  readonly phrase: readonly ByteString[]
+export interface Address {
   /** Without quoting: an `@` in it does not begin a domain. */
   readonly local: ByteString
   /** Without `@`; empty if there is none. A literal has its brackets. */
   readonly domain: ByteString
-  readonly comments: readonly ByteString[]
+  /** Where in the value the domain stands, or should stand. */
+  readonly from: number
+  readonly to: number
+  /** `@` stands before it. */
+  readonly hasAt: boolean
 }
 
-export type ListItem =
-  | Mailbox
-  | { readonly kind: 'group'; readonly phrase: readonly ByteString[]; readonly comments: readonly ByteString[] }
-  | { readonly kind: 'group-end'; readonly comments: readonly ByteString[] }
+export interface AddressList {
+  readonly addresses: readonly Address[]
+  /** Where an address is missing between `<` and `>`. */
+  readonly gaps: readonly number[]
+}
 
-export function parseAddressList(value: ByteString): ListItem[] {
+/** Undefined: readers differ about what stands where. */
+export function parseAddressList(value: ByteString): AddressList | undefined {
+  const tokens = tokensOf(value)
+  if (tokens === undefined) return undefined
   const reader = new ListReader()
-  for (const token of tokensOf(value)) reader.take(token)
+  for (const token of tokens) if (token.kind !== 'comment' && !reader.take(token)) return undefined
   return reader.finish()
 }
 
-export function mailboxesOf(items: readonly ListItem[]): Mailbox[] {
-  return items.filter((item) => item.kind === 'mailbox')
-}
-
-/** A word, a literal, or one of `.` and `@`. */
-interface Part {
-  readonly text: ByteString
-  readonly kind: 'word' | 'literal' | 'dot' | 'at'
-  readonly quoted: boolean
-  readonly spaced: boolean
-}
-
-/** What is being written: comments come in while the list is read. */
-interface Growing {
-  readonly item: ListItem
-  readonly comments: ByteString[]
-}
-
 class ListReader {
-  private readonly items: Growing[] = []
-  /** Since the last separator. */
-  private parts: Part[] = []
-  private comments: ByteString[] = []
-  /** Inside `<`: the display name, and what of the address stood before a colon. */
-  private angle: { readonly phrase: ByteString[]; isRoute: boolean } | undefined
-  private inGroup = false
-  /** A comma, a colon, or the beginning was the last thing seen. */
-  private separated = true
+  private readonly addresses: Address[] = []
+  private readonly gaps: number[] = []
+  /** Since the last separator, outside of angle brackets. */
+  private words: Token[] = []
+  /** Inside of them, and where they were opened. */
+  private angle: { readonly tokens: Token[]; readonly from: number } | undefined
+  /** The item has its address: what follows is a remark. */
+  private isFull = false
 
-  take(token: Token): void {
-    switch (token.kind) {
-      case 'comment':
-        this.comment(token.text)
-        break
-      case 'word':
-      case 'literal':
-        this.part({ ...token, quoted: token.kind === 'word' && token.quoted })
-        break
-      case 'special':
-        this.special(token.text, token.spaced)
-        break
+  /** False if brackets are wrong. */
+  take(token: Token): boolean {
+    const { angle } = this
+    if (angle !== undefined) {
+      if (token.kind === '<') return false
+      if (token.kind === '>') this.closeAngle(angle.tokens, angle.from)
+      else angle.tokens.push(token)
+      return true
     }
+    if (token.kind === '<') {
+      this.angle = { tokens: [], from: token.to }
+      this.words = []
+    } else if (token.kind === ':') {
+      // The name of a group.
+      this.words = []
+      this.isFull = false
+    } else if (token.kind === ',' || token.kind === ';') this.endItem()
+    else this.words.push(token)
+    return token.kind !== '>'
   }
 
-  finish(): ListItem[] {
-    this.separate()
-    if (this.inGroup) this.add({ kind: 'group-end', comments: [] })
-    this.giveComments()
-    return this.items.map(({ item, comments }) => ({ ...item, comments }))
+  finish(): AddressList | undefined {
+    if (this.angle !== undefined) return undefined
+    this.endItem()
+    return { addresses: this.addresses, gaps: this.gaps }
   }
 
-  /** Behind a complete address it belongs to that, otherwise to what comes. */
-  private comment(text: ByteString): void {
-    if (this.parts.length === 0 && this.angle === undefined && this.comments.length === 0) {
-      const last = this.items.at(-1)
-      if (last !== undefined && !this.separated) {
-        last.comments.push(text)
-        return
-      }
-    }
-    this.comments.push(text)
-  }
-
-  private part(part: Part): void {
-    const { parts } = this
-    // An address, and then a word: somebody forgot the comma.
-    if (this.angle === undefined && isWordy(part) && part.spaced && endsInAddress(parts)) this.flush()
-    this.separated = false
-    this.parts.push(part)
-  }
-
-  private special(text: Special, spaced: boolean): void {
-    switch (text) {
-      case '.':
-      case '@':
-        this.part({ text, kind: text === '.' ? 'dot' : 'at', quoted: false, spaced })
-        if (text === '@' && this.angle !== undefined && this.parts.length === 1) this.angle.isRoute = true
-        break
-      case '<':
-        if (this.angle !== undefined) break
-        this.angle = { phrase: phraseOf(this.parts), isRoute: false }
-        this.parts = []
-        this.separated = false
-        break
-      case '>':
-        if (this.angle !== undefined) this.closeAngle(this.angle)
-        break
-      case ',':
-        if (this.angle?.isRoute === true) this.part({ text, kind: 'word', quoted: false, spaced })
-        else this.separate()
-        break
-      case ':':
-        this.colon()
-        break
-      case ';':
-        this.separate()
-        if (this.inGroup) this.add({ kind: 'group-end', comments: [] })
-        this.inGroup = false
-        break
-    }
-  }
-
-  private colon(): void {
-    if (this.angle !== undefined) {
-      // A route, or a scheme: of no use to anybody, and kept where it does no harm.
-      if (this.parts.length > 0) this.comments.push(textOf(this.parts))
-      this.angle.isRoute = false
-      this.parts = []
+  private closeAngle(tokens: readonly Token[], from: number): void {
+    this.angle = undefined
+    this.isFull = true
+    if (tokens.length === 0) {
+      this.gaps.push(from)
       return
     }
-    if (this.parts.length === 0) return
-    // Groups have no groups in them: the name of an inner one is only a remark.
-    if (this.inGroup) this.comments.push(textOf(this.parts))
-    else this.add({ kind: 'group', phrase: phraseOf(this.parts), comments: [] })
-    this.inGroup = true
-    this.parts = []
-    this.separated = true
+    const [run = [], ...more] = runsOf(withoutRoute(tokens))
+    // <Undisclosed-Recipient:;>, <mailto:joe@x>, <Joe Public>
+    if (more.length > 0 || run.some(({ kind }) => kind === ',' || kind === ';' || kind === ':')) return
+    this.add(run)
   }
 
-  private separate(): void {
-    if (this.angle === undefined) this.flush()
-    else this.closeAngle(this.angle)
-    this.giveComments()
-    this.separated = true
+  private endItem(): void {
+    const runs = this.isFull ? [] : runsOf(this.words)
+    const isSingle = runs.length === 1
+    // Without `@` a word may be an account; what is in quotes is a name.
+    for (const run of runs)
+      if (run.some(({ kind }) => kind === '@') || (isSingle && run.every(({ kind }) => kind !== 'quoted')))
+        this.add(run)
+    this.words = []
+    this.isFull = false
   }
 
-  private closeAngle({ phrase }: { readonly phrase: readonly ByteString[] }): void {
-    this.angle = undefined
-    this.add({ kind: 'mailbox', phrase, ...addressOf(this.parts), comments: [] })
-    this.parts = []
-  }
-
-  /** Every address that stands among the parts, with a comma in mind where a word follows a word. */
-  private flush(): void {
-    let from = 0
-    const { parts } = this
-    this.parts = []
-    for (let at = 1; at <= parts.length; at++) {
-      if (at < parts.length && !beginsAnew(parts, at)) continue
-      this.add({ kind: 'mailbox', phrase: [], ...addressOf(parts.slice(from, at)), comments: [] })
-      from = at
-    }
-  }
-
-  private add(item: ListItem): void {
-    this.items.push({ item, comments: this.comments })
-    this.comments = []
-    this.separated = false
-  }
-
-  /** Comments between separators belong to the last that there is; without one they are nobody's. */
-  private giveComments(): void {
-    const last = this.items.at(-1)
-    for (const text of this.comments) last?.comments.push(text)
-    this.comments = []
+  private add(run: readonly Token[]): void {
+    const address = addressOf(run)
+    if (address !== undefined) this.addresses.push(address)
   }
 }
 
-function isWordy({ kind }: Part): boolean {
-  return kind === 'word' || kind === 'literal'
+/** RFC 5322 §4.4: `@one,@two:joe@host`. */
+function withoutRoute(tokens: readonly Token[]): readonly Token[] {
+  if (tokens[0]?.kind !== '@') return tokens
+  return tokens.slice(tokens.findIndex(({ kind }) => kind === ':') + 1)
 }
 
-/** True if the part at `at` is not connected with the one before it. */
-function beginsAnew(parts: readonly Part[], at: number): boolean {
-  const [before, part] = [parts[at - 1], parts[at]]
-  return before !== undefined && part !== undefined && isWordy(before) && isWordy(part) && part.spaced
-}
-
-/** True if the last of the parts ends an address with a domain. */
-function endsInAddress(parts: readonly Part[]): boolean {
-  const last = parts.at(-1)
-  if (last === undefined || !isWordy(last)) return false
-  for (let at = parts.length - 1; at >= 0; at--) {
-    if (parts[at]?.kind === 'at') return true
-    if (beginsAnew(parts, at)) return false
+/** Blanks around dots and `@` mean nothing (RFC 5322 §4.4); between words they part them. */
+function runsOf(tokens: readonly Token[]): Token[][] {
+  const runs: Token[][] = []
+  let before: Token | undefined
+  for (const token of tokens) {
+    const last = runs.at(-1)
+    if (last === undefined || (token.spaced && isWord(token) && before !== undefined && isWord(before)))
+      runs.push([token])
+    else last.push(token)
+    before = token
   }
-  return false
+  return runs
+}
+
+function isWord({ kind }: Token): boolean {
+  return kind !== '.' && kind !== '@'
 }
 
 /** The domain is what follows the last `@` that is not quoted. */
-function addressOf(parts: readonly Part[]): { readonly local: ByteString; readonly domain: ByteString } {
-  let at = parts.length - 1
-  while (at >= 0 && parts[at]?.kind !== 'at') at--
-  if (at < 0) return { local: textOf(parts), domain: '' }
-  return { local: textOf(parts.slice(0, at)), domain: textOf(parts.slice(at + 1)) }
-}
-
-/** Blanks around dots and `@` mean nothing (RFC 5322 §4.4), between words they do. */
-function textOf(parts: readonly Part[]): ByteString {
-  let text = ''
-  for (const [at, part] of parts.entries()) text += (beginsAnew(parts, at) ? ' ' : '') + part.text
-  return text
-}
-
-interface Run {
-  text: ByteString
-  /** Of one part only, and that is a word. */
-  isWord: boolean
-  readonly quoted: boolean
-  readonly encoded: boolean
-}
-
-/** Each run of parts without blanks is one word; those that are no atom are quoted: all together, unless there are
- *  encoded words, which mean nothing in quotes (RFC 2047 §5). */
-function phraseOf(parts: readonly Part[]): ByteString[] {
-  const runs: Run[] = []
-  for (const { text, kind, quoted, spaced } of parts) {
-    const encoded = kind === 'word' && !quoted && isEncodedWord(text)
-    const last = runs.at(-1)
-    if (last === undefined || spaced || encoded || last.encoded) {
-      runs.push({ text, isWord: kind === 'word', quoted, encoded })
-    } else {
-      last.text += text
-      last.isWord = false
-    }
+function addressOf(run: readonly Token[]): Address | undefined {
+  const at = run.findLastIndex(({ kind }) => kind === '@')
+  const last = run.at(-1)
+  if (last === undefined) return undefined
+  if (at < 0) {
+    const isName = run.every(({ kind }) => kind === 'atom' || kind === 'quoted' || kind === '.')
+    if (!isName || run[0]?.kind === '.' || last.kind === '.' || run.some(isTorn)) return undefined
+    return { local: textOf(run), domain: '', from: last.to, to: last.to, hasAt: false }
   }
-  const isPrintable = ({ text, isWord, quoted, encoded }: Run): boolean => isWord && (quoted || encoded || isAtom(text))
-  if (runs.every(isPrintable) || runs.some(({ encoded }) => encoded))
-    return runs.map((run) => (isPrintable(run) && !run.quoted ? run.text : quoteString(run.text)))
-  return [quoteString(runs.map(({ text }) => text).join(' '))]
+  const [sign, domain] = [run[at], run.slice(at + 1)]
+  if (at === 0 || sign === undefined) return undefined
+  return {
+    local: textOf(run.slice(0, at)),
+    domain: textOf(domain),
+    from: domain[0]?.from ?? sign.to,
+    to: last.to,
+    hasAt: true,
+  }
+}
+
+/** A piece of an encoded word that somebody wrote with blanks in it. */
+function isTorn({ kind, text }: Token): boolean {
+  return kind === 'atom' && (text.startsWith('=?') || text.endsWith('?='))
+}
+
+function textOf(tokens: readonly Token[]): ByteString {
+  return tokens.map(({ text }) => text).join('')
 }

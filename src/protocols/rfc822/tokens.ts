@@ -1,132 +1,101 @@
-/** The words of a structured header field (RFC 5322 §3.2), read so that nothing a person typed is an error: what is not
- *  closed ends with the field, a stray bracket is a letter, bytes from 128 up are letters.
- *  Knows:  atoms, quoted strings, domain literals, comments in comments, encoded words (RFC 2047 §5).
- *  Never:  recurses: a counter knows how deep a comment is. */
+/** The words of a structured header field (RFC 5322 §3.2), each with its place, so that what is not changed can stay as
+ *  it is. Bytes from 128 up are letters.
+ *  Knows:  atoms, quoted strings, domain literals, comments in comments, encoded words (RFC 2047 §2) of any length.
+ *  Never:  recurses: a counter knows how deep a comment is.
+ *  Fails:  undefined where readers differ about what is a word: something is not closed or not opened, a backslash or a
+ *          control character stands alone (raw ISO-2022-JP does all of it). */
 import type { ByteString } from '../../base/byte-string.ts'
 
 /** Each is a token of its own. */
 const specials = '<>,;:@.'
-export type Special = '<' | '>' | ',' | ';' | ':' | '@' | '.'
+type Special = '<' | '>' | ',' | ';' | ':' | '@' | '.'
 
-export type Token =
-  /** Without its quoting. `spaced`: something that is no token stands before it. */
-  | { readonly kind: 'word'; readonly text: ByteString; readonly quoted: boolean; readonly spaced: boolean }
-  /** With its brackets, without quoting. */
-  | { readonly kind: 'literal'; readonly text: ByteString; readonly spaced: boolean }
-  /** Without the outer parentheses and quoting; inner ones are part of the text. */
-  | { readonly kind: 'comment'; readonly text: ByteString }
-  | { readonly kind: 'special'; readonly text: Special; readonly spaced: boolean }
+export interface Token {
+  /** `encoded`: an encoded word, taken whole whatever stands in it: mail programs leave commas and dots there. */
+  readonly kind: 'atom' | 'quoted' | 'encoded' | 'literal' | 'comment' | Special
+  /** Of quoted strings without their quoting; of comments empty. */
+  readonly text: ByteString
+  /** Where it begins in the value, and where what follows begins. */
+  readonly from: number
+  readonly to: number
+  /** Something that is no token, or a comment, stands before it. */
+  readonly spaced: boolean
+}
 
 /** `value` is what stands behind the colon, folded or not. */
-export function tokensOf(value: ByteString): Token[] {
-  const text = value.replaceAll('\n', '')
+export function tokensOf(value: ByteString): Token[] | undefined {
   const tokens: Token[] = []
   let spaced = true
-  for (let at = 0; at < text.length; ) {
-    const byte = text.charAt(at)
-    if (isBlank(byte)) {
+  for (let at = 0; at < value.length; ) {
+    if (isBlank(value.charAt(at))) {
       spaced = true
       at++
-    } else if (byte === '(') {
-      const comment = readComment(text, at)
-      tokens.push({ kind: 'comment', text: comment.text })
-      spaced = true
-      at = comment.end
-    } else {
-      const read = readToken(text, at, byte, spaced)
-      tokens.push(read.token)
-      spaced = false
-      at = read.end
+      continue
     }
+    const token = readToken(value, at, spaced)
+    if (token === undefined) return undefined
+    tokens.push(token)
+    spaced = token.kind === 'comment'
+    at = token.to
   }
   return tokens
 }
 
-function readToken(text: ByteString, at: number, byte: string, spaced: boolean): { token: Token; end: number } {
-  if (specials.includes(byte)) return { token: { kind: 'special', text: byte as Special, spaced }, end: at + 1 }
+function readToken(value: ByteString, from: number, spaced: boolean): Token | undefined {
+  const byte = value.charAt(from)
+  if (specials.includes(byte)) return { kind: byte as Special, text: byte, from, to: from + 1, spaced }
+  if (byte === '(') {
+    const to = commentEnd(value, from)
+    return to === undefined ? undefined : { kind: 'comment', text: '', from, to, spaced }
+  }
   if (byte === '"') {
-    const quoted = readUntil(text, at + 1, '"')
-    return { token: { kind: 'word', text: quoted.text, quoted: true, spaced }, end: quoted.end }
+    const read = readUntil(value, from + 1, '"')
+    return read && { kind: 'quoted', text: read.text, from, to: read.end, spaced }
   }
   if (byte === '[') {
-    const literal = readUntil(text, at + 1, ']')
-    return { token: { kind: 'literal', text: `[${literal.text}]`, spaced }, end: literal.end }
+    const read = readUntil(value, from + 1, ']')
+    return read && { kind: 'literal', text: `[${read.text}]`, from, to: read.end, spaced }
   }
-  const encoded = text.startsWith('=?', at) ? encodedWordEnd(text, at) : undefined
-  if (encoded !== undefined)
-    return { token: { kind: 'word', text: text.slice(at, encoded), quoted: false, spaced }, end: encoded }
-  const atom = readAtom(text, at)
-  return { token: { kind: 'word', text: atom.text, quoted: false, spaced }, end: atom.end }
+  encodedWord.lastIndex = from
+  if (byte === '=' && encodedWord.test(value))
+    return { kind: 'encoded', text: value.slice(from, encodedWord.lastIndex), from, to: encodedWord.lastIndex, spaced }
+  atom.lastIndex = from
+  if (!atom.test(value)) return undefined
+  return { kind: 'atom', text: value.slice(from, atom.lastIndex), from, to: atom.lastIndex, spaced }
 }
 
-interface Read {
-  readonly text: ByteString
-  /** Where reading goes on. */
-  readonly end: number
-}
-
-function readUntil(text: ByteString, from: number, close: string): Read {
-  let content = ''
-  for (let at = from; at < text.length; at++) {
-    const byte = text.charAt(at)
-    if (byte === close) return { text: content, end: at + 1 }
-    content += byte === '\\' ? text.charAt(++at) : byte
+function readUntil(value: ByteString, from: number, close: string): { text: ByteString; end: number } | undefined {
+  let text = ''
+  for (let at = from; at < value.length; at++) {
+    const byte = value.charAt(at)
+    if (byte === close) return { text, end: at + 1 }
+    if (isControl(byte)) return undefined
+    // The LF of a fold is no letter.
+    if (byte !== '\n') text += byte === '\\' ? value.charAt(++at) : byte
   }
-  return { text: content, end: text.length }
+  return undefined
 }
 
-function readComment(text: ByteString, from: number): Read {
-  let content = ''
+function commentEnd(value: ByteString, from: number): number | undefined {
   let depth = 0
-  for (let at = from; at < text.length; at++) {
-    const byte = text.charAt(at)
-    if (byte === '(' && depth++ === 0) continue
-    if (byte === ')' && --depth === 0) return { text: content, end: at + 1 }
-    content += byte === '\\' ? text.charAt(++at) : byte
+  for (let at = from; at < value.length; at++) {
+    const byte = value.charAt(at)
+    if (isControl(byte)) return undefined
+    if (byte === '\\') at++
+    else if (byte === '(') depth++
+    else if (byte === ')' && --depth === 0) return at + 1
   }
-  return { text: content, end: text.length }
+  return undefined
 }
 
-function readAtom(text: ByteString, from: number): Read {
-  let content = ''
-  let at = from
-  for (; at < text.length; at++) {
-    const byte = text.charAt(at)
-    if (isBlank(byte) || specials.includes(byte) || byte === '(' || byte === '"' || byte === '[') break
-    content += byte === '\\' ? text.charAt(++at) : byte
-  }
-  return { text: content, end: Math.min(at, text.length) }
-}
-
-/** RFC 2047 §2: at most 75 characters. */
-const encodedWordBytesMax = 75
-
-/** Mail programs leave dots in encoded words, which are no letters of an atom. Any other special in one is taken for
- *  what it is: nobody may hide an address there. */
-function encodedWordEnd(text: ByteString, at: number): number | undefined {
-  const found = encodedWord.exec(text.slice(at, at + encodedWordBytesMax))?.[0]
-  return found === undefined ? undefined : at + found.length
-}
-
-const encodedWord = /^=\?[^?\s()<>@,;:"/[\].=\\]{1,40}\?[BbQq]\?[^?\s()<>@,;:"[\]\\]*\?=/
-
-export function isEncodedWord(text: ByteString): boolean {
-  return encodedWord.exec(text.slice(0, encodedWordBytesMax))?.[0].length === text.length
-}
+const encodedWord = /=\?[^?\s]+\?[bq]\?[!->@-~\x80-\xff]*\?=/iy
+/** Whatever is no blank, no control character and does not begin another token. `]` alone is a letter. */
+const atom = /[!#-'*+\-/0-9=?A-Z\]^_`a-z{|}~\x80-\xff]+/y
 
 function isBlank(byte: string): boolean {
-  return byte === ' ' || byte === '\t' || byte === '\r'
+  return byte === ' ' || byte === '\t' || byte === '\n' || byte === '\r'
 }
 
-/** Letters of an atom (RFC 5322 §3.2.3), and bytes from 128 up (RFC 6532 §3.2). */
-export function isAtom(text: ByteString): boolean {
-  return /^[!#-'*+\-/0-9=?A-Z^_`a-z{-~\x80-\xff]+$/.test(text)
-}
-
-export function quoteString(text: ByteString): ByteString {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`
-}
-
-export function quoteComment(text: ByteString): ByteString {
-  return `(${text.replace(/[()\\]/g, '\\$&')})`
+function isControl(byte: string): boolean {
+  return (byte < ' ' && !isBlank(byte)) || byte === '\x7f'
 }

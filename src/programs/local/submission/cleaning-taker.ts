@@ -24,7 +24,7 @@ export class CleaningTaker implements Taker {
 
   async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
     const gatherer = new HeaderGatherer()
-    const body = gatherer.push(fromBuffer(content)) ?? gatherer.end()
+    const body = (gatherer.push(fromBuffer(content)) ?? '') + gatherer.end()
     const header = await this.clean(gatherer.fields)
     if (!header.done) return header
     const whole = toBuffer(header.value + (body === '' ? '\n' : body))
@@ -44,8 +44,9 @@ export class CleaningTaker implements Taker {
 class CleaningSink implements ContentSink {
   private readonly clean: Clean
   private readonly openNext: () => Promise<Outcome<ContentSink>>
-  private gatherer: HeaderGatherer | undefined = new HeaderGatherer()
+  private readonly gatherer = new HeaderGatherer()
   private gathered = 0
+  private hasBegun = false
   private sink: ContentSink | undefined
   private failure: Failure | undefined
   private abandoned = false
@@ -57,16 +58,21 @@ class CleaningSink implements ContentSink {
 
   async write(bytes: Buffer): Promise<void> {
     if (this.failure !== undefined || this.abandoned) return
-    if (this.gatherer === undefined) return this.sink?.write(bytes)
+    if (this.gatherer.isOver) return this.sink?.write(bytes)
     this.gathered += bytes.length
     const body = this.gatherer.push(fromBuffer(bytes))
-    if (body !== undefined) await this.begin(this.gatherer, body)
+    if (this.hasBegun) return this.sink?.write(toBuffer(body ?? ''))
+    if (body !== undefined) await this.begin(body)
     // The piece in which the header ends may be longer; the session has its own count.
     else if (this.gathered > headerBytesMax) this.failure = headerTooBig
   }
 
   async close(): Promise<Outcome<number>> {
-    if (this.gatherer !== undefined && this.failure === undefined) await this.begin(this.gatherer, this.gatherer.end())
+    if (this.failure === undefined) {
+      const rest = this.gatherer.end()
+      if (!this.hasBegun) await this.begin(rest)
+      else if (rest !== '') await this.sink?.write(toBuffer(rest))
+    }
     if (this.failure !== undefined || this.sink === undefined) return failed(this.failure ?? headerTooBig)
     return this.sink.close()
   }
@@ -77,9 +83,9 @@ class CleaningSink implements ContentSink {
     this.sink = undefined
   }
 
-  private async begin(gatherer: HeaderGatherer, body: ByteString): Promise<void> {
-    this.gatherer = undefined
-    const header = await this.clean(gatherer.fields)
+  private async begin(body: ByteString): Promise<void> {
+    this.hasBegun = true
+    const header = await this.clean(this.gatherer.fields)
     if (!header.done) {
       this.failure = header.failure
       return

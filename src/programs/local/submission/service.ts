@@ -6,10 +6,11 @@ import { describeError, done, type Failure, failed, type Outcome, permanent, tra
 import { filterPass } from '../../../clients/filters/filter-pass.ts'
 import { FilterTaker } from '../../../clients/filters/filter-taker.ts'
 import type { Taker } from '../../../clients/queue/taker.ts'
-import { addressBytes, cleanHeader, makeMessageId, rewriteAddress } from '../../../protocols/ofmip/clean.ts'
+import { addressBytes, cleanHeader } from '../../../protocols/ofmip/clean.ts'
+import { makeMessageId } from '../../../protocols/ofmip/complete-header.ts'
+import { rewriteAddress } from '../../../protocols/ofmip/rewriting.ts'
 import { findSenderRule, type SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
 import type { CdbReader } from '../../../protocols/qmail/cdb.ts'
-import type { Mailbox } from '../../../protocols/rfc822/address-list.ts'
 import type { Field } from '../../../protocols/rfc822/header.ts'
 import type { Environment } from '../../../servers/door/peer.ts'
 import { routingFiles, routingTables } from '../../../stores/control/routing-tables.ts'
@@ -148,18 +149,14 @@ export class Service {
     const { text, authors } = cleanHeader(fields, {
       received: receivedFields(this.environment, control.number('submissionreceivedip') === 1, now),
       milliseconds: now,
-      messageId: makeMessageId(now, nextNumber(), process.pid, idhost),
+      messageId: makeMessageId(now, [nextNumber(), process.pid], idhost),
       rewriting: instructions,
       sender: sender === '' ? rewriteAddress(this.account, instructions) : sender,
       author,
     })
-    const foreign = await this.rights.firstForeign(authors.map(envelopeForm))
+    const foreign = await this.rights.firstForeign(authors)
     return foreign === undefined ? done(text) : failed(notAllowed(foreign.address, foreign.right))
   }
-}
-
-function envelopeForm({ local, domain }: Mailbox): ByteString {
-  return `${local}@${domain}`
 }
 
 function notAllowed(address: ByteString, right: Right): Failure {
