@@ -2,6 +2,7 @@
  *  Every long-lived program begins with `supervised(...)` and calls `ready()` when it serves.
  *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
 import { fstatSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
 import { flushLog, type Log } from './log.ts'
@@ -61,7 +62,11 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
     exit(111)
   })
   return {
-    ready: () => connection?.send(encodeFromProgram({ kind: 'ready' })),
+    ready() {
+      connection?.send(encodeFromProgram({ kind: 'ready' }))
+      // Now: one that is killed writes nothing.
+      flushCompileCache()
+    },
     fail(text) {
       log(`alert: cannot start: ${text}`)
       connection?.send(encodeFromProgram({ kind: 'failed', text }))
