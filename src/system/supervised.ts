@@ -69,7 +69,10 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
     },
     fail(text) {
       log(`alert: cannot start: ${text}`)
+      stopping = true
       connection?.send(encodeFromProgram({ kind: 'failed', text }))
+      // Sent by this, not at the end of the turn: on a busy machine the time is over by then.
+      connection?.end()
       setTimeout(() => exit(111), 50)
       throw new StartRefused(text)
     },
