@@ -10,6 +10,7 @@ import { nodeFlags } from '../../src/system/node-flags.ts'
 import { demoAddress, Instance, launcher, root, run, until } from '#test/kit/instance.ts'
 import { groupOf } from '#test/kit/processes.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
+import { withoutOtherAccounts } from '#test/kit/tool.ts'
 
 describe('one at a time', { concurrency: false }, () => {
   let instance: Instance
@@ -52,7 +53,9 @@ describe('a newcomer', () => {
   })
   after(() => rm(clone, { recursive: true, force: true, maxRetries: 3 }))
 
-  it('npm start serves mail as an ordinary user and stops at Ctrl-C', async () => {
+  it('npm start serves mail as an ordinary user and stops at Ctrl-C', {
+    skip: isRoot && withoutOtherAccounts(),
+  }, async () => {
     const env = { PATH: process.env['PATH'], HOME: clone }
     const args = ['start', '--', '--smtp-port', '0']
     const npm = spawn('npm', args, { cwd: clone, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'], ...account })

@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { compileAssign } from '../../src/stores/users/assign.ts'
 import { nodeFlags } from '../../src/system/node-flags.ts'
+import { withoutOtherAccounts } from '../kit/tool.ts'
 import { FakeQueue } from './fake-queue.ts'
 
 const program = join(import.meta.dirname, '../../src/programs/lspawn/main.ts')
@@ -225,9 +226,7 @@ describe('QMAILQUEUE', () => {
   })
 })
 
-const notRoot = uid === 0 ? false : 'only root can become another user'
-
-describe('lspawn in a system home', { skip: notRoot }, () => {
+describe('lspawn in a system home', { skip: withoutOtherAccounts() }, () => {
   const recipientUid = 65_534
   const recipientGid = 65_533
   let directory: string
