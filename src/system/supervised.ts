@@ -2,6 +2,7 @@
  *  Every long-lived program begins with `supervised(...)` and calls `ready()` when it serves.
  *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
 import { fstatSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import type { Trouble } from '../contracts/troubles.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
@@ -75,10 +76,17 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
     exit(111)
   })
   return {
-    ready: () => connection?.send(encodeFromProgram({ kind: 'ready' })),
+    ready() {
+      connection?.send(encodeFromProgram({ kind: 'ready' }))
+      // Now: one that is killed writes nothing.
+      flushCompileCache()
+    },
     fail(text) {
       log(`alert: cannot start: ${text}`)
+      stopping = true
       connection?.send(encodeFromProgram({ kind: 'failed', text }))
+      // Sent by this, not at the end of the turn: on a busy machine the time is over by then.
+      connection?.end()
       setTimeout(() => exit(111), 50)
       throw new StartRefused(text)
     },

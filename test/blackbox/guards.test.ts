@@ -6,9 +6,11 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { nodeFlags } from '../../src/system/node-flags.ts'
 import { demoAddress, Instance, launcher, root, run, until } from '#test/kit/instance.ts'
 import { groupOf } from '#test/kit/processes.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
+import { withoutOtherAccounts } from '#test/kit/tool.ts'
 
 describe('one at a time', { concurrency: false }, () => {
   let instance: Instance
@@ -30,13 +32,7 @@ describe('one at a time', { concurrency: false }, () => {
   it('a second queue process on the same home refuses, and the first serves on', async () => {
     const program = join(root, 'src/programs/queue/main.ts')
     const node = join(root, 'node_modules/.bin/node')
-    const second = await run(node, [
-      '--disable-warning=ExperimentalWarning',
-      program,
-      '--home',
-      instance.home,
-      '--demo',
-    ])
+    const second = await run(node, [...nodeFlags, program, '--home', instance.home, '--demo'])
     assert.equal(second.code, 111, second.stderr)
     assert.match(second.stderr, /queue: alert: cannot start: /)
     await stillServes('after a second queue')
@@ -57,7 +53,9 @@ describe('a newcomer', () => {
   })
   after(() => rm(clone, { recursive: true, force: true, maxRetries: 3 }))
 
-  it('npm start serves mail as an ordinary user and stops at Ctrl-C', async () => {
+  it('npm start serves mail as an ordinary user and stops at Ctrl-C', {
+    skip: isRoot && withoutOtherAccounts(),
+  }, async () => {
     const env = { PATH: process.env['PATH'], HOME: clone }
     const args = ['start', '--', '--smtp-port', '0']
     const npm = spawn('npm', args, { cwd: clone, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'], ...account })

@@ -6,8 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
-import { Instance, run } from '#test/kit/instance.ts'
+import { Instance, run, until } from '#test/kit/instance.ts'
 import { Sink } from '#test/kit/sink.ts'
 import { without, withoutRoot } from '#test/kit/tool.ts'
 import { Load, outcome, relayDomain } from './load.ts'
@@ -15,7 +14,8 @@ import { Load, outcome, relayDomain } from './load.ts'
 const imageMegabytes = 256
 const journalCommitSeconds = 600
 const connections = 20
-const loadMilliseconds = 700
+const acknowledgedMin = 80
+const loadMillisecondsMax = 60_000
 const drainMillisecondsMax = 60_000
 
 const skip = withoutRoot() || without('mkfs.ext4', 'mount', 'truncate')
@@ -46,11 +46,15 @@ async function cutPower(t: TestContext, holding: Readonly<Record<string, string>
   await must('mkdir', home)
   const control = { smtproutes: `${relayDomain}:127.0.0.1:${sink.port}\n`, ...holding }
   const files = Object.fromEntries(Object.entries(control).map(([name, text]) => [`control/${name}`, text]))
-  const instance = await Instance.start({ home, files, relayDomains: [relayDomain] })
+  // What a test has written is on the disk before Quaver runs; what Quaver writes is its own care.
+  const prepare = (): Promise<void> => must('sync', '-f', home)
+  const instance = await Instance.start({ home, files, relayDomains: [relayDomain], prepare })
   t.after(() => instance.end())
   const { smtpPort } = instance
   const load = new Load(() => smtpPort, connections, 1)
-  await pause(loadMilliseconds)
+  await until('mail under way', loadMillisecondsMax, () =>
+    Promise.resolve(load.acknowledged.size >= acknowledgedMin || undefined),
+  )
 
   // From here on nobody is told yes any more, and nothing reaches the disk.
   process.kill(-instance.pid, 'SIGSTOP')
@@ -67,7 +71,6 @@ async function cutPower(t: TestContext, holding: Readonly<Record<string, string>
   await instance.drained(drainMillisecondsMax)
   const { whole, broken } = await outcome(instance, sink)
   t.diagnostic(`${acknowledged.length} acknowledged, ${whole.size} came out`)
-  assert.ok(acknowledged.length > 50, `only ${acknowledged.length} acknowledged`)
   const lost = acknowledged.filter((number) => !whole.has(number))
   assert.deepEqual(lost, [], 'acknowledged and gone')
   assert.deepEqual(broken, [], 'seen by a reader, and not whole')

@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { compileAssign } from '../../src/stores/users/assign.ts'
+import { nodeFlags } from '../../src/system/node-flags.ts'
+import { withoutOtherAccounts } from '../kit/tool.ts'
 import { FakeQueue } from './fake-queue.ts'
 
 const program = join(import.meta.dirname, '../../src/programs/lspawn/main.ts')
@@ -49,8 +51,7 @@ describe('lspawn and local', () => {
   })
 
   function startLspawn(): ChildProcess {
-    const flags = ['--disable-warning=ExperimentalWarning']
-    const child = spawn(process.execPath, [...flags, program, '--home', directory, '--demo'], {
+    const child = spawn(process.execPath, [...nodeFlags, program, '--home', directory, '--demo'], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] },
     })
@@ -205,7 +206,7 @@ describe('QMAILQUEUE', () => {
     await writeFile(join(directory, 'taker'), script, { mode: 0o755 })
     await writeFile(join(directory, 'alias/.qmail-away'), 'far@away\n')
     const queue = new FakeQueue(socketPath(homeAt(directory), 'queue-lspawn'))
-    const flags = ['--disable-warning=ExperimentalWarning', program, '--home', directory, '--demo']
+    const flags = [...nodeFlags, program, '--home', directory, '--demo']
     const env = { PATH: process.env['PATH'], QMAILQUEUE: './taker' }
     const lspawn = spawn(process.execPath, flags, { stdio: ['ignore', 'ignore', 'inherit'], env })
     try {
@@ -225,9 +226,7 @@ describe('QMAILQUEUE', () => {
   })
 })
 
-const notRoot = uid === 0 ? false : 'only root can become another user'
-
-describe('lspawn in a system home', { skip: notRoot }, () => {
+describe('lspawn in a system home', { skip: withoutOtherAccounts() }, () => {
   const recipientUid = 65_534
   const recipientGid = 65_533
   let directory: string
@@ -249,7 +248,7 @@ describe('lspawn in a system home', { skip: notRoot }, () => {
     await writeFile(join(directory, 'users/assign'), `${assign}${other}.\n`)
     assert.ok((await compileAssign(homeAt(directory))).done)
     queue = new FakeQueue(socketPath(homeAt(directory), 'queue-lspawn'))
-    lspawn = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, '--home', directory], {
+    lspawn = spawn(process.execPath, [...nodeFlags, program, '--home', directory], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   })

@@ -12,6 +12,7 @@ import { decodeFromProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
+import { nodeFlags } from '../../src/system/node-flags.ts'
 
 export interface Enqueued {
   readonly envelope: Envelope
@@ -44,7 +45,7 @@ export class ExecProcess {
 
   async start(): Promise<void> {
     const main = join(import.meta.dirname, '../../src/programs/exec/main.ts')
-    const args = ['--disable-warning=ExperimentalWarning', main, '--home', this.home.path, '--listen', 'exec']
+    const args = [...nodeFlags, main, '--home', this.home.path, '--listen', 'exec']
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.bound.fd()],
       env: { PATH: process.env['PATH'], HOME: '/nowhere', NOT_FOR_PLUG_INS: '1' },

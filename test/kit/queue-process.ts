@@ -20,6 +20,7 @@ import { decodeFromProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, type SocketName, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
+import { nodeFlags } from '../../src/system/node-flags.ts'
 
 const names: readonly SocketName[] = ['queue-network', 'queue-inject', 'queue-remote', 'queue-lspawn', 'queue-admin']
 
@@ -47,15 +48,7 @@ export class QueueProcess {
   /** Resolves when the queue serves; rejects with its log if it exits instead. */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const main = join(import.meta.dirname, '../../src/programs/queue/main.ts')
-    const args = [
-      '--disable-warning=ExperimentalWarning',
-      main,
-      '--home',
-      this.home.path,
-      '--demo',
-      '--listen',
-      names.join(),
-    ]
+    const args = [...nodeFlags, main, '--home', this.home.path, '--demo', '--listen', names.join()]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...this.bound.map((socket) => socket.fd())],
       env: { PATH: process.env['PATH'], ...environment },

@@ -3,22 +3,12 @@
  *  Never:  leaves a process behind. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Authority } from './certificates.ts'
 import { askAdmin, launcher, type ProgramStatus, run, until } from './instance.ts'
-import { without, withoutRoot } from './tool.ts'
+import { without, withoutOtherAccounts } from './tool.ts'
 
 const startMillisecondsMax = 60_000
 const stopMillisecondsMax = 30_000
@@ -47,9 +37,7 @@ const uids = new Map(
 export function withoutSystemHome(...others: readonly string[]): string | false {
   const missing = [...Object.values(roles), ...others].find((name) => !uids.has(name))
   if (missing !== undefined) return `no account ${missing}`
-  for (let path = import.meta.dirname; path !== '/'; path = join(path, '..'))
-    if ((statSync(path).mode & 0o001) === 0) return `${path} is closed to other accounts`
-  return withoutRoot() || without('openssl')
+  return withoutOtherAccounts() || without('openssl')
 }
 
 export function uidOf(account: string): number {

@@ -13,6 +13,7 @@ import { encodeToProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock, within } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
+import { nodeFlags } from '../../src/system/node-flags.ts'
 import { DnsServer } from '../kit/dns-server.ts'
 
 const waitMillisecondsMax = 20_000
@@ -31,7 +32,7 @@ class PolicyProcess {
   }
 
   async start(): Promise<void> {
-    const args = ['--disable-warning=ExperimentalWarning', main, '--home', this.home.path, '--listen', 'policy']
+    const args = [...nodeFlags, main, '--home', this.home.path, '--listen', 'policy']
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.bound.fd()] })
     this.child = child
     child.stderr?.on('data', (text: Buffer) => {

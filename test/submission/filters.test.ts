@@ -7,7 +7,8 @@ import { after, before, describe, it } from 'node:test'
 import { SubmissionRig } from '../kit/submission.ts'
 import { compileRules } from '../../src/stores/tcprules/compile.ts'
 import { RulesFile } from '../../src/stores/tcprules/rules-file.ts'
-import { withoutRoot } from '../kit/tool.ts'
+import { nodeFlags } from '../../src/system/node-flags.ts'
+import { withoutOtherAccounts } from '../kit/tool.ts'
 
 describe('filters of submission', () => {
   const rig = new SubmissionRig()
@@ -169,9 +170,9 @@ describe('what the rules of the ofmip listener set', () => {
   })
 })
 
-it('a filter’s uid is that of the one who sends', { skip: withoutRoot() }, async () => {
+it('a filter’s uid is that of the one who sends', { skip: withoutOtherAccounts() }, async () => {
   const script = join(import.meta.dirname, 'submit-with-filter.ts')
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
+  const child = spawn(process.execPath, [...nodeFlags, script], {
     uid: 54_321,
     gid: 54_321,
     cwd: '/',

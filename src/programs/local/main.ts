@@ -4,6 +4,7 @@
  *  brings sessions.
  *  Never:  changes its working directory: deliveries to many homes of one uid run at once.
  *  Ends:   after a minute without work or sessions, when lspawn says so or is gone, when the queue is gone. */
+import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
@@ -104,6 +105,7 @@ function serve(homePath: string): void {
     },
   })
   attempts.begin()
+  flushCompileCache()
   void attempts.finished.then(() => {
     finished = true
     // A session that began now would be cut off: its front finds nobody, and asks for another process.

@@ -14,6 +14,7 @@ import { type Bound, bindPath } from '../../system/bind.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import type { Log } from '../../system/log.ts'
+import { nodeFlags } from '../../system/node-flags.ts'
 
 const connectMillisecondsMax = 10_000
 /** A `local` that does not read what it is told is stuck, or traced by its user: it is ended. */
@@ -143,8 +144,7 @@ export class LocalProcess {
     const { home, demo, ownUid } = this.setting
     assert(uid !== 0 || demo, 'no local runs as root')
     const file = join(import.meta.dirname, '..', 'local', `main${extname(import.meta.filename)}`)
-    const flags = ['--disable-warning=ExperimentalWarning']
-    const args = [...flags, file, '--home', home, ...(demo ? ['--demo'] : [])]
+    const args = [...nodeFlags, file, '--home', home, ...(demo ? ['--demo'] : [])]
     return spawn(process.execPath, args, {
       // A home may be closed to the uid.
       cwd: '/',

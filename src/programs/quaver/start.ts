@@ -1,6 +1,8 @@
 /** `quaver start`: finds the home and becomes the `start` program, in the same process. */
 import { existsSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { extname, join, resolve } from 'node:path'
+import { nodeFlags } from '../../system/node-flags.ts'
 import { cloneRoot, type GlobalOptions, locateHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 
@@ -17,7 +19,7 @@ export function start(options: StartOptions): void {
   const home = options.demo === true ? demoHome(options) : systemHome(options)
   const args = [
     process.execPath,
-    '--disable-warning=ExperimentalWarning',
+    ...nodeFlags,
     startFile,
     ...['--home', home],
     ...(options.demo === true ? ['--demo'] : []),
@@ -27,6 +29,8 @@ export function start(options: StartOptions): void {
   ]
   if (process.execve === undefined)
     throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)
+  // This process never exits: it becomes another.
+  flushCompileCache()
   process.execve(process.execPath, args, process.env)
 }
 

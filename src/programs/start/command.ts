@@ -1,5 +1,6 @@
 /** How a program is run: arguments, environment, account, descriptors. */
 import type { LogForm } from '../../system/log-form.ts'
+import { nodeFlags } from '../../system/node-flags.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import type { OwnerOf } from '../../stores/home/make.ts'
 import type { Command } from './child.ts'
@@ -15,7 +16,6 @@ export interface Setting {
   readonly screen: Pick<Screen, 'logFdFor' | 'logForm'>
 }
 
-export const nodeFlags: readonly string[] = ['--disable-warning=ExperimentalWarning']
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export function commandFor(program: Program, { home, demo, listening, ownerOf, screen }: Setting): Command {

@@ -9,7 +9,7 @@ import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
 import { dropDirectory } from '../../stores/drop/drop.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import { nodeFlags } from './command.ts'
+import { nodeFlags } from '../../system/node-flags.ts'
 import type { Screen } from './screen.ts'
 
 const roundMilliseconds = 60_000

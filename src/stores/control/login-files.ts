@@ -20,7 +20,7 @@ export const loginFiles = {
     meaning: `how people may log in, one a line, in the order in which it is offered; absent = ${usualMechanisms.join(' ')}, empty = nobody logs in`,
     readBy: ['authd'],
     reread: 'live',
-    lines: { form: mechanisms.join(' or '), isOne: (line: ByteString) => readMechanism(line) !== undefined },
+    check: isOf(mechanisms.join(' or '), (line: ByteString) => readMechanism(line) !== undefined),
   },
   oauthissuers: {
     form: 'list',
