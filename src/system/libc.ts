@@ -1,4 +1,5 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup), called through node:ffi where it is there.
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl), called through node:ffi where it
+ *  is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
 import { createRequire } from 'node:module'
@@ -14,6 +15,7 @@ const openWriteOnly = 1
 const openNonBlocking = 0o4000
 const logPipeBytes = 1_048_576
 const openCloseOnExec = 0o2000000
+const setDumpable = 4
 
 interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
@@ -21,6 +23,7 @@ interface Libc {
   pipe2(fds: Buffer, flags: number): number
   listen(fd: number, backlog: number): number
   fcntl(fd: number, command: number, argument: number): number
+  prctl(option: number, argument: bigint, third: bigint, fourth: bigint, fifth: bigint): number
 }
 
 let opened: Libc | undefined
@@ -41,6 +44,7 @@ function libc(): Libc | undefined {
         listen: { arguments: ['i32', 'i32'], return: 'i32' },
         // Variadic in C; on Linux an int goes where a declared one would.
         fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+        prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -96,4 +100,10 @@ export function listenOnly(fd: number, backlog: number): 'listening' | 'refused'
 export function duplicate(fd: number): number | undefined {
   const other = libc()?.fcntl(fd, duplicateCloseOnExec, 0) ?? -1
   return other < 0 ? undefined : other
+}
+
+/** From now on no other process of the same user may trace this one, read its memory, or take its descriptors
+ *  (ptrace, pidfd_getfd, /proc/PID/fd), and it leaves no core. Where the system has no such call, nothing is changed. */
+export function forbidTracing(): void {
+  libc()?.prctl(setDumpable, 0n, 0n, 0n, 0n)
 }

@@ -4,6 +4,7 @@
 import { fstatSync } from 'node:fs'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
+import { forbidTracing } from './libc.ts'
 import { flushLog, type Log } from './log.ts'
 
 export interface Orders {
@@ -27,6 +28,7 @@ const firstListenerFd = 4
 const stopMillisecondsMax = 20_000
 
 export function supervised(log: Log, orders: Orders, listenerNames: readonly string[] = []): Supervised {
+  forbidTracing()
   let stopping = false
   const stop = (): void => {
     if (stopping) return

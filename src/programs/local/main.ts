@@ -15,6 +15,7 @@ import { Maildirs } from '../../stores/maildir/maildir.ts'
 import { Mboxes } from '../../stores/mbox/mbox.ts'
 import { realClock } from '../../system/clock.ts'
 import { adoptDescriptor, FrameConnection } from '../../system/frame-connection.ts'
+import { forbidTracing } from '../../system/libc.ts'
 import { flushLog, openLog } from '../../system/log.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
@@ -37,6 +38,9 @@ const home = values.home
 const log = openLog('local')
 let retire = (): void => leave(0)
 
+// What its user could take from it is its own already; what it is told of others' sessions of this uid is not the business of
+// every program of that user.
+forbidTracing()
 process.umask(0o077)
 process.on('uncaughtException', (error: Error) => {
   log(`alert: bug: ${(error.stack ?? error.message).replaceAll('\n', ' | ')}`)

@@ -14,11 +14,13 @@ import { type Bound, bindPath } from '../../system/bind.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import type { Log } from '../../system/log.ts'
+import { type LogPipe, openLogPipe, pipedForm } from '../../system/log-pipe.ts'
 
 const connectMillisecondsMax = 10_000
 /** A `local` that does not read what it is told is stuck, or traced by its user: it is ended. */
 const unreadBytesMax: number = 4 * 1024 * 1024
-const logFd = 2
+/** A thousand lines, more than any honest one says. */
+const logLimits = { bytesPerSecond: 128 * 1024 } as const
 const assignmentsFd = 5
 /** Deliveries sync many files at once, each in a thread. */
 const threads = '16'
@@ -51,6 +53,8 @@ export class LocalProcess {
   private readonly setting: LocalSetting
   private child: ChildProcess | undefined
   private sessionSocket: Bound | undefined
+  /** What it says there is told in lspawn's name, with its uid: it belongs to its user, and so does all that it says. */
+  private logPipe: LogPipe | undefined
   private pipe: Duplex | undefined
 
   constructor(setting: LocalSetting, uid: number, gid: number, onExit: (how: string) => void) {
@@ -80,6 +84,8 @@ export class LocalProcess {
   private async start(uid: number, gid: number, onExit: (how: string) => void): Promise<void> {
     const socket = await this.connect(uid)
     try {
+      const { clock, log } = this.setting
+      this.logPipe = openLogPipe((line) => log(`local ${uid}: ${line}`), clock, logLimits)
       this.sessionSocket = this.bindSessions(uid)
       const child = this.spawn(uid, gid, socket)
       this.child = child
@@ -96,14 +102,17 @@ export class LocalProcess {
       child.once('exit', (code, signal) => {
         this.pipe?.destroy()
         this.sessionSocket?.close()
+        this.logPipe?.close()
         onExit(signal === null ? `exit ${code}` : `signal ${signal}`)
       })
     } catch (error) {
       this.sessionSocket?.close()
+      this.logPipe?.close()
       throw error
     } finally {
-      // The child has its own copy.
+      // The child has its own copies.
       socket.destroy()
+      this.logPipe?.closeWriteEnd()
     }
   }
 
@@ -145,11 +154,12 @@ export class LocalProcess {
     const file = join(import.meta.dirname, '..', 'local', `main${extname(import.meta.filename)}`)
     const flags = ['--disable-warning=ExperimentalWarning']
     const args = [...flags, file, '--home', home, ...(demo ? ['--demo'] : [])]
+    const log = this.logPipe?.writeFd ?? 'ignore'
     return spawn(process.execPath, args, {
       // A home may be closed to the uid.
       cwd: '/',
       env: localEnvironment(),
-      stdio: ['ignore', logFd, logFd, 'ignore', socket, 'pipe', this.sessionSocket?.fd ?? 'ignore'],
+      stdio: ['ignore', log, log, 'ignore', socket, 'pipe', this.sessionSocket?.fd ?? 'ignore'],
       // With these, Node also drops all supplementary groups.
       ...(uid === ownUid ? {} : { uid, gid }),
     })
@@ -160,8 +170,9 @@ function localEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {
     PATH: process.env['PATH'] ?? defaultPath,
     UV_THREADPOOL_SIZE: threads,
+    QUAVER_LOG: pipedForm,
   }
-  for (const name of ['LANG', 'TZ', 'QMAILQUEUE', 'QUAVER_LOG']) {
+  for (const name of ['LANG', 'TZ', 'QMAILQUEUE']) {
     const value = process.env[name]
     if (value !== undefined) environment[name] = value
   }
