@@ -226,9 +226,10 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
     assert.ok(anna !== undefined)
     const forged = 'authd: failed-login\r\x1b[2Jfrom 192.0.2.1'
     writeFileSync(`/proc/${anna.pid}/fd/2`, `${forged}\n`)
-    await until('the line', 10_000, () =>
-      readFileSync(join(home, 'filtered/terminal'), 'latin1').includes('failed-login') ? true : undefined,
-    )
+    await until('the line', 10_000, () => {
+      const isThere = readFileSync(join(home, 'filtered/terminal'), 'latin1').includes('failed-login')
+      return Promise.resolve(isThere || undefined)
+    })
     const lines = readFileSync(join(home, 'filtered/terminal'), 'latin1').split('\n')
     const [line] = lines.filter((text) => text.includes('failed-login'))
     assert.equal(line, `lspawn: local ${user}: authd: failed-login\\x0d\\x1b[2Jfrom 192.0.2.1`)
