@@ -1,10 +1,10 @@
-/** assign: what lspawn tells a `local` over its descriptor 5 (one way): who the user is, what each key stands for, and
- *  which sessions it may open, and has to end (contracts/sessions.ts).
- *  The local lives as long as this pipe: at end of file it finishes its deliveries and exits. */
+/** assign: what lspawn tells a `local` over its descriptor 5: who the user is, what each key stands for, and which sessions it
+ *  may open, and has to end (contracts/sessions.ts). The local says `alive` alone: once when it serves, and to each ping.
+ *  The local lives as long as this connection: at end of file it finishes its deliveries and exits. */
 import type { ByteString } from '../base/byte-string.ts'
 import { addressBytesMax } from './envelope.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
-import { encodeFrame, type Frame } from './frame.ts'
+import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import {
   accountBytesMax,
   readPeer,
@@ -16,7 +16,18 @@ import {
   writeService,
 } from './sessions.ts'
 
-const type = { assignment: 80, retire: 81, session: 82, revoke: 83, close: 84 } as const
+const type = {
+  assignment: 80,
+  retire: 81,
+  session: 82,
+  revoke: 83,
+  close: 84,
+  forget: 85,
+  ping: 86,
+  alive: 87,
+} as const
+/** Of a frame from a `local`: it belongs to its user. */
+export const fromLocalBytesMax = 16
 const nameBytesMax = 4096
 
 /** The arguments of qmail-local that follow from the recipient address alone. */
@@ -51,7 +62,11 @@ export type ToLocal =
   | { readonly kind: 'revoke'; readonly account: ByteString }
   /** Ends the sessions of a service. */
   | { readonly kind: 'close'; readonly service: SessionService }
+  /** It is to leave as soon as it has no sessions and no deliveries; until then it goes on as before. */
   | { readonly kind: 'retire' }
+  /** No attempt will name this key any more. */
+  | { readonly kind: 'forget'; readonly key: number }
+  | { readonly kind: 'ping' }
 
 export function encodeToLocal(message: ToLocal): Buffer {
   const fields = new FieldWriter()
@@ -63,11 +78,11 @@ export function encodeToLocal(message: ToLocal): Buffer {
     writePeer(fields, message.peer)
   } else if (message.kind === 'revoke') fields.string(message.account)
   else if (message.kind === 'close') writeService(fields, message.service)
+  else if (message.kind === 'forget') fields.u32(message.key)
   return encodeFrame(type[message.kind], ...fields.end())
 }
 
 export function decodeToLocal(frame: Frame): ToLocal | undefined {
-  if (frame.type === type.retire) return { kind: 'retire' }
   const read = readers.get(frame.type)
   if (read === undefined) return undefined
   const fields = new FieldReader(frame.payload)
@@ -81,7 +96,19 @@ const readers: ReadonlyMap<number, (fields: FieldReader) => ToLocal> = new Map([
   [type.session, readSession],
   [type.revoke, (fields: FieldReader): ToLocal => ({ kind: 'revoke', account: fields.string(accountBytesMax) })],
   [type.close, (fields: FieldReader): ToLocal => ({ kind: 'close', service: readService(fields) })],
+  [type.forget, (fields: FieldReader): ToLocal => ({ kind: 'forget', key: fields.u32() })],
+  [type.retire, (): ToLocal => ({ kind: 'retire' })],
+  [type.ping, (): ToLocal => ({ kind: 'ping' })],
 ])
+
+export function encodeAlive(): Buffer {
+  return encodeFrame(type.alive)
+}
+
+/** Throws ContractError: there is nothing else that a `local` may say. */
+export function checkAlive(frame: Frame): void {
+  if (frame.type !== type.alive || frame.payload.length > 0) throw new ContractError(`frame type ${frame.type}`)
+}
 
 function readSession(fields: FieldReader): ToLocal {
   return {

@@ -12,7 +12,8 @@
  *  `inlineBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
  *  connection of its own (purpose `fetch`), so that a slow peer holds up nobody else; a `local` on the only connection
  *  it has. An attempt whose connection ends before its report is a deferral.
- *  `retire` asks for no more attempts; after `retired` none comes, and the deliverer may close when its reports are out.
+ *  `retire` asks for no more attempts; after `retired` none comes, and the deliverer may close when its reports are out. A
+ *  `local` that has found something to do meanwhile says `ready` again.
  *  A `local` also sends enqueue frames (its forwards) on its connection: they are from its uid.
  *  The key names an assignment (home, dash, extension …) that lspawn has told that local directly: the queue cannot
  *  choose under which home or extension a user's mail is handled. */

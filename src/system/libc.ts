@@ -1,4 +1,5 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, signals without a name), called through node:ffi where it is there.
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl, signals without a name), called
+ *  through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
 import { createRequire } from 'node:module'
@@ -15,6 +16,7 @@ const openNonBlocking = 0o4000
 const logPipeBytes = 1_048_576
 const openCloseOnExec = 0o2000000
 const ignoredDisposition = 1n
+const setDumpable = 4
 
 interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
@@ -23,6 +25,7 @@ interface Libc {
   listen(fd: number, backlog: number): number
   fcntl(fd: number, command: number, argument: number): number
   signal(number: number, disposition: bigint): bigint
+  prctl(option: number, argument: bigint, third: bigint, fourth: bigint, fifth: bigint): number
 }
 
 let opened: Libc | undefined
@@ -44,6 +47,7 @@ function libc(): Libc | undefined {
         // Variadic in C; on Linux an int goes where a declared one would.
         fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
         signal: { arguments: ['i32', 'u64'], return: 'u64' },
+        prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -104,4 +108,10 @@ export function duplicate(fd: number): number | undefined {
 /** The process takes no notice of a signal, and neither do programs that it starts; where it cannot be had, nothing is done. */
 export function ignoreSignal(number: number): void {
   libc()?.signal(number, ignoredDisposition)
+}
+
+/** From now on no other process of the same user may trace this one, read its memory, or take its descriptors
+ *  (ptrace, pidfd_getfd, /proc/PID/fd), and it leaves no core. Where the system has no such call, nothing is changed. */
+export function forbidTracing(): void {
+  libc()?.prctl(setDumpable, 0n, 0n, 0n, 0n)
 }

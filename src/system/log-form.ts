@@ -5,6 +5,7 @@
  *      syslog               ok 17 …                              `logger` of this tag is at the other end (start)
  *      journal              <6>nbqmail/smtpd: ok 17 …            systemd's journal reads the priority
  *      json                 {"time":"…","tag":"nbqmail/smtpd","program":"smtpd","message":"ok 17 …"}
+ *      bare                 ok 17 …                              whoever reads the pipe tags it (log-pipe.ts)
  *
  *  Tags are those of pkgsrc's qmail-run. Lines are bytes: in JSON each is a character of Latin-1, escaped from 127 up. */
 
@@ -27,6 +28,8 @@ export function lineFormatter(form: string | undefined, program: string): (line:
       return (line) => `${asJson({ time: new Date().toISOString(), tag, program, message: line })}\n`
     case 'journal':
       return (line) => `<${priorityOf(line)}>${tag}: ${behindTag(program)}${line}\n`
+    case 'bare':
+      return (line) => `${line}\n`
     case 'syslog':
       return (line) => `${behindTag(program)}${line}\n`
     case undefined:

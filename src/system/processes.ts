@@ -3,7 +3,7 @@
  *  Never:  a shell of its own accord; the caller names the program and every argument.
  *  Fails:  `run` throws if the program cannot be started (error code of the system call). */
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
-import { closeSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Clock } from './clock.ts'
@@ -86,6 +86,18 @@ export function killGroup(child: ChildProcess): void {
     process.kill(-child.pid, 'SIGKILL')
   } catch {
     child.kill('SIGKILL')
+  }
+}
+
+/** Somebody has stopped or traces it: it does nothing until he lets it go on. False where the system does not tell. */
+export function isStopped(pid: number | undefined): boolean {
+  if (pid === undefined || process.platform !== 'linux') return false
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The state follows the name, which is in parentheses and may hold anything.
+    return /^[Tt] /.test(stat.slice(stat.lastIndexOf(')') + 2))
+  } catch {
+    return false
   }
 }
 

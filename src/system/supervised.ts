@@ -6,6 +6,7 @@ import { flushCompileCache } from 'node:module'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import type { Trouble } from '../contracts/troubles.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
+import { forbidTracing } from './libc.ts'
 import { flushLog, type Log } from './log.ts'
 import { heedSignals } from './signals.ts'
 
@@ -34,6 +35,7 @@ const firstListenerFd = 4
 const stopMillisecondsMax = 20_000
 
 export function supervised(log: Log, orders: Orders, listenerNames: readonly string[] = []): Supervised {
+  forbidTracing()
   let stopping = false
   const stop = (): void => {
     if (stopping) return

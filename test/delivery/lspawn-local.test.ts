@@ -187,6 +187,16 @@ describe('lspawn and local', () => {
     assert.deepEqual(await readdir(join(boxAt('mary'), 'Maildir/tmp')), [])
   })
 
+  it('ends a local that its user has stopped, and starts another', async () => {
+    const [pid] = await childrenOf(lspawn.pid)
+    if (pid === undefined) return
+    const seen = queue.localsSeen.get(uid) ?? 0
+    process.kill(Number(pid), 'SIGSTOP')
+    await queue.until(() => queue.localCount === 0 || (queue.localsSeen.get(uid) ?? 0) > seen, 'the end of a local')
+    assert.equal((await queue.deliver('s@x', 'mary@lab.test.example', 'x\n')).letter, 'K')
+    assert.match(log, new RegExp(`warning: local of uid ${uid} was stopped, and is ended`))
+  })
+
   it('stops when told, after its locals have', async () => {
     const locals = await childrenOf(lspawn.pid)
     assert.equal(locals.length, existsSync('/proc') ? 1 : 0)

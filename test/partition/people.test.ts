@@ -1,15 +1,25 @@
 /** Two users of a machine, and two accounts that share one: who sees and sends what, as whom each process runs, and what
  *  the front's account can open. A system home, started by root; skipped where that cannot be tried. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { launcher, until } from '#test/kit/instance.ts'
 import { Authority } from '#test/kit/certificates.ts'
 import { MailClient, popLogin, smtpLogin } from '#test/kit/mail-client.ts'
-import { allProcesses, commandLine } from '#test/kit/processes.ts'
+import { allProcesses, commandLine, treeOf } from '#test/kit/processes.ts'
 import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const waitMillisecondsMax = 60_000
@@ -188,6 +198,41 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
       assert.deepEqual([uid, mode & 0o777], [uidOf(roles.login), 0o600], name)
     }
     for (const client of sessions) client.end()
+  })
+
+  it('no process of an account shares its log with another, or can be traced by its user', () => {
+    const user = uidOf(owners['anna@one.example'])
+    const found = treeOf(running?.pid ?? 0).filter(({ pid }) => commandLine(pid).includes(home))
+    assert.ok(found.some(({ pid }) => statusUids(pid)[0] === user))
+    const logs = new Map<string, number>()
+    for (const { pid } of found) {
+      // Of a process that may not be traced, /proc says that it is root's.
+      assert.equal(statSync(`/proc/${pid}/mem`).uid, 0, commandLine(pid).join(' '))
+      if (pid === running?.pid) continue
+      const log = readlinkSync(`/proc/${pid}/fd/2`)
+      assert.match(log, /^pipe:/)
+      assert.equal(readlinkSync(`/proc/${pid}/fd/1`), log)
+      assert.equal(logs.get(log), undefined, `${commandLine(pid).join(' ')} and ${logs.get(log)} share a log`)
+      logs.set(log, pid)
+    }
+    const [anna] = found.filter(({ pid }) => statusUids(pid)[0] === user)
+    const read = spawnSync('ls', [`/proc/${anna?.pid}/fd`], { uid: user, gid: user })
+    assert.match(read.stderr.toString(), /Permission denied/)
+  })
+
+  it('a line that a user’s process writes is told as that user’s, and stays a line', async () => {
+    const user = uidOf(owners['anna@one.example'])
+    const [anna] = treeOf(running?.pid ?? 0).filter(({ pid }) => statusUids(pid)[0] === user)
+    assert.ok(anna !== undefined)
+    const forged = 'authd: failed-login\r\x1b[2Jfrom 192.0.2.1'
+    writeFileSync(`/proc/${anna.pid}/fd/2`, `${forged}\n`)
+    await until('the line', 10_000, () => {
+      const isThere = readFileSync(join(home, 'filtered/terminal'), 'latin1').includes('failed-login')
+      return Promise.resolve(isThere || undefined)
+    })
+    const lines = readFileSync(join(home, 'filtered/terminal'), 'latin1').split('\n')
+    const [line] = lines.filter((text) => text.includes('failed-login'))
+    assert.equal(line, `lspawn: local ${user}: authd: failed-login\\x0d\\x1b[2Jfrom 192.0.2.1`)
   })
 
   it('nobody sends as somebody else, by envelope or by From, of the same user or not', async () => {

@@ -4,7 +4,7 @@ import type { Clock } from '../../system/clock.ts'
 
 /** lspawn writes the assignment before it answers the queue, but on another connection. */
 const assignmentMillisecondsMax = 10_000
-/** lspawn ends a `local` long before. */
+/** lspawn has old ones forgotten long before. */
 const assignmentsMax = 200_000
 
 export class Assignments {
@@ -22,6 +22,10 @@ export class Assignments {
     const settles = this.waiting.get(assignment.key)
     this.waiting.delete(assignment.key)
     for (const settle of settles ?? []) settle(assignment)
+  }
+
+  forget(key: number): void {
+    this.known.delete(key)
   }
 
   /** Undefined if it does not come in time. */

@@ -40,6 +40,10 @@ export class Attempts {
   private readonly fetching = new Map<number, IncomingContent>()
   private running = 0
   private state: 'serving' | 'retiring' | 'retired' = 'serving'
+  /** Nothing keeps it any more: the process ends. */
+  private isEnding = false
+  /** Others need the room: it does not wait for work. */
+  private isAsked = false
   private finish: () => void = () => undefined
   private cancelIdle: () => void = () => undefined
 
@@ -73,7 +77,9 @@ export class Attempts {
         this.fetching.get(message.ref)?.fail('the queue could not read it')
         break
       case 'retired':
-        this.leave()
+        // A session or an attempt came while the queue was being told. It is the only process of its uid.
+        if (this.running > 0 && !this.isEnding) this.serveAgain()
+        else this.leave()
         break
     }
   }
@@ -88,18 +94,39 @@ export class Attempts {
     }
   }
 
-  /** Asks the queue for no more attempts. */
+  /** The process is to end: asks the queue for no more attempts. */
   retire(): void {
-    if (this.state !== 'serving') return
-    this.state = 'retiring'
-    this.cancelIdle()
-    this.send({ kind: 'retire' })
+    this.isEnding = true
+    this.askToRetire()
+  }
+
+  /** The same as soon as there is nothing to do. */
+  retireWhenIdle(): void {
+    this.isAsked = true
+    if (this.running === 0) this.askToRetire()
+  }
+
+  /** Somebody needs it after all. */
+  stay(): void {
+    this.isAsked = false
   }
 
   /** The queue is gone: nothing more comes, and nobody hears a report. */
   connectionClosed(): void {
     for (const content of this.fetching.values()) content.fail('the connection closed')
     this.leave()
+  }
+
+  private askToRetire(): void {
+    if (this.state !== 'serving') return
+    this.state = 'retiring'
+    this.cancelIdle()
+    this.send({ kind: 'retire' })
+  }
+
+  private serveAgain(): void {
+    this.state = 'serving'
+    this.send({ kind: 'ready', capacity: attemptsMax })
   }
 
   private leave(): void {
@@ -162,8 +189,9 @@ export class Attempts {
   private settleDown(): void {
     if (this.running > 0) return
     if (this.state === 'retired') this.finish()
+    else if (this.state === 'serving' && this.isAsked) this.askToRetire()
     else if (this.state === 'serving')
-      this.cancelIdle = this.machine.clock.after(idleMillisecondsMax, () => this.retire())
+      this.cancelIdle = this.machine.clock.after(idleMillisecondsMax, () => this.askToRetire())
   }
 
   private send(message: FromDeliverer): void {

@@ -11,11 +11,12 @@ import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
 import { EnqueuePort } from '../../clients/queue/enqueue.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
-import { decodeToLocal } from '../../contracts/assign.ts'
+import { decodeToLocal, encodeAlive } from '../../contracts/assign.ts'
 import { Maildirs } from '../../stores/maildir/maildir.ts'
 import { Mboxes } from '../../stores/mbox/mbox.ts'
 import { realClock } from '../../system/clock.ts'
 import { adoptDescriptor, FrameConnection } from '../../system/frame-connection.ts'
+import { forbidTracing } from '../../system/libc.ts'
 import { flushLog, openLog } from '../../system/log.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
@@ -39,6 +40,9 @@ const home = values.home
 const log = openLog('local')
 let retire = (): void => leave(0)
 
+// What its user could take from it is its own already; what it is told of others' sessions of this uid is not the business of
+// every program of that user.
+forbidTracing()
 process.umask(0o077)
 process.on('uncaughtException', (error: Error) => {
   log(`alert: bug: ${(error.stack ?? error.message).replaceAll('\n', ' | ')}`)
@@ -86,17 +90,27 @@ function serve(homePath: string): void {
     sessions?.shutdown()
     attempts.retire()
   }
-  new FrameConnection(adoptDescriptor(assignmentsFd), {
+  const lspawn: FrameConnection = new FrameConnection(adoptDescriptor(assignmentsFd), {
     onFrame(frame) {
       const message = decodeToLocal(frame)
-      if (message?.kind === 'assignment') assignments.add(message)
-      else if (message?.kind === 'session') sessions?.expect(message)
-      else if (message?.kind === 'revoke') sessions?.revoke(message.account)
-      else if (message?.kind === 'close') sessions?.close(message.service)
-      // Sessions go on: only mail goes to another process.
-      else if (message?.kind === 'retire') {
-        sessions?.retire()
-        attempts.retire()
+      if (message === undefined) return
+      if (message.kind === 'assignment' || message.kind === 'session') attempts.stay()
+      switch (message.kind) {
+        case 'assignment':
+          return assignments.add(message)
+        case 'forget':
+          return assignments.forget(message.key)
+        case 'session':
+          return sessions?.expect(message)
+        case 'revoke':
+          return sessions?.revoke(message.account)
+        case 'close':
+          return sessions?.close(message.service)
+        case 'ping':
+          return lspawn.send(encodeAlive())
+        case 'retire':
+          sessions?.forget()
+          return attempts.retireWhenIdle()
       }
     },
     onClose() {
@@ -106,6 +120,7 @@ function serve(homePath: string): void {
   })
   attempts.begin()
   flushCompileCache()
+  lspawn.send(encodeAlive())
   void attempts.finished.then(() => {
     finished = true
     // A session that began now would be cut off: its front finds nobody, and asks for another process.

@@ -30,8 +30,8 @@ export interface ServedSessions {
   expect(grant: SessionGrant): void
   revoke(account: ByteString): void
   close(service: SessionService): void
-  /** Those that run go on; the process goes when they are done. */
-  retire(): void
+  /** What the process would forget if it left may be forgotten: others need the room. */
+  forget(): void
   /** The process is to end. */
   shutdown(): void
 }
@@ -57,7 +57,7 @@ export function serveSessions(fd: number, world: SessionsWorld): ServedSessions 
     expect: (grant) => sessions.expect(grant),
     revoke: (account) => sessions.revoke(account),
     close: (service) => sessions.close(service),
-    retire: () => stay.end(),
+    forget: () => stay.leave(),
     shutdown() {
       stay.end()
       sessions.shutdown()

@@ -25,14 +25,16 @@ export class Stay {
     this.cancel = this.clock.after(milliseconds, () => this.leave())
   }
 
-  /** What would be forgotten may be. */
+  /** The process is to end: nothing holds it any more. */
   end(): void {
     this.ended = true
     this.leave()
   }
 
-  private leave(): void {
+  /** What would be forgotten may be; what comes after this may not. */
+  leave(): void {
     this.cancel()
+    this.until = 0
     this.release?.()
     this.release = undefined
   }

@@ -5,7 +5,7 @@ import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import { type LocalHandle, Locals } from './locals.ts'
 
-const limits = { residentMax: 2, keysMax: 3, runningMax: 3 }
+const limits = { startsMax: 3, residentMax: 2, keysMax: 3, runningMax: 3 }
 
 function meaning(local: string): Omit<Assignment, 'key'> {
   return { user: 'u', home: '/h', local, dash: '', ext: '', domain: 'd', defaultDelivery: './Maildir/' }
@@ -23,7 +23,7 @@ interface Started {
   exit(how: string): void
 }
 
-function world(startFails = false, sessionPath = '/run/') {
+function world(start: 'serves' | 'fails' | 'never' = 'serves', sessionPath = '/run/') {
   const started: Started[] = []
   const log: string[] = []
   let now = 1_000_000
@@ -44,7 +44,7 @@ function world(startFails = false, sessionPath = '/run/') {
       const process: Started = { uid, told: [], letGo: false, exit: onExit }
       started.push(process)
       return {
-        started: startFails ? Promise.reject(new Error('no process')) : Promise.resolve(),
+        started: beginning(start),
         sessionPath: sessionPath === '' ? undefined : `${sessionPath}${started.length}`,
         tell: (message) => process.told.push(message),
         letGo: () => (process.letGo = true),
@@ -57,6 +57,16 @@ function world(startFails = false, sessionPath = '/run/') {
     for (const callback of timers.splice(0)) callback()
   }
   return { locals, started, log, pass }
+}
+
+function beginning(start: 'serves' | 'fails' | 'never'): Promise<void> {
+  if (start === 'never') return new Promise(() => undefined)
+  return start === 'serves' ? Promise.resolve() : Promise.reject(new Error('no process'))
+}
+
+/** All that promises have to do. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function toldLocals(started: Started | undefined): string[] {
@@ -74,30 +84,65 @@ describe('locals', () => {
     assert.deepEqual(started[0]?.told[0], { kind: 'assignment', key: keys[0], ...meaning('a') })
   })
 
-  it('retires the least recently used', async () => {
+  it('asks the least recently used to leave where another needs the room, and waits a little for that', async () => {
     const { locals, started, pass } = world()
-    for (const uid of [1, 2, 1, 3]) {
+    for (const uid of [1, 2, 1]) {
       await locals.keyFor(uid, 1, meaning('a'))
       pass(1)
     }
+    const third = locals.keyFor(3, 1, meaning('a'))
+    await turn()
+    assert.deepEqual(started.map(toldLocals), [['a'], ['a', 'retire']])
+    started[1]?.exit('exit 0')
+    await third
     assert.deepEqual(
       started.map(({ uid }) => uid),
       [1, 2, 3],
     )
-    assert.deepEqual(
-      started.map(({ told }) => told.at(-1)?.kind),
-      ['assignment', 'retire', 'assignment'],
-    )
-    await locals.keyFor(1, 1, meaning('a'))
-    assert.equal(started.length, 3)
   })
 
-  it('replaces a process that knows too much', async () => {
-    const { locals, started } = world()
+  it('never has two processes of a uid: one that was asked to leave and has sessions serves on', async () => {
+    const { locals, started, pass } = world()
+    const first = await locals.sessionFor(1, 1, grant('1'))
+    for (const uid of [2, 3]) {
+      pass(1)
+      const key = locals.keyFor(uid, uid, meaning('a'))
+      await turn()
+      pass(2_000)
+      await key
+    }
+    assert.deepEqual(toldLocals(started[0]), ['session', 'retire'])
+    await locals.keyFor(1, 1, meaning('a'))
+    const second = await locals.sessionFor(1, 1, grant('2'))
+    assert.equal(second?.path, first?.path)
+    assert.deepEqual(
+      started.map(({ uid }) => uid),
+      [1, 2, 3],
+    )
+  })
+
+  it('does not start one again that left because it was asked to; its keys are the next one’s', async () => {
+    const { locals, started, pass } = world()
+    const key = await locals.keyFor(1, 1, meaning('a'))
+    pass(3_000)
+    locals.shrink(2_000)
+    started[0]?.exit('exit 0')
+    assert.equal(started.length, 1)
+    assert.equal(await locals.keyFor(1, 1, meaning('a')), key)
+    assert.deepEqual(toldLocals(started[1]), ['a'])
+  })
+
+  it('has a process forget what nobody has used for long, and replaces none for it', async () => {
+    const { locals, started, pass } = world()
     const keys = new Set<number>()
     for (const local of ['a', 'b', 'c', 'd']) keys.add(await locals.keyFor(1, 1, meaning(local)))
-    assert.equal(keys.size, 4)
-    assert.deepEqual(started.map(toldLocals), [['a', 'b', 'c', 'retire'], ['d']])
+    pass(600_000)
+    keys.add(await locals.keyFor(1, 1, meaning('e')))
+    assert.equal(keys.size, 5)
+    assert.deepEqual(toldLocals(started[0]), ['a', 'b', 'c', 'd', 'forget', 'forget', 'forget', 'forget', 'e'])
+    assert.equal(started.length, 1)
+    const many = Promise.all(Array.from({ length: 20 }, (_, n) => locals.keyFor(1, 1, meaning(`n${n}`))))
+    await assert.rejects(many, /15 addresses of uid 1 at once/)
   })
 
   it('starts the next one, with the same keys, where one left that the queue may still name', async () => {
@@ -106,6 +151,7 @@ describe('locals', () => {
     pass(30_000)
     const key = await locals.keyFor(1, 1, meaning('new'))
     started[0]?.exit('exit 0')
+    await turn()
     assert.equal(started.length, 2)
     assert.equal(await locals.keyFor(1, 1, meaning('new')), key)
     assert.deepEqual(toldLocals(started[1]), ['new'])
@@ -120,7 +166,7 @@ describe('locals', () => {
     started[0]?.exit('signal SIGSEGV')
     assert.equal(log.length, 1)
     const other = locals.keyFor(1, 1, meaning('b'))
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     assert.equal(started.length, 1)
     pass(2_001)
     await other
@@ -130,7 +176,7 @@ describe('locals', () => {
   })
 
   it('passes on that a process could not be had', async () => {
-    const { locals, log } = world(true)
+    const { locals, log } = world('fails')
     await assert.rejects(locals.keyFor(1, 1, meaning('a')), /no process/)
     assert.match(log[0] ?? '', /^alert: cannot start a local for uid 1: no process$/)
   })
@@ -155,28 +201,46 @@ describe('locals', () => {
     assert.equal(opened?.isGone(), true)
   })
 
-  it('begins no session in another process while too many run; those that run take more, and mail goes on', async () => {
-    const { locals, started } = world()
-    for (const uid of [1, 2, 3]) assert.ok((await locals.sessionFor(uid, uid, grant('1'))) !== undefined)
-    // Two are resident, one was told to retire and runs on with its session.
-    assert.deepEqual(toldLocals(started[0]), ['session', 'retire'])
+  it('begins no session in another process while too many run; those that run take more', async () => {
+    const { locals, started, pass } = world()
+    for (const uid of [1, 2]) assert.ok((await locals.sessionFor(uid, uid, grant('1'))) !== undefined)
+    const third = locals.sessionFor(3, 3, grant('1'))
+    await turn()
+    pass(2_000)
+    assert.ok((await third) !== undefined)
     assert.equal(await locals.sessionFor(4, 4, grant('1')), undefined)
-    assert.equal(await locals.sessionFor(1, 1, grant('1')), undefined)
-    assert.ok((await locals.sessionFor(3, 3, grant('2'))) !== undefined)
-    await locals.keyFor(4, 4, meaning('a'))
-    assert.equal(started.length, 4)
+    assert.ok((await locals.sessionFor(1, 1, grant('2'))) !== undefined)
+    const mail = locals.keyFor(4, 4, meaning('a'))
+    await turn()
+    assert.equal(started.length, 3)
     started[0]?.exit('exit 0')
-    started[1]?.exit('exit 0')
-    assert.ok((await locals.sessionFor(5, 5, grant('1'))) !== undefined)
+    pass(2_000)
+    await mail
+    assert.equal(started.length, 4)
+  })
+
+  it('waits for a process that does not begin to serve only so long, and for one that keeps crashing not at all', async () => {
+    const { locals, pass } = world('never')
+    const mail = assert.rejects(locals.keyFor(1, 1, meaning('a')), /does not begin to serve/)
+    await turn()
+    pass(10_000)
+    await mail
+    const crashing = world('fails')
+    await assert.rejects(crashing.locals.keyFor(1, 1, meaning('a')), /no process/)
+    crashing.pass(2_000)
+    await assert.rejects(crashing.locals.keyFor(1, 1, meaning('a')), /no process/)
+    await assert.rejects(crashing.locals.keyFor(1, 1, meaning('a')), /ended badly several times/)
+    crashing.pass(4_000)
+    await assert.rejects(crashing.locals.keyFor(1, 1, meaning('a')), /no process/)
   })
 
   it('a session goes to no process of another group, and to none that takes none', async () => {
     const { locals } = world()
     await locals.sessionFor(1, 1, grant('1'))
-    await assert.rejects(locals.sessionFor(1, 2, grant('2')), /has group 2 here, 1 elsewhere/)
-    const deaf = world(false, '')
+    await assert.rejects(locals.sessionFor(1, 2, grant('2')), /has group 2 here and 1 elsewhere/)
+    const deaf = world('serves', '')
     await assert.rejects(deaf.locals.sessionFor(1, 1, grant('1')), /takes no sessions/)
-    const broken = world(true)
+    const broken = world('fails')
     await assert.rejects(broken.locals.sessionFor(1, 1, grant('1')), /no process/)
   })
 
@@ -189,7 +253,7 @@ describe('locals', () => {
     assert.ok(started.every(({ letGo }) => letGo))
     await assert.rejects(locals.keyFor(3, 3, meaning('a')), /stopping/)
     started[0]?.exit('exit 0')
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     assert.equal(stopped, false)
     started[1]?.exit('exit 0')
     await stop

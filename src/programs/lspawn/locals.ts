@@ -1,15 +1,19 @@
-/** The `local` processes: at most one current one a uid, a bounded number in all, least recently used goes first.
- *  Keys are never used twice, by whatever process; what was resolved lately is told to a new process of the same uid
- *  too, since the queue remembers a resolution for a few seconds.
- *  Fails:  `keyFor` rejects if a process cannot be had. */
+/** The `local` processes: one a uid, from its start to its end. It alone knows which mailboxes have a session, and what is
+ *  counted of an account: a second one beside it would know neither.
+ *  A process is asked to leave where others need the room; it does when it has no sessions and no deliveries, and whoever
+ *  wants the uid meanwhile is served by it. Keys are never used twice, by whatever process; what was resolved lately is
+ *  told to the next process of the same uid too, since the queue remembers a resolution for a few seconds.
+ *  Fails:  `keyFor` and `sessionFor` reject if a process cannot be had. */
 import { describeError } from '../../base/outcome.ts'
 import type { Assignment, SessionGrant, ToLocal } from '../../contracts/assign.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
+import { type PlaceLimits, Places } from './places.ts'
 
 /** What `Locals` needs of a process; LocalProcess is the real one. */
 export interface LocalHandle {
+  /** It serves. */
   readonly started: Promise<void>
   /** Where it takes sessions; undefined: nowhere. */
   readonly sessionPath: string | undefined
@@ -18,30 +22,53 @@ export interface LocalHandle {
 }
 export type StartLocal = (uid: number, gid: number, onExit: (how: string) => void) => LocalHandle
 
-export interface LocalsLimits {
-  readonly residentMax: number
-  /** Of one process; then it is replaced. */
+export interface LocalsLimits extends PlaceLimits {
+  /** Of one process; then it is to forget those that nobody has used for a while. */
   readonly keysMax: number
-  /** Processes, with those that were retired and still have sessions: beyond, no session is begun for a new one. */
-  readonly runningMax: number
 }
-export const localsLimits: LocalsLimits = { residentMax: 100, keysMax: 20_000, runningMax: 1000 }
+/** Of one process, however lately they were used. */
+const keysTimesMax = 5
+const keyMilliseconds = 600_000
 /** Longer than the queue remembers a resolution, shorter than an idle `local` lives. */
 const recentMilliseconds = 20_000
-/** A process that ended badly within this is not started again for as long: those who ask wait. */
+/** A process that ended badly within this is not started again for as long: those who ask wait. Twice as long each time;
+ *  whoever would have to wait longer than this is told to come again. */
 const crashPauseMilliseconds = 2_000
+const crashPauseMillisecondsMax = 60_000
+/** One that has lived so long is not one that cannot be started. */
+const goodMilliseconds = 60_000
+const goodCrashesMax = 3
+/** Whoever waits for a process that its user keeps from serving holds a place in the queue. */
+const serveMillisecondsMax = 10_000
+/** Uids that are remembered after their process has gone. */
+const goneMax = 1000
 
 interface Known {
   readonly assignment: Assignment
   usedAt: number
 }
 
+type KnownKeys = Map<string, Known>
+
+interface Crashes {
+  readonly count: number
+  readonly pausedUntil: number
+}
+
 interface Resident {
   readonly uid: number
   readonly gid: number
-  readonly handle: LocalHandle
-  readonly known: Map<string, Known>
+  /** In the order of their use. */
+  readonly known: KnownKeys
+  /** Rejects if it cannot be had. */
+  readonly serves: Promise<LocalHandle>
+  /** Since its place was found; undefined: it waits for one. */
+  startedAt: number | undefined
+  /** Once it serves. */
+  process: LocalHandle | undefined
   usedAt: number
+  /** It has been asked to leave since it was used last. */
+  isAsked: boolean
 }
 
 export interface OpenedSession {
@@ -54,77 +81,63 @@ export class Locals {
   private readonly clock: Clock
   private readonly log: Log
   private readonly startLocal: StartLocal
-  private readonly limits: LocalsLimits
+  private readonly keysMax: number
+  private readonly places: Places
   private readonly residents = new Map<number, Resident>()
-  private readonly running = new Set<LocalHandle>()
-  private readonly pausedUntil = new Map<number, number>()
+  private readonly crashes = new Map<number, Crashes>()
+  /** Of processes that have left. */
+  private readonly left = new Map<number, KnownKeys>()
   private lastKey: number
   private stopping = false
   private onQuiet: () => void = () => undefined
 
-  constructor(clock: Clock, random: Random, log: Log, startLocal: StartLocal, limits: LocalsLimits = localsLimits) {
+  constructor(clock: Clock, random: Random, log: Log, startLocal: StartLocal, limits: LocalsLimits) {
     this.clock = clock
     this.log = log
     this.startLocal = startLocal
-    this.limits = limits
+    this.keysMax = limits.keysMax
+    this.places = new Places(clock, limits, (count) => this.askToLeave(count))
     // Not from one: keys of an lspawn before this one may still be on their way.
     this.lastKey = random.bytes(4).readUInt32LE()
   }
 
   /** The key under which the uid's `local` knows this; it has been told when the promise resolves. */
   async keyFor(uid: number, gid: number, meaning: Omit<Assignment, 'key'>): Promise<number> {
-    await this.pauseOver(uid)
-    if (this.stopping) throw new Error('stopping')
-    let resident = this.residents.get(uid)
-    if (resident !== undefined && resident.gid !== gid)
-      throw new Error(`uid ${uid} has group ${gid} here and ${resident.gid} elsewhere: one process has one group`)
+    const resident = await this.residentOf(uid, gid)
     const identity = JSON.stringify(meaning)
-    if (resident !== undefined && !resident.known.has(identity) && resident.known.size >= this.limits.keysMax) {
-      this.retire(resident)
-      resident = undefined
-    }
-    resident ??= this.start(uid, gid, new Map())
-    const now = this.clock.monotonic()
-    resident.usedAt = now
-    let known = resident.known.get(identity)
-    if (known === undefined) {
-      known = { assignment: { ...meaning, key: this.nextKey() }, usedAt: now }
-      resident.known.set(identity, known)
-      const { handle } = resident
-      const { assignment } = known
-      await handle.started
-      handle.tell({ kind: 'assignment', ...assignment })
-      return assignment.key
-    }
-    known.usedAt = now
-    await resident.handle.started
+    const before = resident.known.get(identity)
+    if (before === undefined) this.makeRoomForKey(resident)
+    const known = before ?? { assignment: { ...meaning, key: this.nextKey() }, usedAt: 0 }
+    known.usedAt = this.clock.monotonic()
+    resident.known.delete(identity)
+    resident.known.set(identity, known)
+    const process = await this.serving(resident)
+    if (before === undefined) process.tell({ kind: 'assignment', ...known.assignment })
     return known.assignment.key
   }
 
   /** Where the uid's `local` takes the session that it has just been told of. Undefined: there are too many processes. */
   async sessionFor(uid: number, gid: number, grant: SessionGrant): Promise<OpenedSession | undefined> {
-    await this.pauseOver(uid)
-    if (this.stopping) throw new Error('stopping')
-    const known = this.residents.get(uid)
-    if (known === undefined && this.running.size >= this.limits.runningMax) return undefined
-    if (known !== undefined && known.gid !== gid)
-      throw new Error(`uid ${uid} has group ${gid} here, ${known.gid} elsewhere`)
-    const resident = known ?? this.start(uid, gid, new Map())
-    resident.usedAt = this.clock.monotonic()
-    const { handle } = resident
-    await handle.started
-    if (handle.sessionPath === undefined) throw new Error('it takes no sessions')
-    handle.tell({ kind: 'session', ...grant })
-    return { path: handle.sessionPath, isGone: () => !this.running.has(handle) }
+    if (!this.residents.has(uid) && this.places.isFull) return undefined
+    const resident = await this.residentOf(uid, gid)
+    const process = await this.serving(resident)
+    if (process.sessionPath === undefined) throw new Error('it takes no sessions')
+    process.tell({ kind: 'session', ...grant })
+    return { path: process.sessionPath, isGone: () => this.residents.get(uid) !== resident }
   }
 
-  /** Also those that were retired: nobody remembers which of them has whose sessions. */
   tellAll(message: Extract<ToLocal, { kind: 'revoke' | 'close' }>): void {
-    for (const handle of this.running)
-      handle.started.then(
-        () => handle.tell(message),
+    for (const { serves } of this.residents.values())
+      serves.then(
+        (process) => process.tell(message),
         () => undefined,
       )
+  }
+
+  /** Memory is short: whoever has had nothing to do for this long may go. */
+  shrink(idleMilliseconds: number): void {
+    const since = this.clock.monotonic() - idleMilliseconds
+    for (const resident of this.residents.values()) if (resident.usedAt <= since) this.ask(resident)
   }
 
   /** All finish what they have; resolves when the last is gone. */
@@ -133,93 +146,150 @@ export class Locals {
     const quiet = new Promise<void>((resolve) => {
       this.onQuiet = resolve
     })
-    for (const handle of this.running) handle.letGo()
-    if (this.running.size === 0) this.onQuiet()
+    for (const { process } of this.residents.values()) process?.letGo()
+    if (this.residents.size === 0) this.onQuiet()
     await quiet
   }
 
-  private start(uid: number, gid: number, known: Map<string, Known>): Resident {
-    this.makeRoom()
-    const startedAt = this.clock.monotonic()
-    const handle = this.startLocal(uid, gid, (how) => this.exited(resident, startedAt, how))
-    const resident: Resident = { uid, gid, handle, known, usedAt: startedAt }
-    this.residents.set(uid, resident)
-    this.running.add(handle)
-    handle.started.then(
-      () => {
-        if (this.stopping) handle.letGo()
-      },
-      (error: unknown) => {
-        this.log(`alert: cannot start a local for uid ${uid}: ${describeError(error)}`)
-        this.forget(resident)
-        this.pause(uid)
-      },
-    )
+  private async residentOf(uid: number, gid: number): Promise<Resident> {
+    await this.pauseOver(uid)
+    if (this.stopping) throw new Error('stopping')
+    const there = this.residents.get(uid)
+    if (there !== undefined && there.gid !== gid)
+      throw new Error(`uid ${uid} has group ${gid} here and ${there.gid} elsewhere: one process has one group`)
+    const resident = there ?? this.start(uid, gid)
+    resident.usedAt = this.clock.monotonic()
+    resident.isAsked = false
     return resident
   }
 
-  private makeRoom(): void {
-    if (this.residents.size < this.limits.residentMax) return
-    let oldest: Resident | undefined
-    for (const resident of this.residents.values()) {
-      if (oldest === undefined || resident.usedAt < oldest.usedAt) oldest = resident
-    }
-    if (oldest !== undefined) this.retire(oldest)
+  private start(uid: number, gid: number): Resident {
+    const left = this.left.get(uid) ?? []
+    this.left.delete(uid)
+    const known = new Map([...left].filter(([, { usedAt }]) => this.isRecent(usedAt)))
+    const served = Promise.withResolvers<LocalHandle>()
+    const rest = { startedAt: undefined, process: undefined, usedAt: 0, isAsked: false }
+    const resident: Resident = { uid, gid, known, serves: served.promise, ...rest }
+    this.residents.set(uid, resident)
+    this.begin(resident).then(served.resolve, served.reject)
+    served.promise.catch((error: unknown) => {
+      this.log(`alert: cannot start a local for uid ${uid}: ${describeError(error)}`)
+    })
+    return resident
   }
 
-  private retire(resident: Resident): void {
-    this.residents.delete(resident.uid)
-    resident.handle.started.then(
-      () => resident.handle.tell({ kind: 'retire' }),
-      () => undefined,
-    )
+  private async begin(resident: Resident): Promise<LocalHandle> {
+    const { uid, gid, known } = resident
+    const keys = [...known.values()]
+    let serves: (() => void) | undefined
+    try {
+      serves = await this.places.take()
+      const startedAt = this.clock.monotonic()
+      resident.startedAt = startedAt
+      if (this.stopping) throw new Error('stopping')
+      const process = this.startLocal(uid, gid, (how) => this.exited(resident, startedAt, how))
+      await process.started
+      serves()
+      resident.process = process
+      for (const { assignment } of keys) process.tell({ kind: 'assignment', ...assignment })
+      if (this.stopping) process.letGo()
+      return process
+    } catch (error) {
+      serves?.()
+      this.forget(resident)
+      if (resident.startedAt !== undefined) {
+        this.places.giveBack()
+        this.noteCrash(uid, 0)
+      }
+      throw error
+    }
+  }
+
+  /** Rejects as well if it takes too long to begin: it may serve those who ask later. */
+  private async serving(resident: Resident): Promise<LocalHandle> {
+    if (resident.process !== undefined) return resident.process
+    const late = Promise.withResolvers<never>()
+    const look = (): void => {
+      const { startedAt } = resident
+      const rest =
+        startedAt === undefined ? serveMillisecondsMax : startedAt + serveMillisecondsMax - this.clock.monotonic()
+      if (rest > 0) cancel = this.clock.after(rest, look)
+      else late.reject(new Error(`the local of uid ${resident.uid} does not begin to serve`))
+    }
+    let cancel = (): void => undefined
+    look()
+    try {
+      return await Promise.race([resident.serves, late.promise])
+    } finally {
+      cancel()
+    }
+  }
+
+  private askToLeave(count: number): void {
+    const candidates = [...this.residents.values()].filter(({ process, isAsked }) => process !== undefined && !isAsked)
+    for (const resident of candidates.sort((a, b) => a.usedAt - b.usedAt).slice(0, count)) this.ask(resident)
+  }
+
+  private ask(resident: Resident): void {
+    if (resident.isAsked || resident.process === undefined) return
+    resident.isAsked = true
+    resident.process.tell({ kind: 'retire' })
+  }
+
+  private makeRoomForKey({ uid, known, process }: Resident): void {
+    if (known.size < this.keysMax) return
+    const since = this.clock.monotonic() - keyMilliseconds
+    for (const [identity, { usedAt, assignment }] of known) {
+      if (usedAt > since) break
+      known.delete(identity)
+      process?.tell({ kind: 'forget', key: assignment.key })
+    }
+    if (known.size >= keysTimesMax * this.keysMax) throw new Error(`${known.size} addresses of uid ${uid} at once`)
   }
 
   private exited(resident: Resident, startedAt: number, how: string): void {
-    const wasCurrent = this.residents.get(resident.uid) === resident
+    const { uid, gid, known, isAsked } = resident
     this.forget(resident)
-    const bad = how !== 'exit 0'
-    if (bad) this.log(`local of uid ${resident.uid} ended: ${how}`)
-    if (!wasCurrent) return
-    if (bad && this.clock.monotonic() - startedAt < crashPauseMilliseconds) {
-      this.pause(resident.uid)
-      this.clock.after(crashPauseMilliseconds, () => this.restartIfWanted(resident))
-    } else this.restartIfWanted(resident)
+    this.places.giveBack()
+    const isBad = how !== 'exit 0'
+    if (isBad) this.log(`local of uid ${uid} ended: ${how}`)
+    const pause = isBad ? this.noteCrash(uid, this.clock.monotonic() - startedAt) : 0
+    if (!isBad) this.crashes.delete(uid)
+    if (this.left.size >= goneMax) this.left.clear()
+    this.left.set(uid, known)
+    // It left while the queue was being told to use it. One that was asked to leave had been told so before.
+    if (isAsked || ![...known.values()].some(({ usedAt }) => this.isRecent(usedAt))) return
+    const again = (): void => {
+      if (!this.stopping && !this.residents.has(uid)) this.start(uid, gid)
+    }
+    if (pause === 0) again()
+    else this.clock.after(pause, again)
   }
 
-  /** It left while the queue was being told to use it. */
-  private restartIfWanted(resident: Resident): void {
-    if (this.stopping || this.residents.has(resident.uid)) return
-    const since = this.clock.monotonic() - recentMilliseconds
-    const recent = [...resident.known].filter(([, { usedAt }]) => usedAt >= since)
-    if (recent.length === 0) return
-    const { handle } = this.start(resident.uid, resident.gid, new Map(recent))
-    handle.started.then(
-      () => {
-        for (const [, { assignment }] of recent) handle.tell({ kind: 'assignment', ...assignment })
-      },
-      () => undefined,
-    )
+  private isRecent(usedAt: number): boolean {
+    return this.clock.monotonic() - usedAt <= recentMilliseconds
   }
 
-  private pause(uid: number): void {
-    if (this.pausedUntil.size > 10 * this.limits.residentMax) this.pausedUntil.clear()
-    this.pausedUntil.set(uid, this.clock.monotonic() + crashPauseMilliseconds)
+  /** How long it is not started again. */
+  private noteCrash(uid: number, livedMilliseconds: number): number {
+    const count = livedMilliseconds < goodMilliseconds ? (this.crashes.get(uid)?.count ?? 0) + 1 : 1
+    const dear = livedMilliseconds < crashPauseMilliseconds ? count : count - goodCrashesMax
+    const pause = dear <= 0 ? 0 : Math.min(crashPauseMilliseconds * 2 ** (dear - 1), crashPauseMillisecondsMax)
+    if (this.crashes.size >= goneMax) this.crashes.clear()
+    this.crashes.set(uid, { count, pausedUntil: this.clock.monotonic() + pause })
+    return pause
   }
 
   /** Mail for a uid whose process has just crashed waits a little, rather than for the next retry. */
   private async pauseOver(uid: number): Promise<void> {
-    const until = this.pausedUntil.get(uid)
-    if (until === undefined) return
-    const rest = until - this.clock.monotonic()
+    const rest = (this.crashes.get(uid)?.pausedUntil ?? 0) - this.clock.monotonic()
+    if (rest > crashPauseMilliseconds) throw new Error(`the local of uid ${uid} has ended badly several times`)
     if (rest > 0) await new Promise<void>((resolve) => this.clock.after(rest, resolve))
-    if (this.pausedUntil.get(uid) === until) this.pausedUntil.delete(uid)
   }
 
   private forget(resident: Resident): void {
     if (this.residents.get(resident.uid) === resident) this.residents.delete(resident.uid)
-    this.running.delete(resident.handle)
-    if (this.stopping && this.running.size === 0) this.onQuiet()
+    if (this.stopping && this.residents.size === 0) this.onQuiet()
   }
 
   private nextKey(): number {

@@ -21,6 +21,7 @@ import { supervised } from '../../system/supervised.ts'
 import { LocalProcess, type SessionSockets } from './local-process.ts'
 import { Locals } from './locals.ts'
 import { Logins } from './logins.ts'
+import { isMemoryShort, placesOfThisMachine } from './places.ts'
 import { PasswordChecker } from './password-checker.ts'
 import { QueueLink } from './queue-link.ts'
 import type { RecipientWorld } from './recipient-check.ts'
@@ -28,6 +29,11 @@ import { RecipientQuestions } from './recipient-questions.ts'
 import { Resolver } from './resolver.ts'
 import { SessionOpener } from './session-opener.ts'
 import { Tickets } from './tickets.ts'
+
+/** What a `local` knows by heart. */
+const keysMax = 20_000
+const memoryLookMilliseconds = 5_000
+const shrinkIdleMilliseconds = 2_000
 
 const { values } = parseArgs({
   options: { home: { type: 'string' }, demo: { type: 'boolean', default: false }, listen: { type: 'string' } },
@@ -63,7 +69,11 @@ async function serve(path: string, demo: boolean): Promise<void> {
     realRandom,
     log,
     (uid, gid, onExit) => new LocalProcess(setting, uid, gid, onExit),
+    { ...placesOfThisMachine(), keysMax },
   )
+  setInterval(() => {
+    if (isMemoryShort()) locals.shrink(shrinkIdleMilliseconds)
+  }, memoryLookMilliseconds).unref()
   const defaultDelivery = control.line('defaultdelivery')
   const resolver = new Resolver({ users, locals, defaultDelivery, rootMayReceive, log })
   const link = new QueueLink(queueSocket, resolver, realClock, log)

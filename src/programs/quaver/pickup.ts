@@ -9,6 +9,7 @@ import { dropDirectory, type Dropped, readDropped } from '../../stores/drop/drop
 import { homeAt } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
+import { forbidTracing } from '../../system/libc.ts'
 import { flushLog, type Log, openLog } from '../../system/log.ts'
 import { enqueueClient, enqueue } from './hand-in.ts'
 import type { Spooled } from './spool.ts'
@@ -19,6 +20,7 @@ const readBytes: number = 64 * 1024
 
 export async function pickup(args: readonly string[]): Promise<void> {
   const { home: path } = parseArgs({ args: [...args], options: { home: { type: 'string' } } }).values
+  forbidTracing()
   const log = openLog('pickup')
   const home = homeAt(path ?? '.')
   const client = enqueueClient(home)

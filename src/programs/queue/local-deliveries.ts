@@ -89,7 +89,10 @@ export class LocalDeliveries {
     return deliverer
   }
 
+  /** Also of one that wanted to retire, and has found something to do: there is one for a uid. */
   localReady(uid: number, deliverer: Deliverer, capacity: number): void {
+    deliverer.retired = false
+    this.byUid.set(uid, deliverer)
     deliverer.ready(capacity)
     const waiters = this.waitingForLocal.get(uid)
     this.waitingForLocal.delete(uid)

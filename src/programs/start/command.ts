@@ -1,5 +1,4 @@
 /** How a program is run: arguments, environment, account, descriptors. */
-import type { LogForm } from '../../system/log-form.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import type { OwnerOf } from '../../stores/home/make.ts'
@@ -13,7 +12,7 @@ export interface Setting {
   readonly demo: boolean
   readonly listening: Listening
   readonly ownerOf: OwnerOf
-  readonly screen: Pick<Screen, 'logFdFor' | 'logForm'>
+  readonly screen: Pick<Screen, 'logFor'>
 }
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -24,6 +23,7 @@ export function commandFor(program: Program, { home, demo, listening, ownerOf, s
     const bound = listening.bound.get(name) ?? []
     return bound.map(({ fd }, at) => ({ name: at === 0 ? name : `${name}-${at + 1}`, fd }))
   })
+  const log = screen.logFor(program.name)
   const owner = program.role === 'root' ? undefined : ownerOf?.(program.role)
   return {
     file: process.execPath,
@@ -36,17 +36,17 @@ export function commandFor(program: Program, { home, demo, listening, ownerOf, s
       ...(sockets.length === 0 ? [] : ['--listen', sockets.map(({ name }) => name).join(',')]),
       ...(program.args ?? []),
     ],
-    env: environment(program, screen.logForm),
+    env: environment(program, log.form),
     cwd: home.path,
     uid: owner?.uid,
     gid: owner?.gid,
-    logFd: screen.logFdFor(program.name),
+    logFd: log.fd,
     listenFds: sockets.map(({ fd }) => fd),
   }
 }
 
 /** Only what is named here: an environment is readable by the program's account, and flows on to users' programs. */
-function environment(program: Program, logForm: LogForm): Readonly<Record<string, string>> {
+function environment(program: Program, logForm: string | undefined): Readonly<Record<string, string>> {
   const { env } = process
   const passed: Record<string, string | undefined> = {
     PATH: env['PATH'] ?? defaultPath,
@@ -54,7 +54,7 @@ function environment(program: Program, logForm: LogForm): Readonly<Record<string
     LANG: env['LANG'],
     TZ: env['TZ'],
     QMAILQUEUE: program.injects ? env['QMAILQUEUE'] : undefined,
-    QUAVER_LOG: logForm === 'stderr' ? undefined : logForm,
+    QUAVER_LOG: logForm,
     UV_THREADPOOL_SIZE: program.threads?.toString(),
   }
   return Object.fromEntries(Object.entries(passed).filter((entry): entry is [string, string] => entry[1] !== undefined))

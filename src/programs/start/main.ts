@@ -3,6 +3,7 @@ import { describeError } from '../../base/outcome.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import { BindError } from '../../system/bind.ts'
+import { forbidTracing } from '../../system/libc.ts'
 import { flushLog } from '../../system/log.ts'
 import { ignoreUnnamedSignals } from '../../system/signals.ts'
 import { parseOptions, type StartOptions } from './options.ts'
@@ -14,6 +15,7 @@ import { UsageError } from './usage-error.ts'
 // Files of the home are read by other accounts, whatever the caller's umask; `start` narrows it before the programs.
 process.umask(0o022)
 ignoreUnnamedSignals()
+forbidTracing()
 
 try {
   const options = parseOptions(process.argv.slice(2))

@@ -9,6 +9,8 @@ import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
 import { dropDirectory } from '../../stores/drop/drop.ts'
 import type { Home } from '../../stores/home/layout.ts'
+import { realClock } from '../../system/clock.ts'
+import { openLogPipe, pipedForm } from '../../system/log-pipe.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
 import type { Screen } from './screen.ts'
 
@@ -16,6 +18,7 @@ const roundMilliseconds = 60_000
 /** Files looked at in one round; more wait for the next. */
 const filesMax = 10_000
 const pickupMillisecondsMax = 600_000
+const pickupLogLimits = { bytesPerSecond: 64 * 1024 } as const
 
 const commandFile = join(import.meta.dirname, `../quaver/main${extname(import.meta.filename)}`)
 
@@ -69,13 +72,18 @@ async function ownersOf(directory: string): Promise<DropOwner[]> {
   return [...owners.values()]
 }
 
-function runPickup(home: Home, { uid, gid }: DropOwner, { logFdFor, logForm }: Screen): ChildProcess {
-  return spawn(process.execPath, [...nodeFlags, commandFile, 'pickup', '--home', home.path], {
+/** It runs as the files' owner: its log is a pipe of its own, as a `local`'s is. */
+function runPickup(home: Home, { uid, gid }: DropOwner, screen: Screen): ChildProcess {
+  const pipe = openLogPipe((line) => screen.note(`pickup ${uid}: ${line}`), realClock, pickupLogLimits)
+  const stdio = pipe === undefined ? 'ignore' : pipe.writeFd
+  const child = spawn(process.execPath, [...nodeFlags, commandFile, 'pickup', '--home', home.path], {
     ...(uid === process.getuid?.() ? {} : { uid, gid }),
     cwd: '/',
-    env: { QUAVER_LOG: logForm },
-    stdio: ['ignore', logFdFor('pickup'), logFdFor('pickup')],
+    env: { QUAVER_LOG: pipedForm },
+    stdio: ['ignore', stdio, stdio],
     timeout: pickupMillisecondsMax,
     killSignal: 'SIGKILL',
   })
+  child.once('close', () => pipe?.close())
+  return child
 }

@@ -1,20 +1,19 @@
 /** Where `start` speaks. The demo: to the terminal, and to HOME/log/quaver.log with the others. A system home: where
  *  control/log says, by default descriptor 2, where the service manager listens. */
-import { closeSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { HomeError } from '../../stores/home/make.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
-import { openLog } from '../../system/log.ts'
+import { type Log, LogFile } from '../../system/log.ts'
 import { type LogForm, logForms } from '../../system/log-form.ts'
+import { type LogPipe, openLogPipe, pipedForm } from '../../system/log-pipe.ts'
 import { SyslogPipes } from './syslog-pipes.ts'
 
 export interface Screen {
-  /** Descriptor for the log of a program. */
-  logFdFor(program: string): number
-  /** The programs' QUAVER_LOG. */
-  readonly logForm: LogForm
+  /** Descriptors 1 and 2 of a program, each time that it is started. */
+  logFor(program: string): ProgramLog
   /** Undefined if descriptor 2 is the log. */
   readonly logPath: string | undefined
   /** For people: nothing that a log needs. */
@@ -27,43 +26,107 @@ export interface Screen {
   close(): void
 }
 
+export interface ProgramLog {
+  readonly fd: number
+  /** QUAVER_LOG; undefined: not set. */
+  readonly form: string | undefined
+}
+
 /** A demo's log is set aside at start when it is longer; one older is kept. */
 const logBytesMax: number = 16 * 1024 * 1024
 
 /** `wanted`: control/log. */
 export function systemScreen(wanted: string | undefined, clock: Clock): Screen {
-  const logForm = wanted === undefined ? 'stderr' : logForms.find((form) => form === wanted)
-  if (logForm === undefined) throw new HomeError(`control/log: '${wanted}' is none of ${logForms.join(', ')}`)
-  const shared = { logForm, logPath: undefined, say: () => undefined }
-  if (logForm === 'syslog') {
-    const pipes = new SyslogPipes(clock)
-    const note = (text: string): void => pipes.write('start', text)
-    const trouble = (text: string): void => note(`warning: ${text}`)
-    return { ...shared, logFdFor: (program) => pipes.fdFor(program), note, trouble, close: () => pipes.close() }
+  const form = wanted === undefined ? 'stderr' : logForms.find((known) => known === wanted)
+  if (form === undefined) throw new HomeError(`control/log: '${wanted}' is none of ${logForms.join(', ')}`)
+  const target = form === 'syslog' ? syslog(clock) : file(2, form)
+  const pipes = new ProgramPipes(target, clock)
+  const note = target.open('start')
+  return {
+    logPath: undefined,
+    logFor: (program) => pipes.of(program),
+    say: () => undefined,
+    note,
+    trouble: (text) => note(`warning: ${text}`),
+    close: () => pipes.close(),
   }
-  const log = openLog('start', logForm)
-  const trouble = (text: string): void => log(`warning: ${text}`)
-  return { ...shared, logFdFor: () => 2, note: log, trouble, close: () => undefined }
 }
 
-export function demoScreen(logDirectory: string): Screen {
+export function demoScreen(logDirectory: string, clock: Clock): Screen {
   const logPath = join(logDirectory, 'quaver.log')
   rotate(logPath)
-  const logFd = openSync(logPath, 'a', 0o600)
+  const target = file(openSync(logPath, 'a', 0o600), 'stamp')
+  const pipes = new ProgramPipes(target, clock)
+  const log = target.open('start')
   const note = (text: string): void => {
-    writeSync(logFd, `${new Date().toISOString()} start: ${text}\n`)
+    log(text)
+    target.flush()
   }
   return {
-    logFdFor: () => logFd,
-    logForm: 'stamp',
     logPath,
-    close: () => undefined,
+    logFor: (program) => pipes.of(program),
     say: print,
     note,
     trouble(text) {
       note(`warning: ${text}`)
       print(`  ${styleText('yellow', '!', { stream: process.stdout })} ${text}`)
     },
+    close: () => pipes.close(),
+  }
+}
+
+/** Where the log of a home goes. */
+interface Target {
+  open(program: string): Log
+  /** Where a program writes by itself, if there can be no pipe for it. */
+  direct(program: string): ProgramLog
+  flush(): void
+  close(): void
+}
+
+function file(fd: number, form: LogForm): Target {
+  const written = new LogFile(fd)
+  return {
+    open: (program) => written.open(program, form),
+    direct: () => ({ fd, form }),
+    flush: () => written.flush(),
+    close: () => written.flush(),
+  }
+}
+
+function syslog(clock: Clock): Target {
+  const loggers = new SyslogPipes(clock)
+  return {
+    open: (program) => loggers.open(program),
+    direct: (program) => ({ fd: loggers.fdFor(program), form: 'syslog' }),
+    flush: () => undefined,
+    close: () => loggers.close(),
+  }
+}
+
+/** A pipe for each program, kept over its restarts: programs have accounts of their own, and none may write in another's
+ *  name. */
+class ProgramPipes {
+  private readonly target: Target
+  private readonly clock: Clock
+  private readonly pipes = new Map<string, LogPipe>()
+
+  constructor(target: Target, clock: Clock) {
+    this.target = target
+    this.clock = clock
+  }
+
+  of(program: string): ProgramLog {
+    const pipe = this.pipes.get(program) ?? openLogPipe(this.target.open(program), this.clock)
+    if (pipe === undefined) return this.target.direct(program)
+    this.pipes.set(program, pipe)
+    return { fd: pipe.writeFd, form: pipedForm }
+  }
+
+  close(): void {
+    for (const pipe of this.pipes.values()) pipe.close()
+    this.pipes.clear()
+    this.target.close()
   }
 }
 

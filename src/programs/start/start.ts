@@ -57,7 +57,7 @@ export async function start(
     throw new HomeError(`another 'quaver start' runs on ${home.path}: stop it with 'quaver stop --home ${home.path}'`)
   await writeInjector(home)
   const listening = bindAll(home, programs, plan.addresses, ownerOf)
-  const screen = options.demo ? demoScreen(home.log) : systemScreen(plan.log, clock)
+  const screen = options.demo ? demoScreen(home.log, clock) : systemScreen(plan.log, clock)
   for (const text of made) screen.note(text)
   // As qmail-start: what the programs make is for themselves unless they say otherwise.
   process.umask(0o077)

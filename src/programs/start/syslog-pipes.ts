@@ -1,4 +1,4 @@
-/** The way to syslog: one `logger` for each tag, at the other end of a pipe that is descriptor 2 of the tag's programs.
+/** The way to syslog: one `logger` for each tag, at the other end of a pipe to which lines of the tag's programs are written.
  *  Node has no datagram sockets for /dev/log, and this is what qmail-run does. A logger that dies is started again: the
  *  pipe is ours, so what was written meanwhile is not lost until it is full; then lines are dropped, and mail goes on.
  *  Fails:  throws HomeError where pipes or `logger` cannot be had. */
@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { HomeError } from '../../stores/home/make.ts'
 import type { Clock } from '../../system/clock.ts'
 import { makeLogPipe } from '../../system/libc.ts'
-import { syslogTag } from '../../system/log-form.ts'
+import { type Log, oneLine } from '../../system/log.ts'
+import { lineFormatter, syslogTag } from '../../system/log-form.ts'
 
 const restartMilliseconds = 1000
 const priority = 'mail.info'
@@ -31,17 +32,20 @@ export class SyslogPipes {
     this.command = findLogger(path)
   }
 
-  /** For the program's descriptors 1 and 2. */
   fdFor(program: string): number {
     return this.channel(program).writeFd
   }
 
-  write(program: string, line: string): void {
-    if (this.closed) return
-    try {
-      writeSync(this.channel(program).writeFd, `${line}\n`)
-    } catch {
-      // Full, or gone: see above.
+  open(program: string): Log {
+    const { writeFd } = this.channel(program)
+    const format = lineFormatter('syslog', program)
+    return (line) => {
+      if (this.closed) return
+      try {
+        writeSync(writeFd, format(oneLine(line)))
+      } catch {
+        // Full, or gone: see above.
+      }
     }
   }
 
