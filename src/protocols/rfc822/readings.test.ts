@@ -78,6 +78,7 @@ describe('somebody could read another’s address in', () => {
     `=?utf-8?Q?an?= =?utf-8?Q?na=40bank.example?= <${own}>`,
     `=?utf-8?Q?an?= x =?utf-8?Q?na=40lab.example?= <${own}>`,
     `j. ${own}`,
+    '<an na@lab.example>',
     `anna+=?utf-8?Q?ceo=40bank.example=00?=@lab.example`,
     `friends: ${own}, ${foreign};`,
     'ceo@bank',
@@ -92,5 +93,5 @@ describe('nobody reads an address in', () => {
 
 it('costs work that grows with its length', () => {
   for (const unit of ['@', 'a@', 'a', ' ', '(', '"', '=?', '=?a?q?', '=?a?q?=40?=', '. ', '\\', '<a@b.c>'])
-    everyReading(unit.repeat(Math.ceil(250_000 / unit.length)))
+    everyReading(unit.repeat(Math.ceil(100_000 / unit.length)))
 })

@@ -81,11 +81,13 @@ function decodeQ(word: ByteString): ByteString {
     .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
-/** What stands around each `@`, with and without the blanks about it and about dots (RFC 5322 §4.4). */
+/** What stands around each `@`: as it is, without blanks about it and about dots (RFC 5322 §4.4), and without those in
+ *  angle brackets. */
 function nakedAddresses(text: ByteString): ByteString[] {
   if (!text.includes('@')) return []
   const found: ByteString[] = []
-  for (const form of [text, text.replace(/[ \t\r\n]+/g, ' ').replace(/ ?([.@]) ?/g, '$1')]) {
+  const dense = text.replace(/[ \t\r\n]+/g, ' ').replace(/ ?([.@]) ?/g, '$1')
+  for (const form of [text, dense, dense.replace(/<[^<>]*>/g, (inside) => inside.replaceAll(' ', ''))]) {
     let before = ''
     for (const [index, part] of form.split('@').entries()) {
       const domain = /^(?:\[[^\]\s]*\]|[a-z0-9._\-\x80-\xff]*)/i.exec(part)?.[0].replace(/\.$/, '') ?? ''
