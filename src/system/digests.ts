@@ -6,6 +6,19 @@ export function sha256(data: ByteString): ByteString {
   return fromBuffer(createHash('sha256').update(toBuffer(data)).digest())
 }
 
+/** Of data that comes in pieces. */
+export class RunningSha256 {
+  private readonly hash = createHash('sha256')
+
+  readonly update = (data: ByteString): void => {
+    this.hash.update(data, 'latin1')
+  }
+
+  finish(): ByteString {
+    return fromBuffer(this.hash.digest())
+  }
+}
+
 export function hmacSha256(key: ByteString, data: ByteString): ByteString {
   return fromBuffer(createHmac('sha256', toBuffer(key)).update(toBuffer(data)).digest())
 }

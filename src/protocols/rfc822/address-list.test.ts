@@ -35,6 +35,7 @@ describe('an address list', () => {
     ['a long encoded word', `=?utf-8?B?${'QUJD'.repeat(100)}?= <a@b>`, 'a@b=b'],
     ['bytes of other alphabets', 'J\xc3\xb6rg <j\xc3\xb6rg@x\xc3\xa4>', 'j\xc3\xb6rg@x\xc3\xa4=x\xc3\xa4'],
     ['what is no address in brackets', '<Undisclosed-Recipient:;>, <Joe Public>, <>, <mailto:a@b>, @dom, <@dom>'],
+    ['blanks in brackets', '<joe public@x>, <joe@x y>', 'joe public@x=x'],
     ['dots that are no words', 'joe., .mary, Jr.'],
     ['nothing', ' \n '],
   ]
@@ -118,7 +119,7 @@ describe('whatever is read as an address list', () => {
     ]
     for (const unit of units) {
       // Whatever is quadratic in so many bytes does not end in time, whatever recurses fails.
-      parseAddressList(unit.repeat(Math.ceil(250_000 / unit.length)))
+      parseAddressList(unit.repeat(Math.ceil(100_000 / unit.length)))
     }
   })
 })

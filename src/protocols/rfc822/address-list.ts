@@ -77,10 +77,10 @@ class ListReader {
       this.gaps.push(from)
       return
     }
-    const [run = [], ...more] = runsOf(withoutRoute(tokens))
+    const words = withoutRoute(tokens)
+    const has = (...kinds: string[]): boolean => words.some(({ kind }) => kinds.includes(kind))
     // <Undisclosed-Recipient:;>, <mailto:joe@x>, <Joe Public>
-    if (more.length > 0 || run.some(({ kind }) => kind === ',' || kind === ';' || kind === ':')) return
-    this.add(run)
+    if (!has(',', ';', ':') && (has('@') || runsOf(words).length === 1)) this.add(words)
   }
 
   private endItem(): void {
@@ -135,7 +135,7 @@ function addressOf(run: readonly Token[]): Address | undefined {
     return { local: textOf(run), domain: '', from: last.to, to: last.to, hasAt: false }
   }
   const [sign, domain] = [run[at], run.slice(at + 1)]
-  if (at === 0 || sign === undefined) return undefined
+  if (at === 0 || sign === undefined || runsOf(domain).length > 1) return undefined
   return {
     local: textOf(run.slice(0, at)),
     domain: textOf(domain),
@@ -150,6 +150,9 @@ function isTorn({ kind, text }: Token): boolean {
   return kind === 'atom' && (text.startsWith('=?') || text.endsWith('?='))
 }
 
+/** As qmail has it, `<joe public@x>` is one address. */
 function textOf(tokens: readonly Token[]): ByteString {
-  return tokens.map(({ text }) => text).join('')
+  return runsOf(tokens)
+    .map((run) => run.map(({ text }) => text).join(''))
+    .join(' ')
 }

@@ -61,4 +61,5 @@ export class BlindCopyFilter {
   }
 }
 
-const blindCopy = /^[ \t]*(?:resent-)?bcc[ \t\r\v\f]*(?::|$)/i
+/** Bytes that are none of a name may stand about it. */
+const blindCopy = /^[^!-~\n]*(?:resent-)?bcc[^!-~\n]*(?::|$)/i

@@ -79,6 +79,12 @@ describe('a header', () => {
     assert.equal(split(`x\nBcc${blanks}:`, `${blanks}secret\ny\n`).rest, '\nx\ny\n')
     assert.equal(split(`x\n${'long '.repeat(2000)}`, 'Bcc: said\n').rest, `\nx\n${'long '.repeat(2000)}Bcc: said\n`)
     assert.equal(split('x\nBcc: secret').rest, '\nx\n')
+    for (const odd of ['\v', '\xc2\xa0', '\xe2\x80\x8b', '\xef\xbb\xbf', '\f'])
+      for (const line of [`${odd}Bcc: secret`, `Bcc${odd}: secret`])
+        for (const before of ['A: 1\n', 'no header\n']) {
+          const { names, rest } = split(`${before}${line}\n secret\nB: 2\n\n`)
+          assert.ok(names.includes('bcc') || !rest.includes('secret'), JSON.stringify(before + line))
+        }
   })
 
   it('gives values without name and last line end', () => {

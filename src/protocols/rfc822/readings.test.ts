@@ -31,7 +31,6 @@ describe('everybody reads the owner alone in', () => {
     `=?utf-8?Q?Doe,_Anna?= <${own}>`,
     `=?utf-8?Q?${own}?= <${own}>`,
     `=?utf-8?Q?anna=40lab.example=2C?= <${own}>`,
-    `=?utf-8?Q?ceo=40bank.example_via_Docs?= <${own}>`,
     `=?iso-2022-jp?B?GyRCQERMWiEkGyhC?= <${own}>`,
     `=?unknown-8bit?Q?Anna,_D?= <${own}>`,
     `\x1b$B@DLZ\x1b(B <${own}>`,
@@ -63,6 +62,11 @@ describe('somebody could read another’s address in', () => {
     `ceo(x)@(y)bank.example <${own}>`,
     `[${foreign}] <${own}>`,
     `=?utf-8?Q?${foreign}?= <${own}>`,
+    `=?utf-8?Q?ceo=40bank.example_via_Docs?= <${own}>`,
+    `=?utf-8?Q?ceo=40bank.example?= (<${own}>`,
+    `<${own}> =?utf-8?Q?ceo=40bank.example?=`,
+    `<${own}> "${foreign}"`,
+    `"${foreign}", <${own}>`,
     `=?utf-8?Q?Boss,${foreign},?= <${own}>`,
     `=?utf-8?Q?ceo=40bank.example=2C?= <${own}>`,
     `=?utf-8?Q?Boss_=3Cceo=40bank.example=3E?= <${own}>`,
@@ -71,6 +75,10 @@ describe('somebody could read another’s address in', () => {
     `"=?utf-8?Q?<ceo=40bank.example>?=" <${own}>`,
     `=?utf-16be?B?${Buffer.from(`${foreign},`, 'utf16le').swap16().toString('base64')}?= <${own}>`,
     `${foreign}\x0c<${own}>`,
+    `=?utf-8?Q?an?= =?utf-8?Q?na=40bank.example?= <${own}>`,
+    `=?utf-8?Q?an?= x =?utf-8?Q?na=40lab.example?= <${own}>`,
+    `j. ${own}`,
+    '<an na@lab.example>',
     `anna+=?utf-8?Q?ceo=40bank.example=00?=@lab.example`,
     `friends: ${own}, ${foreign};`,
     'ceo@bank',
@@ -85,5 +93,5 @@ describe('nobody reads an address in', () => {
 
 it('costs work that grows with its length', () => {
   for (const unit of ['@', 'a@', 'a', ' ', '(', '"', '=?', '=?a?q?', '=?a?q?=40?=', '. ', '\\', '<a@b.c>'])
-    everyReading(unit.repeat(Math.ceil(250_000 / unit.length)))
+    everyReading(unit.repeat(Math.ceil(100_000 / unit.length)))
 })

@@ -4,48 +4,65 @@
  *  Errs on the side of too many: text like an address counts wherever a reader could come upon it. */
 import { type ByteString, fromBuffer, fromText, toBuffer } from '../../base/byte-string.ts'
 import { parseAddressList } from './address-list.ts'
-import { tokensOf } from './tokens.ts'
+import { type Token, tokensOf } from './tokens.ts'
 
 /** As envelopes have them. Only addresses with a domain: others are nobody's in particular. */
 export function everyReading(value: ByteString): ByteString[] {
+  const addresses = parseAddressList(value)?.addresses
   const found: ByteString[] = []
-  for (const { local, domain } of parseAddressList(value)?.addresses ?? []) {
+  for (const { local, domain } of addresses ?? []) {
     if (domain === '') continue
     found.push(`${local}@${domain}`)
     // "ceo@bank.example x"@host: not everybody knows that quotes may be in an address.
     for (const address of nakedAddresses(local)) found.push(address)
   }
-  for (const address of nakedAddresses(visibleText(value))) found.push(address)
-  for (const address of nakedAddresses(encodedText(value))) found.push(address)
+  const isAgreed = addresses !== undefined && !value.includes('\\') && !hasNestedComment(value)
+  const visible = isAgreed ? withoutRemarks(value) : value
+  for (const address of nakedAddresses(visible.replace(/=\?[^?\s]+\?[bq]\?/gi, ' '))) found.push(address)
+  const words = encodedWords(value)
+  for (const gap of ['', ' ']) for (const address of nakedAddresses(fromText(words.join(gap)))) found.push(address)
   return found
 }
 
-/** The text in which `@` means what it says: not inside of comments and quoted strings, as long as everybody agrees where
- *  those end. Of encoded words the inside. */
-function visibleText(value: ByteString): ByteString {
-  const tokens = value.includes('\\') || hasNestedComment(value) ? undefined : tokensOf(value)
+/** Comments and quoted names taken out: there `@` is a letter. */
+function withoutRemarks(value: ByteString): ByteString {
+  const tokens = tokensOf(value) ?? []
   let text = ''
   let at = 0
-  for (const { kind, from, to } of tokens ?? []) {
-    if (kind !== 'comment' && kind !== 'quoted') continue
+  for (const [index, { kind, from, to }] of tokens.entries()) {
+    if (kind !== 'comment' && !(kind === 'quoted' && isName(tokens, index))) continue
     text += `${value.slice(at, from)} `
     at = to
   }
-  return `${text}${value.slice(at)}`.replace(/=\?[^?\s]+\?[bq]\?/gi, ' ')
+  return text + value.slice(at)
 }
+
+/** `<` comes before anything that could end the name. */
+function isName(tokens: readonly Token[], index: number): boolean {
+  for (let at = index + 1; at < Math.min(tokens.length, index + nameTokensMax); at++) {
+    const kind = tokens[at]?.kind
+    if (kind === '<') return true
+    if (kind === ',' || kind === ';' || kind === ':' || kind === '>') return false
+  }
+  return false
+}
+
+/** What is longer is not taken for a name; so the work grows with the length of the field. */
+const nameTokensMax = 50
 
 /** Not every reader counts how deep they are. */
 function hasNestedComment(value: ByteString): boolean {
   return /\([^()]*\(/.test(value)
 }
 
-/** What encoded words say, if it could be taken for more than a name by readers who decode first and parse then, or who
- *  end a text at its first control character. */
-function encodedText(value: ByteString): ByteString {
-  let text = ''
-  for (const [, charset = '', encoding = '', word = ''] of value.matchAll(/=\?([^?\s]+)\?([bq])\?([^?]*)\?=/gi))
-    text += decoded(encoding.toLowerCase() === 'b' ? Buffer.from(word, 'base64') : toBuffer(decodeQ(word)), charset)
-  return /[<>,;"]|[^ -~\x80-\uffff]/.test(text) ? fromText(text.replaceAll('\0', '')) : ''
+/** What they say: some readers decode first and parse then, some end a text at its first control character. */
+function encodedWords(value: ByteString): string[] {
+  const words: string[] = []
+  for (const [, charset = '', encoding = '', word = ''] of value.matchAll(/=\?([^?\s]+)\?([bq])\?([^?]*)\?=/gi)) {
+    const bytes = encoding.toLowerCase() === 'b' ? Buffer.from(word, 'base64') : toBuffer(decodeQ(word))
+    words.push(decoded(bytes, charset).replaceAll('\0', ''))
+  }
+  return words
 }
 
 /** In some alphabets `@` is half of a letter. */
@@ -64,17 +81,20 @@ function decodeQ(word: ByteString): ByteString {
     .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
-/** What stands around each `@`, blanks about it and about dots left out (RFC 5322 §4.4). */
+/** What stands around each `@`: as it is, without blanks about it and about dots (RFC 5322 §4.4), and without those in
+ *  angle brackets. */
 function nakedAddresses(text: ByteString): ByteString[] {
   if (!text.includes('@')) return []
-  const dense = text.replace(/[ \t\r\n]+/g, ' ').replace(/ ?([.@]) ?/g, '$1')
   const found: ByteString[] = []
-  let before = ''
-  for (const [index, part] of dense.split('@').entries()) {
-    const domain = /^(?:\[[^\]\s]*\]|[a-z0-9._\-\x80-\xff]*)/i.exec(part)?.[0].replace(/\.$/, '') ?? ''
-    // Without a dot in it, it is nobody's host on the Internet, but may be half of a letter.
-    if (index > 0 && before !== '' && /[.[]/.test(domain)) found.push(`${before}@${domain}`)
-    before = localAtEnd(part)
+  const dense = text.replace(/[ \t\r\n]+/g, ' ').replace(/ ?([.@]) ?/g, '$1')
+  for (const form of [text, dense, dense.replace(/<[^<>]*>/g, (inside) => inside.replaceAll(' ', ''))]) {
+    let before = ''
+    for (const [index, part] of form.split('@').entries()) {
+      const domain = /^(?:\[[^\]\s]*\]|[a-z0-9._\-\x80-\xff]*)/i.exec(part)?.[0].replace(/\.$/, '') ?? ''
+      // Without a dot in it, it is nobody's host on the Internet, but may be half of a letter.
+      if (index > 0 && before !== '' && /[.[]/.test(domain)) found.push(`${before}@${domain}`)
+      before = localAtEnd(part)
+    }
   }
   return found
 }
