@@ -7,10 +7,10 @@ export const systemHome = '/var/lib/quaver'
 /** Why no home can be at this path; undefined: one can. It becomes a field of lines in users/assign. */
 export function homePathFault(path: string): string | undefined {
   // oxlint-disable-next-line no-control-regex
-  const found = /[:\0-\x1f\x7f]/.exec(path)?.[0]
-  if (found === undefined) return undefined
-  const character = found === ':' ? 'a colon' : 'a control character'
-  return `${JSON.stringify(path)} has ${character} in it, which users/assign cannot hold: choose another path for the home`
+  const [character] = /[:\0-\x1f\x7f]/.exec(path) ?? []
+  if (character === undefined) return undefined
+  const name = character === ':' ? 'a colon' : 'a control character'
+  return `${JSON.stringify(path)} has ${name} in it, which users/assign cannot hold: choose another path for the home`
 }
 
 export interface FoundHome {
