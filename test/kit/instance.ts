@@ -83,7 +83,8 @@ export class Instance {
   }
 
   static async start(setup: Setup = {}): Promise<Instance> {
-    const instance = new Instance(setup.home ?? (await mkdtemp(join(tmpdir(), 'quaver-'))), setup)
+    // Not in ASCII, as `~/Téléchargements` is: bytes and text must not be mistaken anywhere.
+    const instance = new Instance(setup.home ?? (await mkdtemp(join(tmpdir(), 'quaver-ü-'))), setup)
     if (setup.home === undefined || setup.files !== undefined) await instance.writeFiles()
     await setup.prepare?.(instance.home)
     try {

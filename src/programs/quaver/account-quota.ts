@@ -6,7 +6,7 @@ import { countMaildir, readQuota, removeQuota, writeQuota } from '../../stores/m
 import { asOwner } from '../../system/as-owner.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
-import { formatBytes, parseBytes } from './bytes.ts'
+import { formatBytes, parseSize } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { requireAccount } from './mailbox-account.ts'
 import { print, printJson } from './output.ts'
@@ -17,7 +17,7 @@ export async function quota(text: string, size: string | undefined, options: Glo
   await changing(home, async () => {
     const account = await requireAccount(home, text)
     const { address } = account
-    const bytes = size === undefined || size === 'none' ? undefined : parseBytes(size)
+    const bytes = size === undefined || size === 'none' ? undefined : parseSize(size)
     if (size === 'none') await asOwner(account, async () => removeQuota(quickFiles, maildirOf(account)))
     else if (bytes !== undefined) await limitMaildir(account, bytes)
     const found = await measure(account)

@@ -13,7 +13,7 @@ import { limitMaildir } from './account-quota.ts'
 import { aliasForJson, describeChange } from './alias.ts'
 import { noAccount } from './mailbox-account.ts'
 import { confirm, readPassword } from './ask-person.ts'
-import { formatBytes, parseBytes } from './bytes.ts'
+import { formatBytes, parseSize } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { print, printJson, styled, table } from './output.ts'
@@ -30,7 +30,7 @@ export async function add(text: string, options: AddOptions): Promise<void> {
   const home = requireHome(options)
   await changing(home, async () => {
     const address = parseAccountAddress(text)
-    const quota = options.quota === undefined ? undefined : parseBytes(options.quota)
+    const quota = options.quota === undefined ? undefined : parseSize(options.quota)
     const ownUid = options.ownUid === true
     if (ownUid && isOwn(home))
       throw new CommandError('--own-uid: only root, in a system home, can give mail to another account', exitCode.usage)

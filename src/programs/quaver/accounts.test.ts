@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { formatBytes, parseBytes } from './bytes.ts'
+import { formatBytes, parseSize } from './bytes.ts'
 import { domainRecords, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
 import { passwdLines } from './account-export.ts'
 import { describeUse } from './account-quota.ts'
@@ -15,10 +15,11 @@ describe('sizes', () => {
     ['2g', 2_147_483_648],
     ['1GiB', 1_073_741_824],
     ['3KB', 3072],
+    ['2 G', 2_147_483_648],
   ] as const)
-    it(`${text} is ${bytes} bytes`, () => assert.equal(parseBytes(text), bytes))
-  for (const bad of ['', '0', '-1', '1.5G', '2X', 'G', '2 G', '99999999999T', 'none'])
-    it(`refuses ${JSON.stringify(bad)}`, () => assert.throws(() => parseBytes(bad), { name: 'CommandError', code: 2 }))
+    it(`${text} is ${bytes} bytes`, () => assert.equal(parseSize(text), bytes))
+  for (const bad of ['', '0', '-1', '1.5G', '2X', 'G', '99999999999T', 'none'])
+    it(`refuses ${JSON.stringify(bad)}`, () => assert.throws(() => parseSize(bad), { name: 'CommandError', code: 2 }))
   it('are shown in a unit that a person can read', () => {
     assert.deepEqual([0, 1023, 1024, 1536, 2 ** 31, 2 ** 52].map(formatBytes), [
       '0 bytes',

@@ -1,13 +1,13 @@
 /** Sizes as people write them: `500M`, `2G`. A K is 1024 bytes. */
+import { parseBytes } from '../../protocols/qmail/quantity.ts'
 import { CommandError, exitCode } from './exit.ts'
 
 const units = ['', 'K', 'M', 'G', 'T'] as const
 
-/** Throws CommandError (usage). */
-export function parseBytes(text: string): number {
-  const found = /^([0-9]{1,12})([KMGT]?)(?:i?B)?$/i.exec(text)
-  const bytes = found === null ? 0 : Number(found[1]) * 1024 ** power(found[2] ?? '')
-  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes
+/** Not nothing. Throws CommandError (usage). */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text) ?? 0
+  if (bytes > 0) return bytes
   throw new CommandError(`'${text}' is no size: write it as 500M or 2G`, exitCode.usage)
 }
 
@@ -18,8 +18,4 @@ export function formatBytes(bytes: number): string {
   if (at === 0) return `${bytes} bytes`
   const value = bytes / 1024 ** at
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[at]}iB`
-}
-
-function power(unit: string): number {
-  return units.findIndex((one) => one === unit.toUpperCase())
 }

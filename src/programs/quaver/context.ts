@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AdminError, ask } from '../../clients/admin/ask.ts'
-import { findHome, type FoundHome } from '../../stores/home/find.ts'
+import { findHome, type FoundHome, homePathFault } from '../../stores/home/find.ts'
 import { type Home, homeAt, type SocketName, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { CommandError, exitCode } from './exit.ts'
@@ -18,8 +18,15 @@ export function cloneRoot(): string | undefined {
   return existsSync(join(root, 'package.json')) ? root : undefined
 }
 
+/** Of two homes that are there and were not named, it says on standard error which one is meant. */
 export function locateHome(options: GlobalOptions): FoundHome {
-  return findHome(options.home, process.env['QUAVER_HOME'], cloneRoot())
+  if (options.home?.trim() === '') throw new CommandError('--home names no directory', exitCode.usage)
+  const found = findHome(options.home, process.env['QUAVER_HOME'], cloneRoot())
+  const fault = homePathFault(found.path)
+  if (fault !== undefined) throw new CommandError(fault)
+  if (found.other !== undefined)
+    process.stderr.write(`quaver: this is about ${found.path} (${found.because}); --home ${found.other} is another\n`)
+  return found
 }
 
 export function requireHome(options: GlobalOptions): Home {

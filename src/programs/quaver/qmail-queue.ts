@@ -90,9 +90,11 @@ function codeOf({ class: failureClass, peerText }: Failure): number {
 
 function homeIn(args: readonly string[]): string | undefined {
   try {
-    return (
-      parseArgs({ args: [...args], options: { home: { type: 'string' } } }).values.home ?? process.env['QUAVER_HOME']
-    )
+    const { home = process.env['QUAVER_HOME'] } = parseArgs({
+      args: [...args],
+      options: { home: { type: 'string' } },
+    }).values
+    return home === '' ? undefined : home
   } catch {
     return undefined
   }

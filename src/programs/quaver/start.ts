@@ -36,6 +36,7 @@ export function start(options: StartOptions): void {
 
 /** Never the system home: the demo makes accounts and opens no port to anybody. */
 function demoHome(options: GlobalOptions): string {
+  if (options.home?.trim() === '') throw new CommandError('--home names no directory', exitCode.usage)
   const named = options.home ?? process.env['QUAVER_HOME']
   if (named !== undefined && named !== '') return resolve(named)
   return join(cloneRoot() ?? process.cwd(), '.quaver')

@@ -8,6 +8,7 @@ import { addAccount, listAccounts } from '../../stores/accounts/accounts.ts'
 import { parseAccountAddress } from '../../stores/accounts/address.ts'
 import { newPassword } from '../../stores/accounts/new-password.ts'
 import { deriveSecrets } from '../../stores/credentials/derive.ts'
+import { homePathFault } from '../../stores/home/find.ts'
 import { directories, type Home } from '../../stores/home/layout.ts'
 import { HomeError, makeHome } from '../../stores/home/make.ts'
 import { readTls, writeSelfSigned } from '../../stores/home/tls-files.ts'
@@ -38,6 +39,8 @@ export interface DemoHome {
 }
 
 export async function makeDemoHome(home: Home): Promise<DemoHome> {
+  const pathFault = homePathFault(home.path)
+  if (pathFault !== undefined) throw new HomeError(pathFault)
   await entriesOf(home.path)
   const isNew = (await realFiles.facts(join(home.control, 'me'))) === undefined
   const passwordPath = join(home.path, 'demo-password')

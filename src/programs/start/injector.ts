@@ -11,7 +11,7 @@ const ours = /^#!\/bin\/sh\nexec '[^\n]*' qmail-queue --home '[^\n]*'\n$/
 export async function writeInjector(home: Home): Promise<void> {
   const path = join(home.bin, 'qmail-queue')
   const text = `#!/bin/sh\nexec ${quoted(launcher)} qmail-queue --home ${quoted(home.path)}\n`
-  const present = (await realFiles.read(path, scriptBytesMax))?.toString('latin1')
+  const present = (await realFiles.read(path, scriptBytesMax))?.toString('utf8')
   if (present === text || (present !== undefined && !ours.test(present))) return
   await replaceFile(realFiles, path, Buffer.from(text), 0o755)
 }

@@ -21,7 +21,7 @@ export interface StartOptions {
 
 export function parseOptions(args: readonly string[]): StartOptions {
   const { values } = parse(args)
-  if (values.home === undefined) throw new UsageError('--home is missing')
+  if (values.home === undefined || values.home === '') throw new UsageError('--home is missing')
   return {
     home: values.home,
     demo: values.demo === true,

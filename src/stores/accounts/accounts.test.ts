@@ -20,7 +20,7 @@ let home: Home = homeAt('/')
 
 describe('accounts', () => {
   beforeEach(async () => {
-    home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-accounts-')))
+    home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-é accounts-')))
     await makeHome(home.path, undefined)
   })
   afterEach(() => rmSync(home.path, { recursive: true, force: true }))
@@ -83,7 +83,7 @@ describe('accounts', () => {
 
 describe('accounts, changed', () => {
   beforeEach(async () => {
-    home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-accounts-')))
+    home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-é accounts-')))
     await makeHome(home.path, undefined)
   })
   afterEach(() => rmSync(home.path, { recursive: true, force: true }))

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { fromText } from '../../base/byte-string.ts'
+import { fromText, toText } from '../../base/byte-string.ts'
 import { searchDotQmail } from '../../protocols/qmail/dot-qmail.ts'
 import { realFiles } from '../../system/files.ts'
 import type { Secrets } from '../credentials/derive.ts'
@@ -21,7 +21,7 @@ const secrets: Secrets = { phc: `$argon2id$v=19$m=8,t=1,p=1$${'A'.repeat(22)}$${
 let home: Home = homeAt('/')
 
 beforeEach(async () => {
-  home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-aliases-')))
+  home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-é aliases-')))
   await makeHome(home.path, undefined)
 })
 afterEach(() => rmSync(home.path, { recursive: true, force: true }))
@@ -48,7 +48,8 @@ async function delivered(address: string): Promise<string> {
   const users = new UserLookup(home, { accounts: undefined, alias: () => Promise.resolve(undefined) })
   const found = await users.lookup(`${domain}-${address.slice(0, address.lastIndexOf('@'))}`)
   if (found.kind === 'report') return 'nobody'
-  const { home: directory, dash, ext } = found.record
+  const { home: bytes, dash, ext } = found.record
+  const directory = toText(bytes)
   const search = searchDotQmail(dash, ext)
   const name = search.names.map((one) => join(directory, one.name)).find((path) => existsSync(path))
   if (name !== undefined) return readFileSync(name, 'latin1').trim().replaceAll('\n', ' ')

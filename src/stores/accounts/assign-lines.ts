@@ -1,7 +1,9 @@
 /** The lines of users/assign that make accounts, aliases and catch-alls of hosted domains. The key of an address is
  *  `domain-local`, as control/virtualdomains `D:D` makes it. Of keys that fit, an exact one (`=`) wins, then the longest
- *  wildcard (`+`): an account's own extensions go before the catch-all of its domain. */
+ *  wildcard (`+`): an account's own extensions go before the catch-all of its domain.
+ *  Lines are ByteStrings, directories are text: only here does one become the other. */
 import { join, relative } from 'node:path'
+import { fromText, toText } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import type { AccountAddress } from './address.ts'
 
@@ -64,7 +66,8 @@ export interface FoundAccount extends AssignOwner {
 /** Undefined for a line that is no account of a mailbox below `mail`: such lines belong to the administrator. */
 export function readAccountLine(line: string, mail: string): FoundAccount | undefined {
   if (!line.startsWith('=')) return undefined
-  const [key, user, uid, gid, directory, , , rest] = line.slice(1).split(':')
+  const [key, user, uid, gid, , , , rest] = line.slice(1).split(':')
+  const directory = directoryIn(line)
   if (key === undefined || user === undefined || directory === undefined) return undefined
   const owner = mailboxIn(directory, mail)
   if (owner === undefined || key !== keyOf(owner)) return undefined
@@ -81,7 +84,8 @@ export interface FoundAlias {
 
 /** Undefined for a line that is no alias of ours. `domains`: those that are hosted. */
 export function readAliasLine(line: string, mail: string, domains: readonly string[]): FoundAlias | undefined {
-  const [key, user, uid, gid, directory, dash, ext] = line.slice(1).split(':')
+  const [key, user, uid, gid, , dash, ext] = line.slice(1).split(':')
+  const directory = directoryIn(line)
   if (key === undefined || user === undefined || directory === undefined) return undefined
   const domain = domainOfKey(key, domains)
   if (domain === undefined) return undefined
@@ -102,6 +106,12 @@ export function readAliasLine(line: string, mail: string, domains: readonly stri
 /** Whose rights the line gives; NaN where it has none. */
 export function uidIn(line: string): number {
   return Number(line.split(':')[2])
+}
+
+/** Where the mail of the line is; undefined where it has none. */
+export function directoryIn(line: string): string | undefined {
+  const directory = line.split(':')[4]
+  return directory === undefined ? undefined : toText(directory)
 }
 
 /** Of names that begin alike the longest; the domain of a key is followed by a dash. */
@@ -125,7 +135,7 @@ export function assignBody(assign: string): string[] {
 }
 
 function fieldsOf({ user, uid, gid }: AssignOwner, directory: string): string {
-  return `${user}:${uid}:${gid}:${directory}`
+  return `${user}:${uid}:${gid}:${fromText(directory)}`
 }
 
 function mailboxIn(directory: string, mail: string): AccountAddress | undefined {

@@ -6,7 +6,15 @@ import { removeAccount as removeCredentials } from '../credentials/credentials.t
 import type { Home } from '../home/layout.ts'
 import { type AccountAddress, AccountError, textOf } from './address.ts'
 import { type Alias, placeAlias, type PlacedAlias, removeForwards } from './aliases.ts'
-import { type AssignOwner, domainOfKey, type FoundAccount, keyIn, keyOf, readAliasLine } from './assign-lines.ts'
+import {
+  type AssignOwner,
+  directoryIn,
+  domainOfKey,
+  type FoundAccount,
+  keyIn,
+  keyOf,
+  readAliasLine,
+} from './assign-lines.ts'
 import { leaveSite, roleNames } from './leaving.ts'
 import { makeDomainDirectory } from './mailbox.ts'
 import {
@@ -125,5 +133,5 @@ function isOurs(
 ): boolean {
   if (domainOfKey(keyIn(line), domains) !== domain) return false
   if (readAliasLine(line, home.mail, domains) !== undefined) return true
-  return line.startsWith('+') && accounts.some(({ directory }) => line.split(':')[4] === directory)
+  return line.startsWith('+') && accounts.some(({ directory }) => directoryIn(line) === directory)
 }

@@ -5,7 +5,7 @@ import type { Files } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { type AccountAddress, textOf } from './address.ts'
 import { type Alias, type PlacedAlias, placeAlias, targetsOf } from './aliases.ts'
-import { aliasLine, type FoundAccount, keyIn, keyOf, readAccountLine } from './assign-lines.ts'
+import { aliasLine, directoryIn, type FoundAccount, keyIn, keyOf, readAccountLine } from './assign-lines.ts'
 import type { Site } from './site-files.ts'
 
 /** Addresses that each domain should have (RFC 5321 §4.5.1, RFC 2142). */
@@ -66,6 +66,6 @@ function withoutAccounts(lines: readonly string[], gone: readonly FoundAccount[]
     if (found !== undefined) return !addresses.has(textOf(found))
     // Their extensions, unless an administrator sends them elsewhere.
     const directory = line.startsWith('+') ? directories.get(keyIn(line)) : undefined
-    return directory === undefined || line.split(':')[4] !== directory
+    return directory === undefined || directoryIn(line) !== directory
   })
 }

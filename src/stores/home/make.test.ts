@@ -95,6 +95,24 @@ describe('finding the home', () => {
     const found = findHome(undefined, '', parent)
     assert.deepEqual([found.path, found.exists], [join(parent, '.quaver'), true])
   })
+
+  it('of two that are there and were not named, the other is told', async () => {
+    await makeHome(join(parent, '.quaver'), undefined)
+    await makeHome(join(parent, 'system'), undefined)
+    const system = join(parent, 'system')
+    assert.equal(findHome(undefined, undefined, parent, system).other, system)
+    assert.equal(findHome(undefined, undefined, parent, join(parent, 'nowhere')).other, undefined)
+    assert.equal(findHome(system, undefined, parent, system).other, undefined)
+  })
+
+  it('a path that users/assign cannot hold is refused', async () => {
+    for (const name of ['a:b', 'a\nb'])
+      await assert.rejects(
+        makeHome(join(parent, name), undefined),
+        /which users\/assign cannot hold: choose another path/,
+      )
+    await makeHome(join(parent, 'é ü'), undefined)
+  })
 })
 
 describe('HOME/tls', () => {

@@ -5,6 +5,7 @@ import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
 import { errorCode } from '../../system/files.ts'
+import { homePathFault } from './find.ts'
 import { directories, type Role } from './layout.ts'
 
 export class HomeError extends Error {
@@ -24,6 +25,8 @@ export type OwnerOf = ((role: Role) => Owner) | undefined
 const guarded = new Set(['queue', 'queue/content', 'tls', 'auth', 'greylist'])
 
 export async function makeHome(path: string, ownerOf: OwnerOf): Promise<void> {
+  const pathFault = homePathFault(path)
+  if (pathFault !== undefined) throw new HomeError(pathFault)
   const faults: string[] = []
   for (const { name, owner, mode } of directories) {
     const directory = join(path, name)
