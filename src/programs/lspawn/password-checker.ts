@@ -5,7 +5,6 @@
  *  Fails:  with a denial of the sessions contract; never rejects. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -21,9 +20,11 @@ const atOnceMax = 20
 const credentialsFd = 3
 /** checkpassword's, and that of Debian's cvm-checkpassword. */
 const refusedCodes: readonly (number | undefined)[] = [1, 100]
-/** Says who it is by its number alone, on a line of its own whatever was printed before, and waits for its end. Without a dash:
- *  some programs (checkpassword-pam) take options wherever they stand. */
-const waitingProgram: readonly string[] = ['/bin/sh', join(import.meta.dirname, 'wait-as-user.sh')]
+/** It reads what to do from its standard input, and needs no argument: some programs (checkpassword-pam) look for their options
+ *  everywhere. */
+const waitingShell = '/bin/sh'
+/** Says who it is by its number alone, on a line of its own whatever was printed before, and waits for its end. */
+const waitingScript = 'echo; echo "$$"; read -r _\n'
 /** Of a path, and of what a `local` takes (contracts/assign.ts). */
 const homeBytesMax = 4095
 const userBytesMax = 255
@@ -90,7 +91,7 @@ export class PasswordChecker {
     log: LogPipe | undefined,
   ): Promise<CheckedUser | Denial> {
     const { clock, directory, millisecondsMax = checkMillisecondsMax } = this.setting
-    const child = spawn(file, [...args, ...waitingProgram], {
+    const child = spawn(file, [...args, waitingShell], {
       cwd: directory,
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
       stdio: ['pipe', 'pipe', log?.writeFd ?? 'ignore', 'pipe'],
@@ -146,6 +147,7 @@ function give(child: ChildProcess, credentials: ByteString): void {
   pipe.on('error', () => undefined)
   pipe.end(toBuffer(credentials))
   child.stdin?.on('error', () => undefined)
+  child.stdin?.write(waitingScript)
 }
 
 /** Never settles if the shell says nothing. */
