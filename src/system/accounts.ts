@@ -1,11 +1,13 @@
 /** The machine's accounts, which Node cannot look up: /etc/passwd first, then `getent` where the name service knows
  *  more than that file.
- *  Knows:  passwd(5), nsswitch.conf(5). Never: caches longer than the file stays as it is; see the callers.
+ *  Knows:  passwd(5), nsswitch.conf(5). Never: keeps what the file says longer than the file stays as it is.
  *  Fails:  throws when nobody can tell now (file unreadable, getent slow or in trouble): a temporary failure. */
 import { execFile } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fromBuffer } from '../base/byte-string.ts'
+import { realClock } from './clock.ts'
 import { errorCode } from './files.ts'
+import { NameService } from './name-service.ts'
 
 export interface Account {
   readonly name: string
@@ -17,10 +19,9 @@ export interface Account {
 
 const passwdPath = '/etc/passwd'
 const passwdBytesMax: number = 64 * 1024 * 1024
-const getent = 'getent'
+/** Root runs it: never by PATH. */
+const getentPaths: readonly string[] = ['/usr/bin/getent', '/bin/getent']
 const getentMillisecondsMax = 10_000
-/** Names come from the network, and each costs a process. */
-const getentsAtOnceMax = 4
 const getentBytesMax: number = 64 * 1024
 /** getent's status for "no such key". */
 const getentNotFound = 2
@@ -30,15 +31,21 @@ export async function findAccount(name: string): Promise<Account | undefined> {
   if (!isName(name)) return undefined
   const found = readPasswd().byName.get(name)
   if (found !== undefined || !hasMoreThanFiles()) return found
-  const account = await askGetent(name)
-  // getent takes a number for a uid.
-  return account?.name === name ? account : undefined
+  return nameService.find(name)
+}
+
+/** As many of these will be asked for one after the other, until one is found: one question to the name service for all. */
+export async function askAhead(names: readonly string[]): Promise<void> {
+  if (!hasMoreThanFiles()) return
+  const { byName } = readPasswd()
+  const found = names.findIndex((name) => byName.has(name))
+  await nameService.ask((found < 0 ? names : names.slice(0, found)).filter(isName))
 }
 
 export async function findAccountByUid(uid: number): Promise<Account | undefined> {
   const found = readPasswd().byUid.get(uid)
   if (found !== undefined || !hasMoreThanFiles()) return found
-  const account = await askGetent(String(uid))
+  const [account] = await runGetent([String(uid)])
   return account?.uid === uid ? account : undefined
 }
 
@@ -94,38 +101,34 @@ function readSources(): string[] {
   }
 }
 
-let getentsRunning = 0
-const getentsWaiting: (() => void)[] = []
-
-async function askGetent(key: string): Promise<Account | undefined> {
-  if (getentsRunning >= getentsAtOnceMax) await new Promise<void>((resolve) => getentsWaiting.push(resolve))
-  else getentsRunning++
-  try {
-    return await runGetent(key)
-  } finally {
-    // Its place goes to the next, if one waits.
-    const next = getentsWaiting.shift()
-    if (next === undefined) getentsRunning--
-    else next()
-  }
-}
-
-async function runGetent(key: string): Promise<Account | undefined> {
+/** `getent passwd`, with all keys of one question; those that it does not know are not in the answer. */
+async function runGetent(keys: readonly string[]): Promise<readonly Account[]> {
+  const getent = getentPaths.find((path) => existsSync(path))
+  // A machine without it has its files only.
+  if (getent === undefined) return []
   const output = await new Promise<Buffer>((resolve, reject) => {
     execFile(
       getent,
-      ['passwd', '--', key],
-      { timeout: getentMillisecondsMax, killSignal: 'SIGKILL', maxBuffer: getentBytesMax, encoding: 'buffer' },
+      ['passwd', '--', ...keys],
+      {
+        timeout: getentMillisecondsMax,
+        killSignal: 'SIGKILL',
+        maxBuffer: getentBytesMax,
+        encoding: 'buffer',
+        cwd: '/',
+        env: { PATH: '/usr/bin:/bin' },
+      },
       (error, stdout) => {
         if (error === null || error.code === getentNotFound) resolve(stdout)
-        // A machine without getent has its files only.
-        else if (errorCode(error) === 'ENOENT') resolve(Buffer.alloc(0))
-        else reject(new Error(`getent: ${error.message}`))
+        else reject(new Error(`${getent}: ${error.message}`))
       },
     )
   })
-  return parsePasswdLine(fromBuffer(output).split('\n')[0] ?? '')
+  const lines = fromBuffer(output).split('\n')
+  return lines.map(parsePasswdLine).filter((account) => account !== undefined)
 }
+
+const nameService = new NameService(realClock, runGetent)
 
 /** Printable ASCII and high bytes, without what passwd(5) cannot hold: nothing else is ever passed to a program. */
 function isName(name: string): boolean {

@@ -136,6 +136,8 @@ test('descriptor 5 and QQF_QMAILQUEUE name who takes the message in place of the
 test('QMAILQUEUE: any program, qmail-qfilter-queue in process, a list that is missing, an empty name', async () => {
   const own = sh('qq', 'cat > qq.message; cat <&1 > qq.envelope; printf "Dqq says no" >&6; exit 82')
   assert.equal(await submit(['bin/not-asked'], message, { QMAILQUEUE: own }), '5 qq says no')
+  const older = sh('simscan', 'cat > /dev/null; printf "Dvirus" >&4; exit 82')
+  assert.equal(await submit([], message, { QMAILQUEUE: older }), '5 virus')
   assert.equal(readFileSync(join(exec.home.path, 'qq.message'), 'latin1'), message)
   const discard = sh('discard-all', 'exit 99')
   writeFileSync(join(exec.home.control, 'myfilters'), `# mine\n${discard}\n`)

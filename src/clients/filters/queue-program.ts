@@ -1,10 +1,10 @@
 /** The program that takes a message in place of our queue, behind the filters (QMAILQUEUE's interface): descriptor 0 message,
- *  1 envelope, 6 a custom error. Run as a filter is: what it gets are files, its descriptor 2 is the log.
+ *  1 envelope, 6 (or 4) a custom error. Run as a filter is: what it gets are files, its descriptor 2 is the log.
  *  Fails:  with qmail-queue's texts; one that takes too long is killed with all it started, and nobody knows whether it queued. */
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome } from '../../base/outcome.ts'
 import { encodeEnvelope } from '../../contracts/envelope.ts'
-import { customErrorBytesMax } from '../../protocols/qmail/queue-exit.ts'
+import { customErrorBytesMax, customErrorFds } from '../../protocols/qmail/queue-exit.ts'
 import type { Launcher } from '../../system/launcher.ts'
 import type { Random } from '../../system/random.ts'
 import { Spool } from '../../system/spool.ts'
@@ -18,7 +18,13 @@ export async function runQueueProgram(
   const envelopeIn = new Spool(random)
   try {
     envelopeIn.append(encodeEnvelope(envelope))
-    let customError: ByteString = ''
+    const customErrors = new Map<number, ByteString>()
+    const collect =
+      (fd: number) =>
+      (bytes: Buffer): void => {
+        const before = customErrors.get(fd) ?? ''
+        customErrors.set(fd, before + fromBuffer(bytes.subarray(0, customErrorBytesMax - before.length)))
+      }
     let pid = 0
     const ended = await launcher.run({
       kind: 'path',
@@ -28,19 +34,15 @@ export async function runQueueProgram(
       millisecondsMax,
       stdin: message.fd,
       stdout: envelopeIn.fd,
-      more: [
-        null,
-        null,
-        null,
-        (bytes) => {
-          customError += fromBuffer(bytes.subarray(0, customErrorBytesMax - customError.length))
-        },
-      ],
+      more: [null, collect(4), null, collect(6)],
       onStart: (process) => {
         pid = process.pid
       },
     })
-    const failure = failureOf(ended, customError)
+    const failure = failureOf(
+      ended,
+      customErrorFds.map((fd) => customErrors.get(fd) ?? '').find((text) => text !== '') ?? '',
+    )
     return failure === undefined ? done(pid) : failed({ ...failure, logText: `${program}: ${saying(ended, failure)}` })
   } finally {
     envelopeIn.close()

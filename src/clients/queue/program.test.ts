@@ -56,6 +56,8 @@ test('custom errors need code 82 and three bytes', async () => {
   }
   assert.equal(await failure('printf "Dfoo bar" >&6; exit 82'), '5 foo bar')
   assert.equal(await failure('printf "Zbaz" >&6; exit 82'), '4 baz')
+  assert.equal(await failure('printf "Dvirus found" >&4; exit 82'), '5 virus found', 'simscan’s descriptor')
+  assert.equal(await failure('printf "Dsix" >&6; printf "Zfour" >&4; exit 82'), '5 six')
   assert.equal(await failure('printf "Dx" >&6; exit 82'), '4 qq temporary problem (#4.3.0)')
   assert.equal(await failure('printf "Dfoo bar" >&6; exit 31'), '5 mail server permanently rejected message (#5.3.0)')
   assert.equal(await failure('printf "Da\\r\\n250 ok" >&6; exit 82'), '5 a??250 ok')

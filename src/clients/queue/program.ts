@@ -1,7 +1,7 @@
 /** Gives messages to the program that QMAILQUEUE names, through qmail-queue's interface: descriptor 0 is the message,
- *  1 the envelope, 6 takes a custom error.
+ *  1 the envelope, 6 (or 4) takes a custom error.
  *  Knows:  how to run it: no shell, no arguments, no search in PATH, the working directory is the home.
- *  Never:  runs two messages through one process. What it is given on 0, 1 and 6 are stream sockets, not pipes, because
+ *  Never:  runs two messages through one process. What it is given on 0, 1, 4 and 6 are stream sockets, not pipes, because
  *          that is what Node makes: a program reads and writes them alike, but cannot open them again by /dev/fd.
  *  Fails:  with qmail-queue's texts; a program that takes too long is killed, and nobody knows whether it queued. */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -14,6 +14,7 @@ import { describeError, done, type Failure, failed, type Outcome } from '../../b
 import { encodeEnvelope, type Envelope, type Params } from '../../contracts/envelope.ts'
 import {
   customErrorBytesMax,
+  customErrorFds,
   homeTrouble,
   programTimeout,
   queueExitFailure,
@@ -24,7 +25,6 @@ import type { ContentSink, Taker } from './taker.ts'
 
 /** From the end of the content: a filter may take minutes, and an SMTP client waits ten (RFC 5321 §4.5.3.2.6). */
 const answerMillisecondsMax = 600_000
-const customErrorFd = 6
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -72,7 +72,7 @@ export class ProgramTaker implements Taker {
         argv0: this.program,
         cwd: this.home,
         env: { ...process.env, ...this.env },
-        stdio: ['pipe', 'pipe', 'inherit', 'ignore', 'ignore', 'ignore', 'pipe'],
+        stdio: ['pipe', 'pipe', 'inherit', 'ignore', 'pipe', 'ignore', 'pipe'],
       })
       await new Promise<void>((resolve, reject) => {
         child.once('spawn', resolve)
@@ -104,7 +104,8 @@ class ProgramRun implements ContentSink {
   private readonly clock: Clock
   private readonly limitMilliseconds: number
   private readonly ended: Promise<number | undefined>
-  private customError: Buffer = Buffer.alloc(0)
+  /** What came on each of `customErrorFds`. */
+  private readonly customErrors: Buffer[] = customErrorFds.map(() => Buffer.alloc(0))
   private writeFailed = false
 
   constructor(child: ChildProcess, envelope: Envelope, clock: Clock, limitMilliseconds: number) {
@@ -115,11 +116,11 @@ class ProgramRun implements ContentSink {
     this.message = writable(child, 0)
     this.envelopeStream = writable(child, 1)
     for (const stream of [this.message, this.envelopeStream]) stream.on('error', () => (this.writeFailed = true))
-    // 'close' comes after the exit and after end of file on descriptor 6: nothing of a custom error is missed.
+    // 'close' comes after the exit and after end of file on the others: nothing of a custom error is missed.
     this.ended = new Promise((resolve) => {
       child.once('close', (code: number | null) => resolve(code ?? undefined))
     })
-    this.collectCustomError(descriptor(child, customErrorFd))
+    for (const [at, fd] of customErrorFds.entries()) this.collectCustomError(at, descriptor(child, fd))
   }
 
   async write(bytes: Buffer): Promise<void> {
@@ -145,7 +146,8 @@ class ProgramRun implements ContentSink {
     const code = await this.wait()
     if (code === 'timeout')
       return failed({ ...programTimeout, logText: `QMAILQUEUE took over ${this.limitMilliseconds} ms` })
-    const failure = queueExitFailure({ code, customError: fromBuffer(this.customError), writeFailed: this.writeFailed })
+    const customError = fromBuffer(this.customErrors.find(({ length }) => length > 0) ?? Buffer.alloc(0))
+    const failure = queueExitFailure({ code, customError, writeFailed: this.writeFailed })
     return failure === undefined ? done(this.child.pid ?? 0) : failed(failure)
   }
 
@@ -162,7 +164,7 @@ class ProgramRun implements ContentSink {
     const timeout = new Promise<'timeout'>((resolve) => {
       cancel = this.clock.after(this.limitMilliseconds, () => {
         this.child.kill('SIGKILL')
-        // A grandchild may hold descriptor 6 open for ever.
+        // A grandchild may hold a descriptor open for ever.
         for (const stream of this.child.stdio) stream?.destroy()
         resolve('timeout')
       })
@@ -174,12 +176,13 @@ class ProgramRun implements ContentSink {
     }
   }
 
-  private collectCustomError(stream: unknown): void {
-    assert(stream instanceof Readable, 'descriptor 6 of QMAILQUEUE is readable')
+  private collectCustomError(at: number, stream: unknown): void {
+    assert(stream instanceof Readable, 'a custom error of QMAILQUEUE is readable')
     stream.on('error', () => undefined)
     stream.on('data', (chunk: Buffer) => {
-      if (this.customError.length >= customErrorBytesMax) return
-      this.customError = Buffer.concat([this.customError, chunk]).subarray(0, customErrorBytesMax)
+      const before = this.customErrors[at] ?? Buffer.alloc(0)
+      if (before.length >= customErrorBytesMax) return
+      this.customErrors[at] = Buffer.concat([before, chunk]).subarray(0, customErrorBytesMax)
     })
   }
 }

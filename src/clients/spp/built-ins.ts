@@ -33,8 +33,8 @@ export function builtInPlugIns(parts: BuiltInParts): (name: ByteString) => Built
   return (name) => known.get(name)
 }
 
-/** qmail-rcptcheck, which speaks qmail-spp where SMTPRCPTTO is set: a refusal, for good or for now, goes on; a doubt ends the
- *  session. */
+/** qmail-rcptcheck, which speaks qmail-spp where SMTPRCPTTO is set. What is said of this recipient, for good or for now, leaves
+ *  the others theirs; a check that says nothing of anybody ends the session. */
 function recipientCheck(tools: CheckTools): BuiltIn {
   return async (environment) => {
     const recipient = environment.get('SMTPRCPTTO')
@@ -43,7 +43,7 @@ function recipientCheck(tools: CheckTools): BuiltIn {
     const answer = await checkRecipient(tools, { program: 'qmail-rcptcheck', sender, recipient, environment })
     tools.tell?.(answer)
     if (answer.verdict === 'accept') return []
-    const goesOn = answer.verdict === 'refuse' || answer.verdict === 'full'
-    return [`${goesOn ? 'E' : 'R'}${checkReplies[answer.verdict]}`]
+    const endsSession = answer.verdict === 'cannot-verify' || answer.verdict === 'cannot-execute'
+    return [`${endsSession ? 'R' : 'E'}${checkReplies[answer.verdict]}`]
   }
 }

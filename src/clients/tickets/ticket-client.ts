@@ -1,6 +1,6 @@
 /** Tells lspawn of logins that were proven, and asks it to run an external password checker.
  *  Knows:  one shared connection, made when it is needed and again when it was lost; a time limit on each question.
- *  Fails:  never rejects: whatever goes wrong is `temporary`. */
+ *  Fails:  never rejects: whatever goes wrong is `no-answer`. */
 import type { Socket } from 'node:net'
 import type { ByteString } from '../../base/byte-string.ts'
 import { encodeHello } from '../../contracts/hello.ts'
@@ -16,7 +16,8 @@ import { FrameConnection } from '../../system/frame-connection.ts'
 
 export type Admission =
   | { readonly admitted: true; readonly account: ByteString }
-  | { readonly admitted: false; readonly why: Denial }
+  /** `no-answer`: lspawn could not be asked, or said nothing in time; `temporary` is its own word. */
+  | { readonly admitted: false; readonly why: Denial | 'no-answer' }
 
 export interface TicketLimits {
   readonly admitMilliseconds: number
@@ -27,7 +28,7 @@ type TicketQuestion = Exclude<TicketRequest, { kind: 'revoke' }>
 
 const connectMillisecondsMax = 5_000
 const questionsMax = 5_000
-const temporary: Admission = { admitted: false, why: 'temporary' }
+const noAnswer: Admission = { admitted: false, why: 'no-answer' }
 
 export class TicketClient {
   private readonly connectSocket: () => Promise<Socket>
@@ -71,15 +72,15 @@ export class TicketClient {
   }
 
   private async ask(request: (ref: number) => TicketQuestion, milliseconds: number): Promise<Admission> {
-    if (this.waiting.size >= questionsMax) return temporary
+    if (this.waiting.size >= questionsMax) return noAnswer
     try {
       this.link ??= this.connect()
       const connection = await this.link
-      if (connection.closed) return temporary
+      if (connection.closed) return noAnswer
       return await this.send(connection, request, milliseconds)
     } catch {
       this.link = undefined
-      return temporary
+      return noAnswer
     }
   }
 
@@ -98,7 +99,7 @@ export class TicketClient {
         this.waiting.delete(ref)
         resolve(admission)
       }
-      const cancel = this.clock.after(milliseconds, () => settle(temporary))
+      const cancel = this.clock.after(milliseconds, () => settle(noAnswer))
       this.waiting.set(ref, settle)
       connection.send(frame)
     })
@@ -121,6 +122,6 @@ export class TicketClient {
 
   private lost(): void {
     this.link = undefined
-    for (const settle of [...this.waiting.values()]) settle(temporary)
+    for (const settle of [...this.waiting.values()]) settle(noAnswer)
   }
 }

@@ -1,6 +1,9 @@
 /** What HOME/auth/passwd says now. A file that was replaced (as `quaver account` does) is read at once; one that was
  *  edited in place, when it has not changed for a second.
- *  Fails:  a file that cannot be read is told once, and what was read before stays in force. */
+ *  Fails:  a file that cannot be read, or is away where there are accounts, is told once, and what was read before stays in
+ *          force; if nothing was, nobody is told anything about an account: a right password must not look like a guess. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
@@ -16,6 +19,8 @@ export interface SourceParts {
   readonly home: Home
   readonly clock: Clock
   readonly log: Log
+  /** control/checkpassword is there. */
+  readonly hasChecker: () => boolean
   /** After each reading; `lost`: accounts that somebody may have been let in to by what is not there any more. */
   readonly onChange: (lost: readonly ByteString[]) => void
 }
@@ -35,11 +40,17 @@ export class CredentialsSource {
     this.parts = parts
   }
 
-  /** Reads again if there is need. */
+  /** Reads again if there is need. Rejects if it has never been read. */
   async current(): Promise<ReadonlyMap<ByteString, AccountCredentials>> {
+    await this.look()
+    if (this.stamp === undefined) throw new Error(`auth/passwd: ${this.trouble}`)
+    return this.accounts
+  }
+
+  /** The same without asking for anything. */
+  async look(): Promise<void> {
     this.reading ??= this.refresh().finally(() => (this.reading = undefined))
     await this.reading
-    return this.accounts
   }
 
   /** Whether anybody can use SCRAM. */
@@ -56,6 +67,8 @@ export class CredentialsSource {
   private async refresh(): Promise<void> {
     try {
       const stamp = await credentialsStamp(this.parts.home)
+      if (stamp === '' && this.isExpected()) throw new Error('it is missing, and there are accounts: bring it back')
+      if (stamp === this.stamp) this.trouble = ''
       if (stamp === this.stamp || !this.isReady(stamp)) return
       const { accounts, faults } = await readCredentials(this.parts.home)
       const before = this.stamp === undefined ? accounts : this.accounts
@@ -68,9 +81,17 @@ export class CredentialsSource {
       this.parts.onChange([...names].filter((name) => hasLost(before.get(name), accounts.get(name))))
     } catch (error) {
       const trouble = describeError(error)
-      if (trouble !== this.trouble) this.parts.log(`alert: auth/passwd: ${trouble}; what it said before stays in force`)
+      const until = this.stamp === undefined ? 'nobody can log in' : 'what it said before stays in force'
+      if (trouble !== this.trouble) this.parts.log(`alert: auth/passwd: ${trouble}; ${until}`)
       this.trouble = trouble
     }
+  }
+
+  /** Whoever has accounts has had the file; passwords may all be a checkpassword program's affair. */
+  private isExpected(): boolean {
+    if (this.accounts.size > 0) return true
+    const { home, hasChecker } = this.parts
+    return !existsSync(home.auth) || (!hasChecker() && existsSync(join(home.users, 'assign')))
   }
 
   private isReady(stamp: string): boolean {

@@ -18,7 +18,12 @@ import { hashWaitMillisecondsMax } from './limits.ts'
 import type { Passwords } from './passwords.ts'
 import type { Tokens } from './tokens.ts'
 
-const noLspawn = 'no answer from lspawn'
+/** By what became of the question; what exactly was wrong is in the log of lspawn. */
+const troubles = {
+  'no-answer': 'no answer from lspawn',
+  admit: 'lspawn has no place for another login',
+  check: 'the password checker cannot tell now; the log of lspawn says why',
+} as const
 
 export interface JudgeParts {
   readonly accounts: () => Promise<ReadonlyMap<ByteString, AccountCredentials>>
@@ -177,7 +182,10 @@ export class Judge {
     const check = (): Promise<Admission> => this.parts.tickets.check(ticket, account, password, peer)
     const found = await this.parts.checks.run(check, { millisecondsMax: hashWaitMillisecondsMax, signal: gone })
     if (found === 'full') return temporary('too many password checkers at once')
-    if (!found.admitted) return found.why === 'failed' ? wrong('the password checker says no') : temporary(noLspawn)
+    if (!found.admitted) {
+      if (found.why === 'failed') return wrong('the password checker says no')
+      return temporary(troubles[found.why === 'no-answer' ? 'no-answer' : 'check'])
+    }
     // Whoever it turned out to be may be known by another name than the one that was typed.
     const barred = (await this.barred(account)) ?? (await this.barred(found.account))
     if (barred !== undefined) return barred
@@ -193,8 +201,10 @@ export class Judge {
       return temporary('a password was taken away just now')
     const ticket = this.newTicket()
     const admission = await this.parts.tickets.admit(ticket, account, peer)
-    if (!admission.admitted)
-      return temporary(admission.why === 'failed' ? 'lspawn does not know the account' : noLspawn)
+    if (!admission.admitted) {
+      if (admission.why === 'failed') return temporary('lspawn does not know the account')
+      return temporary(troubles[admission.why === 'no-answer' ? 'no-answer' : 'admit'])
+    }
     return { kind: 'accepted', account: admission.account, ticket, label }
   }
 

@@ -70,7 +70,8 @@ export async function serve(): Promise<void> {
       for (const name of spellings(account, ownHost(), locals())) tickets.revoke(name)
     }
   }
-  const source = new CredentialsSource({ home, clock, log, onChange })
+  const hasChecker = (): boolean => control.isPresent('checkpassword')
+  const source = new CredentialsSource({ home, clock, log, hasChecker, onChange })
   const tokens = new Tokens(home, clock, () => control.list('oauthissuers') ?? [])
   const uids = new Remembered<number | undefined>(clock, uidLimits)
   const judge = new Judge({
@@ -83,7 +84,7 @@ export async function serve(): Promise<void> {
     random: realRandom,
     ownHost,
     locals,
-    hasChecker: () => control.isPresent('checkpassword'),
+    hasChecker,
     uidOf: (user) => uids.get(user, async () => (await findAccount(user))?.uid),
   })
   const isPossible = (one: Mechanism): boolean =>
@@ -95,7 +96,7 @@ export async function serve(): Promise<void> {
   const conversations = new Conversations({ clock, random: realRandom, log, judge, offered })
   const look = async (): Promise<void> => {
     control.refresh()
-    await source.current()
+    await source.look()
     conversations.offerAgain()
     clock.after(pollMilliseconds, () => void look())
   }

@@ -4,6 +4,7 @@
 import { constants } from 'node:fs'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import type { DotQmailName, DotQmailSearch } from '../../protocols/qmail/dot-qmail.ts'
+import { dotQmailBytesMax, dotQmailModeFault, homeModeFault } from '../../protocols/qmail/home-modes.ts'
 import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
 import { errorCode } from '../../system/files.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
@@ -20,12 +21,9 @@ export interface DotQmail {
   readonly default: ByteString | undefined
 }
 
-/** Site patterns are qmail's: only what everybody may write to is refused. */
-const writableBits = 0o002
-const stickyBit = 0o1000
 const ownerExecuteBit = 0o100
-/** A list of 20,000 addresses fits. */
-const dotQmailBytesMax: number = 1024 * 1024
+/** It is there, and cannot be read now: mail waits. A loop of links is somebody's mistake, which he will see. */
+const untoldCodes: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ELOOP'])
 
 /** Undefined: the home can take mail. */
 export function checkHome(files: QuickFiles, home: ByteString): Stop | undefined {
@@ -38,9 +36,8 @@ export function checkHome(files: QuickFiles, home: ByteString): Stop | undefined
     return noEntry(errorCode(error))
   }
   if (mode === undefined) return noEntry('ENOENT')
-  if ((mode & writableBits) !== 0) return defer('Uh-oh: home directory is writable. (#4.7.0)')
-  if ((mode & stickyBit) !== 0) return defer('Home directory is sticky: user is editing his .qmail file. (#4.2.1)')
-  return undefined
+  const fault = homeModeFault(mode)
+  return fault === undefined ? undefined : defer(fault)
 }
 
 /** The first file of the search that exists. Undefined if none does. */
@@ -61,13 +58,14 @@ function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): 
     fd = files.open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     const code = errorCode(error)
-    if (code !== 'EPERM' && code !== 'EACCES' && !isTemporaryErrno(code)) return undefined
+    if (!untoldCodes.has(code) && !isTemporaryErrno(code)) return undefined
     return defer(`Unable to open ${name}: ${errnoText(code)}. (#4.3.0)`)
   }
   try {
     const facts = files.factsOf(fd)
     if (!facts.isFile()) return undefined
-    if ((facts.mode & writableBits) !== 0) return defer('Uh-oh: .qmail file is writable. (#4.7.0)')
+    const fault = dotQmailModeFault(facts.mode)
+    if (fault !== undefined) return defer(fault)
     if (facts.size > dotQmailBytesMax) return defer(`Unable to read ${name}: ${errnoText('EFBIG')}. (#4.3.0)`)
     const text = readText(files, fd)
     return { text, forwardOnly: (facts.mode & ownerExecuteBit) !== 0, default: candidate.default }

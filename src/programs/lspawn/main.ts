@@ -12,6 +12,7 @@ import type { Trouble } from '../../contracts/troubles.ts'
 import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
+import { restoreCdb } from '../../stores/users/assign.ts'
 import { AccountBook, UserLookup, type UserWorld } from '../../stores/users/lookup-user.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
@@ -60,6 +61,7 @@ async function serve(path: string, demo: boolean): Promise<void> {
   const control = new Control(home.control, realClock, log)
   control.demandFor('lspawn', start.fail)
   troubles = () => controlTroubles(control, 'lspawn')
+  await restoreUsers(home)
   const names = control.map('accounts')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
   const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))
@@ -87,6 +89,18 @@ async function serve(path: string, demo: boolean): Promise<void> {
     return locals.stop()
   }
   void link.connect(() => start.ready())
+}
+
+/** Without it the home would know none of its accounts. */
+async function restoreUsers(home: Home): Promise<void> {
+  try {
+    const restored = await restoreCdb(home)
+    if (restored?.done === true) log(`warning: users/cdb was missing: made from users/assign`)
+    else if (restored !== undefined)
+      log(`alert: users/cdb is missing: ${restored.failure.logText}; mail for users waits`)
+  } catch (error) {
+    log(`alert: users/cdb: ${describeError(error)}`)
+  }
 }
 
 function serveRecipients(world: RecipientWorld): RecipientQuestions | undefined {

@@ -72,6 +72,28 @@ os.execvp(sys.argv[1], sys.argv[1:])`
       assert.deepEqual(await check(command, 'wrong'), { found: 'failed', log: '' })
   })
 
+  it('takes the word of one that finds its options anywhere, as checkpassword-pam does', async () => {
+    const script = `IFS= read -r all <&3 2>/dev/null
+options=$(getopt -o s:d -- "$@") || exit 111
+eval "set -- $options"
+while [ "$1" != -- ]; do shift; done
+shift
+exec 3<&-
+USER=joe HOME=/home/joe; export USER HOME
+exec "$@"`
+    const { found, log } = await check([...program(script), '-d', '-s', 'SERVICE'])
+    assert.deepEqual(found, joe, log)
+  })
+
+  it('what it says on its standard error is told as its own', async () => {
+    const { found, log } = await check(program("echo 'authd: failed-login' >&2; exit 111"))
+    assert.equal(found, 'temporary')
+    assert.deepEqual(log.split('\n').toSorted(), [
+      'checkpassword: authd: failed-login',
+      'warning: control/checkpassword: exit 111',
+    ])
+  })
+
   it('exit 1 refuses; 2, 111, a signal and success without a shell are temporary', async () => {
     assert.deepEqual(await check(program('exit 1')), { found: 'failed', log: '' })
     for (const [script, how] of [

@@ -11,6 +11,7 @@ import { describeError } from '../../base/outcome.ts'
 import { type Denial, passwordBytesMax } from '../../contracts/sessions.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
+import { type LogPipe, openLogPipe } from '../../system/log-pipe.ts'
 import { killGroup } from '../../system/processes.ts'
 
 const checkMillisecondsMax = 30_000
@@ -19,11 +20,15 @@ const atOnceMax = 20
 const credentialsFd = 3
 /** checkpassword's, and that of Debian's cvm-checkpassword. */
 const refusedCodes: readonly (number | undefined)[] = [1, 100]
+/** It reads what to do from its standard input, and needs no argument: some programs (checkpassword-pam) look for their options
+ *  everywhere. */
+const waitingShell = '/bin/sh'
 /** Says who it is by its number alone, on a line of its own whatever was printed before, and waits for its end. */
-const waitingShell = ['/bin/sh', '-c', 'echo; echo "$$"; read -r _'] as const
+const waitingScript = 'echo; echo "$$"; read -r _\n'
 /** Of a path, and of what a `local` takes (contracts/assign.ts). */
 const homeBytesMax = 4095
 const userBytesMax = 255
+const logLimits = { bytesPerSecond: 16 * 1024 } as const
 const shellEnvironmentBytesMax: number = 128 * 1024
 
 export interface CheckedUser {
@@ -69,12 +74,27 @@ export class PasswordChecker {
     }
   }
 
-  private async run([file, ...args]: readonly string[], credentials: ByteString): Promise<CheckedUser | Denial> {
+  private async run(command: readonly string[], credentials: ByteString): Promise<CheckedUser | Denial> {
+    const { clock, log } = this.setting
+    // What follows it is its user's: our log is not for him.
+    const pipe = openLogPipe((line) => log(`checkpassword: ${line}`), clock, logLimits)
+    try {
+      return await this.runWith(command, credentials, pipe)
+    } finally {
+      pipe?.close()
+    }
+  }
+
+  private async runWith(
+    [file = '', ...args]: readonly string[],
+    credentials: ByteString,
+    log: LogPipe | undefined,
+  ): Promise<CheckedUser | Denial> {
     const { clock, directory, millisecondsMax = checkMillisecondsMax } = this.setting
-    const child = spawn(file ?? '', [...args, ...waitingShell], {
+    const child = spawn(file, [...args, waitingShell], {
       cwd: directory,
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
-      stdio: ['pipe', 'pipe', 2, 'pipe'],
+      stdio: ['pipe', 'pipe', log?.writeFd ?? 'ignore', 'pipe'],
       // A session of its own: whoever is in its group was started by it.
       detached: true,
     })
@@ -127,6 +147,7 @@ function give(child: ChildProcess, credentials: ByteString): void {
   pipe.on('error', () => undefined)
   pipe.end(toBuffer(credentials))
   child.stdin?.on('error', () => undefined)
+  child.stdin?.write(waitingScript)
 }
 
 /** Never settles if the shell says nothing. */

@@ -1,18 +1,25 @@
-/** Would mail for this local address find a mailbox? Answered by the code that delivers: the same lookup, the same
- *  search for `.qmail` files. Only their existence is looked at, by stat; no file is opened but `maildirsize` where the
- *  mail would go into a Maildir by default; no process is started.
+/** Would mail for this local address find a mailbox? Answered as the delivery would: the same lookup, the same rules for the home
+ *  and its `.qmail` files, as far as their modes and owners tell; what would be put off is `unknown`. No file is opened but
+ *  `maildirsize` where the mail would go into a Maildir by default; no link of a user's is followed; no process is started.
  *  Fails:  never; what cannot be found out is `unknown`. */
-import { stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
 import { join } from 'node:path'
-import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { RecipientVerdict } from '../../contracts/recipients.ts'
 import { searchDotQmail } from '../../protocols/qmail/dot-qmail.ts'
+import { dotQmailBytesMax, dotQmailModeFault, homeModeFault } from '../../protocols/qmail/home-modes.ts'
 import type { UserRecord } from '../../protocols/qmail/users-lookup.ts'
 import { isMailboxFull } from '../../stores/maildir/fullness.ts'
 import type { UserLookup } from '../../stores/users/lookup-user.ts'
 import { type Clock, within } from '../../system/clock.ts'
-import { errorCode } from '../../system/files.ts'
+import {
+  type Elsewhere,
+  type GuardedDirectory,
+  lookInto,
+  mayRead,
+  type Viewer,
+} from '../../system/guarded-directory.ts'
 
 export interface Finding {
   readonly verdict: RecipientVerdict
@@ -20,7 +27,7 @@ export interface Finding {
 }
 
 /** A home on a file system that hangs must not hold up the others. */
-const statMillisecondsMax = 4_000
+const lookMillisecondsMax = 4_000
 
 export interface RecipientWorld {
   readonly users: Pick<UserLookup, 'lookup'>
@@ -42,51 +49,65 @@ export async function checkRecipient(
     const verdict = found.report.letter === 'D' ? 'absent' : 'unknown'
     return { verdict, rule: found.reason === '' ? found.report.text.trimEnd() : found.reason }
   }
+  const { user, home, uid, gid } = found.record
   try {
-    return await within(
-      clock,
-      statMillisecondsMax,
-      'home directory',
-      searchMailbox(found.record, clock, defaultDelivery),
-    )
+    const looked = within(clock, lookMillisecondsMax, 'home directory', look(found.record, clock, defaultDelivery))
+    const finding = await looked
+    // Its owner put the link there: the delivery, which has its owner's rights, will see.
+    return finding === 'elsewhere' ? { verdict: 'exists', rule: `user ${user}, behind a link of ${home}` } : finding
   } catch (error) {
-    const { dash, user } = found.record
-    // An address itself is there, whatever its home says.
-    if (dash === '') return { verdict: 'exists', rule: `user ${user}` }
-    return { verdict: 'unknown', rule: describeError(error) }
+    return { verdict: 'unknown', rule: `${home}, as uid ${uid} and gid ${gid}: ${describeError(error)}` }
   }
 }
 
-async function searchMailbox(record: UserRecord, clock: Clock, defaultDelivery: ByteString): Promise<Finding> {
+function look(record: UserRecord, clock: Clock, defaultDelivery: ByteString): Promise<Finding | Elsewhere> {
+  return lookInto(record.home, record, (directory) => searchMailbox(directory, record, clock, defaultDelivery))
+}
+
+/** As the delivery does: the home first, then the files in order. */
+async function searchMailbox(
+  directory: GuardedDirectory,
+  record: UserRecord,
+  clock: Clock,
+  defaultDelivery: ByteString,
+): Promise<Finding> {
   const { home, dash, ext } = record
+  const fault = homeModeFault(directory.facts.mode)
+  if (fault !== undefined) return { verdict: 'unknown', rule: `${home}: ${fault}` }
   const { names, absent } = searchDotQmail(dash, ext)
   for (const { name } of names) {
     if (name.includes('/')) continue
-    const path = join(home, name)
-    const bytes = await fileBytes(path)
+    const facts = await directory.find(name)
+    if (facts === undefined) continue
+    const rule = join(home, name)
+    if (facts === 'elsewhere') return { verdict: 'exists', rule }
+    if (!facts.isFile()) continue
+    const trouble = troubleOf(facts, record)
+    if (trouble !== undefined) return { verdict: 'unknown', rule: `${rule}: ${trouble}` }
     // An empty one means the default delivery; one that says something may mean anything.
-    if (bytes !== undefined && bytes > 0) return { verdict: 'exists', rule: path }
-    if (bytes === 0) return await checkRoom(record, clock, defaultDelivery)
+    return facts.size > 0 ? { verdict: 'exists', rule } : await checkRoom(record, clock, defaultDelivery)
   }
   if (absent === 'default delivery') return await checkRoom(record, clock, defaultDelivery)
   return { verdict: 'absent', rule: `no ${join(home, names[0]?.name ?? '')}, and no default` }
 }
 
-async function checkRoom({ user, home }: UserRecord, clock: Clock, defaultDelivery: ByteString): Promise<Finding> {
+/** Why a delivery would be put off. */
+function troubleOf(facts: Stats, viewer: Viewer): string | undefined {
+  if (!mayRead(facts, viewer)) return `not readable for uid ${viewer.uid}`
+  if (facts.size > dotQmailBytesMax) return `${facts.size} bytes, limit ${dotQmailBytesMax}`
+  return dotQmailModeFault(facts.mode)
+}
+
+async function checkRoom(record: UserRecord, clock: Clock, defaultDelivery: ByteString): Promise<Finding> {
+  const { user, home } = record
   const exists: Finding = { verdict: 'exists', rule: `user ${user}` }
   if (!/^[./][^\n]*\/$/.test(defaultDelivery)) return exists
   const maildir = defaultDelivery.startsWith('/') ? defaultDelivery : `${home}/${defaultDelivery}`
-  return (await isMailboxFull(maildir, clock)) ? { verdict: 'full', rule: join(maildir, 'maildirsize') } : exists
-}
-
-/** Undefined if there is no such file. Throws where existence cannot be told. */
-async function fileBytes(path: ByteString): Promise<number | undefined> {
   try {
-    const facts = await stat(toBuffer(path))
-    return facts.isFile() ? facts.size : undefined
-  } catch (error) {
-    const code = errorCode(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
-    throw error
+    const isFull = await lookInto(maildir, record, ({ path }) => isMailboxFull(`${path}/`, clock))
+    return isFull === true ? { verdict: 'full', rule: join(maildir, 'maildirsize') } : exists
+  } catch {
+    // Whether there is a Maildir is the delivery's affair: it may be made until then.
+    return exists
   }
 }

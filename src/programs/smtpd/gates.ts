@@ -34,7 +34,7 @@ const greylistWords = {
   known: 'is known: accepted; forgotten if it does not come again before',
 } as const
 const none: readonly ByteString[] = []
-const verdictOf = { exists: 'accept', absent: 'refuse', full: 'full', unknown: 'cannot-verify' } as const
+const verdictOf = { exists: 'accept', absent: 'refuse', full: 'full', unknown: 'unknown' } as const
 
 type Tell = (finding: Finding) => void
 

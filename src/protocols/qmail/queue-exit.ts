@@ -1,10 +1,13 @@
 /** What the exit of a qmail-queue (or of the program that QMAILQUEUE names) means to whoever ran it.
- *  Knows:  the codes and texts of qmail-queue(8) and qmail.c, and custom errors (code 82, text on descriptor 6).
+ *  Knows:  the codes and texts of qmail-queue(8) and qmail.c, and custom errors (code 82, text on descriptor 6, or on 4 as programs
+ *          for older patches have it: simscan and its kin).
  *  Never:  runs anything. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Failure, permanent, transient } from '../../base/outcome.ts'
 
-/** Of what a program writes to descriptor 6 so much is kept; the rest is read and dropped. */
+/** Where a program may write a custom error; if it writes on more than one, the first here counts. */
+export const customErrorFds = [6, 4] as const
+/** Of what it writes to each so much is kept; the rest is read and dropped. */
 export const customErrorBytesMax = 255
 /** A class letter and at least two bytes of text: less is no custom error. */
 const customErrorBytesMin = 3
@@ -49,7 +52,7 @@ const meanings: ReadonlyMap<number, Failure> = new Map([
 export interface QueueExit {
   /** Undefined if a signal ended the program. */
   readonly code: number | undefined
-  /** At most `customErrorBytesMax` bytes from descriptor 6. */
+  /** At most `customErrorBytesMax` bytes, from one descriptor. */
   readonly customError: ByteString
   /** The caller could not write the whole message and envelope. */
   readonly writeFailed: boolean

@@ -6,11 +6,13 @@ import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { compileEre, type Ere } from '../ere/ere.ts'
 
 /** `refuse` is for good; `full` is for now; the two that cannot tell end the session with 421. */
-export type CheckVerdict = 'accept' | 'refuse' | 'full' | 'cannot-verify' | 'cannot-execute'
+/** `unknown`: nothing can be said about this recipient now; the other two: about no recipient. */
+export type CheckVerdict = 'accept' | 'refuse' | 'full' | 'unknown' | 'cannot-verify' | 'cannot-execute'
 
 export const checkReplies: Readonly<Record<Exclude<CheckVerdict, 'accept'>, ByteString>> = {
   refuse: '553 sorry, no mailbox here by that name. (#5.1.1)',
   full: '452 sorry, that mailbox is full, try again later (#4.2.2)',
+  unknown: '451 unable to verify recipient (#4.3.0)',
   'cannot-verify': '421 unable to verify recipient (#4.3.0)',
   'cannot-execute': '421 unable to execute recipient check (#4.3.0)',
 }

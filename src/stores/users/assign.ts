@@ -33,6 +33,15 @@ export async function compileAssign(
   return done({ records: parsed.records.length - 1 })
 }
 
+/** users/cdb is away and users/assign is there: makes it anew. Undefined: there was nothing to do. */
+export async function restoreCdb(
+  home: Home,
+  files: Files = realFiles,
+): Promise<Awaited<ReturnType<typeof compileAssign>> | undefined> {
+  const [cdb, assign] = await Promise.all(['cdb', 'assign'].map((name) => files.facts(join(home.users, name))))
+  return cdb === undefined && assign !== undefined ? await compileAssign(home, files) : undefined
+}
+
 /** What is wrong with users/assign, without writing anything. */
 export async function readAssign(home: Home, files: Files = realFiles): Promise<Outcome<AssignResult>> {
   try {

@@ -7,7 +7,7 @@ import { describeError } from '../../base/outcome.ts'
 import { isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
 import { lspawnReports, type LocalReport } from '../../protocols/qmail/program-exit.ts'
 import { aliasSplit, splitsOf, type UserRecord } from '../../protocols/qmail/users-lookup.ts'
-import { type Account, findAccount } from '../../system/accounts.ts'
+import { type Account, askAhead, findAccount } from '../../system/accounts.ts'
 import { type Clock, realClock, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import { pathOf } from '../../system/quick-files.ts'
@@ -56,9 +56,12 @@ export class UserLookup {
   }
 
   private async lookupAccount(local: ByteString): Promise<Lookup | undefined> {
-    if (this.world.accounts === undefined) return undefined
-    for (const { user, dash, ext } of splitsOf(local)) {
-      const account = await this.world.accounts.mailUser(user)
+    const { accounts } = this.world
+    if (accounts === undefined) return undefined
+    const splits = [...splitsOf(local)]
+    await accounts.askAhead(splits.map(({ user }) => user))
+    for (const { user, dash, ext } of splits) {
+      const account = await accounts.mailUser(user)
       if (account === undefined) continue
       const { name, uid, gid, home } = account
       return { kind: 'user', record: { user: name, uid, gid, home, dash, ext } }
@@ -85,18 +88,26 @@ const homeMillisecondsMax = 10_000
 /** What the machine says about accounts. */
 export interface AccountSource {
   find(name: string): Promise<Account | undefined>
-  /** Undefined if there is no such directory. */
-  ownerOf(home: ByteString): Promise<number | undefined>
+  /** These will be asked for one after the other. */
+  askAhead?(names: readonly string[]): Promise<void>
+  /** Who owns the home. Undefined if there is no such directory, and none is to be expected. */
+  ownerOf(home: ByteString, uid: number): Promise<number | undefined>
 }
+
+/** Accounts of people, as useradd and adduser number them: their homes do not go away of themselves. */
+const peopleUids = { first: 1000, last: 59_999 } as const
 
 export const machineAccounts: AccountSource = {
   find: findAccount,
-  async ownerOf(home) {
+  askAhead,
+  async ownerOf(home, uid) {
     try {
       return (await within(realClock, homeMillisecondsMax, 'home directory', stat(pathOf(home)))).uid
     } catch (error) {
       const code = errorCode(error)
-      if (code === '' || isTemporaryErrno(code)) throw new HomeTrouble(describeError(error))
+      const isPerson = uid >= peopleUids.first && uid <= peopleUids.last
+      // A file system that is not mounted must not make strangers of its users.
+      if (code === '' || isPerson || isTemporaryErrno(code)) throw new HomeTrouble(describeError(error))
       return undefined
     }
   },
@@ -117,6 +128,10 @@ export class AccountBook {
     return this.source.find(name)
   }
 
+  async askAhead(names: readonly string[]): Promise<void> {
+    await this.source.askAhead?.(names)
+  }
+
   /** qmail-getpw's conditions: not uid 0, and the owner of a home that exists. */
   mailUser(name: string): Promise<Account | undefined> {
     return this.remembered.get(name, () => this.findMailUser(name))
@@ -125,6 +140,6 @@ export class AccountBook {
   private async findMailUser(name: string): Promise<Account | undefined> {
     const account = await this.source.find(name)
     if (account === undefined || account.uid === 0) return undefined
-    return (await this.source.ownerOf(account.home)) === account.uid ? account : undefined
+    return (await this.source.ownerOf(account.home, account.uid)) === account.uid ? account : undefined
   }
 }

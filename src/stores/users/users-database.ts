@@ -1,6 +1,7 @@
-/** HOME/users/cdb, read again when it has changed.
- *  Fails:  throws CdbError or Node's errors: nobody can tell now, so mail waits. */
-import { readFileSync, statSync } from 'node:fs'
+/** HOME/users/cdb, read again when it has changed. A home may have none; but where users/assign is there, or a cdb has been
+ *  read, its accounts have not ceased to be because the file is away.
+ *  Fails:  throws CdbError or Node's errors, or an Error with the remedy: nobody can tell now, so mail waits. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
 import { CdbReader } from '../../protocols/qmail/cdb.ts'
@@ -12,14 +13,16 @@ const cdbBytesMax: number = 512 * 1024 * 1024
 
 export class UsersDatabase {
   private readonly path: string
+  private readonly users: string
   private stamp = ''
   private reader: CdbReader | undefined
 
   constructor(home: Home) {
     this.path = join(home.users, 'cdb')
+    this.users = home.users
   }
 
-  /** Undefined: the file is absent, or says nothing about this mailbox. */
+  /** Undefined: there is no such file, or it says nothing about this mailbox. */
   lookup(local: ByteString): UserRecord | undefined {
     const reader = this.current()
     return reader === undefined ? undefined : lookupAssigned(reader, local)
@@ -37,9 +40,16 @@ export class UsersDatabase {
       return this.reader
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
-      this.reader = undefined
-      this.stamp = ''
+      const trouble = this.absence()
+      if (trouble !== undefined) throw new Error(trouble, { cause: error })
       return undefined
     }
+  }
+
+  private absence(): string | undefined {
+    const remedy = "'quaver account compile' makes it anew, and so does a restart"
+    if (existsSync(join(this.users, 'assign'))) return `${this.path} is missing, and users/assign is there: ${remedy}`
+    if (!existsSync(this.users)) return `${this.users} is missing: is its file system mounted?`
+    return this.reader === undefined ? undefined : `${this.path} is gone, and so is users/assign: bring them back`
   }
 }

@@ -6,8 +6,8 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Account } from '../../system/accounts.ts'
 import { type Clock, realClock } from '../../system/clock.ts'
 import { homeAt, type Home } from '../home/layout.ts'
-import { compileAssign } from './assign.ts'
-import { AccountBook, type AccountSource, UserLookup } from './lookup-user.ts'
+import { compileAssign, restoreCdb } from './assign.ts'
+import { AccountBook, type AccountSource, machineAccounts, UserLookup } from './lookup-user.ts'
 
 const joe: Account = { name: 'joe', uid: 5001, gid: 5001, home: '/home/joe', shell: '' }
 const alias: Account = { name: 'alias', uid: 7790, gid: 2108, home: '/q/alias', shell: '' }
@@ -75,8 +75,29 @@ describe('who owns a mailbox', () => {
     assert.equal(await say(users, 'Joe+Tag'), 'list 9 /list - Tag')
     assert.equal(await say(users, 'joe'), 'joe 5001 /home/joe  ')
     assert.equal(await say(users, 'MARY'), 'mary 8 /mary  ')
-    await rm(join(home.users, 'cdb'))
-    assert.equal(await say(users, 'Joe+Tag'), 'joe 5001 /home/joe + Tag')
+  })
+
+  it('is put off while users/cdb is away and users/assign, or the memory of it, is there', async (test) => {
+    const home = await makeHome(test)
+    const users = lookupIn(home, source())
+    const unknown = 'ZTrouble reading users/cdb in qmail-lspawn.\n'
+    await writeFile(join(home.users, 'assign'), '=mary:mary:8:8:/mary:::\n.\n')
+    assert.equal(await say(users, 'mary'), unknown)
+    assert.equal((await restoreCdb(home))?.done, true)
+    assert.equal(await restoreCdb(home), undefined)
+    assert.equal(await say(users, 'mary'), 'mary 8 /mary  ')
+    for (const name of ['cdb', 'assign']) {
+      await rm(join(home.users, name))
+      assert.equal(await say(users, 'mary'), unknown, name)
+    }
+    await rm(home.users, { recursive: true })
+    assert.equal(await say(lookupIn(home, source()), 'mary'), unknown)
+  })
+
+  it('is put off while the home of a person is away; a service without one is nobody', async () => {
+    await assert.rejects(machineAccounts.ownerOf('/no/such/home', 1001), /ENOENT/)
+    assert.equal(await machineAccounts.ownerOf('/no/such/home', 33), undefined)
+    assert.equal(await machineAccounts.ownerOf('/no/such/home', 65_534), undefined)
   })
 
   it('is not somebody without an own home, nor root', async (test) => {
