@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -157,6 +157,25 @@ describe('control check', () => {
     ['control/morercpthosts', 'b.test\n', /^control\/morercpthosts is not compiled/],
     ['users/assign', '=joe:joe:1:1:/home/joe\n.\n', /^users\/assign:1 has fewer than 6 colons/],
     ['users/assign', '=joe:joe:1:1:/h:::\n=joe:jo:2:2:/j:::\n.\n', /^users\/assign:2 has the key of line 1/],
+    [
+      'control/smtpplugins',
+      '[rcpt]\n:/nowhere/script -x\n',
+      /^control\/smtpplugins:2 names the plug-in \/nowhere\/script,/,
+    ],
+    ['control/smtpgreeting', '- welcome\n', /^control\/smtpgreeting:1 does not begin with a host name/],
+    [
+      'control/tcprules/smtp',
+      ':allow,QMAILQUEUE="/nowhere/queue"\n',
+      /^control\/tcprules\/smtp:1 sets QMAILQUEUE to .* does not exist/,
+    ],
+    ['users/assign', '=joe:joe:joe:joe:/h:::\n.\n', /^users\/assign:1 has a uid or gid that is no number/],
+    ['users/assign', '=joe:root:0:0:/root:::\n.\n', /^users\/assign:1 gives mail to uid 0/],
+    ['alias/.qmail-john.doe', '&joe\n', /^alias\/.qmail-john.doe is never looked for/],
+    [
+      'alias/.qmail-root',
+      './Maildir/\n',
+      /^alias\/.qmail-root leads to the Maildir .\/Maildir\/, which does not exist/,
+    ],
     ['alias/.qmail-postmaster', undefined, /^alias\/.qmail-postmaster does not exist/],
     ['alias/.qmail-root', '\n&joe\n', /^alias\/.qmail-root makes mail wait/],
     ['alias/.qmail-root', '\xff\xfe.\0', /^alias\/.qmail-root is UTF-16/],
@@ -177,6 +196,13 @@ describe('control check', () => {
     chmodSync(home.control, 0o755)
     assert.match(findings[0]?.fault ?? '', /cannot be reached by the account .*control may not be entered/)
     assert.equal(findings[0]?.remedy, `chmod o+x ${home.control}`)
+  })
+
+  it('finds a link that leads nowhere', async () => {
+    symlinkSync('/nowhere', join(home.control, 'badhelo'))
+    const { findings } = await inspect(home, noAccounts)
+    put('control/badhelo', undefined)
+    assert.match(findings[0]?.fault ?? '', /is a link that leads nowhere/)
   })
 
   it('a name that resembles none of ours is somebody’s own', async () => {

@@ -1,7 +1,7 @@
 /** `quaver control check`: everything in a home that people write and that does not mean what it seems to, with place and
  *  remedy, judged as the accounts that read it.
  *  Never:  says anything about a home that is right. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -83,6 +83,8 @@ function readControlFile(home: Home, name: ControlName, readers: readonly Reader
     }
     return fromBuffer(readFileSync(path))
   } catch (error) {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+      return finding(`is a link that leads nowhere: ${describeError(error)}`, `mend or remove it: ls -l ${path}`)
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return []
     return finding(`cannot be read: ${describeError(error)}`, 'ask as root, or mend it')
   }

@@ -2,11 +2,11 @@
  *  file promises.
  *  Fails:  what the caller may not read is not looked at; root sees all. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
 import { contentLines } from '../../protocols/qmail/control-format.ts'
 import { parseDotQmail } from '../../protocols/qmail/dot-qmail.ts'
-import { parseRules } from '../../protocols/qmail/tcprules.ts'
+import { parseRules, type Rule } from '../../protocols/qmail/tcprules.ts'
 import { parseAssign } from '../../protocols/qmail/users-assign.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Control } from '../../stores/control/control.ts'
@@ -29,8 +29,8 @@ export async function inspectHome(
   return [
     ...inspectDomains(control, surroundings),
     ...inspectMoreHosts(home),
-    ...ruleServices.flatMap((service) => inspectRules(rulePaths(home, service))),
-    ...inspectAssign(home),
+    ...ruleServices.flatMap((service) => inspectRules(home, rulePaths(home, service))),
+    ...inspectAssign(home, readers.isDemo),
     ...(await inspectAliases(home, readers)),
     ...(await inspectPasswords(home)),
   ]
@@ -57,7 +57,7 @@ function inspectMoreHosts(home: Home): Finding[] {
   return [{ file: 'control/morercpthosts', line: undefined, fault, remedy }]
 }
 
-function inspectRules({ source, name }: { readonly source: string; readonly name: string }): Finding[] {
+function inspectRules(home: Home, { source, name }: { readonly source: string; readonly name: string }): Finding[] {
   const text = textOf(source)
   if (text === undefined) return []
   const { faults, idle, rules } = parseRules(text)
@@ -69,6 +69,7 @@ function inspectRules({ source, name }: { readonly source: string; readonly name
   })
   return [
     ...inspectLineEnds(text, name),
+    ...rules.flatMap((rule) => inspectVariables(home, name, rule)),
     ...faults.map(({ line, reason }) => {
       return {
         file: name,
@@ -89,7 +90,21 @@ function inspectRules({ source, name }: { readonly source: string; readonly name
   ]
 }
 
-function inspectAssign(home: Home): Finding[] {
+/** Variables that name a program or a file, by path. */
+const namingVariables = new Set(['QMAILQUEUE', 'QQF_QMAILQUEUE', 'QMAILQUEUEFILTERS', 'RCPTCHECK', 'SPPCONFFILE'])
+
+function inspectVariables(home: Home, file: string, { line, variables }: Rule): Finding[] {
+  return variables
+    .filter(([variable, value]) => namingVariables.has(variable) && value.includes('/'))
+    .filter(([, value]) => timeOf(resolve(home.path, toText(value))) === undefined)
+    .map(([variable, value]) => {
+      const fault = `sets ${variable} to ${toText(value)}, which does not exist`
+      return { file, line, fault, remedy: 'mend the path, or take the variable out' }
+    })
+}
+
+/** `ofDemo`: uid 0 may receive mail there. */
+function inspectAssign(home: Home, ofDemo: boolean): Finding[] {
   const file = 'users/assign'
   const path = join(home.users, 'assign')
   const text = textOf(path)
@@ -108,6 +123,16 @@ function inspectAssign(home: Home): Finding[] {
   const seen = new Map<ByteString, number>()
   for (const { line, text: written } of contentLines(text)) {
     if (written.startsWith('.')) break
+    const [, user = '', uid = '', gid = ''] = written.split(':')
+    if (![uid, gid].every((id) => /^[0-9]{1,10}$/.test(id) && Number(id) < 0xffff_ffff))
+      findings.push({
+        file,
+        line,
+        fault: 'has a uid or gid that is no number: its mail waits',
+        remedy: `id ${toText(user)}`,
+      })
+    else if (Number(uid) === 0 && !ofDemo)
+      findings.push({ file, line, fault: 'gives mail to uid 0, which receives none', remedy: 'name another account' })
     const key = lowerAscii(written.slice(0, written.indexOf(':')))
     const first = seen.get(key)
     if (first === undefined) seen.set(key, line)
@@ -151,8 +176,22 @@ function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Findin
   const unreadable = encodingFault(text)
   if (unreadable !== undefined)
     return [{ file, line: undefined, fault: unreadable, remedy: 'write it anew with a plain text editor' }]
-  const refused = parseDotQmail(text, (facts.mode & 0o100) !== 0).find(({ kind }) => kind === 'refuse')
+  const instructions = parseDotQmail(text, (facts.mode & 0o100) !== 0)
+  const refused = instructions.find(({ kind }) => kind === 'refuse')
   const faults: Finding[] = inspectLineEnds(text, file)
+  if (/[A-Z.]/.test(name.slice('.qmail'.length)))
+    faults.push({
+      file,
+      line: undefined,
+      fault: 'is never looked for: names are asked for in lower case, with colons for dots',
+      remedy: `mv ${path} ${join(home.alias, name.slice(0, 1) + name.slice(1).toLowerCase().replaceAll('.', ':'))}`,
+    })
+  for (const one of instructions) {
+    if (one.kind !== 'maildir' || one.path.startsWith('/') || timeOf(join(home.alias, toText(one.path))) !== undefined)
+      continue
+    const fault = `leads to the Maildir ${toText(one.path)}, which does not exist: mail waits`
+    faults.push({ file, line: undefined, fault, remedy: `make it as the account ${readers.reader('alias').account}` })
+  }
   if (refused?.kind === 'refuse')
     faults.push({
       file,

@@ -38,9 +38,11 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 export type FindAccount = (name: string) => Promise<Account | undefined>
 
 export class HomeReaders {
+  readonly isDemo: boolean
   private readonly byRole: ReadonlyMap<Role | 'anybody', Reader>
 
-  private constructor(byRole: ReadonlyMap<Role | 'anybody', Reader>) {
+  private constructor(isDemo: boolean, byRole: ReadonlyMap<Role | 'anybody', Reader>) {
+    this.isDemo = isDemo
     this.byRole = byRole
   }
 
@@ -49,7 +51,7 @@ export class HomeReaders {
     if (existsSync(join(home.path, 'demo-password'))) {
       const { uid, gid } = statSync(home.path)
       const owner: Reader = { account: `of uid ${uid}`, uid, gid }
-      return new HomeReaders(new Map([...rolesRead, 'alias' as const].map((role) => [role, owner])))
+      return new HomeReaders(true, new Map([...rolesRead, 'alias' as const].map((role) => [role, owner])))
     }
     const overrides = control.map('accounts')
     const readers = [...rolesRead, 'alias' as const].map(async (role) => {
@@ -58,7 +60,7 @@ export class HomeReaders {
       const account = await find(name).catch(() => undefined)
       return [role, { account: name, uid: account?.uid, gid: account?.gid }] as const
     })
-    return new HomeReaders(new Map(await Promise.all(readers)))
+    return new HomeReaders(false, new Map(await Promise.all(readers)))
   }
 
   reader(role: Role | 'anybody'): Reader {

@@ -30,6 +30,12 @@ export const isLocalDomain: LineCheck = (line, { isAccepted }) => {
   return fault ?? (isAccepted(lowerAscii(line)) ? undefined : notAccepted)
 }
 
+/** Its first word is what others take for our name. */
+export const isGreeting: LineCheck = (line) =>
+  hostFault(line.split(' ', 1)[0] ?? '') === undefined
+    ? undefined
+    : wrong('does not begin with a host name', 'write the name of this host before anything else')
+
 /** A whole name, or a literal. */
 export const isDomain: LineCheck = (line) => hostOrLiteralFault(line)
 
@@ -103,7 +109,10 @@ export const isPlugInLine: LineCheck = (line, surroundings, earlier) => {
       'is in no section: it never runs',
       'put [connection], [helo], [mail], [rcpt] or [data] on a line before it',
     )
-  return line.startsWith(':') ? undefined : surroundings.programFault(line, 'plug-in')
+  if (!line.startsWith(':')) return surroundings.programFault(line, 'plug-in')
+  // What a shell makes of more than a plain path is its own business.
+  const path = /^:([A-Za-z0-9_.-]*\/[A-Za-z0-9_./-]+)(?: |$)/.exec(line)?.[1]
+  return path === undefined ? undefined : surroundings.programFault(path, 'plug-in')
 }
 
 /** `key:relay` of smtproutes and senderroutes; an empty relay means the MX. */

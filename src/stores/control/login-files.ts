@@ -4,7 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { issuerForm, parseIssuer } from '../../protocols/oauth/issuers.ts'
 import { mechanisms, readMechanism, usualMechanisms } from '../../protocols/sasl/mechanisms.ts'
 import type { ControlFile } from './form.ts'
-import { isCapability, isListenAddress, isOf, runs } from './line-checks.ts'
+import { isCapability, isGreeting, isListenAddress, isOf, runs } from './line-checks.ts'
 
 export const loginFiles = {
   checkpassword: {
@@ -58,6 +58,7 @@ export const loginFiles = {
     meaning: 'host name in POP3’s greeting',
     readBy: ['pop3d'],
     reread: 'live',
+    check: isGreeting,
   },
   smtpcapabilities: {
     form: 'list',

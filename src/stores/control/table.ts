@@ -7,6 +7,7 @@ import {
   isDelivery,
   isDomain,
   isDomainOrSuffix,
+  isGreeting,
   isAddressOrDomain,
   isHost,
   isLocalDomain,
@@ -237,6 +238,7 @@ export const controlFiles = {
     meaning: 'greeting; begin it with the host name',
     readBy: ['smtpd', 'ofmipd', 'local'],
     reread: 'live',
+    check: isGreeting,
   },
   smtproutes: {
     form: 'map',
