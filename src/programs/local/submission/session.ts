@@ -6,7 +6,7 @@ import type { ByteString } from '../../../base/byte-string.ts'
 import type { Failure, Outcome } from '../../../base/outcome.ts'
 import type { Envelope } from '../../../contracts/envelope.ts'
 import { loginReplies } from '../../../protocols/smtp/login-replies.ts'
-import { formatExtensions, formatReply, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
+import { formatExtensions, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
 import { SmtpSession, type SmtpSessionPort } from '../../../servers/smtp/session.ts'
 import { printable } from '../../../system/log.ts'
 import type { Service } from './service.ts'
@@ -14,7 +14,7 @@ import type { SubmissionTools } from './tools.ts'
 import { readRecipient, readSender, type Transaction } from './transaction.ts'
 
 /** Instead of ofmipd's greeting: the login has been waiting for it (RFC 4954 §4). */
-const loggedIn: Reply = { code: 235, text: 'ok, go ahead (#2.0.0)' }
+const loggedIn: Reply = { code: 235, text: 'ok, go ahead (#2.0.0)', status: '2.7.0' }
 
 export class Session extends SmtpSession<Transaction> {
   private readonly service: Service
@@ -37,7 +37,7 @@ export class Session extends SmtpSession<Transaction> {
   }
 
   greet(): void {
-    this.say(this.extended ? `${loggedIn.code} 2.7.0 ${loggedIn.text}\r\n` : formatReply(loggedIn, false))
+    this.reply(loggedIn)
   }
 
   /** The client is who he is, and TLS is on: neither AUTH nor STARTTLS is offered. */
@@ -122,5 +122,5 @@ function senderReply(failure: Failure): Reply {
 }
 
 function laterReply(failure: Failure): Reply {
-  return { code: 452, text: failure.peerText }
+  return { ...refusal(failure), code: 452 }
 }
