@@ -7,7 +7,8 @@ import type { Failure, Outcome } from '../../../base/outcome.ts'
 import type { Envelope } from '../../../contracts/envelope.ts'
 import { loginReplies } from '../../../protocols/smtp/login-replies.ts'
 import { formatExtensions, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
-import { SmtpSession, type SmtpSessionPort } from '../../../servers/smtp/session.ts'
+import { SmtpSession } from '../../../servers/smtp/session.ts'
+import { idle, type SmtpSessionPort, type Verbs } from '../../../servers/smtp/session-setting.ts'
 import { printable } from '../../../system/log.ts'
 import type { Service } from './service.ts'
 import type { SubmissionTools } from './tools.ts'
@@ -17,6 +18,10 @@ import { readRecipient, readSender, type Transaction } from './transaction.ts'
 const loggedIn: Reply = { code: 235, text: 'ok, go ahead (#2.0.0)', status: '2.7.0' }
 
 export class Session extends SmtpSession<Transaction> {
+  /** AUTH comes once, and not in a transaction (RFC 4954 §4). */
+  private static readonly ownVerbs: Verbs<Session> = new Map([
+    ['auth', idle((session) => session.refuse(loginReplies.authenticated, 'order'))],
+  ])
   private readonly service: Service
   private readonly tools: SubmissionTools
   private readonly account: ByteString
@@ -46,10 +51,8 @@ export class Session extends SmtpSession<Transaction> {
     this.say(this.extended ? formatExtensions(greeting, this.service.databytes, false) : `250 ${greeting}\r\n`)
   }
 
-  /** AUTH comes once, and not in a transaction (RFC 4954 §4). */
-  protected override unknown(verb: ByteString): void {
-    if (verb === 'auth') this.refuse(loginReplies.authenticated, 'order')
-    else super.unknown(verb)
+  protected override get ownVerbs(): Verbs<Session> {
+    return Session.ownVerbs
   }
 
   protected override mail(argument: ByteString): void {
