@@ -131,10 +131,12 @@ test('qmail-rcptcheck as a plug-in: E553 goes on, R421 ends', async () => {
   await spp.mail('joe@example.com')
   assert.deepEqual((await spp.rcpt('no@example.org', true, first)).verdict, {
     kind: 'refuse',
-    lines: ['553 sorry, no mailbox here by that name. (#5.1.1)'],
+    reply: { code: 553, text: 'sorry, no mailbox here by that name. (#5.1.1)', status: '5.1.1' },
+    before: [],
   })
   assert.deepEqual((await spp.rcpt('x@example.org', true, first)).verdict, {
     kind: 'refuse-drop',
-    lines: ['421 unable to verify recipient (#4.3.0)'],
+    reply: { code: 421, text: 'unable to verify recipient (#4.3.0)', status: '4.3.0' },
+    before: [],
   })
 })

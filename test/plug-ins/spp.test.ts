@@ -29,7 +29,8 @@ const mail = (...lines: string[]): string[] => ['[mail]', ...lines]
 
 function said(outcome: StageOutcome): readonly string[] {
   const { verdict } = outcome
-  return [...outcome.printed, ...('lines' in verdict ? verdict.lines : [verdict.kind])]
+  if (!('reply' in verdict)) return [...outcome.printed, verdict.kind]
+  return [...outcome.printed, ...verdict.before, `${verdict.reply.code} ${verdict.reply.text}`]
 }
 
 test('a shell plug-in sees exactly its environment, an empty standard input and the home', async () => {
@@ -263,7 +264,8 @@ else: print("C" + os.environ["SMTPRCPTTO"].lower())
 })
 
 test('our own versions run in process, by the last part of their path', async () => {
-  const own: BuiltIn = (environment) => Promise.resolve([`E550 ${environment.get('SMTPMAILFROM')}`])
+  const own: BuiltIn = (environment) =>
+    Promise.resolve([{ kind: 'refuse', reply: { code: 550, text: environment.get('SMTPMAILFROM') ?? '' } }])
   const tools = {
     executor: exec.client,
     builtIn: (name: string) => (name === 'qmail-spp-spf' ? own : undefined),

@@ -1,5 +1,4 @@
-/** The plug-ins that pkgsrc ships, in process: known by the last part of their path. SPF and greylisting are handed in,
- *  as functions that give the lines which the programs would print. */
+/** The plug-ins that pkgsrc ships, in process: known by the last part of their path. SPF and greylisting are handed in. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { checkReplies } from '../../protocols/qmail/rcptchecks.ts'
 import { checkRecipient, type CheckTools } from '../execute/recipient-check.ts'
@@ -33,7 +32,7 @@ export function builtInPlugIns(parts: BuiltInParts): (name: ByteString) => Built
   return (name) => known.get(name)
 }
 
-/** qmail-rcptcheck, which speaks qmail-spp where SMTPRCPTTO is set. What is said of this recipient, for good or for now, leaves
+/** qmail-rcptcheck, which answers where SMTPRCPTTO is set. What is said of this recipient, for good or for now, leaves
  *  the others theirs; a check that says nothing of anybody ends the session. */
 function recipientCheck(tools: CheckTools): BuiltIn {
   return async (environment) => {
@@ -44,6 +43,6 @@ function recipientCheck(tools: CheckTools): BuiltIn {
     tools.tell?.(answer)
     if (answer.verdict === 'accept') return []
     const endsSession = answer.verdict === 'cannot-verify' || answer.verdict === 'cannot-execute'
-    return [`${endsSession ? 'R' : 'E'}${checkReplies[answer.verdict]}`]
+    return [{ kind: endsSession ? 'refuse-drop' : 'refuse', reply: checkReplies[answer.verdict] }]
   }
 }

@@ -6,16 +6,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import type { SavedFor } from '../../protocols/spp/command.ts'
 import { noPlugIns, type PlugIn, plugInName, type PlugIns, type Stage } from '../../protocols/spp/plug-ins.ts'
-import {
-  continued,
-  lastLine,
-  runStage,
-  safe,
-  type SavedError,
-  type StageOutcome,
-  type StageTools,
-  type Verdict,
-} from './stage.ts'
+import { runStage, safe, type SavedError, type StageOutcome, type StageTools, type Verdict } from './stage.ts'
 
 /** Of all headers of one transaction; what is more is passed over. */
 const headersBytesMax: number = 64 * 1024
@@ -220,11 +211,10 @@ export class SppSession {
     const errors = this.savedFor(stage)
     const last = errors.at(-1)
     if (last === undefined) return undefined
-    const code = last.text.slice(0, 3)
-    const lines = [...errors.slice(0, -1).map(({ text }) => continued(code + text.slice(3))), lastLine(last.text)]
+    const before = errors.slice(0, -1).map(({ reply }) => `${last.reply.code}-${reply.text}`)
     const text = `spp ${stage}: an error saved by ${safe(last.plugIn)}`
     const step = { check: 'spp', plugIn: last.plugIn, text } as const
-    return { ...unasked, verdict: { kind: 'refuse', lines }, steps: [step] }
+    return { ...unasked, verdict: { kind: 'refuse', reply: last.reply, before }, steps: [step] }
   }
 }
 

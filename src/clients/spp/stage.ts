@@ -7,6 +7,7 @@ import { isAddress } from '../../contracts/envelope.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import { type Command, isTerminating, parseCommand, type SavedFor } from '../../protocols/spp/command.ts'
 import { type PlugIn, plugInName, type Stage } from '../../protocols/spp/plug-ins.ts'
+import { coded, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Executor, RunEnd } from '../execute/client.ts'
 
 /** Of one plug-in. An SMTP client waits five minutes for a reply to MAIL or RCPT (RFC 5321 §4.5.3.2). */
@@ -14,8 +15,8 @@ const plugInMillisecondsMax = 60_000
 const outputBytesMax: number = 64 * 1024
 const cannotExecuteCode = 120
 
-/** A plug-in that runs in process: gets the environment, gives the lines that the program would print. */
-export type BuiltIn = (environment: Variables, stage: Stage) => Promise<readonly ByteString[]>
+/** A plug-in that runs in process: gets the environment, says what is to be done. */
+export type BuiltIn = (environment: Variables, stage: Stage) => Promise<readonly Command[]>
 
 export interface StageTools {
   readonly executor: Executor
@@ -32,8 +33,8 @@ export type Verdict =
   | { readonly kind: 'pass' | 'skip-stage' | 'off' }
   /** O: the stage's own check is skipped as well: badmailfrom at MAIL, rcpthosts at RCPT. */
   | { readonly kind: 'skip-own-checks' }
-  /** The reply, line by line, without line ends. `refuse-drop` then closes the connection. */
-  | { readonly kind: 'refuse' | 'refuse-drop'; readonly lines: readonly ByteString[] }
+  /** `before`: continuation lines of the same reply. `refuse-drop` then closes the connection. */
+  | { readonly kind: 'refuse' | 'refuse-drop'; readonly reply: Reply; readonly before: readonly ByteString[] }
   | { readonly kind: 'drop' }
 
 export interface Change {
@@ -52,7 +53,7 @@ export interface Step {
 /** LM, LR, LD: the refusal of a later command. */
 export interface SavedError {
   readonly savedFor: SavedFor
-  readonly text: ByteString
+  readonly reply: Reply
   readonly plugIn: ByteString
 }
 
@@ -89,7 +90,7 @@ async function runPlugIn(tools: StageTools, course: Course, plugIn: PlugIn): Pro
   const builtIn = tools.builtIn(plugInName(plugIn) ?? '')
   if (builtIn === undefined) return await execute(tools, course, plugIn)
   try {
-    for (const line of await builtIn(course.environment, course.stage)) if (!course.take(line)) break
+    for (const command of await builtIn(course.environment, course.stage)) if (!course.take(command)) break
     return undefined
   } catch (error) {
     course.note(`bug: ${describeError(error)}`)
@@ -100,7 +101,7 @@ async function runPlugIn(tools: StageTools, course: Course, plugIn: PlugIn): Pro
 async function execute(tools: StageTools, course: Course, { kind, program }: PlugIn): Promise<string | undefined> {
   const millisecondsMax = tools.plugInMillisecondsMax ?? plugInMillisecondsMax
   const run = { kind, program, args: [], environment: course.environment, millisecondsMax, outputBytesMax }
-  const end = await tools.executor.run(run, (line) => course.take(line))
+  const end = await tools.executor.run(run, (line) => course.take(parseCommand(line)))
   if (end.detail !== '') course.note(`${end.how} ${end.detail}`)
   return failureOf(end)
 }
@@ -167,8 +168,7 @@ class Course {
   }
 
   /** False: the plug-in has said enough. */
-  take(line: ByteString): boolean {
-    const command = parseCommand(line)
+  take(command: Command | undefined): boolean {
     if (command === undefined) return true
     this.said.push(command.kind)
     this.obey(command)
@@ -178,7 +178,8 @@ class Course {
   finish(failure: string | undefined): void {
     if (failure !== undefined) {
       const name = safe(this.line).slice(0, 400)
-      this.verdict = { kind: 'refuse', lines: [`451 qmail-spp failure: ${name}: ${failure} (#4.3.0)`] }
+      const reply = coded(451, '4.3.0', `qmail-spp failure: ${name}: ${failure}`)
+      this.verdict = { kind: 'refuse', reply, before: [] }
       this.said.push(failure)
     }
     const text = `spp ${this.stage} ${safe(this.line)}: ${this.said.length === 0 ? 'nothing' : this.said.join(', ')}`
@@ -206,13 +207,13 @@ class Course {
         break
       case 'refuse':
       case 'refuse-drop':
-        this.verdict = { kind: command.kind, lines: [lastLine(command.text)] }
+        this.verdict = { kind: command.kind, reply: command.reply, before: [] }
         break
       case 'print':
         this.printed.push(continued(command.text))
         break
       case 'save':
-        this.saved.push({ savedFor: command.savedFor, text: command.text, plugIn: this.line })
+        this.saved.push({ savedFor: command.savedFor, reply: command.reply, plugIn: this.line })
         break
       case 'set':
         this.change(command.name, command.value)
@@ -252,10 +253,6 @@ class Course {
 /** A reply of several lines is one reply: only its last line has a blank behind the code (RFC 5321 §4.2.1). */
 export function continued(line: ByteString): ByteString {
   return `${line.slice(0, 3)}-${line.slice(4)}`
-}
-
-export function lastLine(line: ByteString): ByteString {
-  return `${line.slice(0, 3)} ${line.slice(4)}`
 }
 
 export function safe(text: ByteString): string {

@@ -1,7 +1,7 @@
 /** How replies leave: whole, as control/fixsmtpio would have them.
  *  Knows:  which command a reply answers, and what goes in front of it. Never: what is to be replied. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { parseCommand } from '../../protocols/smtp/command.ts'
+import { type Command, parseCommand } from '../../protocols/smtp/command.ts'
 import { offersTls, type SessionSetting } from './session-setting.ts'
 
 export class Answers {
@@ -21,9 +21,10 @@ export class Answers {
   }
 
   /** A command has come: as it is to be looked at. `NOOP ` in front makes it harmless. */
-  heard(line: ByteString, { replyRules, gate }: SessionSetting): ByteString {
-    this.event = parseCommand(line).verb
-    return typeof replyRules === 'object' ? replyRules.prepend(this.event, gate.environment) + line : line
+  heard(command: Command, line: ByteString, { replyRules, gate }: SessionSetting): Command {
+    this.event = command.verb
+    const inFront = typeof replyRules === 'object' ? replyRules.prepend(this.event, gate.environment) : ''
+    return inFront === '' ? command : parseCommand(inFront + line)
   }
 
   /** One reply with its line ends, as it is to leave. `ends`: the session ends after it. */

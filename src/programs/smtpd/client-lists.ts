@@ -4,6 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { DnsblAnswer } from '../../contracts/policy.ts'
 import { listsField, readRblsmtpd } from '../../protocols/dnsbl/dnsbl.ts'
+import { quoted, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 
@@ -19,16 +20,10 @@ export interface ListsSetting {
   readonly fieldName: ByteString | undefined
 }
 
-/** A block by a list, or by RBLSMTPD. */
-export interface Block {
-  readonly code: number
-  readonly text: ByteString
-  readonly finding: Finding
-}
-
 interface Known {
   readonly kind: 'known'
-  readonly block: Block | undefined
+  /** By a list, or by RBLSMTPD. */
+  readonly block: Reply | undefined
   readonly finding: Finding
   /** Undefined: nothing was asked, or nobody answered. */
   readonly answer?: DnsblAnswer
@@ -45,7 +40,7 @@ export class ClientLists {
     this.ip = environment.get('TCPREMOTEIP') ?? ''
     const { lists } = setting
     const rblsmtpd = readRblsmtpd(environment.get('RBLSMTPD'))
-    if (rblsmtpd.kind === 'blocked') this.state = known('RBLSMTPD', 'blocked', rblsmtpd)
+    if (rblsmtpd.kind === 'blocked') this.state = known('RBLSMTPD', 'blocked', quoted(rblsmtpd.code, rblsmtpd.text))
     else if (rblsmtpd.kind === 'pass') this.state = known('RBLSMTPD', 'let through')
     else if (environment.has('RELAYCLIENT')) this.state = known('RELAYCLIENT', 'not asked')
     else if (isLocal) this.state = known('loopback', 'not asked')
@@ -78,18 +73,15 @@ export class ClientLists {
     const { decision, code, text, logText, score } = answer
     const { refusedFromScore, listsFrom } = this.setting
     const rule = decision === 'clear' ? listsFrom : `${listsFrom}: ${answer.rule}`
-    if (decision === 'listed') return { ...known(rule, logText, { code, text }), answer }
+    if (decision === 'listed') return { ...known(rule, logText, quoted(code, text)), answer }
     if (decision === 'allowed' || refusedFromScore === 0 || score < refusedFromScore)
       return { ...known(rule, logText), answer }
-    const block = {
-      code: 451,
-      text: `your address has a score of ${score} on DNS lists, the limit is ${refusedFromScore}`,
-    }
+    const block = quoted(451, `your address has a score of ${score} on DNS lists, the limit is ${refusedFromScore}`)
     return { ...known('control/dnsblscore', `${logText}, refused from ${refusedFromScore} on`, block), answer }
   }
 }
 
-function known(rule: string, text: string, block?: { readonly code: number; readonly text: ByteString }): Known {
+function known(rule: string, text: string, block?: Reply): Known {
   const finding: Finding = { check: 'rblsmtpd', rule, text }
-  return { kind: 'known', finding, block: block && { ...block, finding } }
+  return { kind: 'known', finding, block }
 }

@@ -15,6 +15,7 @@ import { defaultDnsLists } from '../../protocols/dnsbl/dnsbl.ts'
 import { type GreylistFacts, planGreylist, isLogged } from '../../protocols/greylist/plan.ts'
 import type { CheckVerdict } from '../../protocols/qmail/rcptchecks.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
+import { coded } from '../../protocols/smtp/replies.ts'
 import { spfCommands, spfQuestion } from '../../protocols/spf/spp.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -27,7 +28,7 @@ import { SessionGate } from './session-gate.ts'
 
 const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']
 const defaultChecks: readonly ByteString[] = ['qmail-rcptcheck-realrcptto']
-const greylisted = '451 greylisted, retry later (#4.7.1)'
+const greylisted = coded(451, '4.7.1', 'greylisted, retry later')
 const greylistWords = {
   new: 'is new: refused; tried now, it would be accepted from',
   young: 'came before: refused; accepted from',
@@ -147,7 +148,7 @@ export class Gates {
     return async (environment) => {
       const sender = environment.get('SMTPMAILFROM') ?? ''
       const question = spfQuestion(environment, sender, environment.get('SMTPHELOHOST') ?? '')
-      if (question === undefined) return none
+      if (question === undefined) return []
       const answered = await this.parts.policy.spf(question)
       const text = answered.answered
         ? answered.answer.logText
@@ -162,7 +163,7 @@ export class Gates {
     return async (environment) => {
       const { control, policy } = this.parts
       const recipient = environment.get('SMTPRCPTTO')
-      if (recipient === undefined) return none
+      if (recipient === undefined) return []
       const exemptions = {
         recipients: control.list('greylist/exemptrcpts') ?? none,
         hosts: control.list('greylist/exemptrcpthosts') ?? none,
@@ -172,16 +173,17 @@ export class Gates {
       if (plan.kind === 'skip') {
         tell({ check: 'greylist', rule: plan.rule, text: plan.logText })
         if (plan.rule.startsWith('control/')) log(plan.logText)
-        return none
+        return []
       }
       const { kind: _, ...question } = plan
       const answered = await policy.greylist({ ...question, onlyLook: onlyLooks })
       if (onlyLooks) tell(greylistFinding(answered, plan))
-      if (!answered.answered) return none
+      if (!answered.answered) return []
       const { state, refuseAtData, logText } = answered.answer
       if (!onlyLooks && isLogged(state, environment)) log(logText)
-      if (state === 'known') return none
-      return [refuseAtData ? `LD${greylisted}` : `E${greylisted}`]
+      if (state === 'known') return []
+      const refusal = { reply: greylisted } as const
+      return [refuseAtData ? { ...refusal, kind: 'save', savedFor: 'data' } : { ...refusal, kind: 'refuse' }]
     }
   }
 }

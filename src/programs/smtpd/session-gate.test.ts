@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ScriptedSession, type World } from '../../../test/kit/smtpd.ts'
 import { SppSession } from '../../clients/spp/session.ts'
+import { type Command, parseCommand } from '../../protocols/spp/command.ts'
 import { parsePlugIns } from '../../protocols/spp/plug-ins.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 import { ClientLists } from './client-lists.ts'
@@ -20,7 +21,9 @@ function gateOf(file: string, plugIns: Readonly<Record<string, PlugIn>>): (envir
       executor: { run: () => Promise.resolve({ how: 'not-run', code: 0, detail: '' } as const) },
       builtIn: (name: string) => {
         const plugIn = plugIns[name]
-        return plugIn && ((seen: Environment, stage: string) => Promise.resolve(plugIn(seen, stage)))
+        const said = (lines: readonly string[]): Command[] =>
+          lines.map((line) => parseCommand(line)).filter((command) => command !== undefined)
+        return plugIn && ((seen: Environment, stage: string) => Promise.resolve(said(plugIn(seen, stage))))
       },
     }
     const policy = { dnsbl: () => Promise.resolve({ answered: false, why: 'test' } as const) }

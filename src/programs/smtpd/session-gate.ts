@@ -46,7 +46,7 @@ export class SessionGate implements Gate {
     this.onFinding(known.finding)
     if (known.block === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
     const pass = this.passRecipient(facts)
-    return known.block === undefined ? pass : refused({ code: known.block.code, text: known.block.text }, 'rblsmtpd')
+    return known.block === undefined ? pass : refused(known.block, 'rblsmtpd')
   }
 
   headers(): ByteString {
@@ -115,16 +115,8 @@ function verdictOf({ verdict, printed, address, steps }: StageOutcome): Verdict 
       return { ...base, drop: true, check }
     case 'refuse':
     case 'refuse-drop': {
-      const lines = verdict.lines
-      const last = lines.at(-1) ?? '451 refused (#4.3.0)'
-      const reply: Reply = { code: Number(last.slice(0, 3)), text: last.slice(4) }
-      return {
-        ...base,
-        printed: [...printed, ...lines.slice(0, -1)],
-        refusal: reply,
-        check,
-        drop: verdict.kind === 'refuse-drop',
-      }
+      const drop = verdict.kind === 'refuse-drop'
+      return { ...base, printed: [...printed, ...verdict.before], refusal: verdict.reply, check, drop }
     }
   }
 }

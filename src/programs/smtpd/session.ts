@@ -4,7 +4,7 @@
  *  Fails:  as the gate has it; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { isSenderOfOurs } from '../../protocols/smtp/address.ts'
-import { isForeignVerb } from '../../protocols/smtp/command.ts'
+import { type Command, isForeignVerb } from '../../protocols/smtp/command.ts'
 import { xclientCapability } from '../../protocols/smtp/xclient.ts'
 import { tlsVariables } from '../../protocols/qmail/tls-header.ts'
 import { tlsProtocol } from '../../protocols/smtp/received.ts'
@@ -16,6 +16,7 @@ import type { Dialogue, DialoguePort, StartedTls } from '../../servers/door/dial
 import { refusalLine } from '../../servers/door/log-lines.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 import { SmtpSession } from '../../servers/smtp/session.ts'
+import { type Refusal, type Verbs, working } from '../../servers/smtp/session-setting.ts'
 import type { Stage, Verdict } from './gate.ts'
 import { factsOf, type Subject } from './facts.ts'
 import { receivedFor } from './trace.ts'
@@ -26,6 +27,10 @@ import { Transaction } from './transaction.ts'
 const verbsBeforeTls: ReadonlySet<string> = new Set(['noop', 'ehlo', 'starttls', 'quit', 'xclient'])
 
 export class Session extends SmtpSession<Transaction> implements Dialogue {
+  private static readonly ownVerbs: Verbs<Session> = new Map([
+    ['starttls', working((session, argument) => session.startTls(argument))],
+    ['xclient', working((session, argument) => session.xclient(argument))],
+  ])
   private setting: SessionSetting
   private readonly door: DialoguePort
   private readonly databytes: number
@@ -59,8 +64,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.consult('connection', {}, (verdict) => this.obeyUngreeted(verdict))
   }
 
-  protected override heard(line: ByteString): ByteString {
-    return this.answers.heard(line, this.setting)
+  protected override heard(command: Command, line: ByteString): Command {
+    return this.answers.heard(command, line, this.setting)
   }
 
   protected override say(text: string): void {
@@ -79,12 +84,13 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.note(check)
   }
 
-  protected override command(verb: ByteString, argument: ByteString): void {
-    if (this.tls === undefined && needsTls(this.setting) && !verbsBeforeTls.has(verb))
-      return this.refuse(this.setting.tlsAvailable() ? replies.tlsFirst : replies.tlsNotNow, 'starttls')
-    if (verb === 'starttls') return this.startTls(argument)
-    if (verb === 'xclient') return this.xclient(argument)
-    super.command(verb, argument)
+  protected override get ownVerbs(): Verbs<Session> {
+    return Session.ownVerbs
+  }
+
+  protected override refusalBefore(verb: ByteString): Refusal | undefined {
+    if (this.tls !== undefined || !needsTls(this.setting) || verbsBeforeTls.has(verb)) return undefined
+    return { reply: this.setting.tlsAvailable() ? replies.tlsFirst : replies.tlsNotNow, check: 'starttls' }
   }
 
   protected override isForeign(verb: ByteString, isFirstLine: boolean): boolean {
@@ -92,8 +98,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   }
 
   protected override reset(): void {
-    super.reset()
     this.setting.gate.reset()
+    super.reset()
   }
 
   protected override endTransaction(): void {
@@ -116,7 +122,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
 
   private startTls(argument: ByteString): void {
     if (this.tls !== undefined) return this.refuse(replies.tlsAlready, 'starttls')
-    if (!offersTls(this.setting)) return this.unknown('starttls')
+    if (!offersTls(this.setting)) return this.unknown()
     if (argument !== '') return this.refuse(replies.syntaxNoParameters, 'starttls')
     this.reply(replies.startTls)
     this.beginHandshake()
@@ -126,7 +132,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   /** A listed peer says who the client behind it is: the session begins anew as that client's, by its rules. */
   private xclient(argument: ByteString): void {
     const { announce } = this.setting
-    if (announce === undefined) return this.unknown('xclient')
+    if (announce === undefined) return this.unknown()
     if (this.transaction !== undefined) return this.refuse(replies.inTransaction, 'xclient')
     const read = readAnnouncement(argument, announce)
     if (read.kind === 'close') return this.refuseAndEnd(read.reply, read.check, argument)

@@ -4,17 +4,18 @@
  *  Fails:  a pattern that cannot be compiled means "cannot verify". */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { compileEre, type Ere } from '../ere/ere.ts'
+import { coded, type Reply } from '../smtp/replies.ts'
 
-/** `refuse` is for good; `full` is for now; the two that cannot tell end the session with 421. */
-/** `unknown`: nothing can be said about this recipient now; the other two: about no recipient. */
+/** `refuse` is for good, `full` and `unknown` are for now, of this recipient; the two that can tell of nobody end the session
+ *  with 421. */
 export type CheckVerdict = 'accept' | 'refuse' | 'full' | 'unknown' | 'cannot-verify' | 'cannot-execute'
 
-export const checkReplies: Readonly<Record<Exclude<CheckVerdict, 'accept'>, ByteString>> = {
-  refuse: '553 sorry, no mailbox here by that name. (#5.1.1)',
-  full: '452 sorry, that mailbox is full, try again later (#4.2.2)',
-  unknown: '451 unable to verify recipient (#4.3.0)',
-  'cannot-verify': '421 unable to verify recipient (#4.3.0)',
-  'cannot-execute': '421 unable to execute recipient check (#4.3.0)',
+export const checkReplies: Readonly<Record<Exclude<CheckVerdict, 'accept'>, Reply>> = {
+  refuse: coded(553, '5.1.1', 'sorry, no mailbox here by that name.'),
+  full: coded(452, '4.2.2', 'sorry, that mailbox is full, try again later'),
+  unknown: coded(451, '4.3.0', 'unable to verify recipient'),
+  'cannot-verify': coded(421, '4.3.0', 'unable to verify recipient'),
+  'cannot-execute': coded(421, '4.3.0', 'unable to execute recipient check'),
 }
 
 /** Of a program that ran; undefined: a signal ended it. */

@@ -1,13 +1,24 @@
 /** Every reply of the SMTP server, in qmail's words where qmail has them.
- *  The enhanced status code (RFC 3463) in front is for clients that said EHLO (RFC 2034); it is the one in the
- *  parentheses at the end, if its class agrees with the reply code. */
+ *  The enhanced status code (RFC 3463) stands in parentheses at the end, as in qmail, and in front for clients that said
+ *  EHLO (RFC 2034). */
 import type { Failure } from '../../base/outcome.ts'
 
 export interface Reply {
   readonly code: number
   readonly text: string
-  /** For texts without `(#x.y.z)`; undefined: never one (greeting, HELO, EHLO, 3yz). */
-  readonly status?: string
+  /** Undefined: none (greeting, HELO, EHLO, 3yz, and what others say without one). */
+  readonly status?: string | undefined
+}
+
+/** With its status behind its words. */
+export function coded(code: number, status: string, words: string): Reply {
+  return { code, text: `${words} (#${status})`, status }
+}
+
+/** In the words of others: the status is what they put at the end, if it is of the code's class. */
+export function quoted(code: number, text: string): Reply {
+  const found = /\(#([245]\.\d{1,3}\.\d{1,3})\)$/.exec(text)?.[1]
+  return { code, text, status: found !== undefined && found[0] === String(code)[0] ? found : undefined }
 }
 
 export const replies = {
@@ -20,52 +31,50 @@ export const replies = {
   goAhead: { code: 354, text: 'go ahead' },
   startTls: { code: 220, text: 'ready to start TLS', status: '2.0.0' },
 
-  timeout: { code: 451, text: 'timeout (#4.4.2)' },
-  sessionTooLong: { code: 421, text: 'session too long (#4.4.2)' },
-  shuttingDown: { code: 421, text: 'shutting down, try again soon (#4.3.2)' },
-  tooManyConnections: { code: 421, text: 'too many connections, try again later (#4.3.2)' },
-  tooManyFromYou: { code: 421, text: 'too many connections from your address, try again later (#4.7.0)' },
-  tooFast: { code: 421, text: 'you connect too often, try again later (#4.7.0)' },
-  tooManyErrors: { code: 421, text: 'too many errors (#4.7.0)' },
-  tooManyCommands: { code: 421, text: 'too many commands without mail (#4.7.0)' },
-  tooManyMessages: { code: 421, text: 'too many messages in one session, connect again (#4.7.0)' },
-  unreadableControls: { code: 421, text: 'unable to read controls (#4.3.0)' },
-  tooManyRecipients: { code: 452, text: 'too many recipients (#4.5.3)' },
+  timeout: coded(451, '4.4.2', 'timeout'),
+  sessionTooLong: coded(421, '4.4.2', 'session too long'),
+  shuttingDown: coded(421, '4.3.2', 'shutting down, try again soon'),
+  tooManyConnections: coded(421, '4.3.2', 'too many connections, try again later'),
+  tooManyFromYou: coded(421, '4.7.0', 'too many connections from your address, try again later'),
+  tooFast: coded(421, '4.7.0', 'you connect too often, try again later'),
+  tooManyErrors: coded(421, '4.7.0', 'too many errors'),
+  tooManyCommands: coded(421, '4.7.0', 'too many commands without mail'),
+  tooManyMessages: coded(421, '4.7.0', 'too many messages in one session, connect again'),
+  unreadableControls: coded(421, '4.3.0', 'unable to read controls'),
+  tooManyRecipients: coded(452, '4.5.3', 'too many recipients'),
 
-  lineTooLong: { code: 500, text: 'line too long (#5.5.2)' },
-  controlCharacter: { code: 501, text: 'control character in command (#5.5.2)' },
-  syntaxParameter: { code: 501, text: 'syntax error in parameters (#5.5.4)' },
-  syntaxNoParameters: { code: 501, text: 'syntax error, no parameters allowed (#5.5.4)' },
-  unimplemented: { code: 502, text: 'unimplemented (#5.5.1)' },
-  mailFirst: { code: 503, text: 'MAIL first (#5.5.1)' },
-  recipientFirst: { code: 503, text: 'RCPT first (#5.5.1)' },
-  inTransaction: { code: 503, text: 'not in a transaction (#5.5.1)' },
-  denied: { code: 554, text: 'access denied (#5.7.1)' },
-  tlsAlready: { code: 503, text: 'TLS is on already (#5.5.1)' },
-  badMailFrom: { code: 553, text: 'sorry, your envelope sender is in my badmailfrom list (#5.7.1)' },
-  notInRcptHosts: { code: 553, text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)" },
-  noDomain: { code: 553, text: 'sorry, what is behind the @ is no domain (#5.1.3)' },
-  senderOfOurs: { code: 553, text: 'sorry, no host on the network may send as that (#5.1.7)' },
-  controlInAddress: { code: 553, text: 'sorry, control characters are not allowed in addresses (#5.1.3)' },
-  syntax: { code: 555, text: 'syntax error (#5.5.4)' },
-  unknownParameter: { code: 555, text: 'parameter not recognized (#5.5.4)' },
+  lineTooLong: coded(500, '5.5.2', 'line too long'),
+  controlCharacter: coded(501, '5.5.2', 'control character in command'),
+  syntaxParameter: coded(501, '5.5.4', 'syntax error in parameters'),
+  syntaxNoParameters: coded(501, '5.5.4', 'syntax error, no parameters allowed'),
+  unimplemented: coded(502, '5.5.1', 'unimplemented'),
+  mailFirst: coded(503, '5.5.1', 'MAIL first'),
+  recipientFirst: coded(503, '5.5.1', 'RCPT first'),
+  inTransaction: coded(503, '5.5.1', 'not in a transaction'),
+  denied: coded(554, '5.7.1', 'access denied'),
+  tlsAlready: coded(503, '5.5.1', 'TLS is on already'),
+  badMailFrom: coded(553, '5.7.1', 'sorry, your envelope sender is in my badmailfrom list'),
+  notInRcptHosts: coded(553, '5.7.1', "sorry, that domain isn't in my list of allowed rcpthosts"),
+  noDomain: coded(553, '5.1.3', 'sorry, what is behind the @ is no domain'),
+  senderOfOurs: coded(553, '5.1.7', 'sorry, no host on the network may send as that'),
+  controlInAddress: coded(553, '5.1.3', 'sorry, control characters are not allowed in addresses'),
+  syntax: coded(555, '5.5.4', 'syntax error'),
+  unknownParameter: coded(555, '5.5.4', 'parameter not recognized'),
 
-  tooManyHops: { code: 554, text: 'too many hops, this message is looping (#5.4.6)' },
-  tooBig: { code: 552, text: 'sorry, that message size exceeds my databytes limit (#5.3.4)' },
-  headerTooBig: { code: 552, text: 'sorry, that message has too large a header (#5.3.4)' },
-  bareLf: {
-    code: 554,
-    text: 'bare LF in message, lines end with CRLF; see https://cr.yp.to/docs/smtplf.html (#5.6.0)',
-  },
-  bareCr: { code: 554, text: 'bare CR in message, lines end with CRLF (#5.6.0)' },
-  nulByte: { code: 554, text: 'NUL byte in message (#5.6.0)' },
-  tlsFirst: { code: 530, text: 'Must start TLS first (#5.7.0)' },
-  tlsNotNow: { code: 454, text: 'TLS not available now (#4.7.0)' },
-  outOfTurn: { code: 554, text: 'smtp protocol violation (#5.5.1)' },
+  tooManyHops: coded(554, '5.4.6', 'too many hops, this message is looping'),
+  tooBig: coded(552, '5.3.4', 'sorry, that message size exceeds my databytes limit'),
+  headerTooBig: coded(552, '5.3.4', 'sorry, that message has too large a header'),
+  bareLf: coded(554, '5.6.0', 'bare LF in message, lines end with CRLF; see https://cr.yp.to/docs/smtplf.html'),
+  bareCr: coded(554, '5.6.0', 'bare CR in message, lines end with CRLF'),
+  nulByte: coded(554, '5.6.0', 'NUL byte in message'),
+  tlsFirst: coded(530, '5.7.0', 'Must start TLS first'),
+  tlsNotNow: coded(454, '4.7.0', 'TLS not available now'),
+  outOfTurn: coded(554, '5.5.1', 'smtp protocol violation'),
 } as const satisfies Record<string, Reply>
 
 export function refusal(failure: Failure): Reply {
-  return { code: failure.class === 5 ? 554 : 451, text: failure.peerText, status: `${failure.class}.3.0` }
+  const reply = quoted(failure.class === 5 ? 554 : 451, failure.peerText)
+  return { ...reply, status: reply.status ?? `${failure.class}.3.0` }
 }
 
 /** To a session whose time is up. */
@@ -88,7 +97,7 @@ export function accepted(unixSeconds: number, qp: number): Reply {
 
 /** One line with its CRLF. `enhanced`: the client said EHLO. */
 export function formatReply(reply: Reply, enhanced: boolean): string {
-  const status = enhanced ? statusOf(reply) : undefined
+  const status = enhanced ? reply.status : undefined
   return status === undefined ? `${reply.code} ${reply.text}\r\n` : `${reply.code} ${status} ${reply.text}\r\n`
 }
 
@@ -98,10 +107,4 @@ export function formatExtensions(greeting: string, sizeMax: number, startTls: bo
   if (startTls) lines.push('STARTTLS')
   if (more !== undefined) lines.push(more)
   return `${lines.map((line) => `250-${line}\r\n`).join('')}250 8BITMIME\r\n`
-}
-
-function statusOf(reply: Reply): string | undefined {
-  const found = /\(#([245]\.\d{1,3}\.\d{1,3})\)$/.exec(reply.text)?.[1]
-  const agrees = found !== undefined && found[0] === String(reply.code)[0]
-  return agrees ? found : reply.status
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { parseCommand } from '../spp/command.ts'
 import { receivedSpf, spfComment, spfExplanation, type SpfResult } from './received-spf.ts'
 import { spfCommands, type SpfFindings, spfQuestion } from './spp.ts'
 
@@ -93,21 +94,25 @@ describe('the commands', () => {
     ...rest,
   })
   const always = (result: SpfResult): string[] => [`SSPP_SPF_RESULT=${result}`, 'HReceived-SPF: x']
+  const commands = (...lines: readonly string[]): unknown[] => lines.map((line) => parseCommand(line))
 
   it('without settings: result and header, nothing is refused', () => {
     for (const result of ['pass', 'fail', 'softfail', 'neutral', 'none', 'temperror', 'permerror'] as const) {
-      assert.deepEqual(spfCommands(findings(result), new Map()), always(result))
+      assert.deepEqual(spfCommands(findings(result), new Map()), commands(...always(result)))
     }
   })
   it('a setting is commands, separated by commas or newlines', () => {
     const settings = new Map([['SPP_SPF_RESULT_PASS', 'SGL_WHITELISTED=1,\nHX-Ok: yes']])
-    assert.deepEqual(spfCommands(findings('pass'), settings), [...always('pass'), 'SGL_WHITELISTED=1', 'HX-Ok: yes'])
-    assert.deepEqual(spfCommands(findings('fail'), settings), always('fail'))
+    assert.deepEqual(
+      spfCommands(findings('pass'), settings),
+      commands(...always('pass'), 'SGL_WHITELISTED=1', 'HX-Ok: yes'),
+    )
+    assert.deepEqual(spfCommands(findings('fail'), settings), commands(...always('fail')))
   })
   it('the explanation replaces spf_smtp_msg and never becomes a command', () => {
     const settings = new Map([['SPP_SPF_RESULT_FAIL', 'E550 spf_smtp_msg']])
     const hostile = findings('fail', { explanation: 'no,A\nO,$&spf_smtp_msg' })
-    assert.deepEqual(spfCommands(hostile, settings), [...always('fail'), 'E550 no,A O,$&spf_smtp_msg'])
+    assert.deepEqual(spfCommands(hostile, settings), commands(...always('fail'), 'E550 no,A O,$&spf_smtp_msg'))
   })
   it('a guess counts where there is no verdict', () => {
     const settings = new Map([
@@ -116,27 +121,27 @@ describe('the commands', () => {
       ['SPP_SPF_MX_RESULT_FAIL', 'E550 spf_smtp_msg'],
       ['SPP_SPF_MX_RESULT_UNKNOWN', 'HX-Unknown: 1'],
     ])
-    const after = (result: SpfResult, guess: SpfFindings['guess']): string[] =>
+    const after = (result: SpfResult, guess: SpfFindings['guess']): unknown[] =>
       spfCommands(findings(result, { guess }), settings).slice(2)
-    assert.deepEqual(after('none', 'pass'), ['HX-None: 1', 'SGL_WHITELISTED=1'])
-    assert.deepEqual(after('temperror', 'fail'), ['E550 because'])
-    assert.deepEqual(after('permerror', 'unknown'), ['HX-Unknown: 1'])
-    assert.deepEqual(after('fail', 'pass'), [])
-    assert.deepEqual(after('softfail', 'fail'), [])
+    assert.deepEqual(after('none', 'pass'), commands('HX-None: 1', 'SGL_WHITELISTED=1'))
+    assert.deepEqual(after('temperror', 'fail'), commands('E550 because'))
+    assert.deepEqual(after('permerror', 'unknown'), commands('HX-Unknown: 1'))
+    assert.deepEqual(after('fail', 'pass'), commands())
+    assert.deepEqual(after('softfail', 'fail'), commands())
   })
   it('a pass that everybody gets is passed over: no header, no result, the guess', () => {
     const settings = new Map([
       ['SPP_SPF_RESULT_PASS', 'SGL_WHITELISTED=1'],
       ['SPP_SPF_MX_RESULT_FAIL', 'E550 no'],
     ])
-    assert.deepEqual(spfCommands(findings('pass', { openToAll: true, guess: 'fail' }), settings), ['E550 no'])
+    assert.deepEqual(spfCommands(findings('pass', { openToAll: true, guess: 'fail' }), settings), commands('E550 no'))
   })
   it('no answer: the settings for that, and the guess is unknown', () => {
     const settings = new Map([
       ['SPP_SPF_NO_RESULT', 'HX-No: 1'],
       ['SPP_SPF_MX_RESULT_UNKNOWN', 'HX-Unknown: 1'],
     ])
-    assert.deepEqual(spfCommands(undefined, settings), ['HX-No: 1', 'HX-Unknown: 1'])
-    assert.deepEqual(spfCommands(undefined, new Map()), [])
+    assert.deepEqual(spfCommands(undefined, settings), commands('HX-No: 1', 'HX-Unknown: 1'))
+    assert.deepEqual(spfCommands(undefined, new Map()), commands())
   })
 })

@@ -3,6 +3,7 @@
  *  newlines, in which `spf_smtp_msg` stands for the explanation. A value is cut into commands before the explanation is
  *  put in: what a sender's domain publishes can never become a command of its own. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { type Command, headerLine, parseCommand } from '../spp/command.ts'
 import type { SpfResult } from './received-spf.ts'
 
 export type Variables = ReadonlyMap<string, string>
@@ -44,7 +45,7 @@ export function wantsGuess(result: SpfResult, openToAll: boolean): boolean {
 
 /** The commands in order: result variable, header, what the settings say to the result, what they say to the guess.
  *  `undefined` findings: the question was not answered. */
-export function spfCommands(findings: SpfFindings | undefined, variables: Variables): ByteString[] {
+export function spfCommands(findings: SpfFindings | undefined, variables: Variables): Command[] {
   if (findings === undefined) {
     return [...commands(variables.get('SPP_SPF_NO_RESULT'), ''), ...guessCommands('unknown', variables, '')]
   }
@@ -52,23 +53,24 @@ export function spfCommands(findings: SpfFindings | undefined, variables: Variab
   const guessed = wantsGuess(result, openToAll) ? guessCommands(guess, variables, explanation) : []
   if (openToAll) return guessed
   return [
-    `SSPP_SPF_RESULT=${result}`,
-    `H${receivedSpf}`,
+    { kind: 'set', name: 'SPP_SPF_RESULT', value: result },
+    ...[headerLine(receivedSpf)].filter((command) => command !== undefined),
     ...commands(variables.get(`SPP_SPF_RESULT_${result.toUpperCase()}`), explanation),
     ...guessed,
   ]
 }
 
-function guessCommands(guess: SpfFindings['guess'], variables: Variables, explanation: ByteString): ByteString[] {
+function guessCommands(guess: SpfFindings['guess'], variables: Variables, explanation: ByteString): Command[] {
   const name = guess === 'pass' || guess === 'fail' ? guess.toUpperCase() : 'UNKNOWN'
   return commands(variables.get(`SPP_SPF_MX_RESULT_${name}`), explanation)
 }
 
-function commands(setting: string | undefined, explanation: ByteString): ByteString[] {
+function commands(setting: string | undefined, explanation: ByteString): Command[] {
   const line = explanation.replace(/[\r\n\0]/g, ' ')
   return (setting ?? '')
     .split(/[,\n]/)
     .map((command) => command.trim())
     .filter((command) => command !== '')
-    .map((command) => command.replaceAll('spf_smtp_msg', () => line))
+    .map((command) => parseCommand(command.replaceAll('spf_smtp_msg', () => line)))
+    .filter((command) => command !== undefined)
 }

@@ -3,6 +3,7 @@
  *  Never:  what follows from a command; that is the session's.
  *  Fails:  a line that is no command is undefined, and is passed over as qmail-spp does. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { quoted, type Reply } from '../smtp/replies.ts'
 
 export type SavedFor = 'mail' | 'rcpt' | 'data'
 
@@ -11,8 +12,10 @@ export type Command =
   | { readonly kind: 'next' }
   | { readonly kind: 'ok' }
   | { readonly kind: 'drop' }
-  | { readonly kind: 'refuse' | 'refuse-drop' | 'print'; readonly text: ByteString }
-  | { readonly kind: 'save'; readonly savedFor: SavedFor; readonly text: ByteString }
+  | { readonly kind: 'refuse' | 'refuse-drop'; readonly reply: Reply }
+  /** A line before the reply. */
+  | { readonly kind: 'print'; readonly text: ByteString }
+  | { readonly kind: 'save'; readonly savedFor: SavedFor; readonly reply: Reply }
   | { readonly kind: 'set'; readonly name: ByteString; readonly value: ByteString }
   | { readonly kind: 'unset'; readonly name: ByteString }
   | { readonly kind: 'header'; readonly line: ByteString }
@@ -42,9 +45,9 @@ export function parseCommand(line: ByteString): Command | undefined {
     case 'D':
       return { kind: 'drop' }
     case 'E':
-      return { kind: 'refuse', text: replyLine(rest, '451 ') }
+      return { kind: 'refuse', reply: replyOf(rest, '451 ') }
     case 'R':
-      return { kind: 'refuse-drop', text: replyLine(rest, '421 ') }
+      return { kind: 'refuse-drop', reply: replyOf(rest, '421 ') }
     case 'P':
       return { kind: 'print', text: replyLine(rest, '250-') }
     case 'L':
@@ -54,7 +57,7 @@ export function parseCommand(line: ByteString): Command | undefined {
     case 'U':
       return isName(rest) ? { kind: 'unset', name: rest } : undefined
     case 'H':
-      return header(rest)
+      return headerLine(rest)
     case 'C':
       return { kind: 'address', address: rest.replace(/[\0\r\n]/g, '?') }
     default:
@@ -74,7 +77,7 @@ function isBinary(text: ByteString): boolean {
 
 function saved(rest: ByteString): Command | undefined {
   const savedFor = savedLetters.get(rest[0] ?? '')
-  return savedFor === undefined ? undefined : { kind: 'save', savedFor, text: replyLine(rest.slice(1), '451 ') }
+  return savedFor === undefined ? undefined : { kind: 'save', savedFor, reply: replyOf(rest.slice(1), '451 ') }
 }
 
 function setting(rest: ByteString): Command | undefined {
@@ -89,6 +92,11 @@ function isName(name: ByteString): boolean {
   return /^[!-<>-~]{1,200}$/.test(name)
 }
 
+function replyOf(text: ByteString, code: string): Reply {
+  const line = replyLine(text, code)
+  return quoted(Number(line.slice(0, 3)), line.slice(4))
+}
+
 /** One line of printable ASCII that a client can read as a reply: a text without a code gets `code` in front. */
 function replyLine(text: ByteString, code: string): ByteString {
   const safe = text.replace(/[^ -~]/g, '?').slice(0, replyBytesMax)
@@ -96,7 +104,7 @@ function replyLine(text: ByteString, code: string): ByteString {
 }
 
 /** A field, or the continuation of one: anything else would end the header and is passed over. */
-function header(rest: ByteString): Command | undefined {
+export function headerLine(rest: ByteString): Command | undefined {
   const line = rest.slice(0, headerBytesMax).replace(/[^\t -~\x80-\xff]/g, '?')
   if (!/^(?:[\t ]|[!-9;-~]+:)/.test(line)) return undefined
   return { kind: 'header', line }

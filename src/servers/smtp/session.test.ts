@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { PlainSession } from '#test/kit/plain-session.ts'
-import type { ByteString } from '../../base/byte-string.ts'
 import type { SmtpLimits } from './limits.ts'
+import { type Verbs, working } from './session-setting.ts'
 
 const envelope = 'MAIL x\r\nRCPT c@d\r\n'
 const shuttingDown = /^421 shutting down, try again soon \(#4\.3\.2\)\r\n$/
@@ -202,9 +202,8 @@ describe('a session that holds a refusal back', () => {
 
 describe('a session that begins a handshake', () => {
   class SecureSession extends PlainSession {
-    protected override unknown(verb: ByteString): void {
-      if (verb === 'starttls') this.beginHandshake()
-      else super.unknown(verb)
+    protected override get ownVerbs(): Verbs<SecureSession> {
+      return new Map([['starttls', working(() => this.beginHandshake())]])
     }
     secured(): void {
       this.endHandshake()

@@ -8,7 +8,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
-import { hasControl, parseCommand } from '../../protocols/smtp/command.ts'
+import { type Command, hasControl, parseCommand } from '../../protocols/smtp/command.ts'
 import {
   accepted,
   faultReplies,
@@ -21,29 +21,40 @@ import {
 } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
 import { printable } from '../../system/log.ts'
-import type { DialoguePort } from '../door/dialogue.ts'
 import { Content, type ContentBudget, type Message } from './content.ts'
 import { Input } from './input.ts'
 import type { SmtpLimits } from './limits.ts'
 import { Patience } from './patience.ts'
+import {
+  idle,
+  type Refusal,
+  type SmtpSessionPort,
+  type SmtpSessionSetting,
+  type Verb,
+  type Verbs,
+  working,
+} from './session-setting.ts'
 
-export interface SmtpSessionSetting {
-  readonly limits: SmtpLimits
-  readonly clock: Clock
-  readonly budget: ContentBudget
-  /** control/timeoutsmtpd. */
-  readonly idleSecondsMax: number
-  /** control/smtpgreeting. */
-  readonly greeting: ByteString
+interface Recipients {
+  readonly recipients: readonly ByteString[]
 }
 
-export type SmtpSessionPort = Pick<DialoguePort, 'send' | 'close' | 'progress'>
+const none = new Map<ByteString, Verb<never>>()
 
-const plainReplies: ReadonlyMap<string, Reply> = new Map(
-  Object.entries({ noop: replies.noopOk, vrfy: replies.verify, help: replies.help }),
-)
-
-export abstract class SmtpSession<Transaction extends { readonly recipients: readonly ByteString[] }> {
+export abstract class SmtpSession<Transaction extends Recipients> {
+  /** RFC 5321 §4.1.1. */
+  private static readonly verbs: Verbs<SmtpSession<Recipients>> = new Map([
+    ['helo', idle((session, name) => session.greetedBy(name, false))],
+    ['ehlo', idle((session, name) => session.greetedBy(name, true))],
+    ['mail', working((session, argument) => session.beginMail(argument))],
+    ['rcpt', working((session, argument) => session.inTransaction((begun) => session.recipient(argument, begun)))],
+    ['data', working((session) => session.inTransaction((begun) => session.beginData(begun)))],
+    ['rset', idle((session) => session.reset())],
+    ['noop', idle((session) => session.reply(replies.noopOk))],
+    ['vrfy', idle((session) => session.reply(replies.verify))],
+    ['help', idle((session) => session.reply(replies.help))],
+    ['quit', working((session) => session.quit())],
+  ])
   protected readonly greeting: ByteString
   /** The client said EHLO. */
   protected extended = false
@@ -76,6 +87,10 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
     this.patience = new Patience(setting.limits, setting.clock, setting.idleSecondsMax)
   }
 
+  /** Verbs that the program adds. */
+  protected get ownVerbs(): Verbs<this> {
+    return none
+  }
   protected abstract mail(argument: ByteString): void
   protected abstract recipient(argument: ByteString, transaction: Transaction): void
   /** There is a recipient. */
@@ -133,28 +148,13 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
   }
 
   /** A command as it is to be looked at. */
-  protected heard(line: ByteString): ByteString {
-    return line
+  protected heard(command: Command, _line: ByteString): Command {
+    return command
   }
 
-  protected command(verb: ByteString, argument: ByteString): void {
-    switch (verb) {
-      case 'mail':
-        if (this.patience.messagesExhausted) return this.sendAway('messages', replies.tooManyMessages)
-        return this.mail(argument)
-      case 'rcpt':
-        if (this.transaction === undefined) return this.refuse(replies.mailFirst, 'order')
-        return this.recipient(argument, this.transaction)
-      case 'data':
-        if (this.transaction === undefined) return this.refuse(replies.mailFirst, 'order')
-        if (this.transaction.recipients.length === 0) return this.refuse(replies.recipientFirst, 'order')
-        return this.data(this.transaction)
-      case 'quit':
-        this.reply(goodbye(this.greeting))
-        return this.close('goodbye')
-      default:
-        return this.idleCommand(verb, argument)
-    }
+  /** Why the command is not looked at now. */
+  protected refusalBefore(_verb: ByteString): Refusal | undefined {
+    return undefined
   }
 
   /** Another protocol's: the session ends. */
@@ -162,7 +162,7 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
     return false
   }
 
-  protected unknown(_verb: ByteString): void {
+  protected unknown(): void {
     this.refuse(replies.unimplemented, 'unimplemented')
     if (!this.patience.bearsUnknownCommand()) this.closeWith(replies.tooManyErrors)
   }
@@ -170,6 +170,7 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
   /** RSET. */
   protected reset(): void {
     this.endTransaction()
+    this.reply(replies.flushed)
   }
 
   /** What was learnt for one transaction is not carried to the next. */
@@ -261,32 +262,45 @@ export abstract class SmtpSession<Transaction extends { readonly recipients: rea
   }
 
   private line(line: ByteString): void {
-    const { verb, argument } = parseCommand(this.heard(line))
+    const { verb, argument } = this.heard(parseCommand(line), line)
     const { isFirstLine } = this
     this.isFirstLine = false
     if (this.stopping) return this.closeWith(replies.shuttingDown)
     if (this.isForeign(verb, isFirstLine)) return this.sendAway('not-smtp', replies.unimplemented)
     if (hasControl(argument)) return this.refuse(replies.controlCharacter, 'control-character')
-    this.command(verb, argument)
+    const refused = this.refusalBefore(verb)
+    if (refused !== undefined) return this.refuse(refused.reply, refused.check)
+    const known = this.ownVerbs.get(verb) ?? SmtpSession.verbs.get(verb)
+    if (known?.isIdle !== false && !this.patience.bearsIdleCommand())
+      return this.sendAway('idle-commands', replies.tooManyCommands)
+    if (known === undefined) this.unknown()
+    else known.act(this, argument)
   }
 
-  /** Commands that bring no mail nearer: there is a limit on how many. */
-  private idleCommand(verb: ByteString, argument: ByteString): void {
-    if (!this.patience.bearsIdleCommand()) return this.sendAway('idle-commands', replies.tooManyCommands)
-    switch (verb) {
-      case 'helo':
-      case 'ehlo':
-        this.extended = verb === 'ehlo'
-        this.endTransaction()
-        return this.hello(argument)
-      case 'rset':
-        this.reset()
-        return this.reply(replies.flushed)
-      default: {
-        const reply = plainReplies.get(verb)
-        return reply === undefined ? this.unknown(verb) : this.reply(reply)
-      }
-    }
+  private greetedBy(name: ByteString, extended: boolean): void {
+    this.extended = extended
+    this.endTransaction()
+    this.hello(name)
+  }
+
+  private beginMail(argument: ByteString): void {
+    if (this.patience.messagesExhausted) this.sendAway('messages', replies.tooManyMessages)
+    else this.mail(argument)
+  }
+
+  private inTransaction(act: (transaction: Transaction) => void): void {
+    if (this.transaction === undefined) this.refuse(replies.mailFirst, 'order')
+    else act(this.transaction)
+  }
+
+  private beginData(transaction: Transaction): void {
+    if (transaction.recipients.length === 0) this.refuse(replies.recipientFirst, 'order')
+    else this.data(transaction)
+  }
+
+  private quit(): void {
+    this.reply(goodbye(this.greeting))
+    this.close('goodbye')
   }
 
   private takeContent(content: Content): void {

@@ -6,17 +6,22 @@ import type { ByteString } from '../../../base/byte-string.ts'
 import type { Failure, Outcome } from '../../../base/outcome.ts'
 import type { Envelope } from '../../../contracts/envelope.ts'
 import { loginReplies } from '../../../protocols/smtp/login-replies.ts'
-import { formatExtensions, formatReply, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
-import { SmtpSession, type SmtpSessionPort } from '../../../servers/smtp/session.ts'
+import { formatExtensions, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
+import { SmtpSession } from '../../../servers/smtp/session.ts'
+import { idle, type SmtpSessionPort, type Verbs } from '../../../servers/smtp/session-setting.ts'
 import { printable } from '../../../system/log.ts'
 import type { Service } from './service.ts'
 import type { SubmissionTools } from './tools.ts'
 import { readRecipient, readSender, type Transaction } from './transaction.ts'
 
 /** Instead of ofmipd's greeting: the login has been waiting for it (RFC 4954 §4). */
-const loggedIn: Reply = { code: 235, text: 'ok, go ahead (#2.0.0)' }
+const loggedIn: Reply = { code: 235, text: 'ok, go ahead (#2.0.0)', status: '2.7.0' }
 
 export class Session extends SmtpSession<Transaction> {
+  /** AUTH comes once, and not in a transaction (RFC 4954 §4). */
+  private static readonly ownVerbs: Verbs<Session> = new Map([
+    ['auth', idle((session) => session.refuse(loginReplies.authenticated, 'order'))],
+  ])
   private readonly service: Service
   private readonly tools: SubmissionTools
   private readonly account: ByteString
@@ -37,7 +42,7 @@ export class Session extends SmtpSession<Transaction> {
   }
 
   greet(): void {
-    this.say(this.extended ? `${loggedIn.code} 2.7.0 ${loggedIn.text}\r\n` : formatReply(loggedIn, false))
+    this.reply(loggedIn)
   }
 
   /** The client is who he is, and TLS is on: neither AUTH nor STARTTLS is offered. */
@@ -46,10 +51,8 @@ export class Session extends SmtpSession<Transaction> {
     this.say(this.extended ? formatExtensions(greeting, this.service.databytes, false) : `250 ${greeting}\r\n`)
   }
 
-  /** AUTH comes once, and not in a transaction (RFC 4954 §4). */
-  protected override unknown(verb: ByteString): void {
-    if (verb === 'auth') this.refuse(loginReplies.authenticated, 'order')
-    else super.unknown(verb)
+  protected override get ownVerbs(): Verbs<Session> {
+    return Session.ownVerbs
   }
 
   protected override mail(argument: ByteString): void {
@@ -122,5 +125,5 @@ function senderReply(failure: Failure): Reply {
 }
 
 function laterReply(failure: Failure): Reply {
-  return { code: 452, text: failure.peerText }
+  return { ...refusal(failure), code: 452 }
 }

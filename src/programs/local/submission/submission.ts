@@ -2,7 +2,7 @@
  *  Fails:  a socket's error ends its session and nothing else. */
 import type { Socket } from 'node:net'
 import { describeError } from '../../../base/outcome.ts'
-import { formatReply, replies, type Reply } from '../../../protocols/smtp/replies.ts'
+import { formatReply, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
 import { printable } from '../../../system/log.ts'
 import type { GrantedSession, RunningSession } from '../session.ts'
 import { Service } from './service.ts'
@@ -68,7 +68,7 @@ class Submission implements RunningSession {
       if (this.closed || this.closing) return
       if (!service.done) {
         this.tools.log(`alert: ${service.failure.logText}`)
-        return this.closeWith({ code: 451, text: service.failure.peerText })
+        return this.closeWith(refusal(service.failure))
       }
       const { grant, facts } = this.granted
       const start = { account: grant.account, extended: facts.extended }

@@ -1,0 +1,43 @@
+/** What a session in which messages are taken is given, and what a command of it is. */
+import type { ByteString } from '../../base/byte-string.ts'
+import type { Reply } from '../../protocols/smtp/replies.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { DialoguePort } from '../door/dialogue.ts'
+import type { ContentBudget } from './content.ts'
+import type { SmtpLimits } from './limits.ts'
+
+export interface SmtpSessionSetting {
+  readonly limits: SmtpLimits
+  readonly clock: Clock
+  readonly budget: ContentBudget
+  /** control/timeoutsmtpd. */
+  readonly idleSecondsMax: number
+  /** control/smtpgreeting. */
+  readonly greeting: ByteString
+}
+
+export type SmtpSessionPort = Pick<DialoguePort, 'send' | 'close' | 'progress'>
+
+/** What a command does in a session. */
+export interface Verb<Session> {
+  /** It brings no mail nearer: there is a limit on how many. */
+  readonly isIdle: boolean
+  act(session: Session, argument: ByteString): void
+}
+
+/** By its name in lower case. */
+export type Verbs<Session> = ReadonlyMap<ByteString, Verb<Session>>
+
+export function idle<Session>(act: Verb<Session>['act']): Verb<Session> {
+  return { isIdle: true, act }
+}
+
+export function working<Session>(act: Verb<Session>['act']): Verb<Session> {
+  return { isIdle: false, act }
+}
+
+export interface Refusal {
+  readonly reply: Reply
+  /** For the log. */
+  readonly check: string
+}
