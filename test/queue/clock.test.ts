@@ -34,7 +34,7 @@ describe('a clock that is set', () => {
     await queue.logged(/deferral: not_now[^]*status: local 0\/100 remote 0\/200/)
     for (;;) {
       const [row] = await queue.ask({ op: 'show', id })
-      const [recipient] = row?.['recipients'] as { nextMs: number }[]
+      const [recipient] = (row?.['recipients'] ?? []) as { nextMs: number }[]
       const nowMs = Date.now() + shift
       const wait = (recipient?.nextMs ?? 0) - nowMs
       // The mark is there, the next due time a moment later.
@@ -88,7 +88,7 @@ describe('a clock that is set', () => {
     database.close()
     await start()
     const [row] = await queue.ask({ op: 'show', id })
-    const [recipient] = row?.['recipients'] as { nextMs: number }[]
+    const [recipient] = (row?.['recipients'] ?? []) as { nextMs: number }[]
     assert.ok(Number(row?.['bornMs']) <= Date.now())
     assert.ok((recipient?.nextMs ?? 0) < Date.now() + 10 * 3_600_000)
   })

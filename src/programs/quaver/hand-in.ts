@@ -57,6 +57,8 @@ async function leave(home: Home, envelope: Envelope, content: Spooled): Promise<
     return { kind: 'dropped', path: join(dropDirectory(home), name) }
   } catch (error) {
     const text = `cannot write to ${dropDirectory(home)}: ${describeError(error)}`
-    return { kind: 'failed', failure: transient('qq trouble creating files in queue (#4.3.0)', text) }
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+    const peerText = isFull ? 'qq write error or disk full (#4.3.1)' : 'qq trouble creating files in queue (#4.3.0)'
+    return { kind: 'failed', failure: transient(peerText, text) }
   }
 }

@@ -64,8 +64,16 @@ export const replies = {
   outOfTurn: { code: 554, text: 'smtp protocol violation (#5.5.1)' },
 } as const satisfies Record<string, Reply>
 
+/** RFC 3463 §3.4: mail system full. RFC 5321 §4.2.3 gives it a code of its own. */
+const systemFull = '(#4.3.1)'
+
 export function refusal(failure: Failure): Reply {
-  return { code: failure.class === 5 ? 554 : 451, text: failure.peerText, status: `${failure.class}.3.0` }
+  const temporary = failure.peerText.endsWith(systemFull) ? 452 : 451
+  return {
+    code: failure.class === 5 ? 554 : temporary,
+    text: failure.peerText,
+    status: `${failure.class}.3.0`,
+  }
 }
 
 /** To a session whose time is up. */

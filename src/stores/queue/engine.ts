@@ -284,7 +284,7 @@ function optional(value: unknown): number | undefined {
 }
 
 /** SQLite's primary result codes (sqlite.org/rescode.html). */
-const resultCode = { busy: 5, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const
+const resultCode = { busy: 5, ioerr: 10, corrupt: 11, full: 13, notadb: 26 } as const
 
 export function storeError(error: unknown): StoreError {
   if (error instanceof StoreError) return error
@@ -292,8 +292,6 @@ export function storeError(error: unknown): StoreError {
   const message = describeError(error)
   switch (extended & 0xff) {
     case resultCode.full:
-    case resultCode.readonly:
-    case resultCode.cantopen:
       return new StoreError('full', message)
     case resultCode.ioerr:
     case resultCode.corrupt:
