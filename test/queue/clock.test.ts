@@ -21,7 +21,7 @@ describe('a clock that is set', () => {
   }
   const start = async (): Promise<void> => {
     await queue.start({
-      NODE_OPTIONS: `--import=${join(import.meta.dirname, '../kit/shifted-clock.ts')}`,
+      NODE_OPTIONS: `--import=${import.meta.resolve('#test/kit/shifted-clock.ts')}`,
       SHIFTED_CLOCK: file,
     })
     await queue.remote((attempt) => attempt.recipients.map(() => ({ letter: 'Z', text: 'not now\n' })))
