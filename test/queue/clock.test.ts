@@ -30,7 +30,7 @@ describe('a clock that is set', () => {
   /** Has it tried, and says how old it is and in how long it is tried again, by its own clock. */
   const times = async (): Promise<{ age: number; wait: number }> => {
     queue.log = ''
-    await queue.ask({ op: 'retry', id })
+    assert.deepEqual(await queue.ask({ op: 'retry', all: true }), [{ retried: 'all', recipients: 1 }])
     await queue.logged(/deferral: not_now[^]*status: local 0\/100 remote 0\/200/)
     for (;;) {
       const [row] = await queue.ask({ op: 'show', id })

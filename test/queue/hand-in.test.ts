@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
+import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import { encodeHello } from '../../src/contracts/hello.ts'
 import { handInConnectionsPerUidMax } from '../../src/programs/queue/limits.ts'
@@ -34,6 +35,18 @@ describe('queue-inject', () => {
     const outcome = await stream.value.close()
     return outcome.done ? 'queued' : `${outcome.failure.class} ${outcome.failure.peerText}`
   }
+
+  it('who hands in is told by the kernel, whatever the frame says', async () => {
+    const uid = process.getuid?.() ?? 0
+    const connection = await queue.connect('queue-inject', 'enqueue', uid + 4711, () => undefined)
+    connection.send(
+      encodeEnqueueRequest({ kind: 'submit', ref: 1, params: noParams, envelope, content: Buffer.from('x\n') }),
+    )
+    const [, id] = await queue.logged(new RegExp(`info msg (\\d+): .* uid ${uid}\\n`))
+    const [row] = await queue.ask({ op: 'show', id: Number(id) })
+    const head = Buffer.from(String(row?.['content']), 'base64').toString('latin1')
+    assert.match(head, new RegExp(`^Received: \\(qmail ${id} invoked by uid ${uid}\\);`))
+  })
 
   it('takes what databytes allows and a new header, and no more', async () => {
     assert.equal(await send(1_000_000), 'queued')
