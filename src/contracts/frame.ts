@@ -52,6 +52,11 @@ export class FrameReader {
     return this.pendingBytes > 0
   }
 
+  /** So many bytes of it. */
+  get partBytes(): number {
+    return this.pendingBytes
+  }
+
   /** Calls `handle` for every frame completed by this chunk, in order. */
   push(chunk: Buffer, handle: (frame: Frame) => void): void {
     let input = chunk

@@ -18,6 +18,8 @@ export interface FrameLimits {
   readonly frameBytesMax: number
   /** Sent by us and not read by the other side: it may ask no more then. */
   readonly unreadBytesMax: number
+  /** Asked when the bytes of an unfinished frame become more, told when they become fewer; false closes the connection. */
+  mayHold?(changeBytes: number): boolean
 }
 
 const usualLimits: FrameLimits = { frameBytesMax, unreadBytesMax: Number.POSITIVE_INFINITY }
@@ -25,7 +27,8 @@ const usualLimits: FrameLimits = { frameBytesMax, unreadBytesMax: Number.POSITIV
 export class FrameConnection {
   private readonly stream: Duplex
   private readonly reader: FrameReader
-  private readonly unreadBytesMax: number
+  private readonly limits: FrameLimits
+  private heldBytes = 0
   private handlers: FrameHandlers
   private corked = false
   private ended = false
@@ -33,7 +36,7 @@ export class FrameConnection {
   constructor(stream: Duplex, handlers: FrameHandlers, limits: FrameLimits = usualLimits) {
     this.stream = stream
     this.reader = new FrameReader(limits.frameBytesMax)
-    this.unreadBytesMax = limits.unreadBytesMax
+    this.limits = limits
     this.handlers = handlers
     stream.on('data', this.onData)
     stream.on('error', (error: Error) => this.finish(describeError(error)))
@@ -113,6 +116,7 @@ export class FrameConnection {
   private receive(chunk: Buffer): void {
     try {
       this.reader.push(chunk, (frame) => this.take(frame))
+      this.hold(this.reader.partBytes)
       if (this.ended && this.reader.hasPart) this.stream.destroy()
     } catch (error) {
       this.finish(describeError(error))
@@ -122,12 +126,21 @@ export class FrameConnection {
   private take(frame: Frame): void {
     if (this.ended) return
     const unread = this.stream.writableLength
-    if (unread > this.unreadBytesMax) throw new ContractError(`asks on and leaves ${unread} bytes unread`)
+    if (unread > this.limits.unreadBytesMax) throw new ContractError(`asks on and leaves ${unread} bytes unread`)
     this.handlers.onFrame(frame)
+  }
+
+  private hold(bytes: number): void {
+    if (this.ended) return
+    const change = bytes - this.heldBytes
+    if (change === 0 || this.limits.mayHold === undefined) return
+    if (!this.limits.mayHold(change)) throw new ContractError('too many bytes of unfinished frames')
+    this.heldBytes = bytes
   }
 
   private finish(reason: string): void {
     if (this.ended) return
+    this.hold(0)
     this.ended = true
     this.stream.destroy()
     this.handlers.onClose(reason)

@@ -21,7 +21,7 @@ describe('a clock that is set', () => {
   }
   const start = async (): Promise<void> => {
     await queue.start({
-      NODE_OPTIONS: `--import=${join(import.meta.dirname, '../kit/shifted-clock.ts')}`,
+      NODE_OPTIONS: `--import=${import.meta.resolve('#test/kit/shifted-clock.ts')}`,
       SHIFTED_CLOCK: file,
     })
     await queue.remote((attempt) => attempt.recipients.map(() => ({ letter: 'Z', text: 'not now\n' })))
@@ -30,11 +30,11 @@ describe('a clock that is set', () => {
   /** Has it tried, and says how old it is and in how long it is tried again, by its own clock. */
   const times = async (): Promise<{ age: number; wait: number }> => {
     queue.log = ''
-    await queue.ask({ op: 'retry', id })
+    assert.deepEqual(await queue.ask({ op: 'retry', all: true }), [{ retried: 'all', recipients: 1 }])
     await queue.logged(/deferral: not_now[^]*status: local 0\/100 remote 0\/200/)
     for (;;) {
       const [row] = await queue.ask({ op: 'show', id })
-      const [recipient] = row?.['recipients'] as { nextMs: number }[]
+      const [recipient] = (row?.['recipients'] ?? []) as { nextMs: number }[]
       const nowMs = Date.now() + shift
       const wait = (recipient?.nextMs ?? 0) - nowMs
       // The mark is there, the next due time a moment later.
@@ -88,7 +88,7 @@ describe('a clock that is set', () => {
     database.close()
     await start()
     const [row] = await queue.ask({ op: 'show', id })
-    const [recipient] = row?.['recipients'] as { nextMs: number }[]
+    const [recipient] = (row?.['recipients'] ?? []) as { nextMs: number }[]
     assert.ok(Number(row?.['bornMs']) <= Date.now())
     assert.ok((recipient?.nextMs ?? 0) < Date.now() + 10 * 3_600_000)
   })

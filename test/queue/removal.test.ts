@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { Report } from '../../src/contracts/deliver.ts'
+import type { Attempt, Report } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
@@ -47,6 +47,35 @@ describe('removal', () => {
     for (let n = 0; n < 100 && readdirSync(directory).length > 0; n++)
       await new Promise((resolve) => setTimeout(resolve, 20))
     assert.deepEqual(readdirSync(directory), [])
+  })
+
+  it('content is fetched with the token of its attempt only', async () => {
+    const answers: string[] = []
+    const attempts: Attempt[] = []
+    const fetching = await queue.connect('queue-remote', 'fetch', 0, (message) => {
+      if (message.kind === 'contentEnd' || message.kind === 'contentFailed') answers.push(message.kind)
+    })
+    const holder = await queue.remote((attempt) => {
+      attempts.push(attempt)
+      return undefined
+    })
+    remote.destroy('')
+    queue.log = ''
+    const large = Buffer.alloc(100_000, 'line\n')
+    const outcome = await queue.enqueue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, large)
+    assert.ok(outcome.done)
+    await queue.logged(/starting delivery/)
+    for (let n = 0; n < 500 && attempts.length === 0; n++) await new Promise((resolve) => setTimeout(resolve, 10))
+    const [{ messageId, token, ref: attemptRef } = { messageId: 0, token: '', ref: 0 }] = attempts
+    for (const [n, tried] of ['x'.repeat(16), '', token].entries()) {
+      fetching.send(encodeFromDeliverer({ kind: 'fetch', ref: n, messageId, token: tried }))
+      for (let m = 0; m < 500 && answers.length <= n; m++) await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    assert.deepEqual(answers, ['contentFailed', 'contentFailed', 'contentEnd'])
+    holder.send(encodeFromDeliverer({ kind: 'report', ref: attemptRef, reports: [ok] }))
+    await queue.logged(/end msg/)
+    holder.destroy('')
+    await connectRemote()
   })
 
   it('a message deleted while it is delivered is not bounced', async () => {

@@ -53,6 +53,26 @@ describe('LoginGuard', () => {
     assert.equal(attempt('198.51.0.1', 'ben@example.test', true), 'free', 'one guess locks nobody out elsewhere')
   })
 
+  it('a clock that is set back locks nobody out for longer than the limit', () => {
+    const year = 365 * 24 * 3600_000
+    now += year
+    for (let n = 0; n < locksFrom.peer + 20; n++) {
+      attempt('192.0.2.1', anna, false)
+      now += lockMillisecondsMax
+    }
+    assert.equal(attempt('203.0.113.9', 'ben@example.test', true), 'free')
+    now -= lockMillisecondsMax
+    assert.equal(attempt('192.0.2.1', anna, true), 'peer')
+    now -= year
+    for (const row of guard.list()) assert.ok(row.untilMs <= now + lockMillisecondsMax && row.lastMs <= now)
+    assert.equal(attempt('192.0.2.1', anna, true), 'peer')
+    assert.equal(guard.isKnown('203.0.113.9', 'ben@example.test'), true)
+    now += lockMillisecondsMax + 1
+    assert.equal(attempt('192.0.2.1', anna, true), 'free')
+    now += knownNetworkMilliseconds
+    assert.equal(guard.isKnown('203.0.113.9', 'ben@example.test'), false)
+  })
+
   it('a peer is locked, twice as long after each failure, for every account', () => {
     for (let n = 0; n < locksFrom.peer; n++) assert.equal(attempt('2001:db8:1:2::5', `user${n}`, false), 'free')
     let lock = lockMillisecondsMin

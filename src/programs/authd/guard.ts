@@ -41,6 +41,8 @@ export class LoginGuard {
   private store: LoginGuardStore
   private readonly judged = new Map<string, number>()
   private cancelExpiry = (): void => undefined
+  /** The latest time that the clock has shown: when it shows an earlier one, it was set back. */
+  private latestMs = Number.POSITIVE_INFINITY
 
   constructor(parts: GuardParts) {
     this.parts = parts
@@ -61,7 +63,7 @@ export class LoginGuard {
       const failures = this.failures(subject, name)
       // Whose failures were all for one account is locked for that: a forgotten device does not lock out its household.
       const isConcerned = failures !== undefined && (failures.only === '' || failures.only === account)
-      if (isConcerned && failures.untilMs > this.parts.clock.now()) return subject
+      if (isConcerned && failures.untilMs > this.now()) return subject
       const max = !isConcerned || failures.count < locksFrom[subject] ? judgedAtOnceMax : 1
       if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
     }
@@ -84,7 +86,7 @@ export class LoginGuard {
   succeeded(ip: string, account: ByteString): void {
     const peer = peerName(ip)
     this.use((store) => {
-      store.setSuccess(account, networkName(ip), this.parts.clock.now())
+      store.setSuccess(account, networkName(ip), this.now())
       // Somebody who mistyped his own password. What was tried on others' accounts stays counted.
       if (store.failures('peer', peer)?.only === account) store.forget('peer', peer)
     })
@@ -93,10 +95,11 @@ export class LoginGuard {
   /** The account was used from that network lately. */
   isKnown(ip: string, account: ByteString): boolean {
     const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
-    return last !== undefined && last > this.parts.clock.now() - knownNetworkMilliseconds
+    return last !== undefined && last > this.now() - knownNetworkMilliseconds
   }
 
   list(): FailuresRow[] {
+    this.now()
     return this.use((store) => store.list(failuresShownMax)) ?? []
   }
 
@@ -112,13 +115,21 @@ export class LoginGuard {
     this.use((store) => store.close())
   }
 
+  /** What is stored for later than can be is counted from now on: when the process begins, and when the clock was set. */
+  private now(): number {
+    const now = this.parts.clock.now()
+    if (now < this.latestMs) this.use((store) => store.bringBack(now, lockMillisecondsMax))
+    this.latestMs = now
+    return now
+  }
+
   private failures(subject: Subject, name: ByteString): Failures | undefined {
     const found = this.use((store) => store.failures(subject, name))
-    return found === undefined || found.lastMs < this.parts.clock.now() - forgetMilliseconds ? undefined : found
+    return found === undefined || found.lastMs < this.now() - forgetMilliseconds ? undefined : found
   }
 
   private add(subject: Subject, name: ByteString, before: Failures | undefined, only: ByteString): void {
-    const now = this.parts.clock.now()
+    const now = this.now()
     const count = (before?.count ?? 0) + 1
     const tooMany = count - locksFrom[subject]
     const lock = tooMany < 0 ? 0 : Math.min(lockMillisecondsMax, lockMillisecondsMin * 2 ** Math.min(tooMany, 30))
@@ -170,7 +181,7 @@ export class LoginGuard {
   private expireIn(milliseconds: number): void {
     this.cancelExpiry()
     this.cancelExpiry = this.parts.clock.after(milliseconds, () => {
-      const now = this.parts.clock.now()
+      const now = this.now()
       const more = this.use((store) => store.expire(now - forgetMilliseconds, now - knownNetworkMilliseconds))
       this.expireIn(more === true ? expireAgainMilliseconds : expireMilliseconds)
     })

@@ -89,7 +89,7 @@ function addQueue(program: Command): void {
     ['quaver queue retry --all', 'try everything now'],
   ])
   const list = subcommand(group, 'list', 'List messages, oldest first.')
-    .option('--limit <count>', 'no more than this', wholeNumber, 1000)
+    .option('--limit <count>', 'no more than this', countFromOne, 1000)
     .action(async () => (await import('./queue.ts')).list(list.optsWithGlobals()))
   examples(list, [
     ['quaver queue list --limit 20', ''],
@@ -250,6 +250,12 @@ function addTour(program: Command): void {
 
 function idArgument(name = '<id>'): Argument {
   return new Argument(name, "a message's number, as the log and 'quaver queue list' give it").argParser(wholeNumber)
+}
+
+function countFromOne(text: string): number {
+  const count = wholeNumber(text)
+  if (count > 0) return count
+  throw new InvalidArgumentError('1 or more is needed.')
 }
 
 function wholeNumber(text: string): number {

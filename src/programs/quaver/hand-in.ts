@@ -2,9 +2,11 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Failure, Outcome } from '../../base/outcome.ts'
-import { describeError, transient } from '../../base/outcome.ts'
+import { describeError, permanent, transient } from '../../base/outcome.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
+import { Control } from '../../stores/control/control.ts'
+import { handInBytesMax } from '../../stores/control/hand-in-limit.ts'
 import { drop, dropDirectory } from '../../stores/drop/drop.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
@@ -51,12 +53,16 @@ export async function enqueue(client: EnqueueClient, envelope: Envelope, content
 }
 
 async function leave(home: Home, envelope: Envelope, content: Spooled): Promise<HandedIn> {
+  if (content.bytes > handInBytesMax(new Control(home.control, realClock)))
+    return { kind: 'failed', failure: permanent('sorry, that message size exceeds my databytes limit (#5.3.4)') }
   const name = `${realClock.now()}.${process.pid}.${realRandom.bytes(6).toString('hex')}`
   try {
     await drop(home, name, envelope, content.bytes, content.chunks())
     return { kind: 'dropped', path: join(dropDirectory(home), name) }
   } catch (error) {
     const text = `cannot write to ${dropDirectory(home)}: ${describeError(error)}`
-    return { kind: 'failed', failure: transient('qq trouble creating files in queue (#4.3.0)', text) }
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+    const peerText = isFull ? 'qq write error or disk full (#4.3.1)' : 'qq trouble creating files in queue (#4.3.0)'
+    return { kind: 'failed', failure: transient(peerText, text) }
   }
 }

@@ -202,12 +202,19 @@ describe('queue why', () => {
     const said = explainMessage({ ...message, recipients: [full] }, now).join(' ')
     assert.ok(said.includes(`The log says: ${detail}. Cause: the disk is full (/srv/m/). To do: make room`), said)
   })
+  it('an answer in several lines is read as one', () => {
+    const lines = { ...waiting, lastText: 'x does not like recipient.\r\nRemote host said: 450-later\n450 please\n' }
+    assert.match(
+      explainMessage({ ...message, recipients: [lines] }, now)[1] ?? '',
+      /"x does not like recipient\. Remote host said: 450-later 450 please"/,
+    )
+  })
   it('a peer’s answer cannot steer the terminal', () => {
     const sly = { ...waiting, lastText: 'ok\u001b[2J\r\n\u202e' }
     assert.ok(
       explainMessage({ ...message, recipients: [sly] }, now)
         .join('')
-        .includes('"ok?[2J???"'),
+        .includes('"ok?[2J ?"'),
     )
   })
 })

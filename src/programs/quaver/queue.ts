@@ -1,7 +1,7 @@
 /** `quaver queue …`: asks the queue, and puts its rows into words. */
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
-import { harmless, print, printJson, styled, when } from './output.ts'
+import { harmless, inOneLine, print, printJson, styled, when } from './output.ts'
 import { field, fieldsOf, numberField, textField } from '../../clients/admin/row.ts'
 import { type QueuedMessage, readMessage } from './queue-message.ts'
 import { explainMessage } from './queue-why.ts'
@@ -43,9 +43,14 @@ export async function retry(id: number | undefined, options: GlobalOptions & { a
     throw new CommandError("name a message or say --all: 'quaver queue retry --help'", exitCode.usage)
   const home = requireHome(options)
   const request = id === undefined ? { op: 'retry', all: true } : { op: 'retry', id }
-  await askProgram(home, 'queue-admin', request, () => undefined)
-  if (options.json === true) printJson({ retried: id ?? 'all' })
-  else print(id === undefined ? 'every waiting recipient is tried now' : `message ${id} is tried now`)
+  let recipients = 0
+  await askProgram(home, 'queue-admin', request, (row) => {
+    if (id === undefined) recipients = numberField(fieldsOf(row), 'recipients')
+  })
+  if (options.json === true) printJson(id === undefined ? { retried: 'all', recipients } : { retried: id })
+  else if (id !== undefined) print(`message ${id} is tried now`)
+  else if (recipients === 0) print('nobody waits: there is nothing to try')
+  else print(recipients === 1 ? '1 waiting recipient is tried now' : `${recipients} waiting recipients are tried now`)
 }
 
 export async function remove(id: number, options: GlobalOptions): Promise<void> {
@@ -80,7 +85,7 @@ function messageLines(message: QueuedMessage): string {
         : state === 'failed'
           ? styled('red', 'failed ')
           : styled('green', 'done   ')
-    const said = lastText === '' ? '' : styled('dim', `  ${harmless(lastText)}`)
+    const said = lastText === '' ? '' : styled('dim', `  ${harmless(inOneLine(lastText))}`)
     return `    ${mark}  ${channel.padEnd(6)}  ${harmless(address)}${said}`
   })
   return [head, ...recipients].join('\n')

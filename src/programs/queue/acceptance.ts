@@ -1,7 +1,7 @@
 /** Takes a message into the queue: gives it an id, puts qmail's Received line on top, routes its recipients, commits.
  *  The answer "done" means committed. Nothing is left behind by what failed. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { done, failed, type Failure, type Outcome, transient } from '../../base/outcome.ts'
+import { describeError, done, failed, type Failure, type Outcome, transient } from '../../base/outcome.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
 import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
@@ -96,8 +96,11 @@ export class Acceptance {
   /** qmail-queue's words for what went wrong with the disk. */
   private refusal(error: unknown): Failure {
     this.ports.onStoreTrouble(error)
-    const text = error instanceof Error ? error.message : String(error)
-    return transient('qq write error or disk full (#4.3.0)', `cannot commit: ${text}`)
+    const isFull = error instanceof StoreError && error.kind === 'full'
+    return transient(
+      isFull ? 'qq write error or disk full (#4.3.1)' : 'qq write error or disk full (#4.3.0)',
+      `cannot commit: ${describeError(error)}`,
+    )
   }
 
   private route(
@@ -197,7 +200,9 @@ export class StreamedMessage {
     try {
       await work()
     } catch (error) {
-      this.trouble = errorCode(error) === 'ENOSPC' ? new StoreError('full', 'no space left on device') : error
+      this.trouble = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+        ? new StoreError('full', 'no space left on device')
+        : error
     }
   }
 }

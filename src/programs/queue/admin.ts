@@ -107,8 +107,9 @@ export class Admin {
     const { store, dispatcher, clock } = this.ports
     if (!request.all) await this.find(this.idOf(request))
     await store.commit([{ kind: 'hurry', id: request.all ? undefined : request.id, atMs: clock.now() }])
+    const { waitingLocal, waitingRemote } = await store.counts()
     dispatcher.lookAgain()
-    return { retried: request.all ? 'all' : request.id }
+    return request.all ? { retried: 'all', recipients: waitingLocal + waitingRemote } : { retried: request.id }
   }
 
   private async delete(id: number): Promise<object> {

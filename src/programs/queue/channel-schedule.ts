@@ -12,7 +12,7 @@ export interface ChannelSettings {
   readonly concurrency: number
   /** Groups at once of one share: to one domain, or for one uid. */
   readonly concurrencyPerShare: number
-  /** A share gets no more slots than it leaves free: however many take all they can, there is a slot for the next. */
+  /** A share gets no more slots than it leaves free: several that take all they can leave some for the next. */
   readonly leavesRoom: boolean
   readonly lifetimeSeconds: number
 }

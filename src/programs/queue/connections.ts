@@ -6,11 +6,11 @@
  *    queue-admin     admin                           queue-read     admin, `list` only */
 import type { Server, Socket } from 'node:net'
 import { decodeFromDeliverer, encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
-import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
 import { decodeHello, type Purpose } from '../../contracts/hello.ts'
 import type { SocketName } from '../../stores/home/layout.ts'
 import type { Clock } from '../../system/clock.ts'
-import { FrameConnection, serveDescriptor } from '../../system/frame-connection.ts'
+import { FrameConnection, type FrameLimits, serveDescriptor } from '../../system/frame-connection.ts'
 import { peerUid } from '../../system/libc.ts'
 import type { Acceptance, Origin } from './acceptance.ts'
 import type { Admin } from './admin.ts'
@@ -18,8 +18,10 @@ import type { ContentSource } from './content-source.ts'
 import type { Deliverer } from './deliverer.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import { Intake, type UncommittedBytes } from './intake.ts'
-import { attemptLookMilliseconds } from './limits.ts'
+import { HandInShares } from './hand-in-shares.ts'
+import { IdleWatch } from './idle-watch.ts'
+import { Intake, type IntakeLimits, noIntakeLimits, type UncommittedBytes } from './intake.ts'
+import { attemptLookMilliseconds, handInUnreadBytesMax } from './limits.ts'
 import type { LocalDeliveries } from './local-deliveries.ts'
 import type { RemoteDeliveries } from './remote-deliveries.ts'
 
@@ -33,7 +35,8 @@ const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
 }
 /** A connection that says nothing for so long is closed. */
 const helloMillisecondsMax = 30_000
-/** Connections at once per socket: the one that everybody on the machine may open is limited most. */
+const crowdToldMilliseconds = 1000
+/** Connections at once per socket. */
 const connectionsMax = 1000
 
 /** The uid that stands for "unknown" where the system does not tell. */
@@ -50,6 +53,8 @@ export interface ConnectionPorts {
   readonly source: ContentSource
   readonly admin: Admin
   readonly aliasUid: number | undefined
+  /** Bytes of a message that a user of this machine may hand in. */
+  handInBytesMax(): number
   isStopping(): boolean
 }
 
@@ -59,6 +64,8 @@ export class Connections {
   private readonly ports: ConnectionPorts
   private readonly servers: Server[] = []
   private readonly deliverers = new Set<Deliverer>()
+  private readonly handInShares = new HandInShares()
+  private crowdToldMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: ConnectionPorts) {
     this.ports = ports
@@ -84,28 +91,60 @@ export class Connections {
 
   private accept(name: SocketName, socket: Socket): void {
     const uid = uidOf(socket)
+    const isHandIn = name === 'queue-inject'
+    if (isHandIn && !this.handInShares.connections.take(uid, 1)) {
+      this.tellOfCrowd(uid)
+      socket.destroy()
+      return
+    }
+    const ended = (): void => {
+      if (isHandIn) this.handInShares.connections.take(uid, -1)
+    }
     const cancel = this.ports.clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
-    const connection: FrameConnection = new FrameConnection(socket, {
-      onFrame: (frame) => {
-        cancel()
-        const hello = decodeHello(frame)
-        if (purposesOf[name]?.includes(hello.purpose) !== true) {
-          throw new ContractError(`${hello.purpose} on ${name}`)
-        }
-        const handler = this.handlerFor(name, hello.purpose, connection, uid, hello.uid)
-        connection.handOver({
-          onFrame: (next) => handler.onFrame(next),
-          onClose: (reason) => {
-            if (reason !== '') this.ports.log.warning(`connection on ${name} (${hello.purpose}) closed: ${reason}`)
-            handler.onClose(reason)
-          },
-        })
+    const connection: FrameConnection = new FrameConnection(
+      socket,
+      {
+        onFrame: (frame) => {
+          cancel()
+          const hello = decodeHello(frame)
+          if (purposesOf[name]?.includes(hello.purpose) !== true) {
+            throw new ContractError(`${hello.purpose} on ${name}`)
+          }
+          const handler = this.handlerFor(name, hello.purpose, connection, uid, hello.uid)
+          connection.handOver({
+            onFrame: (next) => handler.onFrame(next),
+            onClose: (reason) => {
+              if (reason !== '') this.ports.log.warning(`connection on ${name} (${hello.purpose}) closed: ${reason}`)
+              ended()
+              handler.onClose(reason)
+            },
+          })
+        },
+        onClose: (reason) => {
+          cancel()
+          ended()
+          if (reason !== '') this.ports.log.warning(`connection on ${name} closed: ${reason}`)
+        },
       },
-      onClose: (reason) => {
-        cancel()
-        if (reason !== '') this.ports.log.warning(`connection on ${name} closed: ${reason}`)
-      },
-    })
+      isHandIn ? this.handInFrames(uid) : undefined,
+    )
+  }
+
+  private tellOfCrowd(uid: number): void {
+    // Whoever connects a thousand times a second must not fill the log.
+    const nowMs = this.ports.clock.monotonic()
+    if (nowMs - this.crowdToldMs < crowdToldMilliseconds) return
+    this.crowdToldMs = nowMs
+    this.ports.log.warning(`uid ${uid} has too many connections on queue-inject`)
+  }
+
+  private handInFrames(uid: number): FrameLimits {
+    const { unfinishedBytes } = this.handInShares
+    return {
+      frameBytesMax,
+      unreadBytesMax: handInUnreadBytesMax,
+      mayHold: (changeBytes) => unfinishedBytes.take(uid, changeBytes),
+    }
   }
 
   private handlerFor(
@@ -117,8 +156,8 @@ export class Connections {
   ): FrameHandler {
     switch (purpose) {
       case 'enqueue': {
-        const invoked = name === 'queue-network' ? 'from network' : this.invokedBy(peer)
-        return this.enqueue(connection, { invoked, uid: peer })
+        if (name === 'queue-network') return this.enqueue(connection, { invoked: 'from network', uid: peer })
+        return this.handIn(connection, { invoked: this.invokedBy(peer), uid: peer })
       }
       case 'remote':
         return this.remote(connection)
@@ -146,12 +185,37 @@ export class Connections {
   }
 
   private enqueue(connection: FrameConnection, origin: Origin): FrameHandler {
-    const intake = this.intakeFor(connection, origin)
+    const intake = this.intakeFor(connection, origin, noIntakeLimits)
     return {
       onFrame: (frame) => {
         if (!intake.handle(frame)) throw new ContractError(`frame type ${frame.type} on an enqueue connection`)
       },
       onClose: () => intake.connectionClosed(),
+    }
+  }
+
+  /** Anybody on the machine: nobody may hold what others need, by doing nothing or by doing much. */
+  private handIn(connection: FrameConnection, origin: Origin): FrameHandler {
+    const { streams } = this.handInShares
+    const intake = this.intakeFor(connection, origin, {
+      contentBytesMax: () => this.ports.handInBytesMax(),
+      mayOpenStream: () => streams.take(origin.uid, 1),
+      streamEnded: () => void streams.take(origin.uid, -1),
+    })
+    const watch = new IdleWatch(
+      this.ports.clock,
+      () => intake.isBusy,
+      () => connection.destroy('idle'),
+    )
+    return {
+      onFrame: (frame) => {
+        watch.heard()
+        if (!intake.handle(frame)) throw new ContractError(`frame type ${frame.type} on an enqueue connection`)
+      },
+      onClose: () => {
+        watch.end()
+        intake.connectionClosed()
+      },
     }
   }
 
@@ -197,7 +261,7 @@ export class Connections {
     const { locals } = this.ports
     const deliverer = locals.localArrived(uid, connection)
     this.deliverers.add(deliverer)
-    const intake = this.intakeFor(connection, { invoked: this.invokedBy(uid), uid })
+    const intake = this.intakeFor(connection, { invoked: this.invokedBy(uid), uid }, noIntakeLimits)
     return {
       onFrame: (frame) => {
         if (intake.handle(frame)) return
@@ -242,9 +306,9 @@ export class Connections {
     void this.ports.source.stream(connection, message.ref, message.messageId)
   }
 
-  private intakeFor(connection: FrameConnection, origin: Origin): Intake {
+  private intakeFor(connection: FrameConnection, origin: Origin, limits: IntakeLimits): Intake {
     const { acceptance, uncommitted } = this.ports
-    return new Intake(connection, origin, acceptance, uncommitted, () => this.ports.isStopping())
+    return new Intake(connection, origin, acceptance, uncommitted, () => this.ports.isStopping(), limits)
   }
 
   private invokedBy(uid: number): 'by alias' | `by uid ${number}` {

@@ -2,13 +2,30 @@
  *  half done. Reading stops while too much waits to be written. */
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { failed, type Outcome, transient } from '../../base/outcome.ts'
+import { type Failure, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Acceptance, Origin, StreamedMessage } from './acceptance.ts'
 import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
 
 /** A connection with more streams open than this breaks the contract. */
 const streamsMax = 64
+const tooLarge = permanent('sorry, that message size exceeds my databytes limit (#5.3.4)')
+const tooMany = transient('mail server temporarily rejected message (#4.3.0)', 'too many messages under way at once')
+
+/** What a connection may hand in. */
+export interface IntakeLimits {
+  /** Of a message's content. */
+  contentBytesMax(): number
+  /** False if its owner has too many streams open. */
+  mayOpenStream(): boolean
+  streamEnded(): void
+}
+
+export const noIntakeLimits: IntakeLimits = {
+  contentBytesMax: () => Number.POSITIVE_INFINITY,
+  mayOpenStream: () => true,
+  streamEnded: () => undefined,
+}
 
 /** What all connections together have in memory, waiting for a commit. */
 export class UncommittedBytes {
@@ -41,7 +58,11 @@ export class Intake {
   private readonly acceptance: Acceptance
   private readonly uncommitted: UncommittedBytes
   private readonly isStopping: () => boolean
-  private readonly streams = new Map<number, StreamedMessage>()
+  private readonly limits: IntakeLimits
+  /** By ref; a failure for one whose rest is dropped. */
+  private readonly streams = new Map<number, StreamedMessage | Failure>()
+  private unanswered = 0
+  private unwritten = 0
 
   constructor(
     connection: FrameConnection,
@@ -49,7 +70,9 @@ export class Intake {
     acceptance: Acceptance,
     uncommitted: UncommittedBytes,
     isStopping: () => boolean,
+    limits: IntakeLimits,
   ) {
+    this.limits = limits
     this.connection = connection
     this.origin = origin
     this.acceptance = acceptance
@@ -68,24 +91,40 @@ export class Intake {
       case 'open':
         if (this.streams.size >= streamsMax || this.streams.has(request.ref))
           throw new ContractError('too many streams')
-        this.streams.set(request.ref, this.acceptance.open(request.envelope, request.params, this.origin))
+        this.streams.set(request.ref, this.open(request))
         break
       case 'chunk':
-        this.write(this.stream(request.ref), request.bytes)
+        this.write(request.ref, request.bytes)
         break
       case 'close':
         void this.close(request.ref, this.take(request.ref), request.contentBytes)
         break
       case 'abandon':
-        void this.take(request.ref).abandon()
+        this.abandon(this.take(request.ref))
         break
     }
     return true
   }
 
+  /** It is our turn: an answer is owed, or bytes are being written. */
+  get isBusy(): boolean {
+    return this.unanswered > 0 || this.unwritten > 0
+  }
+
   connectionClosed(): void {
-    for (const stream of this.streams.values()) void stream.abandon()
+    for (const stream of this.streams.values()) this.abandon(stream)
     this.streams.clear()
+  }
+
+  private open(request: Extract<EnqueueRequest, { kind: 'open' }>): StreamedMessage | Failure {
+    if (!this.limits.mayOpenStream()) return tooMany
+    return this.acceptance.open(request.envelope, request.params, this.origin)
+  }
+
+  private abandon(stream: StreamedMessage | Failure): void {
+    if (!('abandon' in stream)) return
+    this.limits.streamEnded()
+    void stream.abandon()
   }
 
   private async submit(request: Extract<EnqueueRequest, { kind: 'submit' }>): Promise<void> {
@@ -94,14 +133,27 @@ export class Intake {
       return
     }
     const { length } = request.content
+    if (length > this.limits.contentBytesMax()) {
+      this.reply(request.ref, failed(tooLarge))
+      return
+    }
+    this.unanswered++
     this.uncommitted.add(length, this.connection)
     // The frame's bytes are a view into what was received: `accept` copies them before it waits.
     const outcome = await this.acceptance.accept(request.envelope, request.params, request.content, this.origin)
     this.uncommitted.remove(length)
+    this.unanswered--
     this.reply(request.ref, outcome)
   }
 
-  private write(stream: StreamedMessage, bytes: Buffer): void {
+  private write(ref: number, bytes: Buffer): void {
+    const stream = this.stream(ref)
+    if (!('abandon' in stream)) return
+    if (stream.contentBytes + bytes.length > this.limits.contentBytesMax()) {
+      this.abandon(stream)
+      this.streams.set(ref, tooLarge)
+      return
+    }
     const before = this.unwritten
     this.unwritten += bytes.length
     if (before <= unwrittenBytesMax && this.unwritten > unwrittenBytesMax) this.connection.pause()
@@ -111,15 +163,25 @@ export class Intake {
       if (was > unwrittenBytesMax && this.unwritten <= unwrittenBytesMax) this.connection.resume()
     })
   }
-  private unwritten = 0
 
-  private async close(ref: number, stream: StreamedMessage, contentBytes: number): Promise<void> {
-    if (stream.contentBytes !== contentBytes || this.isStopping()) {
-      await stream.abandon()
-      this.reply(ref, failed(transient('qq read error (#4.3.0)', 'content incomplete, or stopping')))
+  private async close(ref: number, stream: StreamedMessage | Failure, contentBytes: number): Promise<void> {
+    if (!('abandon' in stream)) {
+      this.reply(ref, failed(stream))
       return
     }
-    this.reply(ref, await stream.commit())
+    this.unanswered++
+    const outcome = await this.committed(stream, contentBytes)
+    this.limits.streamEnded()
+    this.unanswered--
+    this.reply(ref, outcome)
+  }
+
+  private async committed(stream: StreamedMessage, contentBytes: number): Promise<Outcome<number>> {
+    if (stream.contentBytes !== contentBytes || this.isStopping()) {
+      await stream.abandon()
+      return failed(transient('qq read error (#4.3.0)', 'content incomplete, or stopping'))
+    }
+    return await stream.commit()
   }
 
   private reply(ref: number, outcome: Outcome<number>): void {
@@ -132,13 +194,13 @@ export class Intake {
     )
   }
 
-  private stream(ref: number): StreamedMessage {
+  private stream(ref: number): StreamedMessage | Failure {
     const stream = this.streams.get(ref)
     if (stream === undefined) throw new ContractError(`chunk for unknown stream ${ref}`)
     return stream
   }
 
-  private take(ref: number): StreamedMessage {
+  private take(ref: number): StreamedMessage | Failure {
     const stream = this.stream(ref)
     this.streams.delete(ref)
     return stream

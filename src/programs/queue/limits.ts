@@ -4,6 +4,17 @@
 export const uncommittedBytesMax: number = 64 * 1024 * 1024
 /** Content of one stream that waits to be written to its file; above it, its connection is not read. */
 export const unwrittenBytesMax: number = 1024 * 1024
+/** `queue-inject`, which everybody on the machine may open: connections, streamed messages and bytes of unfinished
+ *  frames, in all and for one uid. */
+export const handInConnectionsMax = 1000
+export const handInConnectionsPerUidMax = 200
+export const handInStreamsPerUidMax = 50
+export const handInUnfinishedBytesMax: number = 64 * 1024 * 1024
+export const handInUnfinishedBytesPerUidMax: number = 16 * 1024 * 1024
+/** There, a connection from which no whole frame comes for so long is closed, and so is one whose replies of so many
+ *  bytes nobody reads. */
+export const handInIdleMilliseconds = 60_000
+export const handInUnreadBytesMax: number = 64 * 1024
 /** Passes held in memory per channel, and the recipients of their messages; what is due beyond them stays on disk until
  *  there is room. */
 export const passesInMemoryMax = 500

@@ -8,6 +8,7 @@ import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
+import { handInBytesMax } from '../../stores/control/hand-in-limit.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
@@ -167,6 +168,7 @@ const connections = new Connections({
   source,
   admin,
   aliasUid: alias?.uid,
+  handInBytesMax: () => handInBytesMax(control),
   isStopping: () => stopping,
 })
 

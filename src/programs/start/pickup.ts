@@ -1,13 +1,15 @@
 /** Sees to the messages in HOME/queue/drop. For each owner of files there a `quaver pickup` is run as that owner: it hands
  *  them to the queue over the socket for everybody, so the kernel says whose they are, and no root ever reads them.
- *  Knows:  names and owners of the files. Never: opens one.
+ *  Each owner has turns of its own, bounded in time and number of files, several at once: whoever fills the directory
+ *  holds up only himself.
+ *  Knows:  names and owners of the files. Never: opens one; shares a descriptor with what runs as a user.
  *  Fails:  what could not be handed in stays, and is looked at again at the next round. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, opendir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
-import { dropDirectory } from '../../stores/drop/drop.ts'
+import { dropDirectory, isRefusedName } from '../../stores/drop/drop.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { openLogPipe, pipedForm } from '../../system/log-pipe.ts'
@@ -15,40 +17,80 @@ import { nodeFlags } from '../../system/node-flags.ts'
 import type { Screen } from './screen.ts'
 
 const roundMilliseconds = 60_000
-/** Files looked at in one round; more wait for the next. */
-const filesMax = 10_000
-const pickupMillisecondsMax = 600_000
+/** Files of one owner in one turn. Of more, a different choice is made each time. */
+export const filesPerTurnMax = 1000
+const turnsAtOnce = 8
+const looksAtOnce = 100
+/** While an owner has more than a turn holds. */
+const nextRoundMilliseconds = 5_000
+/** A turn ends by itself long before: this is for one that was stopped by its owner. */
+const turnMillisecondsMax = 60_000
 const pickupLogLimits = { bytesPerSecond: 64 * 1024 } as const
 
 const commandFile = join(import.meta.dirname, `../quaver/main${extname(import.meta.filename)}`)
 
-interface DropOwner {
+export interface DropOwner {
   readonly uid: number
   readonly gid: number
+  /** At most `filesPerTurnMax` names. */
+  readonly names: string[]
+  count: number
 }
 
-/** Looks now and once a minute; the returned function ends that. */
-export function watchDrops(home: Home, screen: Screen): () => void {
-  let running: ChildProcess | undefined
+/** Looks now and once a minute, or sooner while an owner has more than a turn holds; the returned function ends that. */
+export function watchDrops(home: Home, screen: Pick<Screen, 'note' | 'trouble'>): () => void {
+  const running = new Map<number, ChildProcess | undefined>()
+  const waiting: DropOwner[] = []
   let stopped = false
   let looking = false
+  let lookAgain = false
+  let soon: NodeJS.Timeout | undefined
+  /** Owners of too many files: told once, until they have fewer. */
+  const told = new Set<number>()
+
+  const next = (): void => {
+    while (!stopped && running.size < turnsAtOnce) {
+      const owner = waiting.shift()
+      if (owner === undefined) break
+      running.set(owner.uid, undefined)
+      void turn(owner)
+    }
+    if (stopped || !lookAgain || waiting.length > 0) return
+    lookAgain = false
+    clearTimeout(soon)
+    soon = setTimeout(() => void round(), nextRoundMilliseconds).unref()
+  }
+  const turn = async (owner: DropOwner): Promise<void> => {
+    try {
+      await runPickup(home, owner, screen, (child) => running.set(owner.uid, child))
+    } catch (error) {
+      screen.trouble(`pickup for uid ${owner.uid}: ${describeError(error)}`)
+    }
+    running.delete(owner.uid)
+    next()
+  }
   const round = async (): Promise<void> => {
     if (looking) return
     looking = true
     try {
       for (const owner of await ownersOf(dropDirectory(home))) {
-        if (stopped) return
-        await new Promise<void>((resolve) => {
-          running = runPickup(home, owner, screen)
-          running.once('error', (error) => screen.trouble(`pickup for uid ${owner.uid}: ${describeError(error)}`))
-          running.once('close', () => resolve())
-        })
+        if (running.has(owner.uid) || waiting.some(({ uid }) => uid === owner.uid)) continue
+        const hasMore = owner.count > owner.names.length
+        if (!hasMore) told.delete(owner.uid)
+        if (hasMore) lookAgain = true
+        if (hasMore && !told.has(owner.uid)) {
+          told.add(owner.uid)
+          screen.trouble(
+            `queue/drop: uid ${owner.uid} has ${owner.count} files, of which ${filesPerTurnMax} have a turn`,
+          )
+        }
+        waiting.push(owner)
       }
     } catch (error) {
       screen.trouble(`${dropDirectory(home)}: ${describeError(error)}`)
-    } finally {
-      looking = false
     }
+    looking = false
+    next()
   }
   const timer = setInterval(() => void round(), roundMilliseconds)
   timer.unref()
@@ -56,34 +98,74 @@ export function watchDrops(home: Home, screen: Screen): () => void {
   return () => {
     stopped = true
     clearInterval(timer)
-    running?.kill()
+    clearTimeout(soon)
+    for (const child of running.values()) child?.kill('SIGKILL')
   }
 }
 
 /** Owners whose files this process can have read: all if it is root, else its own. */
-async function ownersOf(directory: string): Promise<DropOwner[]> {
+export async function ownersOf(directory: string): Promise<DropOwner[]> {
   const me = process.getuid?.() ?? 0
   const owners = new Map<number, DropOwner>()
-  for (const name of (await readdir(directory)).slice(0, filesMax)) {
+  const look = async (name: string): Promise<void> => {
     const facts = await lstat(join(directory, name)).catch(() => undefined)
-    if (facts?.isFile() !== true || (me !== 0 && facts.uid !== me)) continue
-    owners.set(facts.uid, { uid: facts.uid, gid: facts.gid })
+    if (facts?.isFile() !== true || (me !== 0 && facts.uid !== me)) return
+    let owner = owners.get(facts.uid)
+    if (owner === undefined) {
+      owner = { uid: facts.uid, gid: facts.gid, names: [], count: 0 }
+      owners.set(facts.uid, owner)
+    }
+    choose(owner, name)
   }
+  let looks: Promise<void>[] = []
+  for await (const { name } of await opendir(directory)) {
+    if (!isRefusedName(name)) looks.push(look(name))
+    if (looks.length < looksAtOnce) continue
+    await Promise.all(looks)
+    looks = []
+  }
+  await Promise.all(looks)
   return [...owners.values()]
 }
 
+/** Every file has the same chance to be among the names: none waits for ever behind others that stay. */
+function choose(owner: DropOwner, name: string): void {
+  owner.count++
+  if (owner.names.length < filesPerTurnMax) {
+    owner.names.push(name)
+    return
+  }
+  const place = Math.floor(Math.random() * owner.count)
+  if (place < filesPerTurnMax) owner.names[place] = name
+}
+
 /** It runs as the files' owner: its log is a pipe of its own, as a `local`'s is. */
-function runPickup(home: Home, { uid, gid }: DropOwner, screen: Screen): ChildProcess {
+async function runPickup(
+  home: Home,
+  { uid, gid, names }: DropOwner,
+  screen: Pick<Screen, 'note' | 'trouble'>,
+  onStart: (child: ChildProcess) => void,
+): Promise<void> {
   const pipe = openLogPipe((line) => screen.note(`pickup ${uid}: ${line}`), realClock, pickupLogLimits)
-  const stdio = pipe === undefined ? 'ignore' : pipe.writeFd
+  const log = pipe?.writeFd ?? 'ignore'
   const child = spawn(process.execPath, [...nodeFlags, commandFile, 'pickup', '--home', home.path], {
     ...(uid === process.getuid?.() ? {} : { uid, gid }),
     cwd: '/',
     env: { QUAVER_LOG: pipedForm },
-    stdio: ['ignore', stdio, stdio],
-    timeout: pickupMillisecondsMax,
+    stdio: ['pipe', log, log],
+    timeout: turnMillisecondsMax,
     killSignal: 'SIGKILL',
   })
-  child.once('close', () => pipe?.close())
-  return child
+  onStart(child)
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(names.join('\0'))
+  try {
+    const signal = await new Promise<string | null>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (_code, by) => resolve(by))
+    })
+    if (signal !== null) screen.trouble(`pickup for uid ${uid} was ended by ${signal}`)
+  } finally {
+    pipe?.close()
+  }
 }

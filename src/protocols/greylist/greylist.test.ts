@@ -46,6 +46,9 @@ describe('a triple', () => {
     assert.deepEqual(states(0, 300, 30 * days, 60 * days, 90 * days), ['new', 'known', 'known', 'known', 'known'])
     assert.deepEqual(states(0, 300, 300 + 37 * days), ['new', 'known', 'new'])
   })
+  it('stays known when the clock is set back, if it was', () => {
+    assert.deepEqual(states(0, 300, -31_536_000, -31_536_001), ['new', 'known', 'known', 'known'])
+  })
   it('is not made to wait by a clock that was set back', () => {
     assert.deepEqual(states(1_000_000, 0, 300), ['new', 'new', 'known'])
   })

@@ -30,14 +30,16 @@ export interface Judgement {
 export function judge(before: Remembered | undefined, nowMs: number, times: GreylistTimes): Judgement {
   const minReject = 1000 * times.minRejectSeconds
   const maxWait = 1000 * Math.max(times.maxWaitSeconds, times.minRejectSeconds)
-  // A first time in the future: the clock was set back. Without this a sender might wait for as long as it was ahead.
-  const usable = before !== undefined && before.expiresMs > nowMs && before.firstMs <= nowMs
+  // A first time in the future: the clock was set back. Without this a sender might wait for as long as it was ahead; who
+  // was accepted once stays known.
+  const usable = before !== undefined && before.expiresMs > nowMs && (before.good || before.firstMs <= nowMs)
   if (!usable) return refused('new', nowMs, nowMs, minReject, maxWait)
-  const age = nowMs - before.firstMs
-  if (!before.good && age < minReject) return refused('young', before.firstMs, nowMs, minReject, maxWait)
+  const firstMs = Math.min(before.firstMs, nowMs)
+  const age = nowMs - firstMs
+  if (!before.good && age < minReject) return refused('young', firstMs, nowMs, minReject, maxWait)
   if (!before.good && age > maxWait) return refused('new', nowMs, nowMs, minReject, maxWait)
   const expiresMs = nowMs + 1000 * times.acceptGoodSeconds
-  return { state: 'known', remembered: { firstMs: before.firstMs, good: true, expiresMs }, untilMs: expiresMs }
+  return { state: 'known', remembered: { firstMs, good: true, expiresMs }, untilMs: expiresMs }
 }
 
 function refused(

@@ -72,8 +72,12 @@ export const replies = {
   outOfTurn: coded(554, '5.5.1', 'smtp protocol violation'),
 } as const satisfies Record<string, Reply>
 
+/** RFC 3463 §3.4: mail system full. RFC 5321 §4.2.3 gives it a code of its own. */
+const systemFull = '(#4.3.1)'
+
 export function refusal(failure: Failure): Reply {
-  const reply = quoted(failure.class === 5 ? 554 : 451, failure.peerText)
+  const temporary = failure.peerText.endsWith(systemFull) ? 452 : 451
+  const reply = quoted(failure.class === 5 ? 554 : temporary, failure.peerText)
   return { ...reply, status: reply.status ?? `${failure.class}.3.0` }
 }
 

@@ -106,7 +106,7 @@ export const controlFiles = {
     fallback: 52428800,
     unit: 'bytes',
     meaning: 'largest message accepted; 0 = no limit',
-    readBy: ['smtpd', 'local'],
+    readBy: ['smtpd', 'local', 'queue', 'quaver'],
     reread: 'live',
   },
   defaultdelivery: {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, it } from 'node:test'
 import { type Home, homeAt } from '../home/layout.ts'
 import { makeHome } from '../home/make.ts'
+import { type Files, realFiles } from '../../system/files.ts'
 import { drop, dropDirectory, type Dropped, readDropped } from './drop.ts'
 
 let home: Home = homeAt('/')
@@ -57,4 +58,34 @@ it('never touches a file that is there', async () => {
   await drop(home, 'one', envelope, 1, [Buffer.from('1')])
   await assert.rejects(drop(home, 'one', envelope, 1, [Buffer.from('2')]), { code: 'EEXIST' })
   assert.notEqual(read('one'), undefined)
+})
+
+it('the content is synced before the file is closed, and the name before anybody is told', async () => {
+  const steps: string[] = []
+  const files: Files = {
+    ...realFiles,
+    async create(path, mode) {
+      const file = await realFiles.create(path, mode)
+      return {
+        async write(bytes) {
+          await file.write(bytes)
+          steps.push('write')
+        },
+        async sync() {
+          await file.sync()
+          steps.push('sync')
+        },
+        async close() {
+          await file.close()
+          steps.push('close')
+        },
+      }
+    },
+    async syncDirectory(path) {
+      await realFiles.syncDirectory(path)
+      steps.push(`sync ${path}`)
+    },
+  }
+  await drop(home, 'one', envelope, content.length, [Buffer.from(content)], files)
+  assert.deepEqual(steps, ['write', 'write', 'write', 'sync', 'close', `sync ${dropDirectory(home)}`])
 })

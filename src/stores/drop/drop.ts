@@ -9,13 +9,24 @@
 import { fstatSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeEnvelope, encodeEnvelope, type Envelope, envelopeBytesMax } from '../../contracts/envelope.ts'
-import { realFiles } from '../../system/files.ts'
+import { type Files, realFiles } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 
 const lengthDigitsMax = 16
 
 export function dropDirectory(home: Home): string {
   return join(home.queue, 'drop')
+}
+
+const refusedPrefix = 'refused.'
+
+/** A message that the queue will never take keeps its file under another name, for people to look at. */
+export function refusedName(name: string): string {
+  return refusedPrefix + name
+}
+
+export function isRefusedName(name: string): boolean {
+  return name.startsWith(refusedPrefix)
 }
 
 /** When it resolves, the message survives a power cut. `name` is new: a time and a process are in it. */
@@ -25,9 +36,10 @@ export async function drop(
   envelope: Envelope,
   contentBytes: number,
   content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  files: Files = realFiles,
 ): Promise<void> {
   const path = join(dropDirectory(home), name)
-  const file = await realFiles.create(path, 0o600)
+  const file = await files.create(path, 0o600)
   try {
     const head = encodeEnvelope(envelope)
     await file.write(Buffer.concat([Buffer.from(`${head.length}\n`), head, Buffer.from(`${contentBytes}\n`)]))
@@ -42,10 +54,10 @@ export async function drop(
     await file.close()
   } catch (error) {
     await file.close().catch(() => undefined)
-    await realFiles.remove(path)
+    await files.remove(path)
     throw error
   }
-  await realFiles.syncDirectory(dropDirectory(home))
+  await files.syncDirectory(dropDirectory(home))
 }
 
 export interface Dropped {

@@ -160,6 +160,19 @@ export class LoginGuardStore {
     })
   }
 
+  /** Whatever is later than the time given becomes as of that time, and no lock is longer than the limit. */
+  bringBack(nowMs: number, lockMillisecondsMax: number): void {
+    guarded(this.path, () => {
+      this.database
+        .prepare(
+          `UPDATE failure SET last_ms = min(last_ms, ?1), until_ms = min(last_ms, ?1) + min(until_ms - last_ms, ?2)
+           WHERE last_ms > ?1 OR until_ms > ?1 + ?2`,
+        )
+        .run(nowMs, lockMillisecondsMax)
+      this.database.prepare('UPDATE success SET last_ms = ?1 WHERE last_ms > ?1').run(nowMs)
+    })
+  }
+
   /** Removes some of what is older; true if there may be more. */
   expire(failuresBeforeMs: number, successesBeforeMs: number): boolean {
     const failures = this.removeOldest('failure', failuresBeforeMs, batch)

@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import { noParams } from '../../contracts/envelope.ts'
 import type { Change, QueuedMessage } from './contract.ts'
 import { StoreError } from './contract.ts'
+import { storeError } from './engine.ts'
 import { noteDamage, salvageIfDamaged } from './salvage.ts'
 import { ThreadedQueueStore } from './store.ts'
 
@@ -219,4 +220,10 @@ test('a file that is no database is set aside and a fresh one begun', async () =
   const { store } = await ThreadedQueueStore.open(path)
   await store.commit([add(1, 1)])
   await store.close()
+})
+
+test('what SQLite says is damage, a full disk, or neither', () => {
+  const kindOf = (errcode: number): string => storeError(Object.assign(new Error('x'), { errcode })).kind
+  // SQLITE_FULL; SQLITE_CORRUPT, SQLITE_IOERR_FSYNC, SQLITE_NOTADB; SQLITE_IOERR_WRITE (a quota), SQLITE_READONLY.
+  assert.deepEqual([13, 11, 1034, 26, 778, 8].map(kindOf), ['full', 'damaged', 'damaged', 'damaged', 'other', 'other'])
 })

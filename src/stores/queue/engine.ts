@@ -284,16 +284,18 @@ function optional(value: unknown): number | undefined {
 }
 
 /** SQLite's primary result codes (sqlite.org/rescode.html). */
-const resultCode = { busy: 5, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const
+const resultCode = { busy: 5, ioerr: 10, corrupt: 11, full: 13, notadb: 26 } as const
+
+/** SQLITE_IOERR_WRITE: what was written before is whole. A quota shows as this, not as a full disk. */
+const writeRefused = 778
 
 export function storeError(error: unknown): StoreError {
   if (error instanceof StoreError) return error
   const extended = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0
   const message = describeError(error)
+  if (extended === writeRefused) return new StoreError('other', message)
   switch (extended & 0xff) {
     case resultCode.full:
-    case resultCode.readonly:
-    case resultCode.cantopen:
       return new StoreError('full', message)
     case resultCode.ioerr:
     case resultCode.corrupt:
