@@ -223,7 +223,7 @@ describe('locals', () => {
     const { locals, pass } = world('never')
     const mail = assert.rejects(locals.keyFor(1, 1, meaning('a')), /does not begin to serve/)
     await turn()
-    pass(10_000)
+    pass(20_000)
     await mail
     const crashing = world('fails')
     await assert.rejects(crashing.locals.keyFor(1, 1, meaning('a')), /no process/)

@@ -39,7 +39,7 @@ const crashPauseMillisecondsMax = 60_000
 const goodMilliseconds = 60_000
 const goodCrashesMax = 3
 /** Whoever waits for a process that its user keeps from serving holds a place in the queue. */
-const serveMillisecondsMax = 10_000
+const serveMillisecondsMax = 20_000
 /** Uids that are remembered after their process has gone. */
 const goneMax = 1000
 

@@ -49,7 +49,6 @@ export class UsersDatabase {
   private absence(): string | undefined {
     const remedy = "'quaver account compile' makes it anew, and so does a restart"
     if (existsSync(join(this.users, 'assign'))) return `${this.path} is missing, and users/assign is there: ${remedy}`
-    if (!existsSync(this.users)) return `${this.users} is missing: is its file system mounted?`
     return this.reader === undefined ? undefined : `${this.path} is gone, and so is users/assign: bring them back`
   }
 }
