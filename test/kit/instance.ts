@@ -259,8 +259,11 @@ export class Instance {
   }
 
   private async gone(group: number): Promise<void> {
+    const child = this.process
+    // Last of all in an orderly stop; and to look through /proc is dear.
+    const mayBeGone = (): boolean => child === undefined || child.exitCode !== null || child.signalCode !== null
     await until('every process gone', stopMillisecondsMax, () =>
-      Promise.resolve(groupOf(group).length === 0 || undefined),
+      Promise.resolve((mayBeGone() && groupOf(group).length === 0) || undefined),
     )
     groups.delete(group)
     this.process = undefined
