@@ -204,6 +204,11 @@ export class Instance {
     )
   }
 
+  /** Waits for it: lines reach the log by way of a pipe, after the reply that they are about. */
+  async logged(pattern: RegExp, millisecondsMax = 20_000): Promise<string> {
+    return await until(`${pattern} in the log`, millisecondsMax, async () => pattern.exec(await this.log())?.[0])
+  }
+
   async log(): Promise<string> {
     return await readFile(join(this.home, 'log/quaver.log'), 'latin1').catch(() => '')
   }
