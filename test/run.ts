@@ -1,11 +1,12 @@
 /** `npm test`: runs the test files, each in a process of its own, some at a time, those that take long first.
- *  Fails:  exits 1 if a test failed, 2 if there is nothing to run. */
+ *  Fails:  exits 1 if a test failed, 2 if it cannot be told what to run. */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
+import { describeError } from '../src/base/outcome.ts'
 import { nodeFlags } from '../src/system/node-flags.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -13,13 +14,24 @@ const usage = `npm test                 everything
 npm test -- WORD …       the test files whose path has one of the words, and those that import a file whose path has it,
                          directly or by way of others; what runs Quaver in processes of its own imports little of it
 npm test -- --times      and at the end what each file took, slowest first
+npm test -- --list       only names the files that would be run, in their order
 npm test -- --name TEXT  only the tests whose name matches this regular expression
 npm test -- --jobs N     so many files at a time (${jobsByDefault()} on this machine)
 `
 /** Of one file. Most tests have limits of their own. */
-const fileMillisecondsMax = 300_000
-/** They wait more than they compute: begun first, they run beside all the others. */
-const longest: readonly string[] = []
+const fileMillisecondsMax = 600_000
+/** Begun before all others, so that none of them is left at the end alone. */
+const longest: readonly string[] = [
+  'test/conformance/testssl.test.ts',
+  'test/crash/kill.test.ts',
+  'test/blackbox/mail-programs.test.ts',
+  'test/blackbox/others-programs.test.ts',
+  'test/partition/people.test.ts',
+  'test/demo/system-home.test.ts',
+  'test/blackbox/accounts.test.ts',
+  'test/acceptance/incoming.test.ts',
+  'test/conformance/server-tls.test.ts',
+]
 
 interface FileTime {
   readonly file: string
@@ -27,15 +39,7 @@ interface FileTime {
 }
 
 const imports = new Map<string, readonly string[]>()
-const { values, positionals: words } = parseArgs({
-  allowPositionals: true,
-  options: {
-    help: { type: 'boolean' },
-    times: { type: 'boolean' },
-    name: { type: 'string' },
-    jobs: { type: 'string', default: String(jobsByDefault()) },
-  },
-})
+const { values, positionals: words } = options()
 if (values.help === true) {
   process.stdout.write(usage)
   process.exit()
@@ -44,6 +48,10 @@ const files = chosenFiles()
 if (files.length === 0) {
   process.stderr.write(`npm test: no test file has or imports ${words.join(' or ')}\n`)
   process.exit(2)
+}
+if (values.list === true) {
+  process.stdout.write(`${files.join('\n')}\n`)
+  process.exit()
 }
 
 const interrupted = new AbortController()
@@ -69,23 +77,52 @@ run({
   })
   .pipe(process.stdout)
 
+function options() {
+  try {
+    const parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean' },
+        times: { type: 'boolean' },
+        list: { type: 'boolean' },
+        name: { type: 'string' },
+        jobs: { type: 'string', default: String(jobsByDefault()) },
+      },
+    })
+    if (!/^[1-9]\d{0,2}$/.test(parsed.values.jobs))
+      throw new Error(`--jobs ${parsed.values.jobs} is no number from 1 to 999`)
+    return parsed
+  } catch (error) {
+    process.stderr.write(`npm test: ${describeError(error)}\n${usage}`)
+    process.exit(2)
+  }
+}
+
 function jobsByDefault(): number {
   return availableParallelism() + 2
 }
 
-/** Relative to the clone, those that take long first, then what starts processes. */
+/** Relative to the clone. First those that take long, then those that start a whole Quaver, then other processes. */
 function chosenFiles(): string[] {
-  const rank = (file: string): number =>
-    longest.includes(file) ? longest.indexOf(file) - longest.length : file.startsWith('test/') ? 0 : 1
   const all = globSync(['test/**/*.test.ts', 'src/**/*.test.ts'], { cwd: root }).sort()
-  const fitting = words.length === 0 ? all : all.filter((file) => isTouched(file))
-  return fitting.sort((a, b) => rank(a) - rank(b))
+  const chosen = words.length === 0 ? all : all.filter((file) => reaches(file, words))
+  return chosen
+    .map((file) => ({ file, rank: rankOf(file) }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map(({ file }) => file)
 }
 
-function isTouched(file: string): boolean {
+function rankOf(file: string): number {
+  if (longest.includes(file)) return longest.indexOf(file)
+  if (reaches(file, ['test/kit/instance.ts'])) return longest.length
+  return longest.length + (file.startsWith('test/') ? 1 : 2)
+}
+
+/** True if the path of the file, or of one that it imports, holds one of these. */
+function reaches(file: string, parts: readonly string[]): boolean {
   const seen = new Set([file])
   for (const path of seen) {
-    if (words.some((word) => path.includes(word))) return true
+    if (parts.some((part) => path.includes(part))) return true
     for (const imported of importsOf(path)) seen.add(imported)
   }
   return false

@@ -170,7 +170,7 @@ describe('logins', { skip: without('openssl'), concurrency: true }, () => {
     for (const [at, other] of others.entries()) assert.deepEqual(other, expected, cases[at + 1]?.[0] ?? '')
     // The log knows better.
     for (const reason of ['wrong password', 'no such account', 'disabled', 'uid 0'])
-      assert.match(await quaver().log(), new RegExp(`authd: failed-login 127\\.6\\.6\\.\\d .*: ${reason}$`, 'm'))
+      await quaver().logged(new RegExp(`authd: failed-login 127\\.6\\.6\\.\\d .*: ${reason}$`, 'm'))
   })
 
   it('587 and 995: what comes behind a login in one write is the session’s, also behind a wrong one', async () => {

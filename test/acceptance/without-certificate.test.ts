@@ -28,7 +28,7 @@ describe('without a certificate', { skip: without('openssl'), concurrency: false
       const port = running().portOf(name)
       if (port !== 0) await assert.rejects(SmtpClient.connect(port), { code: 'ECONNREFUSED' })
     }
-    assert.match(await running().log(), /start: warning: TLS: .*cert\.pem/)
+    await running().logged(/start: warning: TLS: .*cert\.pem/)
     const client = await SmtpClient.connect(running().smtpPort)
     await client.expect(220)
     assert.ok(!(await client.command('EHLO client.test', 250)).lines.includes('STARTTLS'))

@@ -59,6 +59,6 @@ describe('a session whose password is taken away', { concurrency: false }, () =>
   }
 
   it('the log says why', async () => {
-    assert.match(await quaver.log(), /authd: sessions of eve@quaver\.test end: a password of it was taken away/)
+    await quaver.logged(/authd: sessions of eve@quaver\.test end: a password of it was taken away/)
   })
 })

@@ -119,7 +119,7 @@ describe('control/fixsmtpio with an error', () => {
     try {
       const client = await SmtpClient.connect(instance.smtpPort)
       assert.equal((await client.reply()).code, 421)
-      assert.match(await instance.log(), /alert: unable to parse control\/fixsmtpio: line 2: /)
+      await instance.logged(/alert: unable to parse control\/fixsmtpio: line 2: /)
     } finally {
       await instance.end()
     }

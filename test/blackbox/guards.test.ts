@@ -22,6 +22,13 @@ describe('one at a time', { concurrency: false }, () => {
   const stillServes = (subject: string): Promise<void> =>
     deliver(instance.smtpPort, { from: 'a@client.test', to: [demoAddress], content: `Subject: ${subject}\r\n` })
 
+  it('sends no message of its own where no tour is wanted', async () => {
+    await until('the end of the start', 20_000, async () =>
+      /Ctrl-C stops it/.test(await readFile(join(instance.home, 'log/terminal'), 'utf8')) ? true : undefined,
+    )
+    assert.equal((await instance.delivered()).size, 0)
+  })
+
   it('a second start on the same home refuses, and the first serves on', async () => {
     const second = await run(launcher, ['start', '--demo', '--home', instance.home, '--smtp-port', '0'])
     assert.equal(second.code, 111)
@@ -64,7 +71,7 @@ describe('a newcomer', () => {
     await once(npm, 'spawn')
     const group = npm.pid ?? 0
     try {
-      const port = await until('the SMTP line', 40_000, () =>
+      const port = await until('the SMTP line', 90_000, () =>
         Promise.resolve(/SMTP +127\.0\.0\.1:(\d+)/.exec(output)?.[1]),
       ).catch(() => assert.fail(output))
       await deliver(Number(port), { from: 'a@client.test', to: [demoAddress], content: 'Subject: newcomer\r\n' })

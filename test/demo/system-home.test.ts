@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { askAdmin, type ProgramStatus } from '#test/kit/instance.ts'
 import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const launcher = join(import.meta.dirname, '../../bin/quaver')
@@ -39,7 +40,15 @@ describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: f
     for (const service of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s'])
       writeFileSync(join(home, `control/listen-${service}`), '127.0.0.1:0\n')
     running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })
-    await waitFor(async () => (await quaver(['status'])).code === 0)
+    const rows = (): Promise<ProgramStatus[]> =>
+      askAdmin(join(home, 'run/start.sock'), { op: 'status' }).then(
+        (all) => all.slice(1) as ProgramStatus[],
+        () => [],
+      )
+    await waitFor(async () => {
+      const states = (await rows()).map(({ state }) => state)
+      return states.length > 0 && states.every((state) => state === 'running' || state === 'held')
+    })
     const status = JSON.parse((await quaver(['status', '--json'])).stdout) as Status
     const uidOfProgram = (program: string): number => {
       const pid = status.programs.find((one) => one.program === program)?.pid ?? 0

@@ -10,15 +10,15 @@ import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { askAll } from '../../src/clients/admin/ask.ts'
 import { realClock } from '../../src/system/clock.ts'
-import { commandLine, groupOf, treeOf } from './processes.ts'
+import { commandLine, groupOf } from './processes.ts'
 
 export const root: string = join(import.meta.dirname, '../..')
 export const launcher: string = join(root, 'bin/quaver')
 export const demoAddress = 'demo@quaver.test'
 
-const startMillisecondsMax = 60_000
-const stopMillisecondsMax = 30_000
-const commandMillisecondsMax = 30_000
+const startMillisecondsMax = 120_000
+const stopMillisecondsMax = 60_000
+const commandMillisecondsMax = 60_000
 const adminMillisecondsMax = 5000
 const pollMilliseconds = 25
 
@@ -204,12 +204,17 @@ export class Instance {
     )
   }
 
+  /** Waits for it: lines reach the log by way of a pipe, after the reply that they are about. */
+  async logged(pattern: RegExp, millisecondsMax = 20_000): Promise<string> {
+    return await until(`${pattern} in the log`, millisecondsMax, async () => pattern.exec(await this.log())?.[0])
+  }
+
   async log(): Promise<string> {
     return await readFile(join(this.home, 'log/quaver.log'), 'latin1').catch(() => '')
   }
 
   private async begin(): Promise<void> {
-    const args = ['start', '--demo', '--home', this.home, '--smtp-port', '0']
+    const args = ['start', '--demo', '--no-tour', '--home', this.home, '--smtp-port', '0']
     args.push('--services', (this.setup.services ?? mailServices).join(','))
     await mkdir(join(this.home, 'log'), { recursive: true })
     const output = openSync(join(this.home, 'log/terminal'), 'a')
@@ -244,8 +249,7 @@ export class Instance {
       const { listening } = rows[0] as Summary
       this.ports = new Map(Object.entries(listening).map(([name, addresses]) => [name, portOf(addresses[0])]))
       this.smtpPort = this.ports.get('smtp') ?? 0
-      // The demo shows the way of a message of its own: not one that a test should count.
-      return treeOf(this.pid).some(({ pid }) => commandLine(pid).includes('tour')) ? undefined : true
+      return true
     }).catch(async (error: unknown) => {
       throw new Error(`${String(error)}; ${trouble}\n${await failure()}`)
     })
@@ -260,8 +264,11 @@ export class Instance {
   }
 
   private async gone(group: number): Promise<void> {
+    const child = this.process
+    // Last of all in an orderly stop; and to look through /proc is dear.
+    const mayBeGone = (): boolean => child === undefined || child.exitCode !== null || child.signalCode !== null
     await until('every process gone', stopMillisecondsMax, () =>
-      Promise.resolve(groupOf(group).length === 0 || undefined),
+      Promise.resolve((mayBeGone() && groupOf(group).length === 0) || undefined),
     )
     groups.delete(group)
     this.process = undefined

@@ -10,7 +10,7 @@ import { Authority } from './certificates.ts'
 import { askAdmin, launcher, type ProgramStatus, run, until } from './instance.ts'
 import { without, withoutOtherAccounts } from './tool.ts'
 
-const startMillisecondsMax = 60_000
+const startMillisecondsMax = 120_000
 const stopMillisecondsMax = 30_000
 /** Accounts that every Debian has; none of them is used by Quaver otherwise. */
 export const roles = {

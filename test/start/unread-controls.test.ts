@@ -17,8 +17,8 @@ describe('controls that cannot be read', () => {
     const { code, lines } = await refused.reply()
     refused.destroy()
     assert.deepEqual([code, lines[0]], [421, 'unable to read controls (#4.3.0)'])
-    assert.match(await quaver.log(), /smtpd: refused 127\.0\.0\.1 controls/)
-    assert.match(await quaver.log(), /control\/badmailfrom: line 1 has a NUL byte; nothing is known of it/)
+    await quaver.logged(/smtpd: refused 127\.0\.0\.1 controls/)
+    await quaver.logged(/control\/badmailfrom: line 1 has a NUL byte; nothing is known of it/)
     writeFileSync(join(quaver.home, 'control/badmailfrom'), '@bad.test\n')
     for (;;) {
       const client = await SmtpClient.connect(quaver.smtpPort)
@@ -36,7 +36,7 @@ describe('controls that cannot be read', () => {
     const client = new MailClient({ port: quaver.portOf('submissions') })
     t.after(() => client.end())
     assert.match(await smtpLogin(client, demoAddress, demoPassword), /^451 4\.3\.0 unable to read controls/)
-    assert.match(await quaver.log(), /remote: alert: cannot start: unable to read controls: control\/smarthostsecrets/)
+    await quaver.logged(/remote: alert: cannot start: unable to read controls: control\/smarthostsecrets/)
   })
 
   it('mail comes in while remote cannot start', async (t) => {
@@ -44,6 +44,6 @@ describe('controls that cannot be read', () => {
     t.after(() => quaver.end())
     const client = await SmtpClient.greeted(quaver.smtpPort)
     client.destroy()
-    assert.match(await quaver.log(), /remote: alert: cannot start: control\/dnsservers/)
+    await quaver.logged(/remote: alert: cannot start: control\/dnsservers/)
   })
 })

@@ -19,6 +19,7 @@ import { isStopped } from '../../system/processes.ts'
 import type { Log } from '../../system/log.ts'
 import { type LogPipe, openLogPipe, pipedForm } from '../../system/log-pipe.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
+import { shareCompiled } from '../../system/shared-compile-cache.ts'
 
 const connectMillisecondsMax = 10_000
 /** It is asked so often whether it is there; so many times without an answer, and it is ended. */
@@ -208,6 +209,7 @@ export class LocalProcess {
   private spawn(uid: number, gid: number, socket: Socket): ChildProcess {
     const { home, demo, ownUid } = this.setting
     assert(uid !== 0 || demo, 'no local runs as root')
+    shareCompiled(uid)
     const file = join(import.meta.dirname, '..', 'local', `main${extname(import.meta.filename)}`)
     const args = [...nodeFlags, file, '--home', home, ...(demo ? ['--demo'] : [])]
     const log = this.logPipe?.writeFd ?? 'ignore'

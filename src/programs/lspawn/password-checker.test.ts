@@ -168,9 +168,15 @@ exec "$@"`
     assert.match(log, /has left its process group|exit 0/)
   })
 
-  it('keeps no descriptor open for what has left the group', { skip: without('setsid') }, async () => {
-    const command = program(`setsid sleep 20 & HOME=/home/joe; export HOME; exec "$@"`)
-    const { checker: ours } = checker(command)
+  it('keeps no descriptor open for what has left the group', { skip: without('setsid') }, async (t) => {
+    const told = join(directory, 'left')
+    const left = `setsid sh -c 'echo $$ >> ${told}; exec sleep 300' &`
+    const { checker: ours } = checker(program(`${left} HOME=/home/joe; export HOME; exec "$@"`))
+    const pids = (): string[] => (existsSync(told) ? readFileSync(told, 'latin1').trim().split('\n') : [])
+    t.after(async () => {
+      while (pids().length < 6) await new Promise((resolve) => setTimeout(resolve, 10))
+      for (const pid of pids()) process.kill(Number(pid), 'SIGKILL')
+    })
     await ours.check('joe', 'secret')
     const open = readdirSync('/proc/self/fd').length
     for (let n = 0; n < 5; n++) assert.notEqual(await ours.check('joe', 'secret'), 'temporary')

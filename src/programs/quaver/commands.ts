@@ -54,6 +54,7 @@ function addStart(program: Command): void {
     )
     .option('--smtp-port <port>', 'SMTP port instead of that of control/listen-smtp (0 = a free one)')
     .option('--verbose', 'demo: show the log of all programs on the terminal')
+    .option('--no-tour', 'demo: send no message to show its way')
     .action(async () => (await import('./start.ts')).start(command.optsWithGlobals()))
   examples(command, [
     ['quaver start --demo', 'the demo, in .quaver beside package.json'],

@@ -11,6 +11,7 @@ export interface StartOptions extends GlobalOptions {
   readonly services?: string
   readonly smtpPort?: string
   readonly verbose?: true
+  readonly tour?: boolean
 }
 
 const startFile = join(import.meta.dirname, `../start/main${extname(import.meta.filename)}`)
@@ -26,6 +27,7 @@ export function start(options: StartOptions): void {
     ...(options.services === undefined ? [] : ['--services', options.services]),
     ...(options.smtpPort === undefined ? [] : ['--smtp-port', options.smtpPort]),
     ...(options.verbose === true ? ['--verbose'] : []),
+    ...(options.tour === false ? ['--no-tour'] : []),
   ]
   if (process.execve === undefined)
     throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)

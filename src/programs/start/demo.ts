@@ -53,7 +53,7 @@ export class Demo implements Announcements {
     for (const [title, addresses] of addressesByTitle(started)) print(row(title, addresses.join(', ')))
     const services = new Set(started.fleet.status().map(({ program }) => program))
     const smtp = started.listening.bound.get('smtp') ?? []
-    if (smtp.length > 0 && services.has('lspawn')) this.tour(started)
+    if (this.options.tour && smtp.length > 0 && services.has('lspawn')) this.tour(started)
     else print(`\n${dim('  Ctrl-C stops it.')}\n`)
   }
 

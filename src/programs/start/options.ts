@@ -17,6 +17,8 @@ export interface StartOptions {
   readonly smtpPort: number | undefined
   /** The demo's log is shown on the terminal as well. */
   readonly verbose: boolean
+  /** The demo shows the way of one message. */
+  readonly tour: boolean
 }
 
 export function parseOptions(args: readonly string[]): StartOptions {
@@ -28,6 +30,7 @@ export function parseOptions(args: readonly string[]): StartOptions {
     services: values.services === undefined ? undefined : parseServices(values.services.split(','), '--services'),
     smtpPort: values['smtp-port'] === undefined ? undefined : parsePort(values['smtp-port']),
     verbose: values.verbose === true,
+    tour: values['no-tour'] !== true,
   }
 }
 
@@ -69,6 +72,7 @@ function parseStartArgs(args: readonly string[]) {
       services: { type: 'string' },
       'smtp-port': { type: 'string' },
       verbose: { type: 'boolean' },
+      'no-tour': { type: 'boolean' },
     },
   })
 }

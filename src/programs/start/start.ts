@@ -12,6 +12,7 @@ import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
 import { keepRulesCompiled } from '../../stores/tcprules/keep-compiled.ts'
 import { migrateRules } from '../../stores/tcprules/migrate.ts'
 import { realClock as clock } from '../../system/clock.ts'
+import { compileForOthers, shareCompiled } from '../../system/shared-compile-cache.ts'
 import { serveAdmin } from './admin-server.ts'
 import { commandFor } from './command.ts'
 import { Fleet } from './fleet.ts'
@@ -21,7 +22,7 @@ import { lockHome } from './lock.ts'
 import { addressesFor, type StartOptions, wantedServices } from './options.ts'
 import { bindAll, type Listening, prepareSystemHome } from './prepare.ts'
 import { watchDrops } from './pickup.ts'
-import type { Program, Service } from './program.ts'
+import { type Program, programFile, type Service } from './program.ts'
 import { isTcpName, type TcpName } from './tcp-services.ts'
 import { demoScreen, type Screen, systemScreen } from './screen.ts'
 import { watchTls, type WatchedTls } from './tls-watch.ts'
@@ -107,6 +108,7 @@ export async function start(
     stop,
   }
   listening.bound.get('start')?.[0]?.serve((socket) => serveAdmin(socket, operations, clock))
+  if (ownerOf !== undefined) await compileForAccounts(programs, ownerOf)
   fleet.start()
   return { home, screen, listening, fleet, stop, stopped }
 }
@@ -167,6 +169,12 @@ function makeFleet(setting: FleetSetting, announcements: Announcements, onAllRea
     },
     clock,
   )
+}
+
+/** Most programs run as accounts that may not keep what they compiled: that is root's to do, once for all of them. */
+async function compileForAccounts(programs: readonly Program[], ownerOf: NonNullable<OwnerOf>): Promise<void> {
+  await compileForOthers([...programs.map((program) => programFile(program)), programFile({ name: 'local' })])
+  for (const { role } of programs) if (role !== 'root') shareCompiled(ownerOf(role).uid)
 }
 
 /** Rules are compiled here: their directory is root's. A demo takes none from the machine. */

@@ -1,0 +1,7 @@
+/** Compiles the modules named as arguments, with all that they import, and runs none of them: what is imported last does not
+ *  exist, which Node finds when everything is compiled and nothing has begun. Kept by compile-cache.mjs. */
+import { pathToFileURL } from 'node:url'
+
+const imports = process.argv.slice(2).map((path) => `import ${JSON.stringify(pathToFileURL(path).href)}`)
+const text = [...imports, "import { nothingOfThatName } from 'node:module'"].join('\n')
+await import(`data:text/javascript,${encodeURIComponent(text)}`).catch(() => undefined)
