@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { toText } from '../../src/base/byte-string.ts'
-import { everyService, Instance, until } from '../kit/instance.ts'
+import { everyService, Instance, launcher, run, until } from '../kit/instance.ts'
 import { SmtpClient } from '../kit/smtp-client.ts'
 
 describe('accounts from outside', { concurrency: false }, () => {
@@ -47,6 +47,31 @@ describe('accounts from outside', { concurrency: false }, () => {
       'anna@people.test',
       'bob@people.test',
     ])
+  })
+
+  it('a name without a domain is not taken for an account that has one, and no short password silently', async () => {
+    const passwd = readFileSync(join(quaver.home, 'auth/passwd'), 'latin1')
+    for (const command of ['password', 'disable', 'enable'])
+      await fails(/write the whole address: anna@people\.test/, 'account', command, 'anna')
+    for (const [input, expected] of [
+      ['a\n', /1 characters can be guessed/],
+      ['caf\xe9caf\xe9\n', /not UTF-8/],
+    ] as const) {
+      const { code, stderr } = await run(
+        launcher,
+        ['account', 'password', 'anna@people.test', '--password-stdin', '--home', quaver.home],
+        Buffer.from(input, 'latin1'),
+      )
+      assert.equal(code, 1)
+      assert.match(stderr, expected)
+    }
+    assert.equal(readFileSync(join(quaver.home, 'auth/passwd'), 'latin1'), passwd)
+  })
+
+  it('what the system refuses is said in a line, not as a stack', async () => {
+    const { code, stderr } = await run(launcher, ['account', 'list', '--home', '/etc/passwd'])
+    assert.equal(code, 1)
+    assert.doesNotMatch(stderr, /\n +at /)
   })
 
   it('a line of users/assign written by hand counts once compiled, and its mailbox can have a password', async () => {

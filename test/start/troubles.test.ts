@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { demoAddress, Instance, until } from '../kit/instance.ts'
+import { toText } from '../../src/base/byte-string.ts'
+import { type CommandResult, demoAddress, Instance, until } from '../kit/instance.ts'
 
 interface Told {
   readonly program: string
@@ -15,8 +16,12 @@ interface Told {
 describe('troubles', { concurrency: false }, () => {
   let quaver: Instance | undefined
   const running = (): Instance => quaver ?? assert.fail('it does not run')
+  const said = async (...args: readonly string[]): Promise<CommandResult> => {
+    const { code, stdout, stderr } = await running().quaver(...args)
+    return { code, stdout: toText(stdout), stderr: toText(stderr) }
+  }
   const troubles = async (): Promise<readonly Told[]> => {
-    const { code, stdout } = await running().quaver('status', '--json')
+    const { code, stdout } = await said('status', '--json')
     const found = (JSON.parse(stdout) as { troubles: Told[] }).troubles
     assert.equal(code, found.length === 0 ? 0 : 1)
     return found
@@ -31,7 +36,7 @@ describe('troubles', { concurrency: false }, () => {
   after(() => quaver?.end())
 
   it('none: status says nothing of them, and exits 0', async () => {
-    const { code, stdout } = await running().quaver('status')
+    const { code, stdout } = await said('status')
     assert.deepEqual([code, stdout.includes('trouble')], [0, false], stdout)
     assert.deepEqual(await troubles(), [])
   })
@@ -44,9 +49,9 @@ describe('troubles', { concurrency: false }, () => {
     const told = await untilTold('maildir-missing')
     assert.deepEqual([told.program, told.where], ['queue', `${maildir}/`])
     assert.match(told.remedy, /^mount what holds it, or make it/)
-    const list = await running().quaver('queue', 'list', '--json')
+    const list = await said('queue', 'list', '--json')
     const [message] = JSON.parse(list.stdout) as { id: number }[]
-    const why = await running().quaver('queue', 'why', String(message?.id))
+    const why = await said('queue', 'why', String(message?.id))
     assert.match(why.stdout, /"Unable to chdir to maildir\. \(#4\.2\.1\)"/)
     assert.ok(why.stdout.includes(`Cause: a mailbox has no Maildir that can be entered (${maildir}/). To do: mount`))
     await rename(`${maildir}.away`, maildir)
@@ -60,7 +65,7 @@ describe('troubles', { concurrency: false }, () => {
     await mkdir(path)
     const told = await untilTold('unreadable')
     assert.deepEqual([told.program, told.where], ['smtpd', path])
-    const { stdout } = await running().quaver('status')
+    const { stdout } = await said('status')
     assert.match(
       stdout,
       /^trouble smtpd, for .*: a file cannot be read or written .*\n +.*EISDIR.*\n +to do: see owner/m,
@@ -89,7 +94,7 @@ describe('troubles', { concurrency: false }, () => {
 
   it('stopped: JSON all the same', async () => {
     await running().stop()
-    const { code, stdout, stderr } = await running().quaver('status', '--json')
+    const { code, stdout, stderr } = await said('status', '--json')
     assert.equal(code, 1)
     assert.deepEqual(JSON.parse(stdout), { home: running().home, running: false, troubles: [] })
     assert.match(stderr, /does not run/)

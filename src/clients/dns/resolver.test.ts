@@ -63,3 +63,17 @@ test('of what has no address to tell a TTL of, a minute; trouble is forgotten so
   await ask()
   assert.deepEqual([asked('text.test'), asked('absent.test')], [2, 2])
 })
+
+test('a name server that is not there is a trouble until one answers; that a zone is broken is none', async (t) => {
+  const { server, dns } = await world(t)
+  server.setFate('broken.test', 'SERVFAIL')
+  for (const type of ['a', 'aaaa', 'mx'] as const) await dns[type]('broken.test')
+  assert.deepEqual(dns.troubles(), [])
+  // Nobody listens there.
+  const away = new SystemDns(realClock, ['127.0.0.1:1'], { queryMilliseconds: 500, triesMax: 1 })
+  await away.a('a.test')
+  assert.deepEqual(away.troubles(), [])
+  await away.mx('a.test')
+  const [trouble] = away.troubles()
+  assert.deepEqual([trouble?.kind, trouble?.where], ['name-server', '127.0.0.1:1'])
+})

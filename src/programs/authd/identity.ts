@@ -32,17 +32,6 @@ export function systemUser(account: ByteString, ownDomains: readonly ByteString[
   return ownDomains.some((own) => lowerAscii(own) === domain) ? account.slice(0, at) : undefined
 }
 
-/** All names of the mailbox that the account may be: one of ours is the same before the `@` of every local domain, and
- *  without a domain where that means a local one. */
-export function spellings(account: ByteString, ownHost: ByteString, locals: readonly ByteString[]): ByteString[] {
-  const at = account.lastIndexOf('@')
-  const host = lowerAscii(ownHost)
-  const own = locals.map(lowerAscii)
-  const [name, domain] = at === -1 ? [account, host] : [account.slice(0, at), account.slice(at + 1)]
-  const domains = own.includes(domain) ? own : [domain]
-  return [...(domains.includes(host) ? [name] : []), ...domains.map((one) => `${name}@${one}`)]
-}
-
 /** A blank around it came with a paste, or by a telephone that completes words. */
 function foldName(name: ByteString): ByteString {
   const typed = trimBlanks(name)

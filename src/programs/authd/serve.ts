@@ -8,6 +8,7 @@ import { type Mechanism, readMechanism, usualMechanisms } from '../../protocols/
 import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { saltKey } from '../../stores/credentials/salt-key.ts'
+import { spellings } from '../../stores/credentials/spellings.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { type Clock, realClock } from '../../system/clock.ts'
@@ -22,7 +23,6 @@ import { serveAdmin } from './admin.ts'
 import { Conversations } from './conversations.ts'
 import { CredentialsSource } from './credentials-source.ts'
 import { LoginGuard } from './guard.ts'
-import { spellings } from './identity.ts'
 import { Judge } from './judge.ts'
 import {
   admitMillisecondsMax,

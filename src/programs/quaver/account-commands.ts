@@ -22,6 +22,7 @@ export function addAccounts(program: Command): void {
   addQuota(group)
   addExport(group)
   addCompile(group)
+  addRename(group)
   addRemove(group)
   addDomain(program)
   addAlias(program)
@@ -35,6 +36,7 @@ function addAdd(group: Command): void {
     .option('--user <name>', 'account of the machine that owns the mail (default: that of the domain; demo: you)')
     .option('--own-uid', 'the account that --user names is for this address alone')
     .option('--quota <size>', 'no more mail than this, such as 500M or 2G')
+    .option('--with-old-mail', 'mail that an account of this name left is for this one')
     .action(async (address: string) => (await import('./account.ts')).add(address, add.optsWithGlobals()))
   add.addHelpText('after', ownUidHelp)
   examples(add, [
@@ -126,6 +128,16 @@ function addCompile(group: Command): void {
     async () => (await import('./account-compile.ts')).compile(command.optsWithGlobals()),
   )
   examples(command, [['quaver account compile', 'as qmail-newu; the commands above do it by themselves']])
+}
+
+function addRename(group: Command): void {
+  const rename = subcommand(group, 'rename', 'Give an account another address; the old one stays as an alias.')
+    .argument('<address>', 'name@domain')
+    .argument('<new address>', 'name@domain')
+    .action(async (from: string, to: string) =>
+      (await import('./account-rename.ts')).rename(from, to, rename.optsWithGlobals()),
+    )
+  examples(rename, [['quaver account rename anna@example.org anna.smith@example.org', 'mail and passwords come along']])
 }
 
 function addRemove(group: Command): void {

@@ -1,7 +1,11 @@
 /** `quaver account password`, `disable` and `enable`. */
+import { fromText } from '../../base/byte-string.ts'
 import { newPassword } from '../../stores/accounts/new-password.ts'
+import { Control } from '../../stores/control/control.ts'
 import { removeCredential, setCredential, setDisabled } from '../../stores/credentials/credentials.ts'
+import { spellings } from '../../stores/credentials/spellings.ts'
 import type { Home } from '../../stores/home/layout.ts'
+import { realClock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import { readPassword } from './ask-person.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
@@ -41,7 +45,8 @@ export async function able(text: string, disabled: boolean, options: GlobalOptio
   const home = requireHome(options)
   await changing(home, async () => {
     const { address } = await requireAccount(home, text)
-    await setDisabled(home, address, disabled)
+    // By whatever name it was disabled, it is not any more.
+    await setDisabled(home, address, disabled, disabled ? [] : otherNames(home, address))
     if (options.json === true) printJson({ address, disabled })
     else if (disabled)
       print(
@@ -49,6 +54,11 @@ export async function able(text: string, disabled: boolean, options: GlobalOptio
       )
     else print(`${address} is enabled: its passwords work again`)
   })
+}
+
+function otherNames(home: Home, address: string): string[] {
+  const control = new Control(home.control, realClock)
+  return spellings(fromText(address), control.optionalLine('envnoathost') ?? '', control.list('locals') ?? [])
 }
 
 async function removeAppPassword(home: Home, address: string, app: string, options: GlobalOptions): Promise<void> {

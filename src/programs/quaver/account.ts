@@ -24,6 +24,7 @@ export interface AddOptions extends GlobalOptions {
   readonly user?: string
   readonly ownUid?: true
   readonly quota?: string
+  readonly withOldMail?: true
 }
 
 export async function add(text: string, options: AddOptions): Promise<void> {
@@ -41,7 +42,8 @@ export async function add(text: string, options: AddOptions): Promise<void> {
       )
     const owner = await ownerFor(home, address.domain, options.user)
     const password = options.passwordStdin === true ? await readPassword() : newPassword(realRandom)
-    await addAccount(realFiles, home, { address, owner, ownUid, secrets: await deriveSecrets(password) })
+    const oldMail = options.withOldMail === true ? 'given' : 'refused'
+    await addAccount(realFiles, home, { address, owner, ownUid, oldMail, secrets: await deriveSecrets(password) })
     const added = (await listAccounts(realFiles, home)).find((one) => one.address === textOf(address))
     if (quota !== undefined && added !== undefined) await limitMaildir(added, quota)
     const reloaded = await reload(home)
@@ -85,7 +87,8 @@ export async function remove(text: string, options: GlobalOptions & { deleteMail
     else {
       print(`account ${account.address} is gone: nothing is delivered to it any more, and nobody can log in`)
       for (const one of changed) print(`  ${describeChange(one)}`)
-      if (!deletes) print(`its mail stays in ${account.home}`)
+      if (!deletes)
+        print(`its mail stays in ${account.home}; an account of the same name gets it only with --with-old-mail`)
     }
     if (left !== undefined) throw new CommandError(`not all of its mail could be deleted: ${left}`)
   })

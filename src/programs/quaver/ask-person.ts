@@ -1,23 +1,43 @@
 /** What is asked of whoever runs a command: a password through a pipe, a yes on the terminal. */
+import { isUtf8 } from 'node:buffer'
 import { createInterface } from 'node:readline/promises'
 import { CommandError, exitCode } from './exit.ts'
 
 const passwordCharactersMax = 1024
+const passwordCharactersMin = 6
+const passwordCharactersGood = 10
 
 /** The first line of standard input, without its end. */
 export async function readPassword(): Promise<string> {
   if (process.stdin.isTTY)
     throw new CommandError('--password-stdin reads a pipe or a file, not the terminal, where it would be seen')
-  let text = ''
-  for await (const chunk of process.stdin.setEncoding('utf8') as AsyncIterable<string>) {
-    text += chunk
-    if (text.includes('\n') || text.length > passwordCharactersMax) break
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    if (chunk.includes(10) || Buffer.concat(chunks).length > 4 * passwordCharactersMax) break
   }
-  const password = text.split(/\r?\n/, 1)[0] ?? ''
+  const bytes = Buffer.concat(chunks)
+  const end = bytes.indexOf(10)
+  const line = end < 0 ? bytes : bytes.subarray(0, end)
+  if (!isUtf8(line)) throw new CommandError('--password-stdin: the first line is not UTF-8')
+  const password = line.toString('utf8').replace(/\r$/, '')
   if (password === '') throw new CommandError('--password-stdin: the first line is empty')
   if (password.length > passwordCharactersMax)
     throw new CommandError(`--password-stdin: longer than ${passwordCharactersMax} characters`)
+  judgeLength(password)
   return password
+}
+
+/** Against guessing by everybody who can reach a port: 20 wrong ones lock an account, again and again. */
+function judgeLength(password: string): void {
+  if (password.length < passwordCharactersMin)
+    throw new CommandError(
+      `--password-stdin: ${password.length} characters can be guessed; ${passwordCharactersMin} are the least, ${passwordCharactersGood} are better`,
+    )
+  if (password.length < passwordCharactersGood)
+    process.stderr.write(
+      `quaver: note: a password of ${password.length} characters; ${passwordCharactersGood} are better\n`,
+    )
 }
 
 /** Throws unless `--yes` was given or a person says yes. Without a terminal nobody can be asked. */

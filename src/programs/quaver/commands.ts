@@ -16,12 +16,14 @@ export async function parse(args: readonly string[]): Promise<void> {
 
 export function quaver(): Command {
   const program = new Command('quaver')
+  program
     .description('A mail server: qmail, rebuilt to be easy to run.')
     .version(version, '--version', 'print the version')
     .helpOption('--help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .exitOverride()
     .showHelpAfterError("Try 'quaver --help'.")
+    .configureOutput({ outputError: (text, write) => write(suggestByBeginning(program, text)) })
   common(program)
   examples(program, [
     ['npm start', 'the demo: everything on loopback, as yourself'],
@@ -41,6 +43,14 @@ export function quaver(): Command {
   addOfmipname(program)
   addTour(program)
   return program
+}
+
+/** Of names that begin as what was typed: `stat` is more likely meant for `status` than for `start`, which is nearer. */
+export function suggestByBeginning(program: Command, text: string): string {
+  const typed = /unknown command '([a-z-]+)'/.exec(text)?.[1]
+  if (typed === undefined) return text
+  const meant = program.commands.map((command) => command.name()).filter((name) => name.startsWith(typed))
+  return meant.length === 0 ? text : text.replace(/\(Did you mean [^)]*\)/, `(Did you mean ${meant.join(' or ')}?)`)
 }
 
 const version = '0.1.0'

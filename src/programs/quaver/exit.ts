@@ -1,4 +1,5 @@
 /** Exit codes, and the errors that carry one to main.ts. */
+import { explainTrouble, troubleIn } from '../../contracts/troubles.ts'
 
 export const exitCode = { ok: 0, failed: 1, usage: 2, permanent: 100, temporary: 111 } as const
 
@@ -11,4 +12,12 @@ export class CommandError extends Error {
     super(text)
     this.code = code
   }
+}
+
+/** What the system refused (a full disk, a file in a directory's place), said in a line; undefined for anything else,
+ *  which is a bug. */
+export function systemTrouble(error: unknown): CommandError | undefined {
+  if (!(error instanceof Error) || !('syscall' in error)) return undefined
+  const trouble = troubleIn(error.message)
+  return new CommandError(trouble === undefined ? error.message : `${error.message}\n${explainTrouble(trouble)}`)
 }

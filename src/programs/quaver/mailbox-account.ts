@@ -14,13 +14,20 @@ import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
 import { mailboxOwner } from '../../stores/users/mailbox-owner.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
-import { CommandError } from './exit.ts'
+import { CommandError, exitCode } from './exit.ts'
 import { isOwn } from './site-change.ts'
 
 export async function requireAccount(home: Home, text: string): Promise<Account> {
   const name = text.toLowerCase()
-  const account = (await listAccounts(realFiles, home)).find(({ address }) => address === name)
+  const accounts = await listAccounts(realFiles, home)
+  const account = accounts.find(({ address }) => address === name)
   if (account !== undefined) return account
+  const alike = accounts.filter(({ address }) => address.startsWith(`${name}@`)).map(({ address }) => address)
+  if (alike.length > 0)
+    throw new CommandError(
+      `'${name}' alone would be a user of the machine; write the whole address: ${alike.slice(0, 5).join(' or ')}`,
+      exitCode.usage,
+    )
   const alias = (await listAliases(realFiles, home)).find(({ address }) => address === name)
   if (alias !== undefined)
     throw new CommandError(

@@ -1,5 +1,5 @@
 /** The quaver command. Each subcommand is a file of its own, loaded when it is asked for: start-up stays small. */
-import { CommandError, exitCode } from './exit.ts'
+import { CommandError, exitCode, systemTrouble } from './exit.ts'
 
 try {
   const [first, ...rest] = process.argv.slice(2)
@@ -20,7 +20,8 @@ try {
     await parse(process.argv.slice(2))
   }
 } catch (error) {
-  if (!(error instanceof CommandError)) throw error
-  for (const line of error.message.split('\n')) process.stderr.write(`quaver: ${line}\n`)
-  process.exitCode = error.code
+  const known = error instanceof CommandError ? error : systemTrouble(error)
+  if (known === undefined) throw error
+  for (const line of known.message.split('\n')) process.stderr.write(`quaver: ${line}\n`)
+  process.exitCode = known.code
 }

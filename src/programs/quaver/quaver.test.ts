@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import type { Command } from 'commander'
-import { quaver } from './commands.ts'
+import { quaver, suggestByBeginning } from './commands.ts'
 import { completeHeader } from '../../protocols/ofmip/complete-header.ts'
 import { harmless, table } from './output.ts'
 import { parseEnvelope } from './qmail-queue.ts'
@@ -236,4 +236,13 @@ it('log lines of all programs are read', () => {
     text: 'new msg 5',
   })
   assert.equal(parseLogLine('    at file.ts: 5'), undefined)
+})
+
+describe('a command that is none', () => {
+  it('is taken for the beginning of one', () => {
+    const said = "error: unknown command 'stat'\n(Did you mean start?)\n"
+    assert.equal(suggestByBeginning(quaver(), said), "error: unknown command 'stat'\n(Did you mean status?)\n")
+    const other = "error: unknown command 'sned'\n(Did you mean send?)\n"
+    assert.equal(suggestByBeginning(quaver(), other), other)
+  })
 })

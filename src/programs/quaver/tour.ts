@@ -96,14 +96,15 @@ function showNext(address: string, account: Account, home: Home): void {
   const root = cloneRoot()
   const option = root !== undefined && home.path === join(root, '.quaver') ? '' : ` --home ${home.path}`
   print(styled('bold', 'Try it') + styled('dim', '  in another terminal') + '\n')
+  const command = root === undefined ? 'quaver' : root === process.cwd() ? './quaver' : join(root, 'quaver')
   const [host = '', port = ''] = address.split(/:(?=\d+$)/)
   const commands = [
     `printf 'Subject: hi\\n\\nHello.\\n' | curl -sS --crlf smtp://${address} --mail-from me@example.org --mail-rcpt ${account.address} -T -`,
     `swaks --server ${host} --port ${port} --from me@example.org --to ${account.address}`,
-    `npx quaver account show ${account.address}${option}`,
-    `npx quaver status${option}`,
+    `${command} account show ${account.address}${option}`,
+    `${command} status${option}`,
   ]
-  for (const command of commands) print(`  ${command}`)
+  for (const one of commands) print(`  ${one}`)
   print('')
 }
 

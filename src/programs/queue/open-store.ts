@@ -6,6 +6,7 @@ import { StoreError } from '../../stores/queue/contract.ts'
 import { MessageIds } from '../../stores/queue/ids.ts'
 import { noteDamage, salvageIfDamaged } from '../../stores/queue/salvage.ts'
 import { ThreadedQueueStore } from '../../stores/queue/store.ts'
+import { demandWritable } from '../../stores/queue/writable.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
@@ -31,6 +32,7 @@ export async function openStore(
   log: DeliveryLog,
 ): Promise<OpenedStore> {
   try {
+    demandWritable(join(directory, 'queue.db'))
     const salvaged = salvageAndTell(directory, machine, log)
     const opened = await openSound(directory, machine, log)
     const files = new ContentFiles(join(directory, 'content'), system)

@@ -2,12 +2,14 @@
  *  Knows:  descriptors, signals, the supervise contract. Never: what the program does.
  *  Fails:  a program that cannot be spawned counts as one that died at once; `Events.trouble` gets the words. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { Duplex } from 'node:stream'
 import { assert } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
 import { decodeFromProgram, encodeToProgram, type ToProgram } from '../../contracts/supervise.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
 import type { Clock } from '../../system/clock.ts'
+import { errorCode } from '../../system/files.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
 
 const restartMillisecondsMin = 200
@@ -90,7 +92,9 @@ export class Child {
     this.process = child
     // `exit` comes once; without a process, only `error` does.
     child.once('error', (error) => {
-      if (child.pid === undefined) this.ended(child, describeError(error))
+      if (child.pid !== undefined) return
+      if (errorCode(error) === 'ENOENT') this.failedText = missingText([this.command.file, this.command.cwd], error)
+      this.ended(child, describeError(error))
     })
     child.once('exit', (code, signal) => this.ended(child, signal === null ? `exit ${code}` : `signal ${signal}`))
     const pipe = child.stdio[3]
@@ -206,6 +210,13 @@ export class Child {
     this.state = state
     this.sinceMs = this.clock.now()
   }
+}
+
+/** While a tree is being upgraded, its runtime is away for some seconds. */
+function missingText(paths: readonly string[], error: unknown): string {
+  const missing = paths.find((path) => !existsSync(path))
+  if (missing === undefined) return describeError(error)
+  return `${missing} is not there (ENOENT): an upgrade under way brings it back; else: npm ci`
 }
 
 export function nextDelay(delay: number): number {

@@ -110,6 +110,6 @@ async function makeAccount(home: Home, password: string): Promise<boolean> {
   const secrets = await deriveSecrets(password)
   // What `quaver send` sends is from the caller: bounces must come back.
   const alsoFor = /^[a-z0-9_][a-z0-9._-]*$/.test(user) ? [user] : []
-  await addAccount(realFiles, home, { address, owner: { user, uid, gid }, secrets, alsoFor })
+  await addAccount(realFiles, home, { address, owner: { user, uid, gid }, secrets, alsoFor, oldMail: 'given' })
   return true
 }

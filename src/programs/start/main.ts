@@ -16,6 +16,8 @@ import { UsageError } from './usage-error.ts'
 process.umask(0o022)
 ignoreUnnamedSignals()
 forbidTracing()
+// A terminal, a pipe or a file that takes no more must not end what keeps the programs running.
+for (const screen of [process.stdout, process.stderr]) screen.on('error', () => undefined)
 
 try {
   const options = parseOptions(process.argv.slice(2))

@@ -3,6 +3,7 @@
 import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
+import { describeError } from '../../base/outcome.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
@@ -53,9 +54,8 @@ export function systemScreen(wanted: string | undefined, clock: Clock): Screen {
 }
 
 export function demoScreen(logDirectory: string, clock: Clock): Screen {
-  const logPath = join(logDirectory, 'quaver.log')
-  rotate(logPath)
-  const target = file(openSync(logPath, 'a', 0o600), 'stamp')
+  const { fd, path: logPath } = openDemoLog(join(logDirectory, 'quaver.log'))
+  const target = file(fd, 'stamp')
   const pipes = new ProgramPipes(target, clock)
   const log = target.open('start')
   const note = (text: string): void => {
@@ -127,6 +127,22 @@ class ProgramPipes {
     for (const pipe of this.pipes.values()) pipe.close()
     this.pipes.clear()
     this.target.close()
+  }
+}
+
+interface DemoLog {
+  readonly fd: number
+  readonly path: string | undefined
+}
+
+/** Where no log can be kept, the programs say all on the terminal. */
+function openDemoLog(path: string): DemoLog {
+  try {
+    rotate(path)
+    return { fd: openSync(path, 'a', 0o600), path }
+  } catch (error) {
+    print(`  ${styleText('yellow', '!', { stream: process.stdout })} no log can be kept: ${describeError(error)}`)
+    return { fd: 2, path: undefined }
   }
 }
 

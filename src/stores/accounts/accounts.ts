@@ -5,9 +5,12 @@
  *  Never:  touches lines that it did not write; hashes passwords.
  *  Fails:  throws AccountError with the place and the remedy. */
 import { join } from 'node:path'
+import { realClock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
+import { Control } from '../control/control.ts'
 import { listCredentials, putSecrets, removeAccount as removeCredentials } from '../credentials/credentials.ts'
 import type { Secrets } from '../credentials/derive.ts'
+import { spellings } from '../credentials/spellings.ts'
 import type { Home } from '../home/layout.ts'
 import { type AccountAddress, AccountError, textOf } from './address.ts'
 import { type Alias, placeAlias } from './aliases.ts'
@@ -35,6 +38,8 @@ export interface NewAccount {
   readonly ownUid?: boolean
   /** Of its main password. */
   readonly secrets: Secrets
+  /** What is in the mailbox from an account of that name before: given to this one, or a reason to refuse. */
+  readonly oldMail?: 'given' | 'refused'
   /** Names in the same domain whose mail it gets, too, where nobody has it. */
   readonly alsoFor?: readonly string[]
 }
@@ -44,7 +49,7 @@ export async function addAccount(files: Files, home: Home, account: NewAccount):
   await changeSite(files, home, async (site) => {
     checkNew(site, account)
     await checkDomain(files, home, site, address.domain)
-    await makeMailbox(home, address, owner)
+    await makeMailbox(home, address, owner, account.oldMail ?? 'refused')
     const directory = mailHome(home, address)
     // An account takes over an alias of its name.
     const placed = await placeAlias(files, home, site, site.lines, address, [], owner)
@@ -70,9 +75,13 @@ export async function listAccounts(files: Files, home: Home): Promise<Account[]>
   const { accounts } = await readSite(files, home)
   // Another account's process may list, without knowing who has a password.
   const credentials = await listCredentials(home).catch(() => undefined)
+  const control = new Control(home.control, realClock)
+  const [host, locals] = [control.optionalLine('envnoathost') ?? '', control.list('locals') ?? []]
   return accounts.map(({ local, domain, user, uid, gid, directory, ownUid }) => {
     const address = `${local}@${domain}`
-    const { disabled = false, labels = [] } = credentials?.get(address) ?? {}
+    const { labels = [] } = credentials?.get(address) ?? {}
+    // By any of its names, as authd has it.
+    const disabled = spellings(address, host, locals).some((name) => credentials?.get(name)?.disabled === true)
     const apps = labels.filter((label) => label !== '')
     const maildir = join(directory, 'Maildir')
     const hasPassword = labels.includes('')

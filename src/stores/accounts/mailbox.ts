@@ -15,8 +15,13 @@ export function mailHome(home: Home, { local, domain }: AccountAddress): string 
   return join(home.mail, domain, local)
 }
 
-/** What is there stays as it is, if it belongs to the owner. */
-export async function makeMailbox(home: Home, address: AccountAddress, owner: AssignOwner): Promise<void> {
+/** What is there stays as it is, if it belongs to the owner, and is meant for whoever gets the address now. */
+export async function makeMailbox(
+  home: Home,
+  address: AccountAddress,
+  owner: AssignOwner,
+  oldMail: 'given' | 'refused',
+): Promise<void> {
   const domainDirectory = await makeDomainDirectory(home, address.domain)
   const directory = mailHome(home, address)
   await makeDirectory(directory, 0o700, owner)
@@ -24,6 +29,10 @@ export async function makeMailbox(home: Home, address: AccountAddress, owner: As
   if (facts.uid !== owner.uid)
     throw new AccountError(
       `${directory} is there from before and belongs to uid ${facts.uid}, not to ${owner.user}: move it away, or chown -R ${owner.user} ${directory}`,
+    )
+  if (oldMail === 'refused' && !(await asOwner(owner, () => isFresh(directory))))
+    throw new AccountError(
+      `${directory} has mail or instructions of whoever had this address before: --with-old-mail gives all of it to the new account; else move it away (mv ${directory} ${directory}.old)`,
     )
   await syncDirectories([directory, domainDirectory, home.mail])
   await asOwner(owner, () => makeMaildir(join(directory, 'Maildir')))
@@ -49,4 +58,22 @@ export async function deleteMail(home: Home, address: AccountAddress, owner: Ass
   // The last one takes the domain's directory along.
   await rmdir(join(home.mail, address.domain)).catch(() => undefined)
   return undefined
+}
+
+/** Nothing in it but what a new mailbox has. */
+async function isFresh(directory: string): Promise<boolean> {
+  const within = async (path: string, expected: readonly string[]): Promise<boolean> =>
+    (await readdir(path).catch(absentAsEmpty)).every((name) => expected.includes(name))
+  const maildir = join(directory, 'Maildir')
+  return (
+    (await within(directory, ['Maildir'])) &&
+    (await within(maildir, ['tmp', 'new', 'cur', 'maildirsize'])) &&
+    (await within(join(maildir, 'new'), [])) &&
+    (await within(join(maildir, 'cur'), []))
+  )
+}
+
+function absentAsEmpty(error: unknown): string[] {
+  if (errorCode(error) === 'ENOENT') return []
+  throw error
 }

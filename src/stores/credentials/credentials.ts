@@ -64,12 +64,31 @@ export async function removeCredential(home: Home, address: string, label: strin
   return await without(home, ({ read }) => isCredentialOf(read, address) && labelOf(read) === label)
 }
 
-/** A disabled account keeps its passwords and is told what a wrong password is told. */
-export async function setDisabled(home: Home, address: string, disabled: boolean): Promise<void> {
+/** A disabled account keeps its passwords and is told what a wrong password is told. `names`: by which else it may be
+ *  disabled, and is not after this. */
+export async function setDisabled(
+  home: Home,
+  address: string,
+  disabled: boolean,
+  names: readonly string[] = [],
+): Promise<void> {
   await change(home, (lines) => {
-    const others = lines.filter(({ read }) => !(read.kind === 'disabled' && read.account === address))
+    const all = new Set([address, ...names])
+    const others = lines.filter(({ read }) => !(read.kind === 'disabled' && all.has(read.account)))
     const texts = others.map(({ text }) => text)
     return Promise.resolve(disabled ? [...texts, `!${address}`] : texts)
+  })
+}
+
+/** All of its lines get another name; what that name had before goes. */
+export async function renameCredentials(home: Home, from: string, to: string): Promise<void> {
+  await change(home, (lines) => {
+    const kept = lines.filter(({ read }) => !('account' in read && read.account === to))
+    const texts = kept.map(({ text, read }) => {
+      if (read.kind === 'disabled' && read.account === from) return `!${to}`
+      return isCredentialOf(read, from) ? `${to}${text.slice(from.length)}` : text
+    })
+    return Promise.resolve(texts)
   })
 }
 

@@ -14,7 +14,11 @@ export interface Salvage {
 
 /** Notes that the database can no longer be trusted; the next start looks into it. */
 export function noteDamage(marker: string, reason: string): void {
-  writeFileSync(marker, `${reason}\n`, { mode: 0o600 })
+  try {
+    writeFileSync(marker, `${reason}\n`, { mode: 0o600 })
+  } catch {
+    // Where not even this can be written, the next start finds out why before it looks for damage.
+  }
 }
 
 /** Undefined if the database is sound (or not there). */

@@ -89,6 +89,7 @@ export class Dialogue {
 
   /** The next one, without its LF. What was said is sent before it is waited for. */
   async line(): Promise<Line> {
+    let since: number | undefined
     for (;;) {
       if (this.lostBy !== undefined || this.stopWanted) return { kind: 'none' }
       const end = this.input.indexOf(lf)
@@ -100,7 +101,9 @@ export class Dialogue {
         return { kind: 'line', line }
       }
       if (this.inputEnded) return { kind: 'none' }
-      if (await this.flush()) await this.wait('line')
+      if (!(await this.flush())) continue
+      since ??= this.setting.clock.monotonic()
+      await this.wait('line', since)
     }
   }
 
@@ -151,10 +154,10 @@ export class Dialogue {
     return this.lostBy === undefined
   }
 
-  private async wait(what: 'line' | 'room'): Promise<void> {
+  private async wait(what: 'line' | 'room', since: number = this.setting.clock.monotonic()): Promise<void> {
     if (this.lostBy !== undefined) return
     this.waiting = what
-    this.waitingSince = this.setting.clock.monotonic()
+    this.waitingSince = since
     if (what === 'line' && this.socket.isPaused()) this.socket.resume()
     await new Promise<void>((resolve) => {
       this.wake = resolve
