@@ -60,11 +60,17 @@ export class RemoteRig {
     this.changes = changes
     // Nothing is shuffled: tests want to know who is first.
     const random = { bytes: (count: number) => Buffer.alloc(count), below: (limit: number) => limit - 1 }
+    const deadHosts = new DeadHosts(realClock, random)
     this.equipment = {
-      exchangers: new MailExchangers(this.dns, random, () => new Set(['192.0.2.99'])),
+      exchangers: new MailExchangers({
+        dns: this.dns,
+        random,
+        isOurs: (address) => address === '192.0.2.99',
+        isDead: (address) => deadHosts.isDead(address),
+      }),
       deadlines: new Deadlines(realClock),
       pool: new ConnectionPool(poolClock),
-      deadHosts: new DeadHosts(realClock, random),
+      deadHosts,
       clearHosts: new ClearHosts(realClock, (line) => this.logged.push(line)),
       contexts: new TlsContexts((line) => this.logged.push(line)),
     }

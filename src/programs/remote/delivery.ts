@@ -101,7 +101,6 @@ class Delivery {
     if (found.kind === 'failed') return forAll(found.report)
     let report: ByteString = remoteTexts.noConnection
     for (const target of found.targets) {
-      if (this.equipment.deadHosts.isDead(target.address)) continue
       const result = await this.tryTarget(target)
       if (result.kind === 'done') return result
       if (result.report !== undefined) report = result.report

@@ -19,6 +19,7 @@ import {
   isVirtualDomain,
 } from './line-checks.ts'
 import { loginFiles } from './login-files.ts'
+import { outgoingFiles } from './outgoing-files.ts'
 import { startFiles } from './start-files.ts'
 import { submissionFiles } from './submission-files.ts'
 
@@ -29,6 +30,7 @@ export const controlFiles = {
   ...incomingFiles,
   ...submissionFiles,
   ...loginFiles,
+  ...outgoingFiles,
   ...startFiles,
   me: {
     form: 'line',
@@ -161,7 +163,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'replaces [address of ours] in addresses',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'queue'],
     reread: 'live',
     check: isHost,
   },
@@ -236,7 +238,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd', 'ofmipd', 'local'],
+    readBy: ['smtpd', 'ofmipd', 'local', 'remote'],
     reread: 'live',
     check: isGreeting,
   },
