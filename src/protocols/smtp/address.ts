@@ -94,6 +94,10 @@ export function addressLiteral(address: ByteString): string | undefined {
   return octets === undefined || octets.some((octet) => octet > 255) ? undefined : octets.join('.')
 }
 
+function withDomain(address: ByteString, domain: ByteString): ByteString {
+  return address.slice(0, address.lastIndexOf('@') + 1) + domain
+}
+
 /** Keys under which rcpthosts and morercpthosts are searched: the name, then each suffix that begins with a dot. */
 export function* hostKeys(domain: ByteString): Generator<ByteString> {
   const name = lowerAscii(domain)
