@@ -9,7 +9,7 @@ import { Deadlines } from '../../clients/smtp/deadlines.ts'
 import { MailExchangers } from '../../clients/smtp/mail-exchangers.ts'
 import { TlsContexts } from '../../clients/smtp/tls-plan.ts'
 import type { OpenContent } from '../../clients/smtp/transaction.ts'
-import type { Attempt, Report } from '../../contracts/deliver.ts'
+import type { Attempt } from '../../contracts/deliver.ts'
 import { Control } from '../../stores/control/control.ts'
 import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
@@ -21,11 +21,12 @@ import { interfaceAddressReader } from '../../system/interfaces.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
-import { ClearHosts } from './clear-hosts.ts'
-import { deliver, type Equipment } from './delivery.ts'
+import { type Delivered, deliver, type Equipment } from './delivery.ts'
 import { fetchContent } from './fetched-content.ts'
+import { HostShares } from './host-shares.ts'
 import { QueueLink } from './queue-link.ts'
 import { readSettings } from './settings.ts'
+import { WaryHosts } from './wary-hosts.ts'
 
 /** Attempts held at once; how many of them the queue gives is control/concurrencyremote. */
 const capacity = 300
@@ -67,11 +68,14 @@ const equipment: Equipment = {
   deadlines: new Deadlines(realClock),
   pool,
   deadHosts,
-  clearHosts: new ClearHosts(realClock, log),
+  hostShares: new HostShares(realClock),
+  clearHosts: new WaryHosts('TLS', realClock, log),
+  patientHosts: new WaryHosts('PIPELINING', realClock, log),
+  log,
   contexts: new TlsContexts((problem) => log(`warning: ${problem}`)),
 }
 
-async function handle(attempt: Attempt): Promise<readonly Report[]> {
+async function handle(attempt: Attempt): Promise<Delivered> {
   const { sender, recipients, params, contentBytes } = attempt
   // The frame's bytes are only lent to us.
   const inline = attempt.content === undefined ? undefined : Buffer.from(attempt.content)

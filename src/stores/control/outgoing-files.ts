@@ -1,6 +1,7 @@
 /** Control files by which we know ourselves and others when mail goes out: rows of table.ts. */
+import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/capabilities.ts'
 import type { ControlFile } from './form.ts'
-import { isPeer } from './line-checks.ts'
+import { isOf, isPeer } from './line-checks.ts'
 
 export const outgoingFiles = {
   moreipme: {
@@ -9,6 +10,13 @@ export const outgoingFiles = {
     readBy: ['smtpd', 'queue', 'remote'],
     reread: 'live',
     check: isPeer,
+  },
+  noextensions: {
+    form: 'map',
+    meaning: `SMTP extensions not used with a host that cannot do what it offers: ${noExtensionsForm}; EHLO = HELO at once`,
+    readBy: ['remote'],
+    reread: 'live',
+    check: isOf(noExtensionsForm, namesExtensions),
   },
   notipme: {
     form: 'list',
