@@ -1,4 +1,4 @@
-/** Whose mail may hold how many of the remote slots, with the test in the part of remote. */
+/** What the queue takes for other hosts, and whose mail may hold how many of the slots, with the test as remote. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { type Attempt, encodeFromDeliverer, type Report } from '../../src/contracts/deliver.ts'
@@ -8,8 +8,9 @@ import { QueueProcess } from '../kit/queue-process.ts'
 
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const me = { me: 'me.example\n' }
+const body = Buffer.from('Subject: x\n\nhi\n')
 
-async function queueFor(t: TestContext, control: Readonly<Record<string, string>>): Promise<QueueProcess> {
+async function queueFor(t: TestContext, control: Readonly<Record<string, string>> = me): Promise<QueueProcess> {
   const queue = new QueueProcess(control)
   t.after(() => queue.dispose())
   await queue.start()
@@ -17,7 +18,7 @@ async function queueFor(t: TestContext, control: Readonly<Record<string, string>
 }
 
 async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<void> {
-  const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, Buffer.from('Subject: x\n\nhi\n'))
+  const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, body)
   assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
 }
 
@@ -70,4 +71,27 @@ test('an attempt that is given back because its host is crowded takes no slot, c
   assert.equal(attempts.length, 2 * 3 + 8)
   assert.equal(queue.log.match(/starting delivery/g)?.length, 10)
   assert.doesNotMatch(queue.log, /deferral/)
+})
+
+test('a sender without a domain that a host could have is refused; a recipient of that kind fails by itself', async (t) => {
+  const queue = await queueFor(t)
+  const asked: string[] = []
+  await queue.remote(({ recipients }) => {
+    asked.push(...recipients)
+    return recipients.map(() => ok)
+  })
+  const bad = 'a@"x.example> SIZE=1"'
+  for (const sender of [bad, `${bad}-@[]`]) {
+    const whole = await queue.enqueue.submit({ sender, recipients: ['r@x.example'] }, noParams, body)
+    assert.ok(!whole.done)
+    assert.equal(whole.failure.peerText, 'sorry, what is behind the @ of the sender is no domain (#5.1.7)')
+    const sink = await queue.enqueue.open({ sender, recipients: ['r@x.example'] }, noParams)
+    assert.ok(sink.done)
+    await sink.value.write(body)
+    assert.equal((await sink.value.close()).done, false)
+  }
+  await submit(queue, 'list-@x.example-@[]', 'r@x.example')
+  await submit(queue, 's@me.example', bad, 'r2@x.example')
+  await drainedTo(queue, 0)
+  assert.deepEqual(asked.toSorted(), [bad, 'r2@x.example', 'r@x.example'])
 })
