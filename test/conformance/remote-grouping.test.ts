@@ -184,15 +184,17 @@ describe('a connection that has had its share', () => {
     ['RCPT', '452 4.5.3 too many recipients in this session'],
     ['RCPT', '451 not on this connection'],
     ['RCPT', '421 closing'],
+    ['RCPT', ''],
     ['DATA', '554 enough'],
     ['dot', '554 5.7.1 too many messages in one session'],
   ] as const)
-    it(`${answer} to ${command} is no word about the message: a fresh one carries it`, async () => {
+    it(`${answer || 'an end'} to ${command} is no word about the message: a fresh one carries it`, async () => {
       const second: Script = async (peer) => {
         await greet(peer)
         await takeMessage(peer)
         await peer.expect('MAIL', command === 'MAIL' ? `${answer}\r\n` : '250 ok\r\n')
-        if (command === 'RCPT') await peer.expect('RCPT', `${answer}\r\n`)
+        if (command === 'RCPT') await peer.expect('RCPT', answer === '' ? '' : `${answer}\r\n`)
+        if (answer === '') return
         if (command === 'DATA' || command === 'dot') await peer.expect('RCPT', '250 ok\r\n')
         if (command === 'DATA') await peer.expect('DATA', `${answer}\r\n`)
         if (command === 'dot') {

@@ -44,12 +44,9 @@ export function reasonsOf({ recipients, end }: TransactionResult, again: readonl
 export function isProvokedByUse({ recipients, end }: TransactionResult): boolean {
   if (end.kind === 'unanswered' || end.kind === 'outOfStep') return true
   if (end.kind === 'refused') return end.command !== 'content' || blamesOurUse(end.reply)
-  return (
-    end.kind !== 'accepted' &&
-    end.kind !== 'unsendable' &&
-    !recipients.some(isAccepted) &&
-    recipients.some(mayBlameOurUse)
-  )
+  if (end.kind !== 'noRecipient' && end.kind !== 'died') return false
+  const isUnheard = recipients.length === 0
+  return isUnheard || (!recipients.some(isAccepted) && recipients.some(mayBlameOurUse))
 }
 
 /** Recipients that may have been refused only because of those before them. */
