@@ -3,6 +3,7 @@
  *  Deliverer to queue                               Queue to deliverer
  *    ready    capacity                                attempt  ref … sender recipients contentBytes content?
  *    report   ref reports                             retired
+ *    crowded  ref
  *    retire                                           content  ref bytes …
  *    fetch    ref messageId token                     contentEnd ref   |   contentFailed ref
  *
@@ -12,6 +13,7 @@
  *  `inlineBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
  *  connection of its own (purpose `fetch`), so that a slow peer holds up nobody else; a `local` on the only connection
  *  it has. An attempt whose connection ends before its report is a deferral.
+ *  `crowded`: nothing was tried, because the host has its share of attempts; the same attempt comes again a little later.
  *  `retire` asks for no more attempts; after `retired` none comes, and the deliverer may close when its reports are out. A
  *  `local` that has found something to do meanwhile says `ready` again.
  *  A `local` also sends enqueue frames (its forwards) on its connection: they are from its uid.
@@ -56,6 +58,7 @@ const type = {
   fetch: 35,
   resolved: 36,
   unresolved: 37,
+  crowded: 38,
   attempt: 48,
   retired: 49,
   content: 50,
@@ -67,6 +70,7 @@ const type = {
 export type FromDeliverer =
   | { readonly kind: 'ready'; readonly capacity: number }
   | { readonly kind: 'report'; readonly ref: number; readonly reports: readonly Report[] }
+  | { readonly kind: 'crowded'; readonly ref: number }
   | { readonly kind: 'retire' }
   | { readonly kind: 'fetch'; readonly ref: number; readonly messageId: number; readonly token: ByteString }
   | { readonly kind: 'resolved'; readonly ref: number; readonly uid: number; readonly key: number }
@@ -89,6 +93,9 @@ export function encodeFromDeliverer(message: FromDeliverer): Buffer {
     case 'report':
       fields.u32(message.ref).u16(message.reports.length)
       for (const report of message.reports) writeReport(fields, report)
+      break
+    case 'crowded':
+      fields.u32(message.ref)
       break
     case 'retire':
       break
@@ -125,6 +132,8 @@ function readFromDeliverer(frameType: number, fields: FieldReader): FromDelivere
       for (let n = 0; n < count; n++) reports.push(readReport(fields))
       return { kind: 'report', ref, reports }
     }
+    case type.crowded:
+      return { kind: 'crowded', ref: fields.u32() }
     case type.retire:
       return { kind: 'retire' }
     case type.fetch:

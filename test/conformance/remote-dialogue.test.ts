@@ -139,6 +139,38 @@ describe('several recipients', () => {
   })
 })
 
+describe('an address whose domain is none', () => {
+  for (const domain of ['"y.test> SIZE=77 BODY=8BITMIME"', 'y.test> NOTIFY=NEVER', 'y test'])
+    it(`${domain} is not said to another host, as a sender or as a recipient`, async () => {
+      const server = await ScriptedServer.listen([
+        async (peer) => {
+          await greet(peer, 'SIZE', '8BITMIME')
+          assert.doesNotMatch(await peer.tail(), /MAIL|RCPT/)
+        },
+      ])
+      const rig = new RemoteRig(`127.0.0.1:${server.port}`)
+      const noHost = `DSorry, I couldn't find any host named ${domain.replaceAll(' ', '?')}. (#5.1.2)\n`
+      assert.equal(await rig.report({ recipients: [`r@${domain}`] }), noHost)
+      const noSender = "DSorry, the sender's address has no domain that a host could have. (#5.1.7)\n"
+      assert.equal(await rig.report({ sender: `s@${domain}` }), noSender)
+      rig.close()
+      await server.close()
+    })
+  it('the senders of bounces and VERP are said as they are', async () => {
+    const server = await ScriptedServer.listen([
+      async (peer) => {
+        await greet(peer)
+        await peer.expect('MAIL FROM:<#@[]>\r\n', '250 ok\r\n')
+        await peer.tail()
+      },
+    ])
+    const rig = new RemoteRig(`127.0.0.1:${server.port}`, { replyMilliseconds: 200 })
+    await rig.report({ sender: '#@[]' })
+    rig.close()
+    await server.close()
+  })
+})
+
 describe('HELO', () => {
   it('follows a refused EHLO on the same connection', async () => {
     const server = await ScriptedServer.listen([

@@ -24,7 +24,12 @@ describe('where mail for a domain goes', () => {
   // A new resolver each time: no test may live on another's cache.
   beforeEach(() => {
     const dns = new SystemDns(realClock, [server.server])
-    exchangers = new MailExchangers(dns, realRandom, () => new Set([ourselves, '127.0.0.1']))
+    exchangers = new MailExchangers({
+      dns,
+      random: realRandom,
+      isOurs: (address) => [ourselves, '127.0.0.1', '0.0.0.0'].includes(address),
+      isDead: (address) => address.startsWith('198.51.100.'),
+    })
   })
 
   async function way(domain: string): Promise<string> {
@@ -114,6 +119,51 @@ describe('where mail for a domain goes', () => {
     server.set('same.test', 'A 192.0.2.9').set('worse.test', 'A 192.0.2.10')
     assert.equal(await way('second.test'), 'best.test 192.0.2.8 25')
   })
+  for (const [what, ...records] of [
+    ['cannot be resolved now', 'MX 10 sick.test', 'MX 20 us.test'],
+    ['does not exist', 'MX 10 gone.test', 'MX 20 us.test'],
+    ['has no address that we may connect to', 'MX 10 loop.test', 'MX 20 us.test'],
+  ] as const)
+    it(`ourselves as backup of one that ${what}: the mail waits`, async () => {
+      server.setFate('sick.test', 'SERVFAIL').set('us.test', `A ${ourselves}`).set('loop.test', 'A 127.0.0.2')
+      server.set('backup.test', ...records)
+      assert.equal(await way('backup.test'), notNow)
+    })
+  it('an address that we may not connect to is no last word while the other family is unknown', async () => {
+    server
+      .set('loop4.test', 'A 127.0.0.2')
+      .set('mx4.test', 'MX 5 loop4.test')
+      .setTypeFate('loop4.test', 'AAAA', 'SERVFAIL')
+    assert.equal(await way('mx4.test'), notNow)
+    assert.equal(await way('loop4.test'), notNow)
+  })
+  it('an MX that is an IPv4 address is that address', async () => {
+    server.set('literal.test', 'MX 10 192.0.2.40', 'MX 20 127.0.0.2')
+    assert.equal(await way('literal.test'), '192.0.2.40 192.0.2.40 25')
+  })
+  it('many addresses of one exchanger hide neither its other family nor the next exchanger', async () => {
+    const addresses = Array.from({ length: 10 }, (_, n) => `A 192.0.2.${n + 60}`)
+    server.set('wide.test', 'MX 10 ten.test', 'MX 20 next.test').set('next.test', 'A 192.0.2.80')
+    server.set('ten.test', ...addresses, 'AAAA 2001:db8:0:0:0:0:0:a')
+    const found = (await way('wide.test')).split(', ')
+    assert.equal(found.length, 5)
+    assert.deepEqual(found.slice(-2), ['ten.test 2001:db8::a 25', 'next.test 192.0.2.80 25'])
+  })
+  it('nor do many exchangers of many addresses hide the last', async () => {
+    const names = ['m1', 'm2', 'm3', 'm4']
+    server.set('wider.test', ...names.map((name, n) => `MX ${n} ${name}.test`))
+    for (const [n, name] of names.entries())
+      server.set(`${name}.test`, ...Array.from({ length: 5 }, (_, host) => `A 192.0.2.${10 * n + host + 100}`))
+    const found = (await way('wider.test')).split(', ')
+    assert.deepEqual(
+      found.map((target) => target.slice(0, 2)),
+      ['m1', 'm1', 'm2', 'm2', 'm3', 'm3', 'm4', 'm4'],
+    )
+  })
+  it('addresses known to be dead are left out before the others', async () => {
+    server.set('dead.test', ...Array.from({ length: 10 }, (_, n) => `A 198.51.100.${n + 1}`), 'A 192.0.2.90')
+    assert.equal(await way('dead.test'), 'dead.test 192.0.2.90 25')
+  })
   for (const [kind, address] of [
     ['loopback', 'A 127.0.0.2'],
     ['link-local', 'A 169.254.1.1'],
@@ -136,7 +186,17 @@ describe('where mail for a domain goes', () => {
   it('a route may lead to loopback, and one that leads nowhere defers', async () => {
     const relay = await exchangers.ofRelay({ host: '127.0.0.1', port: 2525 })
     assert.deepEqual(relay, { kind: 'targets', targets: [{ address: '127.0.0.1', port: 2525, name: '127.0.0.1' }] })
-    assert.deepEqual(await exchangers.ofRelay({ host: 'typo.test', port: 25 }), { kind: 'failed', report: notNow })
+    server.set('mute.test')
+    for (const host of ['typo.test', 'mute.test'])
+      assert.deepEqual(await exchangers.ofRelay({ host, port: 25 }), { kind: 'failed', report: notNow })
+  })
+  it('an answer that cannot be read is trouble for its own question only', async () => {
+    server.set('fine.test', 'A 192.0.2.12').setFate('torn.test', 'malformed')
+    server.delayMilliseconds = 30
+    const ways = Promise.all([way('fine.test'), way('torn.test'), way('fine2.test')])
+    server.set('fine2.test', 'A 192.0.2.13')
+    assert.deepEqual(await ways, ['fine.test 192.0.2.12 25', notNow, 'fine2.test 192.0.2.13 25'])
+    server.delayMilliseconds = 0
   })
   it('many who ask the same share a question', async () => {
     server.set('busy.test', 'A 192.0.2.11')

@@ -6,10 +6,10 @@ import { connectTo } from '../../src/clients/smtp/connection.ts'
 import { Deadlines } from '../../src/clients/smtp/deadlines.ts'
 import { ContentError } from '../../src/clients/smtp/transaction.ts'
 import { replyBytesMax } from '../../src/protocols/smtp/reply-parser.ts'
-import { realClock } from '../../src/system/clock.ts'
+import { type Clock, realClock } from '../../src/system/clock.ts'
 import { RemoteRig } from '../kit/remote-rig.ts'
-import { type Script, ScriptedServer } from '../kit/scripted-server.ts'
-import { greet } from '../kit/scripts.ts'
+import { type Peer, type Script, ScriptedServer } from '../kit/scripted-server.ts'
+import { greet, takeMessage } from '../kit/scripts.ts'
 
 describe('hostile replies', () => {
   const died = 'ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n'
@@ -95,6 +95,81 @@ describe('the total deadline', () => {
     connection.useLimits({ replyMillisecondsMax: 300_000, totalDeadline: realClock.monotonic() + 200 })
     assert.equal(await connection.reply(300_000), undefined)
     assert.equal(connection.lostBecause, 'timeout')
+    await server.close()
+  })
+})
+
+describe('a host that drips', () => {
+  const minute = 60_000
+  /** Real timers, and a clock that the script puts forward. */
+  function world(): { clock: Clock; pass: (milliseconds: number) => void } {
+    let ahead = 0
+    const monotonic = (): number => realClock.monotonic() + ahead
+    return { clock: { ...realClock, monotonic }, pass: (milliseconds) => void (ahead += milliseconds) }
+  }
+  /** Each answer up to RCPT takes four minutes (RCPT's not without content), the last as long as is said. */
+  async function against(contentBytes: number, lastMinutes: number): Promise<string> {
+    const { clock, pass } = world()
+    const slowly = async (peer: Peer, command: string, answer: string): Promise<void> => {
+      await peer.expect(command, '')
+      pass(4 * minute)
+      // The deadlines are looked at four times a second.
+      await new Promise((resolve) => setTimeout(resolve, 400))
+      peer.send(answer)
+    }
+    const server = await ScriptedServer.listen([
+      async (peer) => {
+        peer.send('220 hi\r\n')
+        await slowly(peer, 'EHLO', '250 hi\r\n')
+        await slowly(peer, 'MAIL', '250 ok\r\n')
+        if (contentBytes > 0) await slowly(peer, 'RCPT', '250 ok\r\n')
+        else await peer.expect('RCPT', '250 ok\r\n')
+        await peer.expect('DATA', '354 go\r\n')
+        await peer.content()
+        pass(lastMinutes * minute)
+        await new Promise((resolve) => setTimeout(resolve, 400))
+        peer.send('250 taken\r\n')
+        await peer.tail()
+      },
+    ])
+    const settings = { replyMilliseconds: 20 * minute }
+    const rig = new RemoteRig(`127.0.0.1:${server.port}`, settings, realClock, clock)
+    const report = await rig.report({ contentBytes })
+    rig.close()
+    await server.close().catch(() => undefined)
+    return report.slice(0, 1)
+  }
+  it('has a total time, in proportion to the size', async () => {
+    assert.equal(await against(1, 0), 'Z')
+    assert.equal(await against(8 * 1024 * 1024, 0), 'K')
+  })
+  it('that has the whole message is waited for beyond it: it may be about to accept', async () => {
+    assert.equal(await against(0, 9), 'K')
+  })
+})
+
+describe('a host that has its share of attempts', () => {
+  it('gets no more, whatever their domains; they are given back untried', async () => {
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const server = await ScriptedServer.listen([
+      async (peer) => {
+        await held
+        await greet(peer)
+        await takeMessage(peer)
+        await peer.tail()
+      },
+    ])
+    const rig = new RemoteRig(`127.0.0.1:${server.port}`, { attemptsPerRelay: 3 })
+    const attempts = Array.from({ length: 5 }, (_, n) => rig.attempt({ recipients: [`r@d${n}.example`] }))
+    assert.deepEqual(await Promise.all(attempts.slice(3)), ['crowded', 'crowded'])
+    release()
+    for (const reports of await Promise.all(attempts.slice(0, 3)))
+      assert.equal(reports === 'crowded' ? reports : reports[0]?.letter, 'K')
+    assert.equal(server.peers.length, 3)
+    rig.close()
     await server.close()
   })
 })

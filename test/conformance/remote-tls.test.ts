@@ -122,6 +122,39 @@ describe('opportunistic STARTTLS', { skip }, () => {
     )
     assert.match(rig.logged[0] ?? '', /^warning: TLS with 127.0.0.1 failed, trying without: /)
   })
+  for (const [what, demands] of [
+    ['demands a certificate of ours', true],
+    ['closes behind the handshake', false],
+  ] as const)
+    it(`a server that ${what} is spoken to in clear`, async () => {
+      const script: Script = async (peer) => {
+        peer.send('220 hi\r\n')
+        await hello(peer, 'STARTTLS')
+        await peer.expect('STARTTLS\r\n', '220 go\r\n')
+        await peer.startTls(forRelay, demands, demands)
+        if (demands) await peer.tail()
+      }
+      const { report, server, rig } = await send(noTlsFacts, [script, inClear, inClear], { messages: 2 })
+      assert.equal(report, accepted)
+      assert.equal(server.peers.length, 3)
+      assert.match(rig.logged[0] ?? '', /^warning: TLS with 127.0.0.1 failed, trying without: no answer in TLS: /)
+    })
+  it('421 to STARTTLS, or to EHLO in TLS, means later, and not in clear', async () => {
+    const early: Script = async (peer) => {
+      peer.send('220 hi\r\n')
+      await hello(peer, 'STARTTLS')
+      await peer.expect('STARTTLS\r\n', '421 not now\r\n')
+    }
+    const late: Script = async (peer) => {
+      await upToTls(peer, forRelay)
+      await peer.expect('EHLO', '421 not now\r\n')
+    }
+    for (const script of [early, late]) {
+      const { report, server } = await send(noTlsFacts, [script])
+      assert.match(report, /^ZConnected to 127\.0\.0\.1 but .*\nRemote host said: 421 not now\n$/)
+      assert.equal(server.peers.length, 1)
+    }
+  })
   for (const injected of ['250-injected\r\n250 AUTH PLAIN\r\n', '250-half a reply'])
     it(`bytes behind the 220 end it, and nothing is sent in clear: ${JSON.stringify(injected)} (C1)`, async () => {
       const { report, server } = await send(noTlsFacts, [

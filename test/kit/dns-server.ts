@@ -13,8 +13,8 @@ interface Entry {
   readonly value: string
 }
 
-/** What becomes of a question for this name. */
-export type Fate = 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED' | readonly Entry[]
+/** What becomes of a question for this name; `malformed`: an answer that ends in the middle of a record, at once. */
+export type Fate = 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED' | 'malformed' | readonly Entry[]
 
 const codes: Readonly<Record<string, number>> = { SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 }
 const udpBytesMax = 512
@@ -24,7 +24,10 @@ export class DnsServer {
   readonly questions: string[] = []
   /** Of every record. */
   ttlSeconds = 60
+  /** How long every answer takes, but a malformed one. */
+  delayMilliseconds = 0
   private readonly names = new Map<string, Fate>()
+  private readonly types = new Map<string, Fate>()
   private readonly udp: UdpSocket
   private readonly tcp: Server
   private readonly sockets = new Set<Socket>()
@@ -33,7 +36,9 @@ export class DnsServer {
     this.udp = udp
     this.tcp = tcp
     udp.on('message', (query, peer) => {
-      udp.send(this.answer(query, 'udp'), peer.port, peer.address)
+      const { answer, delay } = this.answer(query, 'udp')
+      if (delay === 0) udp.send(answer, peer.port, peer.address)
+      else setTimeout(() => udp.send(answer, peer.port, peer.address), delay)
     })
     tcp.on('connection', (socket) => this.serve(socket))
   }
@@ -70,6 +75,12 @@ export class DnsServer {
     return this
   }
 
+  /** For questions of one type only. */
+  setTypeFate(name: string, type: RecordType, fate: Fate): this {
+    this.types.set(`${name} ${type}`, fate)
+    return this
+  }
+
   close(): void {
     this.udp.close()
     this.tcp.close()
@@ -85,23 +96,26 @@ export class DnsServer {
       input = Buffer.concat([input, chunk])
       while (input.length >= 2 && input.length >= 2 + input.readUInt16BE()) {
         const end = 2 + input.readUInt16BE()
-        const answer = this.answer(input.subarray(2, end), 'tcp')
+        const { answer } = this.answer(input.subarray(2, end), 'tcp')
         input = input.subarray(end)
         socket.write(Buffer.concat([u16(answer.length), answer]))
       }
     })
   }
 
-  private answer(query: Buffer, by: 'udp' | 'tcp'): Buffer {
+  private answer(query: Buffer, by: 'udp' | 'tcp'): { answer: Buffer; delay: number } {
     const { name, end } = readName(query, 12)
     const type = query.readUInt16BE(end)
-    this.questions.push(`${by} ${name} ${Object.entries(types).find(([, code]) => code === type)?.[0] ?? type}`)
-    const fate = this.names.get(name) ?? 'NXDOMAIN'
+    const typeName = Object.entries(types).find(([, code]) => code === type)?.[0] ?? String(type)
+    this.questions.push(`${by} ${name} ${typeName}`)
+    const fate = this.types.get(`${name} ${typeName}`) ?? this.names.get(name) ?? 'NXDOMAIN'
     const code = typeof fate === 'string' ? (codes[fate] ?? 0) : 0
     const records = typeof fate === 'string' ? [] : this.follow(name, fate, type)
     const question = query.subarray(12, end + 4)
+    if (fate === 'malformed') return { answer: message(query, 0, question, [Buffer.of(0xc0, 0x0c, 0)], 0), delay: 0 }
     const whole = message(query, code, question, records, 0)
-    return by === 'udp' && whole.length > udpBytesMax ? message(query, code, question, [], 0x0200) : whole
+    const isCut = by === 'udp' && whole.length > udpBytesMax
+    return { answer: isCut ? message(query, code, question, [], 0x0200) : whole, delay: this.delayMilliseconds }
   }
 
   /** A resolver answers a CNAME together with what it leads to. */

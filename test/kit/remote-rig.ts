@@ -7,8 +7,9 @@ import { TlsContexts, type TlsFacts } from '../../src/clients/smtp/tls-plan.ts'
 import type { OpenContent } from '../../src/clients/smtp/transaction.ts'
 import type { Answer, Dns, MailExchanger } from '../../src/clients/dns/dns.ts'
 import type { Report } from '../../src/contracts/deliver.ts'
-import { ClearHosts } from '../../src/programs/remote/clear-hosts.ts'
-import { deliver, deliverTogether, type Equipment, type RemoteOutput } from '../../src/programs/remote/delivery.ts'
+import { type Delivered, deliver, type Equipment } from '../../src/programs/remote/delivery.ts'
+import { HostShares } from '../../src/programs/remote/host-shares.ts'
+import { WaryHosts } from '../../src/programs/remote/wary-hosts.ts'
 import type { Settings } from '../../src/programs/remote/settings.ts'
 import { type Clock, realClock } from '../../src/system/clock.ts'
 
@@ -44,6 +45,8 @@ export interface Mail {
   readonly sender?: string
   readonly recipients?: readonly string[]
   readonly content?: string | OpenContent
+  /** Where it is not the content's. */
+  readonly contentBytes?: number
   readonly params?: ReadonlyMap<string, string>
 }
 
@@ -51,33 +54,49 @@ export class RemoteRig {
   readonly dns: FakeDns = new FakeDns()
   readonly logged: string[] = []
   readonly equipment: Equipment
-  /** Everything goes to this relay. */
+  /** Everything goes to this relay; empty: by MX. */
   private readonly relay: string
   private readonly changes: Partial<Settings>
 
-  constructor(relay: string, changes: Partial<Settings> = {}, poolClock: Clock = realClock) {
+  constructor(
+    relay: string,
+    changes: Partial<Settings> = {},
+    poolClock: Clock = realClock,
+    attemptClock: Clock = realClock,
+  ) {
     this.relay = relay
     this.changes = changes
     // Nothing is shuffled: tests want to know who is first.
     const random = { bytes: (count: number) => Buffer.alloc(count), below: (limit: number) => limit - 1 }
+    const log = (line: string): void => void this.logged.push(line)
+    const deadHosts = new DeadHosts(realClock, random)
     this.equipment = {
-      exchangers: new MailExchangers(this.dns, random, () => new Set(['192.0.2.99'])),
-      deadlines: new Deadlines(realClock),
+      exchangers: new MailExchangers({
+        dns: this.dns,
+        random,
+        isOurs: (address) => address === '192.0.2.99',
+        isDead: (address) => deadHosts.isDead(address),
+      }),
+      deadlines: new Deadlines(attemptClock),
       pool: new ConnectionPool(poolClock),
-      deadHosts: new DeadHosts(realClock, random),
-      clearHosts: new ClearHosts(realClock, (line) => this.logged.push(line)),
-      contexts: new TlsContexts((line) => this.logged.push(line)),
+      deadHosts,
+      hostShares: new HostShares(realClock),
+      clearHosts: new WaryHosts('TLS', realClock, log),
+      patientHosts: new WaryHosts('PIPELINING', realClock, log),
+      log,
+      contexts: new TlsContexts(log),
     }
   }
 
-  async deliver(mail: Mail = {}): Promise<Report[]> {
+  async attempt(mail: Mail = {}): Promise<Delivered> {
     const { envelope, content } = this.message(mail)
     return await deliver(envelope, content, this.settings(), this.equipment)
   }
 
-  async deliverTogether(mail: Mail): Promise<RemoteOutput> {
-    const { envelope, content } = this.message(mail)
-    return await deliverTogether(envelope, content, this.settings(), this.equipment)
+  async deliver(mail: Mail = {}): Promise<readonly Report[]> {
+    const delivered = await this.attempt(mail)
+    if (delivered === 'crowded') throw new Error('the host has its share of attempts')
+    return delivered
   }
 
   /** The one report of a message with one recipient, as letter and text. */
@@ -94,7 +113,10 @@ export class RemoteRig {
     const { sender = 's@x', recipients = ['r@t.example'], content = 'A: b\n\nx\n', params = new Map() } = mail
     const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : undefined
     const open: OpenContent = typeof content === 'string' ? () => (bytes === undefined ? [] : [bytes]) : content
-    return { envelope: { sender, recipients, params, contentBytes: bytes?.length ?? 0 }, content: open }
+    return {
+      envelope: { sender, recipients, params, contentBytes: mail.contentBytes ?? bytes?.length ?? 0 },
+      content: open,
+    }
   }
 
   private settings(): Settings {
@@ -106,6 +128,10 @@ export class RemoteRig {
       secrets: [],
       connectMilliseconds: 5_000,
       replyMilliseconds: 5_000,
+      ownNames: new Set(['lab.test.example']),
+      attemptsPerHost: 20,
+      attemptsPerRelay: 100,
+      unwantedExtensions: () => new Set(),
       tlsFacts: () => noTlsFacts,
       ...this.changes,
     }

@@ -98,13 +98,14 @@ export class Peer {
     return await this.upTo(() => undefined)
   }
 
-  async startTls({ cert, key }: Certificate, requestCert = false): Promise<void> {
+  /** `demandCert`: a client without a certificate fails, which it learns only after its handshake (TLS 1.3). */
+  async startTls({ cert, key }: Certificate, requestCert = false, demandCert = false): Promise<void> {
     this.socket.removeAllListeners('data')
     const secured = new TLSSocket(this.socket, {
       isServer: true,
       secureContext: createSecureContext({ cert, key }),
       requestCert,
-      rejectUnauthorized: false,
+      rejectUnauthorized: demandCert,
     })
     this.socket = secured
     this.listen(secured)
@@ -112,6 +113,11 @@ export class Peer {
       secured.once('secure', resolve)
       secured.once('close', resolve)
     })
+  }
+
+  /** What has come and no script has read. */
+  get unread(): string {
+    return this.input
   }
 
   /** Whose certificate the client showed, in TLS. */

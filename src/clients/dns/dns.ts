@@ -25,8 +25,11 @@ export interface MailExchanger {
 export interface Dns {
   mx(name: string): Promise<Answer<MailExchanger>>
   /** IPv4 first, then IPv6. */
-  addresses(name: string): Promise<Answer<string>>
+  addresses(name: string): Promise<Addresses>
 }
+
+/** `isPart`: of the other family nobody knows now. */
+export type Addresses = Answer<string> & { readonly isPart?: boolean }
 
 /** Type by type, as SPF and DNS lists ask. Names are asked as they are; one that cannot be asked is `soft`. */
 export interface RecordDns {

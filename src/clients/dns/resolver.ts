@@ -3,13 +3,13 @@
  *          records, and of what is not there, the resolver tells none.
  *  Never:  asks for a name that no host can have.
  *  Fails:  every trouble is `soft`; only NXDOMAIN is `hard`. */
-import { Resolver } from 'node:dns/promises'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
 import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
-import type { Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
+import { Channels, type Patience, saysNothingIsThere } from './channels.ts'
+import type { Addresses, Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
 
 /** Where the resolver tells no TTL. */
 const cachedMilliseconds = 60_000
@@ -20,8 +20,6 @@ const softCachedMilliseconds = 5_000
 const cacheEntriesMax = 10_000
 /** One may be lost on its way. */
 const unansweredMin = 2
-/** The system's resolv.conf is read again so often: a laptop or a DHCP lease changes it under a long-lived process. */
-const renewMilliseconds = 60_000
 const answerMillisecondsMax = 30_000
 /** Of one answer; RFC 5321 sets no limit, a hostile zone should not either. */
 const valuesMax = 100
@@ -44,21 +42,13 @@ interface Cached {
   textBytes: number
 }
 
-/** How long one server is waited for, and how often it is asked. */
-export interface Patience {
-  readonly queryMilliseconds: number
-  readonly triesMax: number
-}
 const patienceForDelivery: Patience = { queryMilliseconds: 5_000, triesMax: 3 }
 
 export class SystemDns implements Dns, RecordDns {
   private readonly clock: Clock
-  private readonly servers: readonly string[]
-  private readonly patience: Patience
+  private readonly channels: Channels
   private cachedTextBytes = 0
   private readonly cache = new Map<string, Cached>()
-  private resolver: Resolver | undefined
-  private renewAt = 0
   /** Questions, one after the other. */
   private unanswered = 0
   private lastFailure = ''
@@ -66,50 +56,56 @@ export class SystemDns implements Dns, RecordDns {
   /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. */
   constructor(clock: Clock, servers: readonly string[] = [], patience: Patience = patienceForDelivery) {
     this.clock = clock
-    this.servers = servers
-    this.patience = patience
-    this.current()
+    this.channels = new Channels(() => clock.monotonic(), servers, patience)
   }
 
   mx(name: string): Promise<Answer<MailExchanger>> {
     return this.remember(`mx ${name}`, async () => {
-      const records = await this.current().resolveMx(name)
-      return { values: records.map(({ priority, exchange }) => ({ preference: priority, name: exchange })) }
+      const records = await this.channels.ask((resolver) => resolver.resolveMx(name))
+      // The best first: of more than are kept, the worst go.
+      const ordered = records.toSorted((one, other) => one.priority - other.priority)
+      return { values: ordered.map(({ priority, exchange }) => ({ preference: priority, name: exchange })) }
     })
   }
 
-  async addresses(name: string): Promise<Answer<string>> {
+  async addresses(name: string): Promise<Addresses> {
     const [four, six] = await Promise.all([this.a(name), this.aaaa(name)])
     const values = [four, six].flatMap((answer) => (answer.kind === 'found' ? answer.values : []))
-    if (values.length > 0) return { kind: 'found', values }
+    if (values.length > 0) return { kind: 'found', values, isPart: four.kind === 'soft' || six.kind === 'soft' }
     if (four.kind === 'soft') return four
     if (six.kind === 'soft') return six
     return four.kind === 'hard' && six.kind === 'hard' ? four : { kind: 'none' }
   }
 
   a(name: string): Promise<Answer<string>> {
-    return this.remember(`a ${name}`, async () => addressRecords(await this.current().resolve4(name, { ttl: true })))
+    return this.remember(`a ${name}`, async () =>
+      addressRecords(await this.channels.ask((resolver) => resolver.resolve4(name, { ttl: true }))),
+    )
   }
 
   aaaa(name: string): Promise<Answer<string>> {
-    return this.remember(`aaaa ${name}`, async () => addressRecords(await this.current().resolve6(name, { ttl: true })))
+    return this.remember(`aaaa ${name}`, async () =>
+      addressRecords(await this.channels.ask((resolver) => resolver.resolve6(name, { ttl: true }))),
+    )
   }
 
   txt(name: string): Promise<Answer<ByteString>> {
     return this.remember(`txt ${name}`, async () => {
-      const records = await this.current().resolveTxt(name)
+      const records = await this.channels.ask((resolver) => resolver.resolveTxt(name))
       return { values: records.map((strings) => strings.join('').slice(0, txtBytesMax)), countMax: textsMax }
     })
   }
 
   ptr(name: string): Promise<Answer<string>> {
-    return this.remember(`ptr ${name}`, async () => ({ values: await this.current().resolvePtr(name) }))
+    return this.remember(`ptr ${name}`, async () => ({
+      values: await this.channels.ask((resolver) => resolver.resolvePtr(name)),
+    }))
   }
 
   /** While the name servers do not answer. That one says SERVFAIL is the fault of a domain, and an answer. */
   troubles(): Trouble[] {
     if (this.unanswered < unansweredMin) return []
-    const where = (this.servers.length > 0 ? this.servers : this.current().getServers()).join(' ')
+    const where = this.channels.servers().join(' ')
     return [{ kind: 'name-server', where, text: `${this.unanswered} questions without an answer: ${this.lastFailure}` }]
   }
 
@@ -139,13 +135,14 @@ export class SystemDns implements Dns, RecordDns {
       if (values.length === 0) return { kind: 'none', freshUntil }
       return { kind: 'found', values: values.slice(0, countMax), freshUntil }
     } catch (error) {
-      const code = errorCode(error)
+      const nothing = saysNothingIsThere(error)
       const now = this.clock.monotonic()
+      const code = errorCode(error)
       const isSilent = error instanceof DeadlineError || code === 'ETIMEOUT' || code === 'ECONNREFUSED'
       this.unanswered = isSilent ? this.unanswered + 1 : 0
       this.lastFailure = describeError(error)
-      if (code === 'ENOTFOUND') return { kind: 'hard', freshUntil: now + cachedMilliseconds }
-      if (code === 'ENODATA') return { kind: 'none', freshUntil: now + cachedMilliseconds }
+      if (nothing === 'noName') return { kind: 'hard', freshUntil: now + cachedMilliseconds }
+      if (nothing === 'noRecords') return { kind: 'none', freshUntil: now + cachedMilliseconds }
       return { kind: 'soft', why: describeError(error), freshUntil: now + softCachedMilliseconds }
     }
   }
@@ -167,16 +164,6 @@ export class SystemDns implements Dns, RecordDns {
   private forget(key: string): void {
     this.cachedTextBytes -= this.cache.get(key)?.textBytes ?? 0
     this.cache.delete(key)
-  }
-
-  private current(): Resolver {
-    const now = this.clock.monotonic()
-    if (this.resolver === undefined || (this.servers.length === 0 && now >= this.renewAt)) {
-      this.resolver = new Resolver({ timeout: this.patience.queryMilliseconds, tries: this.patience.triesMax })
-      if (this.servers.length > 0) this.resolver.setServers(this.servers)
-      this.renewAt = now + renewMilliseconds
-    }
-    return this.resolver
   }
 }
 

@@ -1,10 +1,6 @@
-/** IP addresses as targets: literals, our own, and those that nobody else may send us to. */
-import { networkInterfaces } from 'node:os'
+/** IP addresses as targets: literals, and those that nobody else may send us to. */
 import ipaddr from 'ipaddr.js'
 import type { ByteString } from '../../base/byte-string.ts'
-
-/** Interfaces come and go; asking the system takes a few system calls. */
-const ownAddressesMilliseconds = 10_000
 
 /** `1.2.3.4`, `[1.2.3.4]`, `[IPv6:…]` (RFC 5321 §4.1.3), a bare IPv6 address; undefined: not a literal. */
 export function parseLiteral(text: ByteString): string | undefined {
@@ -25,30 +21,10 @@ export function canonical(address: string): string {
   return ipaddr.process(zone < 0 ? address : address.slice(0, zone)).toString()
 }
 
-export function isOwnAddress(address: string, own: ReadonlySet<string>): boolean {
-  const plain = canonical(address)
-  return plain === '0.0.0.0' || plain === '::' || own.has(plain)
-}
-
 const forbiddenRanges: ReadonlySet<string> = new Set(['unspecified', 'loopback', 'linkLocal', 'multicast', 'broadcast'])
 
 /** A name server must not be able to point us at our own services, or at everybody. Private networks are allowed: many
  *  a site has its mail hosts there. */
 export function isReachableAddress(address: string): boolean {
   return !forbiddenRanges.has(ipaddr.process(address).range())
-}
-
-/** The addresses of our interfaces that are up, looked up again now and then. */
-export function ownAddressReader(monotonic: () => number): () => ReadonlySet<string> {
-  let known: ReadonlySet<string> = new Set()
-  let readAt = Number.NEGATIVE_INFINITY
-  return () => {
-    const now = monotonic()
-    if (now - readAt > ownAddressesMilliseconds) {
-      readAt = now
-      const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-      known = new Set(interfaces.map(({ address }) => canonical(address)))
-    }
-    return known
-  }
 }

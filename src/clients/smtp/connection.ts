@@ -1,9 +1,11 @@
 /** One connection to a remote SMTP server: commands out, replies in, in order, each within its time.
- *  Knows:  sockets, TLS, how many replies are owed, the total deadline.
+ *  Knows:  sockets, TLS, how many replies are owed, the total deadline. A refusal that comes before its time is the answer
+ *          to what is sent next: whoever says it is about to hang up.
  *  Never:  what a reply means.
- *  Fails:  never throws. Once it is lost `reply` and `drained` say so at once, and `lostBecause` says why: `timeout`, or
- *          `protocol` for a reply that nobody asked for, or that is none. */
+ *  Fails:  never throws. Once it is lost `reply` gives what had come before, `drained` says so at once, and `lostBecause`
+ *          says why: `timeout`, or `protocol` for a success that nobody asked for, or what is no reply. */
 import { connect as connectTcp, type Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -18,6 +20,8 @@ export const hungUp = 'closed by the other side'
 const pressureBytesMax: number = 256 * 1024
 
 const quitMillisecondsMax = 5_000
+/** From here on a code refuses. */
+const refusal = 400
 
 /** An attempt's time: what one reply may take is cut to what is left of the whole. */
 export interface TimeLimits {
@@ -58,6 +62,8 @@ export class SmtpConnection {
   /** Empty while it lives. */
   lostBecause = ''
   encrypted = false
+  /** What it said that is no reply, or that nobody had asked for; empty if it never did. */
+  misread: ByteString = ''
   /** Called once when it is lost. */
   onLost: () => void = () => undefined
 
@@ -92,25 +98,47 @@ export class SmtpConnection {
     if (this.lostBecause === '') this.socket.write(commands, 'latin1')
   }
 
-  sendContent(bytes: Uint8Array, replies: number = 0): void {
-    this.owed += replies
+  sendContent(bytes: Uint8Array): void {
     if (this.lostBecause === '') this.socket.write(bytes)
+  }
+
+  /** The content is going out: an answer to it may come before its end. */
+  expectReply(): void {
+    this.owed++
   }
 
   /** The next reply in order; undefined once the connection is lost. */
   reply(millisecondsMax: number): Promise<Reply | undefined> {
+    return this.replyBy(this.deadlineIn(millisecondsMax))
+  }
+
+  /** The answer to a message that is out: cut short by no total, because who has taken it may be about to say so. Of an
+   *  answer that breaks off, what has come. */
+  async lastReply(millisecondsMax: number): Promise<Reply | undefined> {
+    const reply = await this.replyBy(this.deadlines.clock.monotonic() + this.cut(millisecondsMax))
+    return reply ?? this.parser.rest()
+  }
+
+  /** A reply has come and is not yet read. */
+  get hasReply(): boolean {
+    return this.ready.length > 0
+  }
+
+  private replyBy(deadline: number): Promise<Reply | undefined> {
     const reply = this.ready.shift()
     if (reply !== undefined || this.lostBecause !== '') return Promise.resolve(reply)
-    this.expectWithin(millisecondsMax)
+    this.deadline = deadline
     return new Promise((resolve) => {
       this.waiting = resolve
     })
   }
 
-  /** Resolves when more content may be sent, or the connection is lost. */
+  /** Resolves when more content may be sent, a reply has come, or the connection is lost. */
   async drained(millisecondsMax: number): Promise<void> {
-    if (this.lostBecause !== '' || this.socket.writableLength < pressureBytesMax) return
-    this.expectWithin(millisecondsMax)
+    // What the other side has said is read before more is written: a write that fails would take it away.
+    await nextTurn()
+    if (this.lostBecause !== '' || this.hasReply || this.socket.writableLength < pressureBytesMax) return
+    this.deadline = this.deadlineIn(millisecondsMax)
     await new Promise<void>((resolve) => {
       this.waitingForDrain = resolve
     })
@@ -127,7 +155,7 @@ export class SmtpConnection {
       this.detach()
       // Its own trouble ends in `close`, which the TLS socket sees.
       this.socket.on('error', () => undefined)
-      this.expectWithin(millisecondsMax)
+      this.deadline = this.deadlineIn(millisecondsMax)
       const secured: TLSSocket = connectTls({ ...options, socket: this.socket })
       this.socket = secured
       const settle = (trouble: string): void => {
@@ -173,9 +201,9 @@ export class SmtpConnection {
   private listen(socket: Socket): void {
     this.listenWith(socket, {
       data: (chunk: Buffer) => this.receive(chunk),
-      error: (error: Error) => this.lose(describeError(error)),
-      end: () => this.lose(hungUp),
-      close: () => this.lose('closed'),
+      error: (error: Error) => this.loseToPeer(describeError(error)),
+      end: () => this.loseToPeer(hungUp),
+      close: () => this.loseToPeer('closed'),
       drain: () => this.wakeWriter(),
     })
   }
@@ -190,12 +218,16 @@ export class SmtpConnection {
   private receive(chunk: Buffer): void {
     if (this.lostBecause !== '') return
     const wellFormed = this.parser.push(chunk.toString('latin1'), (reply) => this.take(reply))
-    if (!wellFormed) this.lose('protocol')
+    if (wellFormed || this.lostBecause !== '') return
+    this.misread = this.parser.unfinished
+    this.lose('protocol')
   }
 
   private take(reply: Reply): void {
     if (this.lostBecause !== '') return
     if (this.owed === 0) {
+      if (reply.code >= refusal) this.ready.push(reply)
+      else this.misread = reply.text
       this.lose('protocol')
       return
     }
@@ -203,6 +235,7 @@ export class SmtpConnection {
     const waiting = this.waiting
     if (waiting === undefined) {
       this.ready.push(reply)
+      this.wakeWriter()
       return
     }
     this.waiting = undefined
@@ -210,9 +243,12 @@ export class SmtpConnection {
     waiting(reply)
   }
 
-  private expectWithin(millisecondsMax: number): void {
-    const milliseconds = Math.min(millisecondsMax, this.limits.replyMillisecondsMax)
-    this.deadline = Math.min(this.deadlines.clock.monotonic() + milliseconds, this.limits.totalDeadline)
+  private deadlineIn(millisecondsMax: number): number {
+    return Math.min(this.deadlines.clock.monotonic() + this.cut(millisecondsMax), this.limits.totalDeadline)
+  }
+
+  private cut(millisecondsMax: number): number {
+    return Math.min(millisecondsMax, this.limits.replyMillisecondsMax)
   }
 
   private wakeWriter(): void {
@@ -221,6 +257,14 @@ export class SmtpConnection {
     if (wake === undefined) return
     if (this.waiting === undefined) this.deadline = Number.POSITIVE_INFINITY
     wake()
+  }
+
+  /** No more will come: what had begun is the answer. */
+  private loseToPeer(why: string): void {
+    if (this.lostBecause !== '') return
+    const rest = this.owed > 0 ? this.parser.rest() : undefined
+    if (rest !== undefined) this.take(rest)
+    this.lose(why)
   }
 
   private lose(why: string, destroy = true): void {

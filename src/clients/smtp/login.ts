@@ -9,12 +9,18 @@ import type { SmtpConnection } from './connection.ts'
 import { replyMilliseconds } from './reply-times.ts'
 import type { Login } from './secrets.ts'
 
+/** `unwilling`: it did not judge the password, so that another address may be asked. */
+export interface LoginRefusal {
+  readonly kind: 'unwilling' | 'refused'
+  readonly report: ByteString
+}
+
 /** Undefined: we are in. */
 export async function logIn(
   connection: SmtpConnection,
   offered: Capabilities,
   { user, password }: Login,
-): Promise<ByteString | undefined> {
+): Promise<LoginRefusal | undefined> {
   assert(connection.encrypted, 'a password goes out in TLS only')
   const { address } = connection.target
   const lines = offered.auth.includes('PLAIN')
@@ -22,13 +28,16 @@ export async function logIn(
     : offered.auth.includes('LOGIN')
       ? ['AUTH LOGIN', base64(user), base64(password)]
       : undefined
-  if (lines === undefined) return remoteTexts.noLogin(address)
+  if (lines === undefined) return { kind: 'refused', report: remoteTexts.noLogin(address) }
   for (const [index, line] of lines.entries()) {
     connection.send(`${line}\r\n`, 1)
     const reply = await connection.reply(replyMilliseconds.login)
-    if (reply === undefined) return remoteTexts.died(address)
+    if (reply === undefined) return { kind: 'unwilling', report: remoteTexts.died(address) }
     const expected = index === lines.length - 1 ? 235 : 334
-    if (reply.code !== expected) return remoteTexts.loginRejected(address, reply.text)
+    if (reply.code !== expected) {
+      const kind = reply.code >= 400 && reply.code < 500 ? 'unwilling' : 'refused'
+      return { kind, report: remoteTexts.loginRejected(address, reply.text) }
+    }
   }
   return undefined
 }

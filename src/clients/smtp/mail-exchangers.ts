@@ -1,15 +1,15 @@
 /** Which addresses to try, in which order (RFC 5321 §5.1): MX by preference, equal ones shuffled; without MX the host itself.
- *  Knows:  null MX (RFC 7505), the check whether a best MX is this machine, addresses that DNS must not send us to,
- *          limits on how many are looked at.
- *  Never:  connects.
+ *  Knows:  null MX (RFC 7505), the check whether a best MX is this machine, addresses that DNS must not send us to.
+ *  Never:  connects; concludes for good from answers of which one is missing.
  *  Fails:  gives the message report in qmail-remote's words. */
 import { domainToASCII } from 'node:url'
 import { type ByteString, toBuffer, toText } from '../../base/byte-string.ts'
 import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
 import { type Relay, smtpPort } from '../../protocols/qmail/smtproutes.ts'
 import { type Random, shuffled } from '../../system/random.ts'
-import { type Answer, asHostName, type Dns, type MailExchanger } from '../dns/dns.ts'
-import { isOwnAddress, isReachableAddress, parseLiteral } from './addresses.ts'
+import { type Addresses, asHostName, type Dns, type MailExchanger } from '../dns/dns.ts'
+import { isReachableAddress, parseLiteral } from './addresses.ts'
+import { chooseTargets } from './target-choice.ts'
 
 export interface Target {
   /** IPv4 or IPv6, in canonical form. */
@@ -24,99 +24,99 @@ export type Targets =
   | { readonly kind: 'failed'; readonly report: ByteString }
 
 export const exchangersMax = 20
-export const addressesTriedMax = 8
 
-interface Candidate {
-  readonly target: Target
+/** An exchanger, and what is known of its addresses. */
+interface Exchanger {
   readonly preference: number
+  readonly targets: readonly Target[]
+  /** More addresses may be known later. */
+  readonly isPart: boolean
+}
+
+export interface MailExchangerParts {
+  readonly dns: Dns
+  readonly random: Random
+  isOurs(address: string): boolean
+  /** Known not to answer. */
+  isDead(address: string): boolean
 }
 
 export class MailExchangers {
-  private readonly dns: Dns
-  private readonly random: Random
-  private readonly ownAddresses: () => ReadonlySet<string>
+  private readonly parts: MailExchangerParts
 
-  constructor(dns: Dns, random: Random, ownAddresses: () => ReadonlySet<string>) {
-    this.dns = dns
-    this.random = random
-    this.ownAddresses = ownAddresses
+  constructor(parts: MailExchangerParts) {
+    this.parts = parts
   }
 
   /** A route is the admin's word: no MX, no check against our own addresses, loopback allowed. */
   async ofRelay(relay: Relay): Promise<Targets> {
     const literal = parseLiteral(relay.host)
-    if (literal !== undefined) return found([{ address: literal, port: relay.port, name: literal }])
+    if (literal !== undefined) return this.found([{ address: literal, port: relay.port, name: literal }])
     const name = asHostName(relay.host)
-    const answer: Answer<string> = name === undefined ? { kind: 'hard' } : await this.dns.addresses(name)
-    if (answer.kind === 'none') return failed(remoteTexts.noAddress)
-    // A relay that does not exist is our mistake, not the recipient's: unlike qmail's, this mail waits.
+    const answer: Addresses = name === undefined ? { kind: 'hard' } : await this.parts.dns.addresses(name)
+    // A relay that does not exist, or has no address, is our mistake, not the recipient's: unlike qmail's, this mail waits.
     if (answer.kind !== 'found' || name === undefined) return failed(remoteTexts.noHostNow)
-    return found(answer.values.map((address) => ({ address, port: relay.port, name })))
+    return this.found(answer.values.map((address) => ({ address, port: relay.port, name })))
   }
 
   /** The domain of an address: a name, or a literal with or without brackets. */
   async ofDomain(domain: ByteString): Promise<Targets> {
     const literal = parseLiteral(domain)
-    if (literal !== undefined) return this.checked([candidate(literal, literal, 0)], false)
+    if (literal !== undefined) return this.checked([exchanger(0, literal, [literal])])
     const name = asHostName(asciiForm(domain))
     if (name === undefined) return failed(remoteTexts.noSuchHost(domain))
-    const exchangers = await this.dns.mx(name)
-    if (exchangers.kind === 'soft') return failed(remoteTexts.noHostNow)
-    if (exchangers.kind === 'found') return this.ofExchangers(domain, exchangers.values)
-    const addresses = await this.dns.addresses(name)
+    const records = await this.parts.dns.mx(name)
+    if (records.kind === 'soft') return failed(remoteTexts.noHostNow)
+    if (records.kind === 'found') return this.ofExchangers(domain, records.values)
+    const addresses = await this.parts.dns.addresses(name)
     if (addresses.kind === 'soft') return failed(remoteTexts.noHostNow)
     if (addresses.kind === 'hard') return failed(remoteTexts.noSuchHost(domain))
     if (addresses.kind === 'none') return failed(remoteTexts.noAddress)
-    return this.checked(
-      addresses.values.map((address) => candidate(address, name, 0)),
-      false,
-    )
+    return this.checked([exchanger(0, name, addresses.values, addresses.isPart)])
   }
 
   private async ofExchangers(domain: ByteString, records: readonly MailExchanger[]): Promise<Targets> {
     if (records.length === 1 && (records[0]?.name === '' || records[0]?.name === '.'))
       return failed(remoteTexts.nullMx(domain))
-    const ordered = shuffled(this.random, records)
+    const ordered = shuffled(this.parts.random, records)
       .sort((a, b) => a.preference - b.preference)
       .slice(0, exchangersMax)
-    const lists = await Promise.all(ordered.map((record) => this.addressesOf(record)))
-    const soft = lists.some((list) => list === undefined)
-    return this.checked(
-      lists.flatMap((list) => list ?? []),
-      soft,
-    )
+    return this.checked(await Promise.all(ordered.map((record) => this.exchangerOf(record))))
   }
 
-  /** Undefined: not known now. */
-  private async addressesOf({ name, preference }: MailExchanger): Promise<Candidate[] | undefined> {
+  private async exchangerOf({ name, preference }: MailExchanger): Promise<Exchanger> {
+    // Not a name, but what was meant is clear, and qmail delivers there.
+    const literal = parseLiteral(name.endsWith('.') ? name.slice(0, -1) : name)
+    if (literal !== undefined) return exchanger(preference, literal, [literal])
     const hostName = asHostName(name)
-    if (hostName === undefined) return []
-    const answer = await this.dns.addresses(hostName)
-    if (answer.kind === 'soft') return undefined
-    if (answer.kind !== 'found') return []
-    return answer.values.map((address) => candidate(address, hostName, preference))
+    if (hostName === undefined) return exchanger(preference, name, [])
+    const answer = await this.parts.dns.addresses(hostName)
+    if (answer.kind === 'soft') return exchanger(preference, hostName, [], true)
+    return answer.kind === 'found'
+      ? exchanger(preference, hostName, answer.values, answer.isPart)
+      : exchanger(preference, hostName, [])
   }
 
   /** Ourselves and all that are no better than we are drop out: mail to them would come back. */
-  private checked(candidates: readonly Candidate[], soft: boolean): Targets {
-    if (candidates.length === 0) return failed(soft ? remoteTexts.noHostNow : remoteTexts.noAddress)
-    const own = this.ownAddresses()
-    const ours = candidates.filter(({ target }) => isOwnAddress(target.address, own))
-    const best = Math.min(...ours.map(({ preference }) => preference))
-    const better = candidates.filter(({ preference }) => preference < best)
+  private checked(exchangers: readonly Exchanger[]): Targets {
+    const ours = exchangers.filter(({ targets }) => targets.some(({ address }) => this.parts.isOurs(address)))
+    const oursBest = Math.min(...ours.map(({ preference }) => preference))
+    const better = exchangers.filter(({ preference }) => preference < oursBest)
+    // Only who is best in the whole list is meant to know the domain; for others we are the backup, and keep the mail.
     if (better.length === 0) return failed(remoteTexts.ambiguousMx)
-    const reachable = better.filter(({ target }) => isReachableAddress(target.address))
-    if (reachable.length === 0) return failed(soft ? remoteTexts.noHostNow : remoteTexts.noAddress)
-    return found(reachable.map(({ target }) => target))
+    const reachable = better.flatMap(({ targets }) => targets.filter(({ address }) => isReachableAddress(address)))
+    if (reachable.length > 0) return this.found(reachable)
+    const mayBeKnownLater = ours.length > 0 || better.some(({ isPart }) => isPart)
+    return failed(mayBeKnownLater ? remoteTexts.noHostNow : remoteTexts.noAddress)
+  }
+
+  private found(targets: readonly Target[]): Targets {
+    return { kind: 'targets', targets: chooseTargets(targets, (address) => this.parts.isDead(address)) }
   }
 }
 
-function candidate(address: string, name: string, preference: number): Candidate {
-  return { target: { address, port: smtpPort, name }, preference }
-}
-
-function found(targets: readonly Target[]): Targets {
-  return { kind: 'targets', targets: targets.slice(0, addressesTriedMax) }
+function exchanger(preference: number, name: string, addresses: readonly string[], isPart = false): Exchanger {
+  return { preference, isPart, targets: addresses.map((address) => ({ address, port: smtpPort, name })) }
 }
 
 function failed(report: ByteString): Targets {

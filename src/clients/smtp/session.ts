@@ -1,11 +1,14 @@
 /** From an address to a server that is ready for MAIL: connect, greeting, EHLO or HELO, TLS, AUTH.
  *  Knows:  the order of these steps and their times (RFC 5321 §4.5.3.2), what is forgotten after STARTTLS (RFC 3207 §4.2).
  *  Never:  sends a password in clear, or goes on in clear where TLS is demanded.
- *  Fails:  with a report, and whether another address may be asked. */
+ *  Fails:  with a report, and whether another address may be asked: it may, as long as nobody has refused us for a reason
+ *          that holds for each (a password, TLS that is demanded). */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
 import { type Capabilities, noCapabilities, parseCapabilities } from '../../protocols/smtp/capabilities.ts'
+import { introducedName } from '../../protocols/smtp/introduced-name.ts'
+import { closingCode } from '../../protocols/smtp/refusal.ts'
 import type { Reply } from '../../protocols/smtp/reply-parser.ts'
 import { connectTo, hungUp, type SmtpConnection, type TimeLimits } from './connection.ts'
 import type { Deadlines } from './deadlines.ts'
@@ -20,8 +23,14 @@ export interface SessionWish {
   readonly helo: ByteString
   readonly tls: TlsPlan
   readonly login: Login | undefined
+  /** Extensions that are not used with this host, in capitals; `EHLO`: none of them. */
+  readonly unwanted: ReadonlySet<string>
+  /** Names that only we have, in lower case: who bears one is this host. */
+  readonly ownNames: ReadonlySet<string>
   readonly connectMilliseconds: number
   readonly limits: TimeLimits
+  /** A connection on which something came that is no reply. */
+  readonly onMisread: (connection: SmtpConnection) => void
 }
 
 export interface Session {
@@ -33,24 +42,29 @@ export type Opened =
   | { readonly kind: 'ready'; readonly session: Session }
   /** No connection: another address may be tried; qmail has no report for a single one. */
   | { readonly kind: 'unreachable'; readonly timedOut: boolean }
-  /** Connected, but it did not greet us: another address may be tried. */
+  /** Connected, but it will not talk to us now, or not like this: another address may be tried. */
   | { readonly kind: 'unwilling'; readonly report: ByteString }
-  /** An answer that holds for the message: no other address is tried. */
+  /** An answer that holds for every address: no other is tried. */
   | { readonly kind: 'refused'; readonly report: ByteString }
+  /** It is this host: addresses that come after it are no better. */
+  | { readonly kind: 'ourselves'; readonly report: ByteString }
   /** TLS that nobody demanded failed: the same address may be tried in clear, on a new connection. */
   | { readonly kind: 'handshakeFailed'; readonly why: string; readonly report: ByteString }
 
 type Failed = Exclude<Opened, { kind: 'ready' | 'unreachable' }>
 type Step<T> = { readonly kind: 'ok'; readonly value: T } | Failed
-/** It hung up on EHLO: some old servers take a HELO on a new connection. */
-type HungUp = { readonly kind: 'hungUp'; readonly failed: Failed }
+/** No answer to EHLO or HELO. Where it hung up on EHLO: some old servers take a HELO on a new connection. */
+type Silent = { readonly kind: 'silent'; readonly failed: Failed }
+
+/** EHLO is not implemented (RFC 5321 §4.2.2): HELO may be. Any other refusal is of us, or of now. */
+const notImplemented: readonly number[] = [500, 502, 504]
 
 export async function openSession(wish: SessionWish, contexts: TlsContexts, deadlines: Deadlines): Promise<Opened> {
-  const opened = await tryOpen(wish, contexts, deadlines, 'EHLO')
-  if (opened.kind !== 'hungUp') return opened
-  if (wish.tls.use === 'required') return opened.failed
+  const opened = await tryOpen(wish, contexts, deadlines, wish.unwanted.has('EHLO') ? 'HELO' : 'EHLO')
+  if (opened.kind !== 'silent') return opened
+  if (wish.tls.use === 'required' || !opened.hungUp) return opened.failed
   const again = await tryOpen(wish, contexts, deadlines, 'HELO')
-  return again.kind === 'ready' ? again : opened.failed
+  return again.kind === 'silent' || again.kind === 'unreachable' ? opened.failed : again
 }
 
 async function tryOpen(
@@ -58,7 +72,7 @@ async function tryOpen(
   contexts: TlsContexts,
   deadlines: Deadlines,
   hello: 'EHLO' | 'HELO',
-): Promise<Opened | HungUp> {
+): Promise<Opened | (Silent & { readonly hungUp: boolean })> {
   const { target, limits } = wish
   const left = limits.totalDeadline - deadlines.clock.monotonic()
   if (left <= 0) return { kind: 'unreachable', timedOut: false }
@@ -68,13 +82,15 @@ async function tryOpen(
   connection.useLimits(limits)
   const offered = await greet(connection, wish, contexts, hello)
   if (offered.kind !== 'ok') {
+    const hungUpSilently = connection.lostBecause === hungUp && hello === 'EHLO'
     connection.quit()
-    return offered
+    wish.onMisread(connection)
+    return offered.kind === 'silent' ? { ...offered, hungUp: hungUpSilently } : offered
   }
   const refusal = wish.login === undefined ? undefined : await logIn(connection, offered.value, wish.login)
   if (refusal !== undefined) {
     connection.quit()
-    return { kind: 'refused', report: refusal }
+    return refusal
   }
   return { kind: 'ready', session: { connection, offered: offered.value } }
 }
@@ -84,7 +100,7 @@ async function greet(
   wish: SessionWish,
   contexts: TlsContexts,
   hello: 'EHLO' | 'HELO',
-): Promise<Step<Capabilities> | HungUp> {
+): Promise<Step<Capabilities> | Silent> {
   const { address } = wish.target
   if (wish.tls.implicit) {
     const trouble = await handshake(connection, wish, contexts)
@@ -93,16 +109,20 @@ async function greet(
   const greeting = await connection.reply(replyMilliseconds.greeting)
   if (greeting === undefined) return { kind: 'unwilling', report: remoteTexts.died(address) }
   if (greeting.code !== 220) return { kind: 'unwilling', report: remoteTexts.greetingFailed(address, greeting.text) }
+  if (isOurName(greeting, wish)) return ourselves(connection)
   const offered = hello === 'EHLO' ? await sayHello(connection, wish) : await sayPlainHello(connection, wish)
   if (offered.kind !== 'ok' || connection.encrypted) return offered
   return startTls(connection, offered.value, wish, contexts)
 }
 
-/** EHLO, and HELO if that is not answered with 250. */
-async function sayHello(connection: SmtpConnection, wish: SessionWish): Promise<Step<Capabilities> | HungUp> {
+/** EHLO, and HELO where that is not implemented. */
+async function sayHello(connection: SmtpConnection, wish: SessionWish): Promise<Step<Capabilities> | Silent> {
   const reply = await ask(connection, `EHLO ${wish.helo}\r\n`)
-  if (reply?.code === 250) return { kind: 'ok', value: parseCapabilities(reply.text) }
-  return reply === undefined ? noHello(connection) : sayPlainHello(connection, wish, reply)
+  if (reply === undefined) return silent(connection)
+  if (notImplemented.includes(reply.code)) return sayPlainHello(connection, wish, reply)
+  if (reply.code !== 250) return rejectedName(connection, reply)
+  if (isOurName(reply, wish)) return ourselves(connection)
+  return { kind: 'ok', value: parseCapabilities(reply.text, wish.unwanted) }
 }
 
 /** `before`: what it said to EHLO, the better report if it says nothing now. */
@@ -110,22 +130,29 @@ async function sayPlainHello(
   connection: SmtpConnection,
   wish: SessionWish,
   before?: Reply,
-): Promise<Step<Capabilities> | HungUp> {
+): Promise<Step<Capabilities> | Silent> {
   const reply = await ask(connection, `HELO ${wish.helo}\r\n`)
-  if (reply?.code === 250) return { kind: 'ok', value: noCapabilities }
-  return reply === undefined ? noHello(connection, before) : rejectedName(connection, reply)
+  if (reply === undefined) return silent(connection, before)
+  if (reply.code !== 250) return rejectedName(connection, reply)
+  return isOurName(reply, wish) ? ourselves(connection) : { kind: 'ok', value: noCapabilities }
+}
+
+function isOurName(reply: Reply, wish: SessionWish): boolean {
+  const name = introducedName(reply.text)
+  return name !== undefined && wish.ownNames.has(name)
+}
+
+function ourselves(connection: SmtpConnection): Failed {
+  return { kind: 'ourselves', report: remoteTexts.ourselves(connection.target.address) }
 }
 
 function rejectedName(connection: SmtpConnection, reply: Reply): Failed {
-  return { kind: 'refused', report: remoteTexts.nameRejected(connection.target.address, reply.text) }
+  return { kind: 'unwilling', report: remoteTexts.nameRejected(connection.target.address, reply.text) }
 }
 
-function noHello(connection: SmtpConnection, before?: Reply): Failed | HungUp {
-  const failed: Failed =
-    before === undefined
-      ? { kind: 'unwilling', report: remoteTexts.died(connection.target.address) }
-      : rejectedName(connection, before)
-  return connection.lostBecause === hungUp ? { kind: 'hungUp', failed } : failed
+function silent(connection: SmtpConnection, before?: Reply): Silent {
+  const died: Failed = { kind: 'unwilling', report: remoteTexts.died(connection.target.address) }
+  return { kind: 'silent', failed: before === undefined ? died : rejectedName(connection, before) }
 }
 
 async function startTls(
@@ -144,6 +171,8 @@ async function startTls(
   connection.send('STARTTLS\r\n', 1)
   const go = await connection.reply(replyMilliseconds.startTls)
   if (go === undefined) return withoutTls(wish, 'no answer to STARTTLS', remoteTexts.died(address))
+  if (go.code === closingCode)
+    return { kind: 'unwilling', report: remoteTexts.noTls(address, 'STARTTLS was refused', go.text) }
   if (go.code !== 220) {
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
     return { kind: 'refused', report: remoteTexts.noTls(address, 'STARTTLS was refused', go.text) }
@@ -156,7 +185,11 @@ async function startTls(
   const trouble = await handshake(connection, wish, contexts)
   if (trouble !== undefined) return trouble
   const again = await sayHello(connection, wish)
-  return again.kind === 'hungUp' ? again.failed : again
+  if (again.kind !== 'silent') return again
+  // In TLS 1.3 the handshake is over for us before the server has judged it: it may miss a certificate of ours.
+  const { lostBecause } = connection
+  connection.drop()
+  return withoutTls(wish, `no answer in TLS: ${lostBecause}`, remoteTexts.died(address))
 }
 
 /** Undefined: the connection is encrypted. */

@@ -1,10 +1,10 @@
 /** One message to one server: MAIL, RCPT for each recipient, DATA, the content (RFC 5321 §3.3), pipelined where offered
  *  (RFC 2920): then MAIL, all RCPT and DATA leave in one write.
- *  Knows:  the order, which answers stop it, what is reported.
- *  Never:  sends the final dot after a content that was cut short.
- *  Fails:  with qmail-remote's reports; `unanswered` if the server said nothing to the transaction's first command. */
+ *  Knows:  the order, which answers stop it.
+ *  Never:  sends the final dot after a content that was cut short, or that was refused before its end.
+ *  Fails:  with what the server said, or that it said nothing; the words for it are transaction-report.ts's. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
+import { hasMailDomain } from '../../protocols/smtp/mail-domain.ts'
 import {
   hasEightBitAddress,
   mailCommand,
@@ -12,6 +12,7 @@ import {
   recipientCommand,
 } from '../../protocols/smtp/client-commands.ts'
 import { ContentEncoder, endOfContent } from '../../protocols/smtp/content-encoder.ts'
+import { closingCode, refusedFrom } from '../../protocols/smtp/refusal.ts'
 import type { Reply } from '../../protocols/smtp/reply-parser.ts'
 import type { SmtpConnection } from './connection.ts'
 import { replyMilliseconds } from './reply-times.ts'
@@ -26,25 +27,32 @@ export class ContentError extends Error {
  *  ContentError if it cannot be completed. */
 export type OpenContent = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
-/** What qmail-remote would have written: a report for each recipient that was answered, and one for the message. */
-export interface TransactionReport {
-  readonly kind: 'reported'
-  readonly recipients: readonly ByteString[]
-  readonly message: ByteString
+export interface TransactionResult {
+  /** What was said to RCPT, in order; fewer than the recipients if it came to an end before. */
+  readonly recipients: readonly Reply[]
+  readonly end: TransactionEnd
 }
 
-export type TransactionResult =
-  | TransactionReport
-  /** It said nothing, or that it is closing: on a connection that was kept this is no news about the message. */
-  | { readonly kind: 'unanswered'; readonly message: ByteString }
+export type TransactionEnd =
+  | { readonly kind: 'accepted'; readonly reply: Reply }
+  | { readonly kind: 'refused'; readonly command: 'MAIL' | 'DATA' | 'content'; readonly reply: Reply }
+  | { readonly kind: 'noRecipient' }
+  /** It said nothing to MAIL, or that it is closing: on a connection that was kept this is no news about the message. */
+  | { readonly kind: 'unanswered'; readonly reply: Reply | undefined }
+  /** Pipelined commands were not answered, or not each: it may have lost them. */
+  | { readonly kind: 'outOfStep' }
+  | { readonly kind: 'died'; readonly afterDot: boolean }
+  /** Our own doing: nothing was asked, or the content could not be read. */
+  | {
+      readonly kind: 'unsendable'
+      readonly why: 'needsUtf8' | 'needsRequireTls' | 'badSender' | 'unreadable' | 'partialLine'
+    }
 
 const reset = 'RSET\r\n'
 const data = 'DATA\r\n'
-/** 421: the server is closing this connection (RFC 5321 §3.8). */
-const closing = 421
 const goAhead = 354
-/** 3xx is no answer to MAIL, RCPT or the final dot: not understood, so temporary. */
-const rejected = 300
+/** An answer to a pipelined command takes no longer, or the command was lost; without pipelining it may. */
+const pipelinedMillisecondsMax = 60_000
 
 export async function transact(
   session: Session,
@@ -52,28 +60,27 @@ export async function transact(
   content: OpenContent,
   resetFirst: boolean,
 ): Promise<TransactionResult> {
-  return await new Transaction(session, envelope, resetFirst).run(content)
+  const transaction = new Transaction(session, envelope, resetFirst)
+  return { end: await transaction.run(content), recipients: transaction.answers }
 }
 
 class Transaction {
+  readonly answers: Reply[] = []
   private readonly session: Session
   private readonly connection: SmtpConnection
   private readonly envelope: OutgoingEnvelope
-  private readonly host: string
   private readonly resetFirst: boolean
-  private readonly answers: ByteString[] = []
 
   constructor(session: Session, envelope: OutgoingEnvelope, resetFirst: boolean) {
     this.session = session
     this.connection = session.connection
     this.envelope = envelope
-    this.host = session.connection.target.address
     this.resetFirst = resetFirst
   }
 
-  async run(content: OpenContent): Promise<TransactionResult> {
-    const refusal = this.unsendable()
-    if (refusal !== undefined) return this.report(refusal)
+  async run(content: OpenContent): Promise<TransactionEnd> {
+    const why = this.unsendable()
+    if (why !== undefined) return { kind: 'unsendable', why }
     const mail = mailCommand(this.envelope, this.session.offered)
     const recipients = this.envelope.recipients.map(recipientCommand)
     if (this.pipelining) this.sendAll([...(this.resetFirst ? [reset] : []), mail, ...recipients, data])
@@ -93,57 +100,53 @@ class Transaction {
   /** A pipelined command is out already. */
   private ask(command: ByteString, milliseconds: number): Promise<Reply | undefined> {
     if (!this.pipelining) this.connection.send(command, 1)
-    return this.connection.reply(milliseconds)
+    return this.connection.reply(this.pipelining ? Math.min(milliseconds, pipelinedMillisecondsMax) : milliseconds)
   }
 
-  private async mail(command: ByteString): Promise<TransactionResult | undefined> {
+  private async mail(command: ByteString): Promise<TransactionEnd | undefined> {
     if (this.resetFirst) {
       const cleared = await this.ask(reset, replyMilliseconds.mail)
-      if (cleared?.code !== 250) return this.unanswered(remoteTexts.died(this.host))
+      if (cleared?.code !== 250) return this.dropped({ kind: 'unanswered', reply: undefined })
     }
     const reply = await this.ask(command, replyMilliseconds.mail)
-    if (reply === undefined) return this.unanswered(remoteTexts.died(this.host))
-    if (reply.code < rejected) return undefined
-    const report = remoteTexts.senderRejected(this.host, reply.code, reply.text)
-    if (reply.code === closing) return this.unanswered(report)
+    if (reply === undefined || reply.code === closingCode) return this.dropped({ kind: 'unanswered', reply })
+    if (reply.code < refusedFrom) return undefined
     if (this.pipelining) await this.skip(this.envelope.recipients.length)
-    return this.report(report)
+    return { kind: 'refused', command: 'MAIL', reply }
   }
 
-  private async recipients(commands: readonly ByteString[]): Promise<TransactionResult | undefined> {
+  private async recipients(commands: readonly ByteString[]): Promise<TransactionEnd | undefined> {
     for (const command of commands) {
       const reply = await this.ask(command, replyMilliseconds.recipient)
-      if (reply === undefined) return this.report(remoteTexts.died(this.host))
-      this.answers.push(reply.code < rejected ? 'r' : remoteTexts.recipientRejected(this.host, reply.code, reply.text))
+      if (reply === undefined) return this.silence()
+      this.answers.push(reply)
+      if (reply.code === closingCode) return this.dropped({ kind: 'died', afterDot: false })
     }
-    if (this.answers.includes('r')) return undefined
+    if (this.answers.some((reply) => reply.code < refusedFrom)) return undefined
     if (this.pipelining) await this.skip(0)
-    return this.report(remoteTexts.givingUp(this.host))
+    return { kind: 'noRecipient' }
   }
 
-  private async data(): Promise<TransactionResult | undefined> {
+  private async data(): Promise<TransactionEnd | undefined> {
     const reply = await this.ask(data, replyMilliseconds.data)
-    if (reply === undefined) return this.report(remoteTexts.died(this.host))
+    if (reply === undefined) return this.silence()
     if (reply.code === goAhead) return undefined
+    if (reply.code >= refusedFrom) return { kind: 'refused', command: 'DATA', reply }
     // Only 354 invites content: after another word of success nobody knows what the server will take its lines for.
-    if (reply.code < rejected) this.connection.drop()
-    return this.report(remoteTexts.dataRejected(this.host, reply.code, reply.text))
+    return this.dropped(this.pipelining ? { kind: 'outOfStep' } : { kind: 'refused', command: 'DATA', reply })
   }
 
-  private async sendContent(content: OpenContent): Promise<TransactionResult> {
+  private async sendContent(content: OpenContent): Promise<TransactionEnd> {
+    this.connection.expectReply()
     const trouble = await this.writeContent(content)
-    if (trouble !== undefined) {
-      this.connection.drop()
-      return this.report(trouble)
-    }
-    const reply = await this.connection.reply(replyMilliseconds.finalDot)
-    if (reply === undefined) return this.report(remoteTexts.diedAfterDot(this.host))
-    if (reply.code >= rejected) return this.report(remoteTexts.contentRejected(this.host, reply.code, reply.text))
-    return this.report(remoteTexts.accepted(this.host, reply.text))
+    if (trouble !== undefined) return this.dropped(trouble)
+    const reply = await this.connection.lastReply(replyMilliseconds.finalDot)
+    if (reply === undefined) return { kind: 'died', afterDot: true }
+    return reply.code < refusedFrom ? { kind: 'accepted', reply } : { kind: 'refused', command: 'content', reply }
   }
 
   /** Undefined once the final dot is on its way. */
-  private async writeContent(content: OpenContent): Promise<ByteString | undefined> {
+  private async writeContent(content: OpenContent): Promise<TransactionEnd | undefined> {
     const encoder = new ContentEncoder()
     // One chunk is held back: the last one leaves together with the final dot, and not at all if its line has no end.
     let held: Uint8Array = new Uint8Array()
@@ -152,40 +155,49 @@ class Transaction {
         if (held.length > 0) this.connection.sendContent(held)
         held = encoder.encode(chunk)
         await this.connection.drained(replyMilliseconds.block)
-        if (this.connection.lostBecause !== '') return remoteTexts.died(this.host)
+        if (this.connection.hasReply || this.connection.lostBecause !== '') return await this.earlyEnd()
       }
     } catch (error) {
       if (!(error instanceof ContentError)) throw error
-      return remoteTexts.unreadable
+      return { kind: 'unsendable', why: 'unreadable' }
     }
-    if (!encoder.complete) return remoteTexts.partialLine
-    this.connection.sendContent(Buffer.concat([held, Buffer.from(endOfContent)]), 1)
+    if (!encoder.complete) return { kind: 'unsendable', why: 'partialLine' }
+    this.connection.sendContent(Buffer.concat([held, Buffer.from(endOfContent)]))
     return undefined
+  }
+
+  /** A refusal in the middle of the content is the answer to it. An acceptance of what is not complete is none. */
+  private async earlyEnd(): Promise<TransactionEnd> {
+    const reply = await this.connection.reply(0)
+    return reply !== undefined && reply.code >= refusedFrom
+      ? { kind: 'refused', command: 'content', reply }
+      : { kind: 'died', afterDot: false }
   }
 
   /** Pipelined commands after a refusal: their answers are read so that the connection stays in step. A server that
    *  wants content all the same is left without a final dot. */
   private async skip(recipients: number): Promise<void> {
-    for (let n = 0; n < recipients; n++) await this.connection.reply(replyMilliseconds.recipient)
-    const go = await this.connection.reply(replyMilliseconds.data)
-    if (go === undefined || go.code < rejected || go.code === goAhead) this.connection.drop()
+    for (let n = 0; n < recipients; n++) await this.connection.reply(pipelinedMillisecondsMax)
+    const go = await this.connection.reply(pipelinedMillisecondsMax)
+    if (go === undefined || go.code < refusedFrom || go.code === goAhead) this.connection.drop()
   }
 
-  private unsendable(): ByteString | undefined {
-    const { params } = this.envelope
+  private unsendable(): Extract<TransactionEnd, { kind: 'unsendable' }>['why'] | undefined {
+    const { params, sender } = this.envelope
     const { offered } = this.session
-    if (params.has('SMTPUTF8') && !offered.smtpUtf8 && hasEightBitAddress(this.envelope))
-      return remoteTexts.needsUtf8(this.host)
-    if (params.has('REQUIRETLS') && !offered.requireTls) return remoteTexts.needsRequireTls(this.host)
+    if (!hasMailDomain(sender)) return 'badSender'
+    if (params.has('SMTPUTF8') && !offered.smtpUtf8 && hasEightBitAddress(this.envelope)) return 'needsUtf8'
+    if (params.has('REQUIRETLS') && !offered.requireTls) return 'needsRequireTls'
     return undefined
   }
 
-  private unanswered(message: ByteString): TransactionResult {
-    this.connection.drop()
-    return { kind: 'unanswered', message }
+  /** No answer where one was due. */
+  private silence(): TransactionEnd {
+    return this.dropped(this.pipelining ? { kind: 'outOfStep' } : { kind: 'died', afterDot: false })
   }
 
-  private report(message: ByteString): TransactionReport {
-    return { kind: 'reported', recipients: this.answers, message }
+  private dropped(end: TransactionEnd): TransactionEnd {
+    this.connection.drop()
+    return end
   }
 }

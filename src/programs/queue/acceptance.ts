@@ -1,11 +1,13 @@
 /** Takes a message into the queue: gives it an id, puts qmail's Received line on top, routes its recipients, commits.
  *  The answer "done" means committed. Nothing is left behind by what failed. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { describeError, done, failed, type Failure, type Outcome, transient } from '../../base/outcome.ts'
+import { describeError, done, failed, type Failure, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
 import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
+import { bounceRecipient } from '../../protocols/qmail/verp.ts'
+import { hasMailDomain } from '../../protocols/smtp/mail-domain.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import { type Change, type QueuedMessage, type QueueStore, StoreError } from '../../stores/queue/contract.ts'
 import type { MessageIds } from '../../stores/queue/ids.ts'
@@ -42,6 +44,8 @@ export class Acceptance {
 
   /** For content that came as a whole. */
   async accept(envelope: Envelope, params: Params, content: Buffer, origin: Origin): Promise<Outcome<number>> {
+    const flaw = flawOf(envelope)
+    if (flaw !== undefined) return failed(flaw)
     const prepared = this.prepare(envelope, params, content, origin)
     try {
       await this.ports.store.commit([prepared.change])
@@ -90,6 +94,7 @@ export class Acceptance {
         this.accepted(message, undefined)
       },
       (error) => this.refusal(error),
+      flawOf(envelope),
     )
   }
 
@@ -125,12 +130,20 @@ export class Acceptance {
   }
 }
 
+/** What no other server could be told of the envelope, whoever hands it in. A recipient of that kind fails by itself, so that
+ *  the others get their mail; a sender could not even be told. */
+function flawOf({ sender }: Envelope): Failure | undefined {
+  if (hasMailDomain(bounceRecipient(sender))) return undefined
+  return permanent('sorry, what is behind the @ of the sender is no domain (#5.1.7)')
+}
+
 /** A message whose content is on its way into a file. Writes are made one after another. */
 export class StreamedMessage {
   private readonly id: number
   private readonly files: ContentFiles
   private readonly commitRow: (bytes: number) => Promise<void>
   private readonly refusal: (error: unknown) => Failure
+  private readonly flaw: Failure | undefined
   private file: OpenFile | undefined
   private steps: Promise<void>
   private trouble: unknown
@@ -143,11 +156,13 @@ export class StreamedMessage {
     files: ContentFiles,
     commitRow: (bytes: number) => Promise<void>,
     refusal: (error: unknown) => Failure,
+    flaw: Failure | undefined,
   ) {
     this.id = id
     this.files = files
     this.commitRow = commitRow
     this.refusal = refusal
+    this.flaw = flaw
     this.bytes = received.length
     this.receivedBytes = received.length
     this.steps = this.step(async () => {
@@ -169,6 +184,10 @@ export class StreamedMessage {
   }
 
   async commit(): Promise<Outcome<number>> {
+    if (this.flaw !== undefined) {
+      await this.abandon()
+      return failed(this.flaw)
+    }
     this.steps = this.step(async () => {
       const file = this.file
       if (file === undefined) throw new Error('no content file')

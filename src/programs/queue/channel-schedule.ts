@@ -1,5 +1,5 @@
 /** Decides which group of a channel is attempted next.
- *  Knows:  slots, each domain's or uid's share of them, what is due. Never: how a delivery is made, what a report means.
+ *  Knows:  slots, the share that each domain or uid, and each sender, has of them, what is due. Never: how a delivery is made, what a report means.
  *  Memory: `passesInMemoryMax` passes and `recipientsInMemoryMax` recipients; everything else that waits is on disk,
  *          found by due time. */
 import type { Clock } from '../../system/clock.ts'
@@ -12,6 +12,8 @@ export interface ChannelSettings {
   readonly concurrency: number
   /** Groups at once of one share: to one domain, or for one uid. */
   readonly concurrencyPerShare: number
+  /** Groups at once of one sender, whatever their domains: nobody's mail holds every slot, however slow its hosts are. */
+  readonly concurrencyPerSender: number
   /** A share gets no more slots than it leaves free: several that take all they can leave some for the next. */
   readonly leavesRoom: boolean
   readonly lifetimeSeconds: number
@@ -105,15 +107,30 @@ export class ChannelSchedule {
       return true
     }
     this.running--
-    this.waitForShare(group)
+    this.waitForShare(group, share)
     return false
   }
 
   /** The group's slot is free. */
   finished(group: Group): void {
     this.running--
-    this.countShare(group.share, -1)
-    this.releaseForShare(group.share)
+    for (const share of sharesOf(group)) {
+      this.countShare(share, -1)
+      this.releaseForShare(share)
+    }
+  }
+
+  /** Its host has enough of us: the slot is free for others until it is tried again. Its shares stay taken, or a sender
+   *  would fill the memory with groups that are on their way back. */
+  stepAside(group: Group): void {
+    this.running--
+    group.isAside = true
+    const milliseconds = Math.min(limits.asideMillisecondsMax, limits.asideMillisecondsMin * 2 ** group.timesAside)
+    group.timesAside++
+    this.ports.clock.after(milliseconds, () => {
+      this.ready.push(group)
+      this.pump()
+    })
   }
 
   /** The pass has ended: the message is no longer this channel's, and is due again at the given time, or never. */
@@ -165,8 +182,9 @@ export class ChannelSchedule {
     for (;;) {
       const group = this.ready.shift() ?? this.nextRetry() ?? this.nextWaiting()
       if (group === undefined) return undefined
-      if (!this.isTaken(group.share)) return group
-      this.waitForShare(group)
+      const taken = group.isAside ? undefined : sharesOf(group).find((share) => this.isTaken(share))
+      if (taken === undefined) return group
+      this.waitForShare(group, taken)
     }
   }
 
@@ -186,7 +204,8 @@ export class ChannelSchedule {
 
   private start(group: Group): void {
     this.running++
-    this.countShare(group.share, 1)
+    if (!group.isAside) for (const share of sharesOf(group)) this.countShare(share, 1)
+    group.isAside = false
     this.ports.deliver(group)
   }
 
@@ -200,14 +219,16 @@ export class ChannelSchedule {
 
   private isTaken(share: string): boolean {
     if (share === '') return false
-    const { concurrency, concurrencyPerShare, leavesRoom } = this.settings
+    const { concurrency, concurrencyPerShare, concurrencyPerSender, leavesRoom } = this.settings
     const running = this.runningByShare.get(share) ?? 0
+    if (isSenderShare(share)) return running >= concurrencyPerSender
     const free = concurrency - this.runningInShares
     return running >= concurrencyPerShare || (leavesRoom && running > 0 && running >= free)
   }
 
-  private waitForShare(group: Group): void {
-    const { pass, share } = group
+  private waitForShare(group: Group, share: string): void {
+    const { pass } = group
+    group.waitsFor = share
     const waiting = this.waitingForShare.get(share) ?? new Set<Group>()
     this.waitingForShare.set(share, waiting)
     waiting.add(group)
@@ -219,12 +240,12 @@ export class ChannelSchedule {
    *  on disk: it is read from there when it comes back. */
   parkIfIdle(pass: Pass): void {
     if (pass.groupsOpen === 0 || pass.groupsWaiting < pass.groupsOpen || pass.live.uncommitted > 0) return
-    const isCrowded = ({ share }: Group): boolean =>
-      (this.waitingForShare.get(share)?.size ?? 0) > limits.shareWaitingMax
-    const waiting = pass.groups.filter((group) => this.waitingForShare.get(group.share)?.has(group) === true)
+    const isCrowded = ({ waitsFor }: Group): boolean =>
+      (this.waitingForShare.get(waitsFor)?.size ?? 0) > limits.shareWaitingMax
+    const waiting = pass.groups.filter((group) => this.waitingForShare.get(group.waitsFor)?.has(group) === true)
     if (!waiting.some(isCrowded)) return
-    if (!this.parked.add(new Set(waiting.map(({ share }) => share)), pass.live.message.id)) return
-    for (const group of waiting) this.waitingForShare.get(group.share)?.delete(group)
+    if (!this.parked.add(new Set(waiting.map(({ waitsFor }) => waitsFor)), pass.live.message.id)) return
+    for (const group of waiting) this.waitingForShare.get(group.waitsFor)?.delete(group)
     this.recipientsInMemory -= pass.live.message.recipients.length
     this.ports.lives.release(pass.live)
   }
@@ -338,4 +359,13 @@ export class ChannelSchedule {
       this.pump()
     })
   }
+}
+
+function sharesOf({ share, senderShare }: Group): string[] {
+  return senderShare === '' ? [share] : [share, senderShare]
+}
+
+/** Neither a domain nor a uid has a space. */
+function isSenderShare(share: string): boolean {
+  return share.startsWith('from ')
 }

@@ -228,6 +228,7 @@ export class Connections {
         const message = decodeFromDeliverer(frame)
         if (message?.kind === 'ready') deliverer.ready(message.capacity)
         else if (message?.kind === 'report') this.report(deliverer, message.ref, message.reports)
+        else if (message?.kind === 'crowded') dispatcher.crowded(deliverer.taken(message.ref))
         else if (message?.kind === 'retire') {
           deliverer.retired = true
           connection.send(encodeToDeliverer({ kind: 'retired' }))

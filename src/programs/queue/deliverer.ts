@@ -51,9 +51,15 @@ export class Deliverer {
 
   /** The group that the report is for. Throws ContractError if there is none, or the counts differ. */
   reported(ref: number, reports: readonly Report[]): Group {
+    const wanted = this.inFlight.get(ref)?.group.positions.length ?? reports.length
+    if (reports.length !== wanted) throw new ContractError(`${reports.length} reports for an attempt`)
+    return this.taken(ref)
+  }
+
+  /** The group that it gives back. Throws ContractError if there is none. */
+  taken(ref: number): Group {
     const group = this.inFlight.get(ref)?.group
     if (group === undefined) throw new ContractError(`report for unknown attempt ${ref}`)
-    if (reports.length !== group.positions.length) throw new ContractError(`${reports.length} reports for an attempt`)
     this.inFlight.delete(ref)
     this.sendWaiting()
     return group

@@ -156,6 +156,14 @@ export class Dispatcher {
     schedule.putBack(group)
   }
 
+  /** Nothing was tried, because the host has its share of attempts: again a little later, without a word. */
+  crowded(group: Group): void {
+    this.schedules[group.pass.channel].stepAside(group)
+    this.logStatus()
+    this.pump()
+    this.checkIdle()
+  }
+
   private scheduleFor(channel: Channel): ChannelSchedule {
     const { store, clock, settings, transports } = this.options
     return new ChannelSchedule(channel, settings[channel], {

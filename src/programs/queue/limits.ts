@@ -55,3 +55,6 @@ export const attemptMillisecondsMax: number = (24 * 60 + 15) * 60_000
 export const attemptLookMilliseconds = 60_000
 /** Running deliveries are waited for at a stop; what is not reported by then is tried again after the next start. */
 export const stopMillisecondsMax = 12_000
+/** An attempt whose host has its share of them comes again after the first of these, then twice as long, up to the second. */
+export const asideMillisecondsMin = 500
+export const asideMillisecondsMax = 8_000

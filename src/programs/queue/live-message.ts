@@ -44,6 +44,13 @@ export interface Group {
   readonly sender: ByteString
   /** Whose share of the slots it takes: a domain in lower case, or a uid. Empty for local until lspawn has told the uid. */
   share: string
+  /** The sender's share, which it takes besides; empty for local. */
+  readonly senderShare: string
+  /** Which of them it waits for, if it waits. */
+  waitsFor: string
+  /** Its host has its share of attempts: it is on its way back to a slot, and counts in its shares all the while. */
+  isAside: boolean
+  timesAside: number
   crashes: number
   /** qmail's running number of each recipient's delivery, once started. */
   deliveries: readonly number[]
@@ -67,7 +74,20 @@ export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, li
   for (const { domain, positions } of positionsTogether(message, channel, nowMs)) {
     const first = message.recipients[positions[0] ?? 0]
     const sender = senderFor(message.sender, first?.address ?? '')
-    groups.push({ pass, positions, sender, share: domain, crashes: 0, deliveries: [], token: '' })
+    groups.push({
+      pass,
+      positions,
+      sender,
+      share: domain,
+      // Not its VERP sender, which is another for each recipient.
+      senderShare: channel === 'remote' ? `from ${lowerAscii(message.sender)}` : '',
+      waitsFor: '',
+      isAside: false,
+      timesAside: 0,
+      crashes: 0,
+      deliveries: [],
+      token: '',
+    })
   }
   pass.groupsOpen = groups.length
   return pass

@@ -9,6 +9,7 @@ import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
 import { handInBytesMax } from '../../stores/control/hand-in-limit.ts'
+import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
@@ -18,6 +19,7 @@ import { noteDamage } from '../../stores/queue/salvage.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
+import { interfaceAddressReader } from '../../system/interfaces.ts'
 import { flushLog, openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
@@ -57,7 +59,13 @@ process.umask(0o077)
 
 const control = new Control(home.control, realClock, (problem) => log.warning(problem))
 control.demandFor('queue', fail)
-let tables: RoutingTables = routingTables(control) ?? fail('unable to read controls: no control/locals, no control/me')
+const ownAddresses = new OwnAddresses(
+  control,
+  interfaceAddressReader(() => realClock.monotonic()),
+  (problem) => log.warning(problem),
+)
+let tables: RoutingTables =
+  routingTables(control, ownAddresses) ?? fail('unable to read controls: no control/locals, no control/me')
 
 const opened: OpenedStore = await openStore(home.queue, realClock, realFiles, log).catch((error: unknown) =>
   fail(describeError(error)),
@@ -174,7 +182,7 @@ const connections = new Connections({
 
 reload = () => {
   control.reload(routingFiles)
-  const next = routingTables(control)
+  const next = routingTables(control, ownAddresses)
   if (next === undefined) log.alert('unable to reread control/locals')
   else tables = next
 }

@@ -1,38 +1,56 @@
-/** One attempt: where to, which address next, which connection, what to report.
- *  Knows:  when another address is tried (no connection, no greeting) and when not (any answer to the message), when a
- *          kept connection is used, when TLS is left out.
- *  Never:  tries the same message again after the server has said anything about it.
+/** One attempt: where to, which address next, which connection, who is asked again, what to report.
+ *  Knows:  when another address is tried (no connection, no session) and when not (any answer to the message), when a
+ *          kept connection is used, what is left out because the host cannot do it. A refusal that only our grouping of
+ *          recipients or our use of a connection may have provoked is not the last word: a smaller transaction, or a fresh
+ *          connection, follows at once.
+ *  Never:  sends a message again that may have been accepted.
  *  Fails:  always with one report for each recipient. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ConnectionPool, Kept } from '../../clients/smtp/connection-pool.ts'
-import type { TimeLimits } from '../../clients/smtp/connection.ts'
+import type { SmtpConnection, TimeLimits } from '../../clients/smtp/connection.ts'
 import type { DeadHosts } from '../../clients/smtp/dead-hosts.ts'
 import type { Deadlines } from '../../clients/smtp/deadlines.ts'
 import type { MailExchangers, Target, Targets } from '../../clients/smtp/mail-exchangers.ts'
 import { findLogin, type Login } from '../../clients/smtp/secrets.ts'
 import { type Opened, openSession, type SessionWish } from '../../clients/smtp/session.ts'
 import { planKey, planTls, type TlsContexts, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
+import { reportTransaction } from '../../clients/smtp/transaction-report.ts'
 import { type OpenContent, transact, type TransactionResult } from '../../clients/smtp/transaction.ts'
 import type { Report } from '../../contracts/deliver.ts'
 import { combineRemoteOutput } from '../../protocols/qmail/remote-report.ts'
 import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
 import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
-import type { ClearHosts } from './clear-hosts.ts'
+import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
+import type { Log } from '../../system/log.ts'
+import { groupAfter, isProvokedByUse, reasonsOf } from './further-transactions.ts'
+import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
+import type { WaryHosts } from './wary-hosts.ts'
 
-const attemptMillisecondsMax: number = 30 * 60_000
+/** Up to the final dot: a base, and time for the content at the least speed that is worth a slot. */
+const attemptMillisecondsMax: number = 10 * 60_000
+const contentBytesPerSecondMin: number = 8 * 1024
 /** What any server must take in one transaction (RFC 5321 §4.5.3.1.8). */
 const transactionRecipientsMax = 100
+const misreadShownMax = 200
 
 export interface Equipment {
   readonly exchangers: MailExchangers
   readonly deadlines: Deadlines
   readonly pool: ConnectionPool
   readonly deadHosts: DeadHosts
-  readonly clearHosts: ClearHosts
+  readonly hostShares: HostShares
+  /** Their TLS fails. */
+  readonly clearHosts: WaryHosts
+  /** They lose what is pipelined. */
+  readonly patientHosts: WaryHosts
   readonly contexts: TlsContexts
+  readonly log: Log
 }
+
+/** `crowded`: nothing was tried, because the host has its share of attempts already. */
+export type Delivered = readonly Report[] | 'crowded'
 
 /** The recipients are all of one domain. */
 export async function deliver(
@@ -40,41 +58,8 @@ export async function deliver(
   content: OpenContent,
   settings: Settings,
   equipment: Equipment,
-): Promise<Report[]> {
-  const reports: Report[] = []
-  while (reports.length < envelope.recipients.length) {
-    const recipients = envelope.recipients.slice(reports.length, reports.length + transactionRecipientsMax)
-    const result = await deliverTogether({ ...envelope, recipients }, content, settings, equipment)
-    // If not one recipient was answered, the others need not be told of.
-    const covered = result.recipients.length > 0 ? recipients : envelope.recipients.slice(reports.length)
-    for (const index of covered.keys()) reports.push(reportFor(result, index))
-  }
-  return reports
-}
-
-/** All recipients in one transaction, reported as qmail-remote would. */
-export async function deliverTogether(
-  envelope: OutgoingEnvelope,
-  content: OpenContent,
-  settings: Settings,
-  equipment: Equipment,
-): Promise<RemoteOutput> {
+): Promise<Delivered> {
   return await new Delivery(envelope, content, settings, equipment).run()
-}
-
-/** A report for each recipient that was answered, in order, and one for the message. */
-export interface RemoteOutput {
-  readonly recipients: readonly ByteString[]
-  readonly message: ByteString
-}
-
-function reportFor({ recipients, message }: RemoteOutput, index: number): Report {
-  const recipient = recipients[index]
-  return combineRemoteOutput(recipient === undefined ? `${message}\0` : `${recipient}\0${message}\0`)
-}
-
-function forAll(message: ByteString): RemoteOutput {
-  return { recipients: [], message }
 }
 
 class Delivery {
@@ -83,66 +68,125 @@ class Delivery {
   private readonly settings: Settings
   private readonly equipment: Equipment
   private readonly limits: TimeLimits
+  private readonly reports: Report[]
   private login: Login | undefined
+  private isRouted = false
 
   constructor(envelope: OutgoingEnvelope, content: OpenContent, settings: Settings, equipment: Equipment) {
     this.envelope = envelope
     this.content = content
     this.settings = settings
     this.equipment = equipment
+    const contentMilliseconds = (envelope.contentBytes / contentBytesPerSecondMin) * 1000
     this.limits = {
       replyMillisecondsMax: settings.replyMilliseconds,
-      totalDeadline: equipment.deadlines.clock.monotonic() + attemptMillisecondsMax,
+      totalDeadline: this.now() + attemptMillisecondsMax + contentMilliseconds,
     }
+    this.reports = this.forAll(remoteTexts.noConnection)
   }
 
-  async run(): Promise<RemoteOutput> {
+  async run(): Promise<Delivered> {
     const found = await this.findTargets()
-    if (found.kind === 'failed') return forAll(found.report)
+    if (found.kind === 'failed') return this.forAll(found.report)
     let report: ByteString = remoteTexts.noConnection
     for (const target of found.targets) {
-      if (this.equipment.deadHosts.isDead(target.address)) continue
-      const result = await this.tryTarget(target)
-      if (result.kind === 'done') return result
-      if (result.report !== undefined) report = result.report
+      const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
+      // Not the next one: that this one is busy with us makes no other a better exchanger.
+      if (!(await this.equipment.hostShares.enter(target.address, most))) return 'crowded'
+      try {
+        const next = await this.deliverTo(target)
+        if (next === undefined) return this.reports
+        if (next.report !== undefined) report = next.report
+        if (next.isLast) break
+      } finally {
+        this.equipment.hostShares.leave(target.address)
+      }
     }
-    return forAll(report)
+    return this.forAll(report)
   }
 
   private async findTargets(): Promise<Targets> {
     const recipient = this.envelope.recipients[0] ?? ''
     const domain = recipient.slice(recipient.lastIndexOf('@') + 1)
+    if (!isMailDomain(domain)) return { kind: 'failed', report: remoteTexts.noSuchHost(domain) }
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
     if (this.settings.unreadable || route.kind === 'unreadable') return { kind: 'failed', report: remoteTexts.badRoute }
     if (route.kind === 'exchangers') return await this.equipment.exchangers.ofDomain(domain)
+    this.isRouted = true
     this.login = findLogin(this.settings.secrets, route.relay)
     return await this.equipment.exchangers.ofRelay(route.relay)
   }
 
-  private async tryTarget(target: Target): Promise<({ kind: 'done' } & RemoteOutput) | Next> {
-    const plan = this.planFor(target)
-    const key = this.poolKey(target, plan)
-    const kept = this.equipment.pool.take(key)
-    if (kept !== undefined) {
-      const result = await this.transact(key, kept)
-      if (result.kind === 'reported') return { ...result, kind: 'done' }
-      // A kept connection that says nothing about this message has been closed by the server: a new one is made.
+  /** Undefined: it has answered, and every recipient has its report. Each turn settles somebody, or asks for fewer. */
+  private async deliverTo(target: Target): Promise<Next | undefined> {
+    let waiting: readonly number[] = [...this.envelope.recipients.keys()]
+    let together = transactionRecipientsMax
+    for (let isFirst = true; waiting.length > 0; isFirst = false) {
+      const group = waiting.slice(0, together)
+      const result = await this.askAbout(target, group)
+      if ('isLast' in result) {
+        // What the first transactions left over keeps the report that it has.
+        return isFirst ? result : undefined
+      }
+      const { again, size } = groupAfter(result, group.length)
+      const output = reportTransaction(target.address, reasonsOf(result, again))
+      for (const [at, position] of group.entries()) this.reports[position] = reportFor(output, at)
+      together = Math.min(transactionRecipientsMax, size)
+      waiting = [...group.filter((_, at) => again.includes(at)), ...waiting.slice(group.length)]
+      // If not one recipient was answered, the others need not be told of.
+      if (output.recipients.length === 0 && again.length === 0) {
+        for (const position of waiting) this.reports[position] = reportFor(output, 0)
+        return undefined
+      }
+      if (this.now() >= this.limits.totalDeadline) return undefined
     }
-    const opened = await this.open(target, plan)
-    if (opened.kind === 'ready') {
-      const result = await this.transact(key, { session: opened.session, transactions: 0, needsReset: false })
-      return result.kind === 'reported' ? { ...result, kind: 'done' } : { kind: 'done', ...forAll(result.message) }
-    }
-    if (opened.kind === 'refused') return { kind: 'done', ...forAll(opened.report) }
-    return { kind: 'next', report: opened.kind === 'unreachable' ? undefined : opened.report }
+    return undefined
   }
 
-  private async transact(key: string, kept: Kept): Promise<TransactionResult> {
-    kept.session.connection.useLimits(this.limits)
-    const result = await transact(kept.session, this.envelope, this.content, kept.needsReset)
-    kept.transactions++
-    kept.needsReset = result.kind !== 'reported' || !result.message.startsWith('K')
-    this.equipment.pool.give(key, kept)
+  /** One transaction, on a kept connection if there is one. */
+  private async askAbout(target: Target, group: readonly number[]): Promise<TransactionResult | Next> {
+    const recipients = group.map((position) => this.envelope.recipients[position] ?? '')
+    const envelope = { ...this.envelope, recipients }
+    const plan = this.planFor(target)
+    const kept = this.equipment.pool.take(this.poolKey(target, plan))
+    if (kept !== undefined) {
+      const result = await this.transact(target, plan, kept, envelope)
+      if (!isProvokedByUse(result)) return result
+      // It says nothing about this message, or may only have had enough of this connection: a new one is made.
+      kept.session.connection.quit()
+    }
+    const fresh = await this.askOnNew(target, plan, envelope)
+    if ('isLast' in fresh || fresh.end.kind !== 'outOfStep') return fresh
+    const patient = await this.askOnNew(target, plan, envelope)
+    return 'isLast' in patient ? fresh : patient
+  }
+
+  private async askOnNew(target: Target, plan: TlsPlan, envelope: OutgoingEnvelope): Promise<TransactionResult | Next> {
+    const opened = await this.open(target, plan)
+    if (opened.kind === 'ready') {
+      const kept = { session: opened.session, transactions: 0, needsReset: false }
+      return await this.transact(target, plan, kept, envelope)
+    }
+    const isLast = opened.kind === 'refused' || opened.kind === 'ourselves'
+    return { isLast, report: opened.kind === 'unreachable' ? undefined : opened.report }
+  }
+
+  private async transact(
+    target: Target,
+    plan: TlsPlan,
+    kept: Kept,
+    envelope: OutgoingEnvelope,
+  ): Promise<TransactionResult> {
+    const { connection } = kept.session
+    const key = this.poolKey(target, plan)
+    connection.useLimits(this.limits)
+    const result = await transact(kept.session, envelope, this.content, kept.needsReset)
+    if (result.end.kind === 'outOfStep')
+      this.equipment.patientHosts.add(target.address, connection.lostBecause || 'DATA was not answered with 354')
+    this.noteMisread(connection)
+    const isReused = kept.transactions++ > 0
+    kept.needsReset = result.end.kind !== 'accepted'
+    if (!isReused || !isProvokedByUse(result)) this.equipment.pool.give(key, kept)
     return result
   }
 
@@ -153,9 +197,15 @@ class Delivery {
     return inClear ? { ...plan, use: 'never' } : plan
   }
 
+  private unwanted(target: Target): ReadonlySet<string> {
+    const unwanted = this.settings.unwantedExtensions(target.name, target.address)
+    return this.equipment.patientHosts.has(target.address) ? new Set([...unwanted, 'PIPELINING']) : unwanted
+  }
+
   private poolKey(target: Target, plan: TlsPlan): string {
     const login = this.login === undefined ? '' : `${this.login.user} ${this.login.password}`
-    return [target.address, target.port, target.name, this.settings.helo, login, planKey(plan)].join('\n')
+    const unwanted = [...this.unwanted(target)].join(' ')
+    return [target.address, target.port, target.name, this.settings.helo, login, planKey(plan), unwanted].join('\n')
   }
 
   private async open(target: Target, plan: TlsPlan): Promise<Opened> {
@@ -165,8 +215,12 @@ class Delivery {
       helo: this.settings.helo,
       tls: plan,
       login: this.login,
+      unwanted: this.unwanted(target),
+      // A route may lead to another program of this host, such as a filter.
+      ownNames: this.isRouted ? new Set() : this.settings.ownNames,
       connectMilliseconds: this.settings.connectMilliseconds,
       limits: this.limits,
+      onMisread: (connection) => this.noteMisread(connection),
     }
     let opened = await openSession(wish, contexts, deadlines)
     if (opened.kind === 'unreachable' && opened.timedOut) deadHosts.timedOut(target.address)
@@ -177,9 +231,34 @@ class Delivery {
     }
     return opened
   }
+
+  /** The report says in qmail's words that the connection died; the log says why. */
+  private noteMisread({ misread, target }: SmtpConnection): void {
+    if (misread === '') return
+    const shown = misread
+      .slice(0, misreadShownMax)
+      .trimEnd()
+      .replace(/[^ -~]/g, '?')
+    this.equipment.log(`warning: ${target.address} said what is no reply, or what it was not asked for: ${shown}`)
+  }
+
+  private forAll(message: ByteString): Report[] {
+    return this.envelope.recipients.map(() => reportFor({ recipients: [], message }, 0))
+  }
+
+  private now(): number {
+    return this.equipment.deadlines.clock.monotonic()
+  }
 }
 
+/** The address has not answered for the message. */
 interface Next {
-  readonly kind: 'next'
+  /** No other is tried. */
+  readonly isLast: boolean
   readonly report: ByteString | undefined
+}
+
+function reportFor(output: { recipients: readonly ByteString[]; message: ByteString }, index: number): Report {
+  const recipient = output.recipients[index]
+  return combineRemoteOutput(recipient === undefined ? `${output.message}\0` : `${recipient}\0${output.message}\0`)
 }

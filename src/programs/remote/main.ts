@@ -3,28 +3,30 @@
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
-import { ownAddressReader } from '../../clients/smtp/addresses.ts'
 import { ConnectionPool } from '../../clients/smtp/connection-pool.ts'
 import { DeadHosts } from '../../clients/smtp/dead-hosts.ts'
 import { Deadlines } from '../../clients/smtp/deadlines.ts'
 import { MailExchangers } from '../../clients/smtp/mail-exchangers.ts'
 import { TlsContexts } from '../../clients/smtp/tls-plan.ts'
 import type { OpenContent } from '../../clients/smtp/transaction.ts'
-import type { Attempt, Report } from '../../contracts/deliver.ts'
+import type { Attempt } from '../../contracts/deliver.ts'
 import { Control } from '../../stores/control/control.ts'
+import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { TlsHosts } from '../../stores/control/tls-hosts.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
+import { interfaceAddressReader } from '../../system/interfaces.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
-import { ClearHosts } from './clear-hosts.ts'
-import { deliver, type Equipment } from './delivery.ts'
+import { type Delivered, deliver, type Equipment } from './delivery.ts'
 import { fetchContent } from './fetched-content.ts'
+import { HostShares } from './host-shares.ts'
 import { QueueLink } from './queue-link.ts'
 import { readSettings } from './settings.ts'
+import { WaryHosts } from './wary-hosts.ts'
 
 /** Attempts held at once; how many of them the queue gives is control/concurrencyremote. */
 const capacity = 300
@@ -50,20 +52,30 @@ control.demandFor('remote', program.fail)
 if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
 
 const dns = openDns()
+const deadHosts = new DeadHosts(realClock, realRandom)
+const ownAddresses = new OwnAddresses(
+  control,
+  interfaceAddressReader(() => realClock.monotonic()),
+  (problem) => log(`warning: ${problem}`),
+)
 const equipment: Equipment = {
-  exchangers: new MailExchangers(
+  exchangers: new MailExchangers({
     dns,
-    realRandom,
-    ownAddressReader(() => realClock.monotonic()),
-  ),
+    random: realRandom,
+    isOurs: (address) => ownAddresses.has(address),
+    isDead: (address) => deadHosts.isDead(address),
+  }),
   deadlines: new Deadlines(realClock),
   pool,
-  deadHosts: new DeadHosts(realClock, realRandom),
-  clearHosts: new ClearHosts(realClock, log),
+  deadHosts,
+  hostShares: new HostShares(realClock),
+  clearHosts: new WaryHosts('TLS', realClock, log),
+  patientHosts: new WaryHosts('PIPELINING', realClock, log),
+  log,
   contexts: new TlsContexts((problem) => log(`warning: ${problem}`)),
 }
 
-async function handle(attempt: Attempt): Promise<readonly Report[]> {
+async function handle(attempt: Attempt): Promise<Delivered> {
   const { sender, recipients, params, contentBytes } = attempt
   // The frame's bytes are only lent to us.
   const inline = attempt.content === undefined ? undefined : Buffer.from(attempt.content)

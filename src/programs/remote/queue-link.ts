@@ -25,7 +25,7 @@ export interface LinkParts {
   /** How many attempts we can hold. */
   readonly capacity: number
   /** Must not reject. */
-  readonly handle: (attempt: Attempt) => Promise<readonly Report[]>
+  readonly handle: (attempt: Attempt) => Promise<readonly Report[] | 'crowded'>
 }
 
 export class QueueLink {
@@ -84,7 +84,10 @@ export class QueueLink {
 
   private async run(connection: FrameConnection, attempt: Attempt): Promise<void> {
     const reports = await this.parts.handle(attempt)
-    connection.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, reports }))
+    const { ref } = attempt
+    connection.send(
+      encodeFromDeliverer(reports === 'crowded' ? { kind: 'crowded', ref } : { kind: 'report', ref, reports }),
+    )
   }
 
   private lost(reason: string): void {

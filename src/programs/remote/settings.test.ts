@@ -22,7 +22,7 @@ describe('readSettings', () => {
   }
 
   it('without files: no routes, qmail’s times, our name without the CR of a file from elsewhere', () => {
-    const { tlsFacts, ...plain } = settings()
+    const { tlsFacts, unwantedExtensions, ...plain } = settings()
     assert.deepEqual(plain, {
       helo: 'mail.test',
       unreadable: false,
@@ -31,7 +31,11 @@ describe('readSettings', () => {
       secrets: [],
       connectMilliseconds: 60_000,
       replyMilliseconds: 1_200_000,
+      ownNames: new Set(['mail.test']),
+      attemptsPerHost: 20,
+      attemptsPerRelay: 100,
     })
+    assert.deepEqual(unwantedExtensions('mx.test', '192.0.2.1'), new Set())
     assert.equal(tlsFacts('a.test').forbidden, false)
   })
   it('secrets that others may read are refused, and mail waits rather than go without them', () => {

@@ -1,5 +1,7 @@
 /** What control/ says to this program, as values: read anew for each attempt, so that a changed file takes effect. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { unwantedExtensions } from '../../protocols/smtp/capabilities.ts'
+import { distinctNames } from '../../protocols/smtp/introduced-name.ts'
 import type { TlsFacts } from '../../clients/smtp/tls-plan.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { TlsHosts } from '../../stores/control/tls-hosts.ts'
@@ -13,6 +15,13 @@ export interface Settings {
   readonly secrets: readonly ByteString[]
   readonly connectMilliseconds: number
   readonly replyMilliseconds: number
+  /** Names that only we have, in lower case. */
+  readonly ownNames: ReadonlySet<ByteString>
+  /** Attempts at once to one address, by DNS and by a route. */
+  readonly attemptsPerHost: number
+  readonly attemptsPerRelay: number
+  /** Keywords of EHLO, in capitals, that are not used with this exchanger or relay. */
+  readonly unwantedExtensions: (name: string, address: string) => ReadonlySet<string>
   readonly tlsFacts: (name: string) => TlsFacts
 }
 
@@ -27,6 +36,15 @@ export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
     secrets: control.list('smarthostsecrets') ?? [],
     connectMilliseconds: 1000 * Math.max(1, control.number('timeoutconnect')),
     replyMilliseconds: 1000 * Math.max(1, control.number('timeoutremote')),
+    ownNames: distinctNames(
+      [control.line('me'), control.line('helohost'), control.line('smtpgreeting')].map(
+        (line) => /^[!-~]*/.exec(line)?.[0] ?? '',
+      ),
+    ),
+    attemptsPerHost: Math.max(1, control.number('concurrencyhost')),
+    // Nearly everything may go by one relay; still, one that hangs must not hold what goes by others.
+    attemptsPerRelay: Math.max(1, Math.ceil(control.number('concurrencyremote') / 2)),
+    unwantedExtensions: (name, address) => unwantedExtensions(control.map('noextensions'), [address, name]),
     tlsFacts: (name) => tlsHosts.of(name),
   }
 }

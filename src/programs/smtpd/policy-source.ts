@@ -1,14 +1,15 @@
 /** Keeps the policy in step with the control files: a session asks once, at its start, and keeps what it got.
- *  Knows:  morercpthosts.cdb on disk, the machine's own addresses. */
+ *  Knows:  morercpthosts.cdb on disk. */
 import { readFileSync, statSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { CdbReader } from '../../protocols/qmail/cdb.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
+import { interfaceAddressReader } from '../../system/interfaces.ts'
 import { type MoreHosts, type Policy, readPolicy } from './policy.ts'
 
 const cdbBytesMax: number = 256 * 1024 * 1024
@@ -21,13 +22,18 @@ export class PolicySource {
   private readonly onProblem: (problem: string) => void
   private policy: Policy
   private refreshedAt: number
-  private localAddresses: ReadonlySet<string> = machineAddresses()
+  private readonly ownAddresses: OwnAddresses
 
   constructor(control: Control, clock: Clock, onProblem: (problem: string) => void) {
     this.control = control
     this.clock = clock
     this.onProblem = onProblem
     this.moreHosts = new MoreHostsFile(join(control.directory, 'morercpthosts.cdb'), onProblem)
+    this.ownAddresses = new OwnAddresses(
+      control,
+      interfaceAddressReader(() => clock.monotonic()),
+      onProblem,
+    )
     this.refreshedAt = clock.monotonic()
     this.policy = this.read()
   }
@@ -39,14 +45,13 @@ export class PolicySource {
       this.refreshedAt = now
       this.control.refresh()
       this.moreHosts.refresh()
-      this.localAddresses = machineAddresses()
       this.policy = this.read()
     }
     return this.policy
   }
 
   private read(): Policy {
-    return readPolicy(this.control, this.moreHosts, (ip) => this.localAddresses.has(ip), this.onProblem)
+    return readPolicy(this.control, this.moreHosts, (ip) => this.ownAddresses.has(ip), this.onProblem)
   }
 }
 
@@ -94,13 +99,4 @@ class MoreHostsFile implements MoreHosts {
     if (problem !== this.lastComplaint) this.onProblem(problem)
     this.lastComplaint = problem
   }
-}
-
-/** qmail looks at IPv4 interfaces only; 0.0.0.0 reaches this machine too. */
-function machineAddresses(): Set<string> {
-  const addresses = new Set(['0.0.0.0'])
-  for (const list of Object.values(networkInterfaces())) {
-    for (const { family, address } of list ?? []) if (family === 'IPv4') addresses.add(address)
-  }
-  return addresses
 }

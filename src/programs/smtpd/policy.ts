@@ -4,9 +4,9 @@
  *  Fails:  never; what cannot be read was reported by its reader and keeps its last good value. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import { unfoldPercents, withHost } from '../../protocols/qmail/routing.ts'
+import { localized, unfoldPercents, withHost } from '../../protocols/qmail/routing.ts'
 import { bounceRecipient } from '../../protocols/qmail/verp.ts'
-import { addressLiteral, domainOf, hostKeys, withDomain } from '../../protocols/smtp/address.ts'
+import { domainOf, hostKeys } from '../../protocols/smtp/address.ts'
 import type { Control } from '../../stores/control/control.ts'
 
 export interface Policy {
@@ -72,9 +72,7 @@ export function readPolicy(
       return unfolded === whole ? recipient : unfolded
     },
     localized(address) {
-      if (localIpHost === undefined) return address
-      const literal = addressLiteral(address)
-      return literal !== undefined && isLocalAddress(literal) ? withDomain(address, localIpHost) : address
+      return localIpHost === undefined ? address : localized(address, { name: localIpHost, isOurs: isLocalAddress })
     },
     mayRelay: (ip) => relays.has(ip),
   }

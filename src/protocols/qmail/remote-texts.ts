@@ -29,11 +29,14 @@ export const remoteTexts = {
   badRoute: 'ZUnable to read control files. (#4.3.0)\n',
   unreadable: 'ZUnable to read message. (#4.3.0)\n',
   partialLine: 'DSMTP cannot transfer messages with partial final lines. (#5.6.2)\n',
+  badSender: "DSorry, the sender's address has no domain that a host could have. (#5.1.7)\n",
   needsUtf8: (host: string): ByteString => `DConnected to ${host} but it does not take such addresses. (#5.6.7)\n`,
   needsRequireTls: (host: string): ByteString => `DConnected to ${host} but it does not offer REQUIRETLS. (#5.7.30)\n`,
 
   greetingFailed: (host: string, reply: ByteString): ByteString => connected('Z', host, 'greeting failed', reply),
   nameRejected: (host: string, reply: ByteString): ByteString => connected('Z', host, 'my name was rejected', reply),
+  ourselves: (host: string): ByteString =>
+    `ZConnected to ${host} but it bears my own name: it is this host. (#4.4.6)\n`,
   noTls: (host: string, why: string, reply: ByteString = ''): ByteString => connected('Z', host, why, reply),
   loginRejected: (host: string, reply: ByteString): ByteString =>
     connected('Z', host, 'my user name or password was rejected', reply),

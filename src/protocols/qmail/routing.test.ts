@@ -46,3 +46,11 @@ test('a bounce shows the address without its prepend, by the first key that exis
   assert.equal(withoutPrepend('mary-special@virt.example', tables.virtualdomains), 'mary-special@virt.example')
   assert.equal(withoutPrepend('other-x@virt.example', tables.virtualdomains), 'other-x@virt.example')
 })
+
+test('[an address of ours] is localiphost', () => {
+  const own = { ...tables, localIpHost: { name: 'me.example', isOurs: (ip: string) => ip === '192.0.2.9' } }
+  assert.deepEqual(routeRecipient('joe@[192.0.2.9]', own), { channel: 'local', address: 'joe@me.example' })
+  assert.deepEqual(routeRecipient('joe%[192.0.2.9]@hack.example', own), { channel: 'local', address: 'joe@me.example' })
+  assert.deepEqual(routeRecipient('joe@[192.0.2.8]', own), { channel: 'remote', address: 'joe@[192.0.2.8]' })
+  assert.deepEqual(routeRecipient('joe@[192.0.2.9]', tables), { channel: 'remote', address: 'joe@[192.0.2.9]' })
+})

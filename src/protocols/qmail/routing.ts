@@ -1,6 +1,8 @@
-/** Where a recipient goes, decided once, when the message is accepted: envnoathost, percenthack, locals, virtualdomains.
+/** Where a recipient goes, decided once, when the message is accepted: envnoathost, percenthack, localiphost, locals,
+ *  virtualdomains.
  *  Lookups fold ASCII case; the address keeps its own. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { addressLiteral } from '../smtp/address.ts'
 import { domainKeys } from './control-format.ts'
 
 export interface RoutingTables {
@@ -11,6 +13,13 @@ export interface RoutingTables {
   readonly locals: ReadonlySet<ByteString>
   /** Keys in lower case, as control-format's maps have them. */
   readonly virtualdomains: ReadonlyMap<ByteString, ByteString>
+  /** What stands for `[an address of ours]`. Absent: such a literal is a host like any other. */
+  readonly localIpHost?: OwnLiteral
+}
+
+export interface OwnLiteral {
+  readonly name: ByteString
+  isOurs(ip: string): boolean
 }
 
 export interface Route {
@@ -19,12 +28,20 @@ export interface Route {
 }
 
 export function routeRecipient(recipient: ByteString, tables: RoutingTables): Route {
-  const address = unfoldPercents(withHost(recipient, tables.envnoathost), tables.percenthack)
+  const unfolded = unfoldPercents(withHost(recipient, tables.envnoathost), tables.percenthack)
+  const address = localized(unfolded, tables.localIpHost)
   const domain = lowerAscii(domainOf(address))
   if (tables.locals.has(domain)) return { channel: 'local', address }
   const prepend = prependFor(address, tables.virtualdomains)
   if (prepend === undefined || prepend === '') return { channel: 'remote', address }
   return { channel: 'local', address: `${prepend}-${address}` }
+}
+
+/** `user@[an address of ours]` → `user@localiphost`. */
+export function localized(address: ByteString, own: OwnLiteral | undefined): ByteString {
+  const literal = own === undefined ? undefined : addressLiteral(address)
+  if (own === undefined || literal === undefined || !own.isOurs(literal)) return address
+  return address.slice(0, address.lastIndexOf('@') + 1) + own.name
 }
 
 /** What a bounce shows: the address without the prepend that routing put before it. Only the first key that exists

@@ -94,7 +94,7 @@ export function addressLiteral(address: ByteString): string | undefined {
   return octets === undefined || octets.some((octet) => octet > 255) ? undefined : octets.join('.')
 }
 
-export function withDomain(address: ByteString, domain: ByteString): ByteString {
+function withDomain(address: ByteString, domain: ByteString): ByteString {
   return address.slice(0, address.lastIndexOf('@') + 1) + domain
 }
 

@@ -1,5 +1,6 @@
 /** What a server offers in its answer to EHLO (RFC 5321 §4.1.1.1): one keyword a line, from the second on. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { domainKeys } from '../qmail/control-format.ts'
 
 export interface Capabilities {
   readonly pipelining: boolean
@@ -23,12 +24,13 @@ export const noCapabilities: Capabilities = {
   auth: [],
 }
 
-export function parseCapabilities(replyText: ByteString): Capabilities {
+/** `unwanted`: keywords, in capitals, that count as not offered. */
+export function parseCapabilities(replyText: ByteString, unwanted: ReadonlySet<string> = new Set()): Capabilities {
   const keywords = new Map<string, readonly string[]>()
   for (const line of replyText.split('\n').slice(1)) {
     // `AUTH=LOGIN` is how servers of the last century spell it.
     const [keyword, ...parameters] = line.slice(4).toUpperCase().replace('=', ' ').split(' ')
-    if (keyword !== undefined && keyword !== '') keywords.set(keyword, parameters)
+    if (keyword !== undefined && keyword !== '' && !unwanted.has(keyword)) keywords.set(keyword, parameters)
   }
   return {
     pipelining: keywords.has('PIPELINING'),
@@ -39,4 +41,32 @@ export function parseCapabilities(replyText: ByteString): Capabilities {
     requireTls: keywords.has('REQUIRETLS'),
     auth: keywords.get('AUTH') ?? [],
   }
+}
+
+export const noExtensionsForm = 'host:KEYWORD …, such as mx.example.com:PIPELINING, .example.com:EHLO or :8BITMIME'
+
+const none: ReadonlySet<string> = new Set()
+
+/** What `control/noextensions` says of a host under one of its names: the first that has a line, by itself, by a suffix
+ *  that begins with a dot, or by the line for everybody. */
+export function unwantedExtensions(
+  table: ReadonlyMap<ByteString, ByteString> | undefined,
+  names: readonly ByteString[],
+): ReadonlySet<string> {
+  if (table === undefined) return none
+  const keys = [...names, ...names.flatMap((name) => [...domainKeys(name)])]
+  const found = keys.map((key) => table.get(key)).find((line) => line !== undefined)
+  return found === undefined
+    ? none
+    : new Set(
+        found
+          .toUpperCase()
+          .split(/[ \t,]+/)
+          .filter((word) => word !== ''),
+      )
+}
+
+/** A line of that file. */
+export function namesExtensions(line: ByteString): boolean {
+  return /^[^:]*:[ \t]*[A-Za-z0-9][A-Za-z0-9 \t,-]*$/.test(line)
 }

@@ -1,6 +1,7 @@
-/** What a remote server answers (RFC 5321 §4.2), read as hostile input.
- *  Knows:  the grammar `3DIGIT ( "-" | SP | end )`, several lines with one code, limits on bytes and lines.
- *  Never:  what a code means.
+/** What a remote server answers (RFC 5321 §4.2), read as hostile input. What is not to the letter and can only mean one
+ *  thing is read as that: empty lines, lines of one reply with different codes, text lines without a code.
+ *  Knows:  the grammar `3DIGIT ( "-" | SP | end )`, limits on bytes and lines.
+ *  Never:  what a code means for a message.
  *  Fails:  `push` returns false once the peer broke the grammar or a limit; the connection is of no use then. */
 import type { ByteString } from '../../base/byte-string.ts'
 
@@ -19,8 +20,9 @@ export const replyTextBytesMax = 5000
 export class ReplyParser {
   private line = ''
   private text = ''
-  private code = 0
+  private codes: number[] = []
   private lines = 0
+  private blankLines = 0
   private bytes = 0
   private broken = false
 
@@ -46,24 +48,64 @@ export class ReplyParser {
     return this.bytes === 0 && !this.broken
   }
 
+  /** What has come of a reply that will not be finished, for the log; empty if nothing has. */
+  get unfinished(): ByteString {
+    return `${this.text}${this.line}`.slice(0, replyTextBytesMax)
+  }
+
+  /** The reply as far as it came, when no more will come: a last line may lack its end, or a reply its last line. */
+  rest(): Reply | undefined {
+    const whole = this.broken ? undefined : this.takeLine()
+    return whole ?? (this.codes.length > 0 ? this.finish() : undefined)
+  }
+
   private takeLine(): Reply | undefined {
     const line = this.line.includes('\r') ? this.line.replaceAll('\r', '') : this.line
-    this.line = ''
-    this.lines++
     const code = replyCode(line)
     const separator = line.charAt(3)
-    if (code === undefined || !(separator === '' || separator === ' ' || separator === '-')) this.broken = true
-    if (this.lines > replyLinesMax || (this.lines > 1 && code !== this.code)) this.broken = true
-    if (this.broken || code === undefined) return undefined
-    this.code = code
+    const isReplyLine = code !== undefined && separators.includes(separator)
+    if (line === '') {
+      this.line = ''
+      if (++this.blankLines > replyLinesMax) this.broken = true
+      if (this.lines === 0) this.bytes = 0
+      return undefined
+    }
+    // Between the first line and the last, one without a code is text.
+    if (++this.lines > replyLinesMax || (!isReplyLine && this.lines === 1)) {
+      this.broken = true
+      return undefined
+    }
+    this.line = ''
     if (this.text.length < replyTextBytesMax) this.text = `${this.text}${line}\n`.slice(0, replyTextBytesMax)
-    if (separator === '-') return undefined
-    const reply = { code, text: this.text }
+    if (!isReplyLine) return undefined
+    this.codes.push(code)
+    return separator === '-' ? undefined : this.finish()
+  }
+
+  private finish(): Reply {
+    const reply = { code: meaningOf(this.codes), text: this.text }
     this.text = ''
+    this.codes = []
     this.lines = 0
+    this.blankLines = 0
     this.bytes = 0
     return reply
   }
+}
+
+/** What may follow the code: nothing, and a tab for a space. */
+const separators = ['', ' ', '\t', '-']
+/** Nobody knows what it means: temporary. */
+const contradiction = 451
+
+/** The last line's code, as long as the lines say one thing: a refusal that begins like a welcome (`220-`, `521 `) is a
+ *  refusal. Of a refusal for good and one for now it is the one for now; success after a refusal is a contradiction. */
+function meaningOf(codes: readonly number[]): number {
+  const last = codes.at(-1) ?? contradiction
+  const refusals = codes.filter((code) => code >= 400)
+  if (refusals.length === 0) return last
+  if (last < 400) return contradiction
+  return last < 500 ? last : (refusals.find((code) => code < 500) ?? last)
 }
 
 function replyCode(line: ByteString): number | undefined {

@@ -19,6 +19,7 @@ import {
   isVirtualDomain,
 } from './line-checks.ts'
 import { loginFiles } from './login-files.ts'
+import { outgoingFiles } from './outgoing-files.ts'
 import { startFiles } from './start-files.ts'
 import { submissionFiles } from './submission-files.ts'
 
@@ -29,6 +30,7 @@ export const controlFiles = {
   ...incomingFiles,
   ...submissionFiles,
   ...loginFiles,
+  ...outgoingFiles,
   ...startFiles,
   me: {
     form: 'line',
@@ -89,16 +91,16 @@ export const controlFiles = {
     form: 'number',
     fallback: 200,
     unit: 'deliveries',
-    meaning: 'remote deliveries at once; 0 holds them',
-    readBy: ['queue'],
+    meaning: 'remote deliveries at once; 0 holds them; one sender, and one relay, has half of them at most',
+    readBy: ['queue', 'remote'],
     reread: 'start',
   },
   concurrencyhost: {
     form: 'number',
     fallback: 20,
     unit: 'deliveries',
-    meaning: 'remote deliveries at once to one domain',
-    readBy: ['queue'],
+    meaning: 'remote deliveries at once to one domain, and to one host (an IPv4 address or an IPv6 /64)',
+    readBy: ['queue', 'remote'],
     reread: 'start',
   },
   databytes: {
@@ -161,7 +163,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'replaces [address of ours] in addresses',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'queue'],
     reread: 'live',
     check: isHost,
   },
@@ -236,7 +238,7 @@ export const controlFiles = {
     form: 'line',
     fallback: 'me',
     meaning: 'greeting; begin it with the host name',
-    readBy: ['smtpd', 'ofmipd', 'local'],
+    readBy: ['smtpd', 'ofmipd', 'local', 'remote'],
     reread: 'live',
     check: isGreeting,
   },

@@ -1,16 +1,19 @@
-/** Addresses whose TLS failed a short while ago: until then they are spoken to in clear, where nobody demands TLS. */
+/** Addresses with which something that they offer went wrong a short while ago: until then it is not used with them. */
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 
 const rememberedMilliseconds: number = 60 * 60_000
 const addressesMax = 1_000
 
-export class ClearHosts {
+export class WaryHosts {
   private readonly clock: Clock
   private readonly log: Log
+  private readonly what: string
   private readonly until = new Map<string, number>()
 
-  constructor(clock: Clock, log: Log) {
+  /** `what` names the thing in the log: TLS, PIPELINING. */
+  constructor(what: string, clock: Clock, log: Log) {
+    this.what = what
     this.clock = clock
     this.log = log
   }
@@ -26,6 +29,6 @@ export class ClearHosts {
   add(address: string, why: string): void {
     if (this.until.size >= addressesMax) this.until.clear()
     this.until.set(address, this.clock.monotonic() + rememberedMilliseconds)
-    this.log(`warning: TLS with ${address} failed, trying without: ${why.replace(/[^ -~]/g, '?')}`)
+    this.log(`warning: ${this.what} with ${address} failed, trying without: ${why.replace(/[^ -~]/g, '?')}`)
   }
 }

@@ -1,0 +1,28 @@
+/** Control files by which we know ourselves and others when mail goes out: rows of table.ts. */
+import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/capabilities.ts'
+import type { ControlFile } from './form.ts'
+import { isOf, isPeer } from './line-checks.ts'
+
+export const outgoingFiles = {
+  moreipme: {
+    form: 'list',
+    meaning: 'addresses and networks that lead to this host though no interface has them, as behind a router',
+    readBy: ['smtpd', 'queue', 'remote'],
+    reread: 'live',
+    check: isPeer,
+  },
+  noextensions: {
+    form: 'map',
+    meaning: `SMTP extensions not used with a host that cannot do what it offers: ${noExtensionsForm}; EHLO = HELO at once`,
+    readBy: ['remote'],
+    reread: 'live',
+    check: isOf(noExtensionsForm, namesExtensions),
+  },
+  notipme: {
+    form: 'list',
+    meaning: 'addresses and networks that do not lead to this host though an interface has them',
+    readBy: ['smtpd', 'queue', 'remote'],
+    reread: 'live',
+    check: isPeer,
+  },
+} as const satisfies Record<string, ControlFile>

@@ -1,0 +1,97 @@
+/** What the queue takes for other hosts, and whose mail may hold how many of the slots, with the test as remote. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { type Attempt, encodeFromDeliverer, type Report } from '../../src/contracts/deliver.ts'
+import { noParams } from '../../src/contracts/envelope.ts'
+import type { FrameConnection } from '../../src/system/frame-connection.ts'
+import { QueueProcess } from '../kit/queue-process.ts'
+
+const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
+const me = { me: 'me.example\n' }
+const body = Buffer.from('Subject: x\n\nhi\n')
+
+async function queueFor(t: TestContext, control: Readonly<Record<string, string>> = me): Promise<QueueProcess> {
+  const queue = new QueueProcess(control)
+  t.after(() => queue.dispose())
+  await queue.start()
+  return queue
+}
+
+async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<void> {
+  const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, body)
+  assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
+}
+
+/** Waits until so many messages are left. */
+async function drainedTo(queue: QueueProcess, count: number): Promise<void> {
+  const until = Date.now() + 15_000
+  for (;;) {
+    const left = (await queue.ask({ op: 'counts' }))[0]?.['messages']
+    if (left === count) return
+    assert.ok(Date.now() < until, `${String(left)} messages are left, not ${count}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+test('a sender whose hosts are slow holds half of the slots, whatever their domains', async (t) => {
+  const queue = await queueFor(t, { ...me, concurrencyremote: '10\n', concurrencyhost: '3\n' })
+  const held: Attempt[] = []
+  let release = false
+  const connection = await queue.remote((attempt) => {
+    if (attempt.sender !== 'slow@me.example' || release) return attempt.recipients.map(() => ok)
+    held.push(attempt)
+    return undefined
+  })
+  // Some share a domain, so that each of the two limits hands over to the other.
+  const domain = (n: number): string => (n % 3 === 0 ? 'shared.example' : `d${n}.example`)
+  await Promise.all(Array.from({ length: 150 }, (_, n) => submit(queue, 'slow@me.example', `r@${domain(n)}`)))
+  await submit(queue, 'Slow@me.example', ...Array.from({ length: 100 }, (_, n) => `r@many${n}.example`))
+  await Promise.all(Array.from({ length: 20 }, (_, n) => submit(queue, `other${n}@me.example`, `r@fast${n}.example`)))
+  await drainedTo(queue, 151)
+  assert.equal(held.length, 5)
+  release = true
+  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, reports: [ok] }))
+  await drainedTo(queue, 0)
+})
+
+test('an attempt that is given back because its host is crowded takes no slot, costs nothing, and comes again', async (t) => {
+  const queue = await queueFor(t, { ...me, concurrencyremote: '4\n' })
+  const attempts: Attempt[] = []
+  const connection: FrameConnection = await queue.remote((attempt) => {
+    attempts.push(attempt)
+    const crowded = attempt.recipients[0]?.endsWith('@crowded.example') === true
+    if (!crowded || attempts.filter(({ messageId }) => messageId === attempt.messageId).length > 2)
+      return attempt.recipients.map(() => ok)
+    connection.send(encodeFromDeliverer({ kind: 'crowded', ref: attempt.ref }))
+    return undefined
+  })
+  await Promise.all(['a', 'b'].map((name) => submit(queue, 's@me.example', `${name}@crowded.example`)))
+  await Promise.all(Array.from({ length: 8 }, (_, n) => submit(queue, `s${n}@me.example`, `r@other.example`)))
+  await drainedTo(queue, 0)
+  assert.equal(attempts.length, 2 * 3 + 8)
+  assert.equal(queue.log.match(/starting delivery/g)?.length, 10)
+  assert.doesNotMatch(queue.log, /deferral/)
+})
+
+test('a sender without a domain that a host could have is refused; a recipient of that kind fails by itself', async (t) => {
+  const queue = await queueFor(t)
+  const asked: string[] = []
+  await queue.remote(({ recipients }) => {
+    asked.push(...recipients)
+    return recipients.map(() => ok)
+  })
+  const bad = 'a@"x.example> SIZE=1"'
+  for (const sender of [bad, `${bad}-@[]`]) {
+    const whole = await queue.enqueue.submit({ sender, recipients: ['r@x.example'] }, noParams, body)
+    assert.ok(!whole.done)
+    assert.equal(whole.failure.peerText, 'sorry, what is behind the @ of the sender is no domain (#5.1.7)')
+    const sink = await queue.enqueue.open({ sender, recipients: ['r@x.example'] }, noParams)
+    assert.ok(sink.done)
+    await sink.value.write(body)
+    assert.equal((await sink.value.close()).done, false)
+  }
+  await submit(queue, 'list-@x.example-@[]', 'r@x.example')
+  await submit(queue, 's@me.example', bad, 'r2@x.example')
+  await drainedTo(queue, 0)
+  assert.deepEqual(asked.toSorted(), [bad, 'r2@x.example', 'r@x.example'])
+})
