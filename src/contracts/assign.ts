@@ -1,6 +1,7 @@
 /** assign: what lspawn tells a `local` over its descriptor 5: who the user is, what each key stands for, and which sessions it
  *  may open, and has to end (contracts/sessions.ts). The local says `alive` alone: once when it serves, and to each ping.
  *  The local lives as long as this connection: at end of file it finishes its deliveries and exits. */
+import type { LoginService } from './services.ts'
 import type { ByteString } from '../base/byte-string.ts'
 import { addressBytesMax } from './envelope.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
@@ -10,7 +11,6 @@ import {
   readPeer,
   readService,
   type SessionPeer,
-  type SessionService,
   ticketBytes,
   writePeer,
   writeService,
@@ -61,7 +61,7 @@ export type ToLocal =
   /** Ends the sessions of an account, those that were granted and have not begun too. */
   | { readonly kind: 'revoke'; readonly account: ByteString }
   /** Ends the sessions of a service. */
-  | { readonly kind: 'close'; readonly service: SessionService }
+  | { readonly kind: 'close'; readonly service: LoginService }
   /** It is to leave as soon as it has no sessions and no deliveries; until then it goes on as before. */
   | { readonly kind: 'retire' }
   /** No attempt will name this key any more. */

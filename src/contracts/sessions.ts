@@ -18,6 +18,7 @@
  *  of control/checkpassword; the uid it becomes is the session's, and `admitted` names its account. `revoke`: who logged in
  *  as the account may not do so any more; its tickets are void, and every local is told to end its sessions. `closing`:
  *  the front of a service stops, and so its sessions are ended in the same way. */
+import { loginServices, type LoginService } from './services.ts'
 import type { ByteString } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -32,12 +33,9 @@ const pathBytesMax = 128
 const factBytesMax = 1024
 const [tab, space, del] = [0x09, 0x20, 0x7f] as const
 
-export const sessionServices = ['submission', 'pop3'] as const
-export type SessionService = (typeof sessionServices)[number]
-
 /** Who is at the other end of the network. */
 export interface SessionPeer {
-  readonly service: SessionService
+  readonly service: LoginService
   readonly remoteIp: string
   readonly remotePort: number
 }
@@ -95,7 +93,7 @@ export interface OpenRequest {
 
 export type LoginRequest =
   | ({ readonly kind: 'open' } & OpenRequest)
-  | { readonly kind: 'closing'; readonly service: SessionService }
+  | { readonly kind: 'closing'; readonly service: LoginService }
 
 export type OpenReply =
   | { readonly kind: 'opened'; readonly ref: number; readonly path: string; readonly token: ByteString }
@@ -119,12 +117,12 @@ const type = {
   start: 192,
 } as const
 
-export function writeService(fields: FieldWriter, service: SessionService): FieldWriter {
-  return fields.u8(sessionServices.indexOf(service))
+export function writeService(fields: FieldWriter, service: LoginService): FieldWriter {
+  return fields.u8(loginServices.indexOf(service))
 }
 
-export function readService(fields: FieldReader): SessionService {
-  return choice(fields, sessionServices)
+export function readService(fields: FieldReader): LoginService {
+  return choice(fields, loginServices)
 }
 
 export function writePeer(fields: FieldWriter, { service, remoteIp, remotePort }: SessionPeer): void {

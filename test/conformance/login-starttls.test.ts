@@ -1,8 +1,8 @@
 /** STARTTLS and STLS command injection and its kin against the fronts of submission and POP3: nothing sent in clear is ever
  *  executed inside TLS, and no password is taken in clear. */
+import type { LoginService } from '../../src/contracts/services.ts'
 import assert from 'node:assert/strict'
 import { describe, it, test, type TestContext } from 'node:test'
-import type { SessionService } from '../../src/contracts/sessions.ts'
 import type { LoginLimits } from '../../src/programs/login/limits.ts'
 import { LoginServer } from '../kit/login-server.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
@@ -16,7 +16,7 @@ interface Served {
   readonly client: BareClient
 }
 
-async function serve(t: TestContext, service: SessionService, limits: Partial<LoginLimits> = {}): Promise<Served> {
+async function serve(t: TestContext, service: LoginService, limits: Partial<LoginLimits> = {}): Promise<Served> {
   const server = new LoginServer(service, tlsOrder, limits)
   t.after(() => server.stop())
   const client = BareClient.to(await server.listen())

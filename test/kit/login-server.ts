@@ -1,7 +1,7 @@
 /** The front of a service on a real socket in this process, up to the login; who asks is never let in. */
+import type { LoginService } from '../../src/contracts/services.ts'
 import { createServer, type Server } from 'node:net'
 import type { AuthAttempt, AuthChallenge, AuthStep } from '../../src/clients/auth/auth-client.ts'
-import type { SessionService } from '../../src/contracts/sessions.ts'
 import type { TlsOrder } from '../../src/contracts/supervise.ts'
 import { limits as usualLimits, type LoginLimits } from '../../src/programs/login/limits.ts'
 import { LoginDialogue } from '../../src/programs/login/login-dialogue.ts'
@@ -19,7 +19,7 @@ export class LoginServer {
   readonly asked: AuthAttempt[] = []
   private readonly server: Server
 
-  constructor(service: SessionService, tlsOrder: TlsOrder | undefined, changed: Partial<LoginLimits> = {}) {
+  constructor(service: LoginService, tlsOrder: TlsOrder | undefined, changed: Partial<LoginLimits> = {}) {
     const limits = { ...usualLimits, failureDelayMilliseconds: 0, ...changed }
     const log = (line: string): void => void this.log.push(line)
     const tls = new ServerTls()

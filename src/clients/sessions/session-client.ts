@@ -1,6 +1,7 @@
 /** From a ticket to the user's own `local`: asks lspawn, connects, and hands over a socket on which the local has begun
  *  to speak.
  *  Fails:  with a reason of the sessions contract; never rejects. */
+import type { LoginService } from '../../contracts/services.ts'
 import type { Socket } from 'node:net'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -13,7 +14,6 @@ import {
   type Refusal,
   type SessionFacts,
   type SessionPeer,
-  type SessionService,
 } from '../../contracts/sessions.ts'
 import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { connectPath } from '../../system/frame-connection.ts'
@@ -73,7 +73,7 @@ export class SessionClient {
   }
 
   /** The front stops: those who have sessions of it are told so by the sessions. */
-  closing(service: SessionService): void {
+  closing(service: LoginService): void {
     this.link.tell(encodeLoginRequest({ kind: 'closing', service }))
   }
 

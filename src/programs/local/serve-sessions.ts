@@ -1,9 +1,9 @@
 /** The sessions of this process, with what they need of the machine. Nothing of it is made before the first one comes. */
+import type { LoginService } from '../../contracts/services.ts'
 import { fstatSync } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
-import type { SessionService } from '../../contracts/sessions.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
 import { recordRemoval } from '../../stores/maildir/quota-file.ts'
 import { realClock as clock } from '../../system/clock.ts'
@@ -29,7 +29,7 @@ export interface SessionsWorld {
 export interface ServedSessions {
   expect(grant: SessionGrant): void
   revoke(account: ByteString): void
-  close(service: SessionService): void
+  close(service: LoginService): void
   /** What the process would forget if it left may be forgotten: others need the room. */
   forget(): void
   /** The process is to end. */

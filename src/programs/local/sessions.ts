@@ -3,13 +3,14 @@
  *  Knows:  tokens, which service a session is of, how many there may be, when the process may go. Never: what is said in a
  *          session.
  *  Fails:  a connection without a good token is closed without a word: the front tells its client. */
+import type { LoginService } from '../../contracts/services.ts'
 import { type Server, Socket } from 'node:net'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { decodeHello } from '../../contracts/hello.ts'
-import { decodeSessionStart, type SessionService } from '../../contracts/sessions.ts'
+import { decodeSessionStart } from '../../contracts/sessions.ts'
 import type { Clock } from '../../system/clock.ts'
 import { authorizationError } from '../../protocols/pop3/authorization.ts'
 import { loginReplies } from '../../protocols/smtp/login-replies.ts'
@@ -34,7 +35,7 @@ export interface SessionLimits {
 const usualLimits: SessionLimits = { sessionsMax: 2000, sessionsOfAccountMax: 50, waitingMax: 200 }
 
 /** Instead of the first word of a session: the front passes it on. */
-const busy: Readonly<Record<SessionService, (extended: boolean) => string>> = {
+const busy: Readonly<Record<LoginService, (extended: boolean) => string>> = {
   submission: (extended) => formatReply(loginReplies.busy, extended),
   pop3: () => authorizationError('busy'),
 }
@@ -42,7 +43,7 @@ const busy: Readonly<Record<SessionService, (extended: boolean) => string>> = {
 export interface SessionsSetting {
   readonly clock: Clock
   readonly log: Log
-  readonly serve: Readonly<Record<SessionService, (session: GrantedSession) => RunningSession>>
+  readonly serve: Readonly<Record<LoginService, (session: GrantedSession) => RunningSession>>
   /** The process stays until the returned function is called. */
   hold(): () => void
 }
@@ -98,7 +99,7 @@ export class Sessions {
   }
 
   /** The front of the service stops. */
-  close(service: SessionService): void {
+  close(service: LoginService): void {
     for (const [session, { peer }] of this.running) if (peer.service === service) session.shutdown()
   }
 

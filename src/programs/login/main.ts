@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { AuthClient } from '../../clients/auth/auth-client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { SessionClient } from '../../clients/sessions/session-client.ts'
+import { findListener, loginServices, services } from '../../contracts/services.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { admitTo } from '../../servers/door/admission.ts'
@@ -26,7 +27,7 @@ import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
 import { limits } from './limits.ts'
 import { LoginDialogue } from './login-dialogue.ts'
-import { fronts, isService } from './fronts.ts'
+import { fronts } from './fronts.ts'
 
 /** Handshakes are dear, and anybody may ask for them: mail on port 25 comes first. */
 const nice = 5
@@ -40,8 +41,8 @@ const { values } = parseArgs({
     service: { type: 'string', default: '' },
   },
 })
-const front = isService(values.service) ? fronts[values.service] : undefined
-const log = openLog(front?.tag ?? 'login')
+const named = loginServices.find((name) => name === values.service)
+const log = openLog(named === undefined ? 'login' : services[named].program)
 const home = homeAt(values.home ?? '.')
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const tls = new ServerTls()
@@ -55,20 +56,21 @@ const supervisor = supervised(
   { stop, tls: useTls, troubles: () => controlTroubles(control, tag) },
   values.listen.split(','),
 )
-const { tag, service, title, ruleService, implicitTls, triesMax, say, open, concurrency } =
-  front ?? supervisor.fail('--service is submission or pop3')
+const service = named ?? supervisor.fail(`--service is one of ${loginServices.join(', ')}`)
+const { program: tag, rules: rulesName, login } = services[service]
+const { triesMax, say, open } = fronts[service]
 const control = new Control(home.control, clock, warn)
 control.demandFor(tag, supervisor.fail)
 if (control.optionalLine('me') === undefined) supervisor.fail('unable to read controls: control/me is not there')
 const auth = new AuthClient(() => connectPath(socketPath(home, 'authd')), clock)
 const sessions = new SessionClient(() => connectPath(socketPath(home, 'lspawn-login')), clock)
 const policy = new PolicyClient(() => connectPath(socketPath(home, 'policy-names')), clock)
-const rules = new RulesFile(home, ruleService, clock, warn)
+const rules = new RulesFile(home, rulesName, clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
 const host: Host = { me: control.optionalLine('me'), mayRelay: () => false }
 const doorLimits = {
   ...limits,
-  connectionsMax: control.number(concurrency),
+  connectionsMax: control.number(`concurrency${service}`),
   connectionsPerPeerMax: control.number('concurrencyperip'),
 }
 /** Of both ports together. */
@@ -79,7 +81,7 @@ await certified
 await auth.heard()
 doors = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
-  const isImplicit = name.replace(/-\d+$/, '') === implicitTls
+  const isImplicit = findListener(name.replace(/-\d+$/, ''))?.tls === 'TLS'
   const connections = new Connections(doorLimits, clock, log, entranceOf(isImplicit), census)
   return { connections, acceptor: new Acceptor([fd], (socket) => connections.accept(socket), clock, log) }
 })
@@ -111,9 +113,9 @@ function settingFor(peer: Peer, isImplicit: boolean): Admitted | Promise<Admitte
 }
 
 function settingOf(peer: Peer, isImplicit: boolean, known: Known): Admitted {
-  const { verdict, environment, finding } = admitTo(ruleService, peer, host, rules.current(), known)
+  const { verdict, environment, finding } = admitTo(rulesName, peer, host, rules.current(), known)
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
-  const connection = { environment, limits, clock, log, tls, protocol: title, implicitTls: isImplicit, say }
+  const connection = { environment, limits, clock, log, tls, protocol: login.alpn, implicitTls: isImplicit, say }
   return { ...connection, open: (port) => new LoginDialogue(loginSetting(peer, environment), port) }
 }
 

@@ -52,8 +52,8 @@ async function serverOf(home: Home): Promise<Server> {
 
 function shown(account: Account, server: Server, use: MailboxUse, aliases: readonly string[]): string {
   const { address, disabled, hasPassword, apps, user, uid, ownUid, maildir } = account
-  const services = server.services.map(({ name, use: what, port, security }) => [
-    `  ${what === 'sending' ? 'send (SMTP)' : 'fetch (POP3)'}`,
+  const services = server.services.map(({ name, use: purpose, title, port, security }) => [
+    `  ${purpose === 'sending' ? 'send (SMTP)' : `fetch (${title})`}`,
     server.host,
     `port ${port}`,
     security === 'TLS' ? 'SSL/TLS' : 'STARTTLS',

@@ -67,7 +67,9 @@ describe('DNS records', () => {
     ])
   })
   it('name a service that is not offered as such, and one that is at its port', () => {
-    const services = [{ name: 'submission', use: 'sending', port: 2587, security: 'STARTTLS' }] as const
+    const services = [
+      { name: 'submission', use: 'sending', title: 'submission', port: 2587, security: 'STARTTLS' },
+    ] as const
     const lines = domainRecords('example.org', { ...facts, services }).map(zoneLine)
     assert.deepEqual(lines.slice(3), [
       '_submission._tcp.example.org. 3600 IN SRV 10 1 2587 mail.example.org.',

@@ -45,7 +45,9 @@ export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
     return srv(name, domain, `${priority} 1 ${port} ${host}.`, '')
   })
   const isOffered = (name: string): boolean => facts.services.some((service) => service.name === name)
-  const others = [...mailServices.map(({ name }) => name), 'imaps', 'imap'].filter((name) => !isOffered(name))
+  const others = [...new Set([...mailServices.map(({ name }) => name), 'imaps', 'imap'])].filter(
+    (name) => !isOffered(name),
+  )
   const relayNote = relay === undefined ? '' : `your mail leaves through ${relay}: put into it what its owner says`
   const sender: DnsRecord = { name: domain, type: 'TXT', value: spf(domain, host, relay), note: relayNote }
   return [

@@ -1,6 +1,7 @@
 /** What people write beside control/: tcprules, users/assign, aliases, passwords; and what control files lack that another
  *  file promises.
  *  Fails:  what the caller may not read is not looked at; root sees all. */
+import { rulesNames } from '../../contracts/services.ts'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
@@ -15,7 +16,7 @@ import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
 import { readCredentials } from '../../stores/credentials/credentials.ts'
 import { missingHostAliases } from '../../stores/home/host-aliases.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import { rulePaths, ruleServices } from '../../stores/tcprules/files.ts'
+import { rulePaths } from '../../stores/tcprules/files.ts'
 import { accessFault } from '../../system/access.ts'
 import { realFiles } from '../../system/files.ts'
 import type { HomeReaders } from './surroundings.ts'
@@ -29,7 +30,7 @@ export async function inspectHome(
   return [
     ...inspectDomains(control, surroundings),
     ...inspectMoreHosts(home),
-    ...ruleServices.flatMap((service) => inspectRules(home, rulePaths(home, service))),
+    ...rulesNames.flatMap((service) => inspectRules(home, rulePaths(home, service))),
     ...inspectAssign(home, readers.isDemo),
     ...(await inspectAliases(home, readers)),
     ...(await inspectPasswords(home)),

@@ -1,4 +1,5 @@
 /** What a mail program is told: by which name this host is reached, and which services it has at which ports. */
+import { type ListenerName, listenersOf, loginServices, services } from '../../contracts/services.ts'
 import { toText } from '../../base/byte-string.ts'
 import { askAll } from '../../clients/admin/ask.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -14,20 +15,25 @@ const certificateBytesMax: number = 128 * 1024
 
 export interface MailService {
   /** As in SRV records (RFC 6186, RFC 8314). */
-  readonly name: 'submissions' | 'submission' | 'pop3s' | 'pop3'
+  readonly name: ListenerName
   readonly use: 'sending' | 'fetching'
+  /** As people call it. */
+  readonly title: string
   readonly port: number
   /** `TLS` from the first byte, or `STARTTLS`; none of them goes without. */
   readonly security: 'TLS' | 'STARTTLS'
 }
 
 /** TLS from the first byte is to be tried first (RFC 8314 §3). */
-export const mailServices: readonly MailService[] = [
-  { name: 'submissions', use: 'sending', port: 465, security: 'TLS' },
-  { name: 'submission', use: 'sending', port: 587, security: 'STARTTLS' },
-  { name: 'pop3s', use: 'fetching', port: 995, security: 'TLS' },
-  { name: 'pop3', use: 'fetching', port: 110, security: 'STARTTLS' },
-]
+export const mailServices: readonly MailService[] = loginServices.flatMap((service) => {
+  const { login, title } = services[service]
+  return listenersOf(service)
+    .map(
+      ({ name, port, tls }) =>
+        ({ name, use: login.purpose, title, port, security: tls === 'TLS' ? tls : 'STARTTLS' }) as const,
+    )
+    .toSorted((a, b) => Number(b.security === 'TLS') - Number(a.security === 'TLS'))
+})
 
 /** Those that listen now, at the ports where they do; undefined if nothing runs that could say so. */
 export async function listeningServices(home: Home): Promise<ListeningServices | undefined> {
@@ -44,16 +50,16 @@ export interface ListeningServices {
 
 /** `listening`: addresses by service, as `start` gives them. */
 export function servicesIn(listening: object): ListeningServices {
-  const services: MailService[] = []
+  const found: MailService[] = []
   let onlyLoopback = true
   for (const service of mailServices) {
     const addresses = addressesIn(listening, service.name)
     const port = Number(/:([0-9]{1,5})$/.exec(addresses[0] ?? '')?.[1])
     if (!Number.isInteger(port)) continue
-    services.push({ ...service, port })
+    found.push({ ...service, port })
     onlyLoopback &&= addresses.every((address) => /^(127\.|\[::1\])/.test(address))
   }
-  return { services, onlyLoopback }
+  return { services: found, onlyLoopback }
 }
 
 function addressesIn(listening: object, name: string): string[] {

@@ -1,4 +1,5 @@
 /** `quaver rules check` and `compile`: the tcprules of the listeners. */
+import { rulesNames, type RulesName } from '../../contracts/services.ts'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
@@ -9,7 +10,7 @@ import { Control } from '../../stores/control/control.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { compileRules } from '../../stores/tcprules/compile.ts'
 import { decideConnection, defaultRelayClients } from '../../stores/tcprules/decision.ts'
-import { isOutdated, rulePaths, type RuleService, ruleServices, stampOf } from '../../stores/tcprules/files.ts'
+import { isOutdated, rulePaths, stampOf } from '../../stores/tcprules/files.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
 import { realClock } from '../../system/clock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
@@ -74,7 +75,7 @@ function printFound(found: {
 }
 
 /** Of the rule in the source, if it is still there. */
-function lineOf(home: Home, service: RuleService, key: ByteString): number | undefined {
+function lineOf(home: Home, service: RulesName, key: ByteString): number | undefined {
   try {
     const { rules } = parseRules(fromBuffer(readFileSync(rulePaths(home, service).source)))
     return rules.find(({ keys }) => keys.includes(key))?.line
@@ -90,7 +91,7 @@ function isLoopbackIp(ip: string): boolean {
 
 export async function compile(name: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
-  const wanted = name === undefined ? ruleServices : [serviceOf(name)]
+  const wanted = name === undefined ? rulesNames : [serviceOf(name)]
   const rows: object[] = []
   for (const service of wanted) {
     const outcome = await compileRules(home, service)
@@ -115,8 +116,8 @@ export async function compile(name: string | undefined, options: GlobalOptions):
   else if (rows.length === 0) print('control/tcprules holds no rules: defaults are in force')
 }
 
-function serviceOf(name: string): RuleService {
-  const service = ruleServices.find((known) => known === name)
+function serviceOf(name: string): RulesName {
+  const service = rulesNames.find((known) => known === name)
   if (service !== undefined) return service
-  throw new CommandError(`'${name}' is none of ${ruleServices.join(', ')}`, exitCode.usage)
+  throw new CommandError(`'${name}' is none of ${rulesNames.join(', ')}`, exitCode.usage)
 }

@@ -1,15 +1,10 @@
 /** Files in control/ that no program reads: misspelt ones are faults, others somebody's own business.
  *  Knows:  what editors and package managers leave behind; what other qmails read. */
+import { rulesNames } from '../../contracts/services.ts'
 import type { Finding } from '../../stores/control/inspect.ts'
-import { ruleServices } from '../../stores/tcprules/files.ts'
 
 /** Read, but no rows of the table: TLS of remote hosts; and what is compiled. */
-const alsoRead = new Set([
-  'tlshosts',
-  'notlshosts',
-  'clientcert.pem',
-  ...ruleServices.map((name) => `tcprules/${name}`),
-])
+const alsoRead = new Set(['tlshosts', 'notlshosts', 'clientcert.pem', ...rulesNames.map((name) => `tcprules/${name}`)])
 /** Of qmail's other programs and well-known patches: there in a home that comes from them, and not for us. */
 const ofOthers = new Set([
   'qmqpservers',
@@ -39,7 +34,7 @@ export interface StrangeNames {
 export function strangeNames(present: readonly string[], known: readonly string[]): StrangeNames {
   const misspelt: Finding[] = []
   const unread: string[] = []
-  const wanted = [...known, ...ruleServices.map((name) => `tcprules/${name}`), 'tlshosts', 'notlshosts']
+  const wanted = [...known, ...rulesNames.map((name) => `tcprules/${name}`), 'tlshosts', 'notlshosts']
   for (const name of present.toSorted()) {
     const last = name.slice(name.lastIndexOf('/') + 1)
     if (known.includes(name) || alsoRead.has(name) || ofOthers.has(name)) continue

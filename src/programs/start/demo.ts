@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { extname, join, relative } from 'node:path'
 import { styleText } from 'node:util'
+import { findListener, titleOf } from '../../contracts/services.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
 import { demoAddress, type DemoHome, makeDemoHome } from './demo-home.ts'
@@ -9,7 +10,6 @@ import { followFile } from './follow-file.ts'
 import type { StartOptions } from './options.ts'
 import { print } from './screen.ts'
 import type { Announcements, Started } from './start.ts'
-import { isTcpName, tcpServices } from './tcp-services.ts'
 
 const commandFile = join(import.meta.dirname, `../quaver/main${extname(import.meta.filename)}`)
 const slowMilliseconds = 5000
@@ -88,9 +88,10 @@ export class Demo implements Announcements {
 function addressesByTitle({ listening }: Started): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>()
   for (const [name, bound] of listening.bound) {
-    if (!isTcpName(name)) continue
-    const { title, protection } = tcpServices[name]
-    const shown = bound.map(({ address }) => `${address} ${protection}`.trimEnd())
+    const listener = findListener(name)
+    if (listener === undefined) continue
+    const title = titleOf(listener.service)
+    const shown = bound.map(({ address }) => `${address} ${listener.tls}`.trimEnd())
     found.set(title, [...(found.get(title) ?? []), ...shown])
   }
   return found

@@ -1,11 +1,10 @@
 /** The arguments of `start`, and what control/ says where they are silent. */
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
+import { type Listener, type ListenerName, type ServiceName, serviceNames } from '../../contracts/services.ts'
 import type { Control } from '../../stores/control/control.ts'
-import { serviceNames } from '../../stores/control/start-files.ts'
 import type { TcpAddress } from '../../system/bind.ts'
-import type { Service } from './program.ts'
-import { addressesOf, type TcpName } from './tcp-services.ts'
+import { addressesOf } from './listen-addresses.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface StartOptions {
@@ -13,7 +12,7 @@ export interface StartOptions {
   readonly home: string
   readonly demo: boolean
   /** Undefined: control/services decides. */
-  readonly services: readonly Service[] | undefined
+  readonly services: readonly ServiceName[] | undefined
   readonly smtpPort: number | undefined
   /** The demo's log is shown on the terminal as well. */
   readonly verbose: boolean
@@ -34,21 +33,22 @@ export function parseOptions(args: readonly string[]): StartOptions {
   }
 }
 
-export function wantedServices(options: StartOptions, control: Control): readonly Service[] {
+export function wantedServices(options: StartOptions, control: Control): readonly ServiceName[] {
   return options.services ?? parseServices(control.list('services') ?? serviceNames, 'control/services')
 }
 
 /** Where each service listens. A demo that is moved from its usual SMTP port is a second one: its other ports are free
  *  ones, unless control/ names them. */
 export function addressesFor(
-  names: readonly TcpName[],
+  wanted: readonly Listener[],
   options: StartOptions,
   control: Control,
-): ReadonlyMap<TcpName, readonly TcpAddress[]> {
+): ReadonlyMap<ListenerName, readonly TcpAddress[]> {
   const { smtpPort, demo } = options
   return new Map(
-    names.map((name) => {
-      const addresses = addressesOf(name, control, demo, smtpPort === undefined)
+    wanted.map((listener) => {
+      const { name } = listener
+      const addresses = addressesOf(listener, control, demo, smtpPort === undefined)
       const moved = name === 'smtp' && smtpPort !== undefined
       return [name, moved ? addresses.map(({ host }) => ({ host, port: smtpPort })) : addresses]
     }),
@@ -77,7 +77,7 @@ function parseStartArgs(args: readonly string[]) {
   })
 }
 
-function parseServices(names: readonly string[], place: string): readonly Service[] {
+function parseServices(names: readonly string[], place: string): readonly ServiceName[] {
   return names.map((name) => {
     const service = serviceNames.find((known) => known === name.trim())
     if (service === undefined)

@@ -2,8 +2,9 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
+import { listenFile, type ListenerName } from '../../contracts/services.ts'
 import { Control } from '../../stores/control/control.ts'
-import { type Home, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
+import { type Home, isSocketName, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
 import { hostAddresses, makeHostAliases } from '../../stores/home/host-aliases.ts'
 import { HomeError, makeHome, type Owner, type OwnerOf } from '../../stores/home/make.ts'
 import { refuseQmailQueue } from '../../stores/home/qmail-queue.ts'
@@ -12,7 +13,6 @@ import { BindError, type Bound, bindPath, bindTcp, type TcpAddress } from '../..
 import type { Clock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { needsTls, type Program, programFile } from './program.ts'
-import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
 
 export interface Prepared {
   /** The account of each role. */
@@ -52,7 +52,7 @@ async function madeAliases(home: Home, owner: Owner): Promise<string[]> {
 }
 
 export interface Listening {
-  /** By name as in `Program.listens`; of a TCP service one for each address. */
+  /** By name as in `Program.listens`; of a service's listener one for each address. */
   readonly bound: ReadonlyMap<string, readonly Bound[]>
   /** What waited for a certificate. */
   listenWithTls(): void
@@ -63,7 +63,7 @@ export interface Listening {
 export function bindAll(
   home: Home,
   programs: readonly Program[],
-  addresses: ReadonlyMap<TcpName, readonly TcpAddress[]>,
+  addresses: ReadonlyMap<ListenerName, readonly TcpAddress[]>,
   ownerOf: OwnerOf,
 ): Listening {
   const bound = new Map<string, readonly Bound[]>()
@@ -72,11 +72,10 @@ export function bindAll(
   }
   try {
     for (const name of ['start', ...programs.flatMap(({ listens }) => listens)] as const) {
-      if (isTcpName(name)) {
-        const ofName: Bound[] = []
-        bound.set(name, ofName)
-        for (const address of addresses.get(name) ?? []) ofName.push(bindService(name, address))
-      } else bound.set(name, [bindUnix(home, name, ownerOf)])
+      const ofName: Bound[] = []
+      bound.set(name, ofName)
+      if (isSocketName(name)) ofName.push(bindUnix(home, name, ownerOf))
+      else for (const address of addresses.get(name) ?? []) ofName.push(bindListener(name, address))
     }
     const waiting = new Set(['start', ...programs.filter(needsTls).flatMap(({ listens }) => listens)])
     for (const [name, ofName] of bound) if (!waiting.has(name)) for (const one of ofName) one.listen()
@@ -91,13 +90,13 @@ export function bindAll(
   return { bound, close, listenWithTls }
 }
 
-function bindService(name: TcpName, address: TcpAddress): Bound {
+function bindListener(name: ListenerName, address: TcpAddress): Bound {
   try {
     return bindTcp(address)
   } catch (error) {
     if (!(error instanceof BindError)) throw error
     const option = name === 'smtp' ? `--smtp-port ${address.port + 1}, or ` : ''
-    throw new BindError(`${error.message}: ${option}other addresses in control/${tcpServices[name].file}`)
+    throw new BindError(`${error.message}: ${option}other addresses in control/${listenFile(name)}`)
   }
 }
 

@@ -1,11 +1,16 @@
 /** What `start` runs: one row a program. Order of the rows is the order of `phase`s in which they are started; they are
  *  stopped the other way round. */
 import { extname, join } from 'node:path'
-import type { ServiceName } from '../../stores/control/start-files.ts'
+import {
+  findListener,
+  type ListenerName,
+  listenersOf,
+  type LoginService,
+  loginServices,
+  type ServiceName,
+  services,
+} from '../../contracts/services.ts'
 import type { Role, SocketName } from '../../stores/home/layout.ts'
-import { isTcpName, type TcpName, tcpServices } from './tcp-services.ts'
-
-export type Service = ServiceName
 
 export interface Program {
   readonly name: string
@@ -14,11 +19,11 @@ export interface Program {
   /** A program is started when all of the phases before are ready. */
   readonly phase: number
   /** It runs only if one of these services is wanted; undefined runs always. */
-  readonly for: readonly Service[] | undefined
+  readonly for: readonly ServiceName[] | undefined
   /** And only if this control file is there when `start` starts. */
   readonly onlyWith?: 'oauthissuers' | 'listen-qread'
-  /** The sockets it serves, in the order of its descriptors from 4 on: TCP services, and sockets in HOME/run. */
-  readonly listens: readonly (SocketName | TcpName)[]
+  /** The sockets it serves, in the order of its descriptors from 4 on: listeners of services, and sockets in HOME/run. */
+  readonly listens: readonly (SocketName | ListenerName)[]
   /** Gets the certificate and the key. */
   readonly tls: boolean
   /** It may put mail into the queue by way of the program that QMAILQUEUE names. */
@@ -49,7 +54,7 @@ export const programs: readonly Program[] = [
     role: 'root',
     phase: 1,
     // Sessions are in the users' own locals.
-    for: ['local', 'submission', 'pop3'],
+    for: ['local', ...loginServices],
     listens: ['lspawn-recipients', 'lspawn-tickets', 'lspawn-login'],
     injects: true,
     threads: 16,
@@ -60,7 +65,7 @@ export const programs: readonly Program[] = [
     name: 'policy',
     role: 'policy',
     phase: 1,
-    for: ['smtp', 'submission', 'pop3'],
+    for: ['smtp', ...loginServices],
     listens: ['policy', 'policy-names'],
   },
   { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp'], listens: ['exec'] },
@@ -74,23 +79,24 @@ export const programs: readonly Program[] = [
     tls: true,
     injects: true,
   },
-  { ...plain, name: 'authd', role: 'authd', phase: 1, for: ['submission', 'pop3'], listens: ['authd', 'authd-admin'] },
-  { ...plain, name: 'issuers', role: 'issuers', phase: 1, for: ['submission', 'pop3'], onlyWith: 'oauthissuers' },
-  loginProgram('ofmipd', 'submission', ['submission', 'submissions']),
-  loginProgram('pop3d', 'pop3', ['pop3', 'pop3s']),
+  { ...plain, name: 'authd', role: 'authd', phase: 1, for: loginServices, listens: ['authd', 'authd-admin'] },
+  { ...plain, name: 'issuers', role: 'issuers', phase: 1, for: loginServices, onlyWith: 'oauthissuers' },
+  ...loginServices.map((service) => loginProgram(service)),
   // As qmail-qread did, who owns what it shows.
   { ...plain, name: 'qread', role: 'queue', phase: 1, for: ['qread'], onlyWith: 'listen-qread', listens: ['qread'] },
 ]
 
 /** `login` once for each service: each logs under its own tag, and can be had alone. */
-function loginProgram(name: string, service: 'submission' | 'pop3', listens: readonly TcpName[]): Program {
+function loginProgram(service: LoginService): Program {
+  const { program: name } = services[service]
+  const listens = listenersOf(service).map((listener) => listener.name)
   const args = ['--service', service]
   return { ...plain, name, role: 'login', phase: 2, for: [service], listens, tls: true, file: fileOf('login'), args }
 }
 
-/** It is not started before there is a certificate. */
+/** It does not listen before there is a certificate: a password must never come in clear. */
 export function needsTls({ listens }: Pick<Program, 'listens'>): boolean {
-  return listens.some((name) => isTcpName(name) && tcpServices[name].needsTls)
+  return listens.some((name) => (findListener(name)?.tls ?? '') !== '')
 }
 
 /** The same extension as this file: `.ts` in a clone, `.js` in a built tree. */

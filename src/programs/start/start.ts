@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import { toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
+import { findListener, type ListenerName, type ServiceName } from '../../contracts/services.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { explainTrouble, type Trouble } from '../../contracts/troubles.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -22,8 +23,7 @@ import { lockHome } from './lock.ts'
 import { addressesFor, type StartOptions, wantedServices } from './options.ts'
 import { bindAll, type Listening, prepareSystemHome } from './prepare.ts'
 import { watchDrops } from './pickup.ts'
-import { type Program, programFile, type Service } from './program.ts'
-import { isTcpName, type TcpName } from './tcp-services.ts'
+import { type Program, programFile } from './program.ts'
 import { demoScreen, type Screen, systemScreen } from './screen.ts'
 import { watchTls, type WatchedTls } from './tls-watch.ts'
 
@@ -115,7 +115,7 @@ export async function start(
 
 interface Plan {
   readonly home: Home
-  readonly services: readonly Service[]
+  readonly services: readonly ServiceName[]
   readonly programs: readonly Program[]
   readonly addresses: ReturnType<typeof addressesFor>
   /** control/log. */
@@ -129,14 +129,14 @@ function makePlan(options: StartOptions, table: readonly Program[]): Plan {
   const wanted = wantedServices(options, control)
   const programs = table.filter((program) => isWanted(program, wanted, control))
   const addresses = addressesFor(
-    programs.flatMap(({ listens }) => listens.filter(isTcpName)),
+    programs.flatMap(({ listens }) => listens.flatMap((name) => findListener(name) ?? [])),
     options,
     control,
   )
   return { home, services: wanted, programs, addresses, log: control.optionalLine('log') }
 }
 
-function isWanted({ for: services, onlyWith }: Program, wanted: readonly Service[], control: Control): boolean {
+function isWanted({ for: services, onlyWith }: Program, wanted: readonly ServiceName[], control: Control): boolean {
   if (onlyWith !== undefined && !control.isPresent(onlyWith)) return false
   return services?.some((service) => wanted.includes(service)) ?? true
 }
@@ -189,7 +189,7 @@ async function keepRules(home: Home, demo: boolean, screen: Screen): Promise<() 
   return keepRulesCompiled(home, events, clock)
 }
 
-function addressesOfBound(listening: Listening, name: TcpName): string[] {
+function addressesOfBound(listening: Listening, name: ListenerName): string[] {
   return (listening.bound.get(name) ?? []).map(({ address }) => address)
 }
 

@@ -1,8 +1,8 @@
 /** Whether a peer may connect, and the environment that its session has: control/tcprules decides if it has rules for the
  *  service; else control/relayclients says who may relay, and strangers wait for the greeting. */
+import type { RulesName } from '../../contracts/services.ts'
 import { parseSeconds } from '../../protocols/qmail/quantity.ts'
 import { type ConnectionDecision, decideConnection } from '../../stores/tcprules/decision.ts'
-import type { RuleService } from '../../stores/tcprules/files.ts'
 import type { Rules } from '../../stores/tcprules/rules-file.ts'
 import type { Finding } from './finding.ts'
 import { baseEnvironment, type Environment, type Host, isLoopback, type Known, type Peer } from './peer.ts'
@@ -19,7 +19,7 @@ export function admit(peer: Peer, host: Host, rules: Rules, known: Known = {}): 
   return admitTo('smtp', peer, host, rules, known)
 }
 
-export function admitTo(service: RuleService, peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
+export function admitTo(service: RulesName, peer: Peer, host: Host, rules: Rules, known: Known = {}): Admission {
   const ip = peer.remoteIp
   const client = { mayRelay: host.mayRelay(ip), isLoopback: isLoopback(ip) }
   const seen = { ip, info: known.info, host: known.isUnproven === true ? undefined : known.host }

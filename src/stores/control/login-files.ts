@@ -1,12 +1,36 @@
 /** Control files of the fronts with logins (submission and POP3), of the sessions behind them, and of authd: rows of
  *  table.ts. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { type LoginService, loginServices, services, titleOf } from '../../contracts/services.ts'
 import { issuerForm, parseIssuer } from '../../protocols/oauth/issuers.ts'
 import { mechanisms, readMechanism, usualMechanisms } from '../../protocols/sasl/mechanisms.ts'
 import type { ControlFile } from './form.ts'
-import { isCapability, isGreeting, isListenAddress, isOf, runs } from './line-checks.ts'
+import { isCapability, isGreeting, isOf, runs } from './line-checks.ts'
+
+/** How many connections each service takes. */
+type ConcurrencyFiles = {
+  readonly [Service in LoginService as `concurrency${Service}`]: ControlFile & {
+    readonly form: 'number'
+    readonly fallback: number
+  }
+}
+
+const concurrencyFiles = Object.fromEntries(
+  loginServices.map((service) => [
+    `concurrency${service}`,
+    {
+      form: 'number',
+      fallback: 500,
+      unit: 'connections',
+      meaning: `${titleOf(service)} connections at once, on all its ports; those from this host are not counted`,
+      readBy: [services[service].program],
+      reread: 'start',
+    } satisfies ControlFile,
+  ]),
+) as object as ConcurrencyFiles
 
 export const loginFiles = {
+  ...concurrencyFiles,
   checkpassword: {
     form: 'line',
     meaning:
@@ -29,22 +53,6 @@ export const loginFiles = {
     reread: 'live',
     check: isOf(issuerForm, (line: ByteString) => parseIssuer(line) !== undefined),
   },
-  concurrencysubmission: {
-    form: 'number',
-    fallback: 500,
-    unit: 'connections',
-    meaning: 'submission connections at once, on all its ports; those from this host are not counted',
-    readBy: ['ofmipd'],
-    reread: 'start',
-  },
-  concurrencypop3: {
-    form: 'number',
-    fallback: 500,
-    unit: 'connections',
-    meaning: 'POP3 connections at once, on all its ports; those from this host are not counted',
-    readBy: ['pop3d'],
-    reread: 'start',
-  },
   pop3capabilities: {
     form: 'list',
     meaning: 'more lines for POP3’s CAPA',
@@ -66,35 +74,6 @@ export const loginFiles = {
     readBy: ['ofmipd'],
     reread: 'live',
     check: isCapability,
-  },
-  'listen-submission': {
-    form: 'list',
-    meaning:
-      'where submission with STARTTLS listens; absent = port 587 everywhere, demo 127.0.0.1:2587, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-    check: isListenAddress,
-  },
-  'listen-submissions': {
-    form: 'list',
-    meaning: 'where submission in TLS listens; absent = port 465 everywhere, demo 127.0.0.1:2465, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-    check: isListenAddress,
-  },
-  'listen-pop3': {
-    form: 'list',
-    meaning: 'where POP3 with STLS listens; absent = port 110 everywhere, demo 127.0.0.1:2110, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-    check: isListenAddress,
-  },
-  'listen-pop3s': {
-    form: 'list',
-    meaning: 'where POP3 in TLS listens; absent = port 995 everywhere, demo 127.0.0.1:2995, empty = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-    check: isListenAddress,
   },
   timeoutpop3d: {
     form: 'number',

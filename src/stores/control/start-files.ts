@@ -1,11 +1,27 @@
 /** Control files that say what runs, as whom, and where it listens: rows of table.ts. */
+import { type Listener, listeners, serviceNames, services, titleOf } from '../../contracts/services.ts'
 import { logForms } from '../../system/log-form.ts'
 import type { ControlFile } from './form.ts'
 import { isListenAddress, isOneOf, isRoleAccount } from './line-checks.ts'
 
-/** What runs beside the queue. */
-export type ServiceName = 'smtp' | 'submission' | 'pop3' | 'local' | 'remote' | 'qread'
-export const serviceNames: readonly ServiceName[] = ['smtp', 'submission', 'pop3', 'local', 'remote', 'qread']
+/** Where each listener listens. */
+type ListenFiles = { readonly [Name in Listener['file']]: ControlFile & { readonly form: 'list' } }
+
+function listenFile({ service, tls, port, demoPort }: Listener): ControlFile & { readonly form: 'list' } {
+  const way = tls === '' ? '' : tls === 'TLS' ? ' in TLS' : ` with ${tls}`
+  const absent = 'onRequest' in services[service] ? 'nowhere' : `port ${port} everywhere, demo 127.0.0.1:${demoPort}`
+  return {
+    form: 'list',
+    meaning: `where ${titleOf(service)}${way} listens, address:port or [address]:port; absent = ${absent}, empty = nowhere`,
+    readBy: ['start'],
+    reread: 'start',
+    check: isListenAddress,
+  }
+}
+
+const listenFiles = Object.fromEntries(
+  listeners.map((listener) => [listener.file, listenFile(listener)]),
+) as ListenFiles
 
 export const startFiles = {
   accounts: {
@@ -17,7 +33,7 @@ export const startFiles = {
   },
   services: {
     form: 'list',
-    meaning: 'what runs beside the queue: smtp, submission, pop3, local, remote; absent = all',
+    meaning: `what runs beside the queue: ${serviceNames.join(', ')}; absent = all`,
     readBy: ['start'],
     reread: 'start',
     check: isOneOf(serviceNames, 'services'),
@@ -29,18 +45,5 @@ export const startFiles = {
     reread: 'start',
     check: isOneOf(logForms, 'where the log goes'),
   },
-  'listen-smtp': {
-    form: 'list',
-    meaning: 'where SMTP listens, address:port or [address]:port; absent = 0.0.0.0:25 and [::]:25, demo 127.0.0.1:2525',
-    readBy: ['start'],
-    reread: 'start',
-    check: isListenAddress,
-  },
-  'listen-qread': {
-    form: 'list',
-    meaning: 'where the queue is shown to whoever connects, such as 127.0.0.1:20025; absent = nowhere',
-    readBy: ['start'],
-    reread: 'start',
-    check: isListenAddress,
-  },
+  ...listenFiles,
 } as const satisfies Record<string, ControlFile>

@@ -111,6 +111,10 @@ export const sockets = {
 
 export type SocketName = keyof typeof sockets
 
+export function isSocketName(name: string): name is SocketName {
+  return Object.hasOwn(sockets, name)
+}
+
 export function socketPath(home: Home, name: SocketName): string {
   return join(home.run, `${name}.sock`)
 }

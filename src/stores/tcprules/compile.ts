@@ -1,13 +1,14 @@
 /** What tcprules(1) does: control/tcprules/NAME becomes NAME.cdb. A reader sees the old file or the new one, also after a
  *  crash; with a fault anywhere the old one stays.
  *  Fails:  an Outcome that names every line that is wrong. */
+import type { RulesName } from '../../contracts/services.ts'
 import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import { CdbWriter } from '../../protocols/qmail/cdb.ts'
 import { encodeInstructions, type IdleLine, type ParsedRules, parseRules } from '../../protocols/qmail/tcprules.ts'
 import { type Files, realFiles, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
-import { rulePaths, type RuleService } from './files.ts'
+import { rulePaths } from './files.ts'
 
 export const rulesBytesMax: number = 64 * 1024 * 1024
 const cdbMode = 0o644
@@ -22,7 +23,7 @@ export interface Compiled {
 /** Undefined: there is no source. */
 export async function compileRules(
   home: Pick<Home, 'control'>,
-  service: RuleService,
+  service: RulesName,
   files: Files = realFiles,
 ): Promise<Outcome<Compiled> | undefined> {
   const { source, cdb, name } = rulePaths(home, service)

@@ -1,12 +1,12 @@
 /** What the rules of a service say about a peer, with the defaults where there are none. One answer for the listener, for
  *  `quaver smtp explain` and for `quaver rules check`.
  *  Fails:  rules that cannot be read let nobody in (`unknown`), as tcpserver drops connections then. */
+import type { RulesName } from '../../contracts/services.ts'
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Variables, Verdict } from '../../protocols/qmail/tcprules.ts'
 import { networkOf } from '../../protocols/qmail/ip-key.ts'
 import { decideByRules, type RulePeer } from '../../protocols/qmail/tcprules-lookup.ts'
-import type { RuleService } from './files.ts'
 import type { Rules } from './rules-file.ts'
 
 export interface ConnectionDecision {
@@ -34,7 +34,7 @@ export const defaultRelayClients: readonly string[] = ['127.0.0.0/8', '::1']
 
 /** `mayRelay`: control/relayclients lists the peer; it counts only where no rules are. */
 export function decideConnection(
-  service: RuleService,
+  service: RulesName,
   rules: Rules,
   peer: RulePeer,
   client: { readonly mayRelay: boolean; readonly isLoopback: boolean },
@@ -51,7 +51,7 @@ export function decideConnection(
 }
 
 function byDefault(
-  service: RuleService,
+  service: RulesName,
   { mayRelay, isLoopback }: { readonly mayRelay: boolean; readonly isLoopback: boolean },
 ): ConnectionDecision {
   const rule = `default, no control/tcprules/${service}`
@@ -76,7 +76,7 @@ function textOf(verdict: Verdict, variables: Variables): string {
   return text
 }
 
-function unknown(service: RuleService, problem: string): ConnectionDecision {
+function unknown(service: RulesName, problem: string): ConnectionDecision {
   const rule = `control/tcprules/${service}`
   return { verdict: 'unknown', variables: [], key: undefined, check: 'tcprules', rule, text: problem }
 }

@@ -2,11 +2,9 @@
  *  `control/tcprules/NAME` is what people write, `NAME.cdb` beside it what the listener reads. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RulesName } from '../../contracts/services.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
-
-export type RuleService = 'smtp' | 'ofmip' | 'pop3'
-export const ruleServices: readonly RuleService[] = ['smtp', 'ofmip', 'pop3']
 
 export function rulesDirectory(home: Pick<Home, 'control'>): string {
   return join(home.control, 'tcprules')
@@ -19,7 +17,7 @@ export interface RulePaths {
   readonly name: string
 }
 
-export function rulePaths(home: Pick<Home, 'control'>, service: RuleService): RulePaths {
+export function rulePaths(home: Pick<Home, 'control'>, service: RulesName): RulePaths {
   const source = join(rulesDirectory(home), service)
   return { source, cdb: `${source}.cdb`, name: `control/tcprules/${service}` }
 }

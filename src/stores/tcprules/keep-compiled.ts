@@ -1,13 +1,14 @@
 /** Keeps each cdb in step with its source, for as long as the process runs.
  *  Knows:  when a source has settled. Never: makes rules of its own.
  *  Fails:  a source that cannot be compiled is named once; its cdb stays as it was. */
+import { rulesNames, type RulesName } from '../../contracts/services.ts'
 import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Home } from '../home/layout.ts'
 import type { IdleLine } from '../../protocols/qmail/tcprules.ts'
 import { compileRules } from './compile.ts'
-import { isOutdated, rulePaths, type RuleService, ruleServices, stampOf } from './files.ts'
+import { isOutdated, rulePaths, stampOf } from './files.ts'
 
 const pollMilliseconds = 2000
 const settledMilliseconds = 1000
@@ -37,7 +38,7 @@ export class RulesKeeper {
   private readonly events: RuleEvents
   private readonly clock: Clock
   /** By service: the state of the source that was last dealt with. */
-  private readonly seen = new Map<RuleService, string>()
+  private readonly seen = new Map<RulesName, string>()
 
   constructor(home: Pick<Home, 'control'>, events: RuleEvents, clock: Clock) {
     this.home = home
@@ -47,10 +48,10 @@ export class RulesKeeper {
 
   /** `settledOnly`: a source that is being written waits for the next look. */
   async look(settledOnly: boolean): Promise<void> {
-    for (const service of ruleServices) await this.lookAt(service, settledOnly)
+    for (const service of rulesNames) await this.lookAt(service, settledOnly)
   }
 
-  private async lookAt(service: RuleService, settledOnly: boolean): Promise<void> {
+  private async lookAt(service: RulesName, settledOnly: boolean): Promise<void> {
     const { source, cdb, name } = rulePaths(this.home, service)
     try {
       const sourceStamp = stampOf(source)

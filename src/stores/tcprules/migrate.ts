@@ -2,12 +2,13 @@
  *  control/tcprules/{smtp,ofmip,pop3}. Each is taken once, and only where nothing is yet; the old file stays, for the
  *  qmail that may still read it. control/tcprules/.migrated names what was taken.
  *  Fails:  throws as Node does; what was taken stays taken. */
+import { rulesNames } from '../../contracts/services.ts'
 import { join } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { type Files, realFiles, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { rulesBytesMax } from './compile.ts'
-import { rulePaths, rulesDirectory, ruleServices } from './files.ts'
+import { rulePaths, rulesDirectory } from './files.ts'
 
 export const oldDirectories: readonly string[] = ['/etc/qmail', '/etc']
 
@@ -25,7 +26,7 @@ export async function migrateRules(
   const mark = await files.read(markPath, rulesBytesMax)
   const taken = new Set((mark === undefined ? '' : fromBuffer(mark)).split('\n').filter((line) => line !== ''))
   const migrated: Migrated[] = []
-  for (const service of ruleServices) {
+  for (const service of rulesNames) {
     const { source, name } = rulePaths(home, service)
     if ((await files.facts(source)) !== undefined) continue
     for (const directory of directories) {

@@ -2,13 +2,14 @@
  *  have changed. What cannot be read leaves the rules before it in force.
  *  Knows:  that a cdb counts even without a source. Never: writes; `start` and `quaver rules compile` do.
  *  Fails:  a source that was never compiled, or no cdb that can be read: `broken`, and nobody may be let in. */
+import type { RulesName } from '../../contracts/services.ts'
 import { readFileSync } from 'node:fs'
 import { describeError } from '../../base/outcome.ts'
 import { CdbReader } from '../../protocols/qmail/cdb.ts'
 import { type RuleBase, ruleBase } from '../../protocols/qmail/tcprules-lookup.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Home } from '../home/layout.ts'
-import { type FileStamp, isOutdated, rulePaths, type RulePaths, type RuleService, stampOf } from './files.ts'
+import { type FileStamp, isOutdated, rulePaths, type RulePaths, stampOf } from './files.ts'
 
 export type Rules =
   /** Neither source nor cdb: the defaults of the service. */
@@ -33,7 +34,7 @@ export class RulesFile {
 
   constructor(
     home: Pick<Home, 'control'>,
-    service: RuleService,
+    service: RulesName,
     clock: Clock,
     onProblem: (problem: string) => void = () => undefined,
   ) {
