@@ -98,6 +98,8 @@ describe('queue-inject', () => {
     await queue.logged(/closed: too many bytes of unfinished frames/)
     for (let n = 0; n < 500 && closed < 130; n++) await new Promise((resolve) => setTimeout(resolve, 10))
     assert.ok(closed >= 130, `${closed} of 150 are closed`)
+    const told = queue.log.match(/closed: too many bytes/g)?.length ?? 0
+    assert.ok(told < 20, `${told} lines of the log`)
     const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${queue.pid}/status`, 'utf8'))?.[1]) / 1024
     assert.ok(peak < 400, `${Math.round(peak)} MB`)
   })

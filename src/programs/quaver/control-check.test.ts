@@ -154,7 +154,6 @@ describe('control check', () => {
     ['control/badrcptto', 'x@a.test\n', /^control\/badrcptto has mode 000/, 0o000],
     ['control/helohost', 'a.test\n', /^control\/helohost has mode 600: the account qmailr cannot read it/, 0o600],
     ['control/idhost', 'a.test\n', /^control\/idhost can be written by anybody/, 0o666],
-    ['control/morercpthosts', 'b.test\n', /^control\/morercpthosts is not compiled/],
     ['users/assign', '=joe:joe:1:1:/home/joe\n.\n', /^users\/assign:1 has fewer than 6 colons/],
     ['users/assign', '=joe:joe:1:1:/h:::\n=joe:jo:2:2:/j:::\n.\n', /^users\/assign:2 has the key of line 1/],
     [

@@ -51,10 +51,9 @@ function inspectDomains(control: Control, { locals, isAccepted }: Surroundings):
 function inspectMoreHosts(home: Home): Finding[] {
   const source = timeOf(join(home.control, 'morercpthosts'))
   const cdb = timeOf(join(home.control, 'morercpthosts.cdb'))
-  if (source === undefined || (cdb !== undefined && cdb >= source)) return []
-  const fault =
-    cdb === undefined ? 'is not compiled: nobody reads it' : 'is newer than morercpthosts.cdb, which is read'
-  const remedy = 'compile it with qmail-newmrh, or write its lines to control/rcpthosts'
+  if (source === undefined || cdb === undefined || cdb >= source) return []
+  const fault = 'is newer than morercpthosts.cdb, which is read'
+  const remedy = 'compile it with qmail-newmrh, or remove morercpthosts.cdb: then the file itself is read'
   return [{ file: 'control/morercpthosts', line: undefined, fault, remedy }]
 }
 

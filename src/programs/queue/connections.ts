@@ -35,7 +35,8 @@ const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
 }
 /** A connection that says nothing for so long is closed. */
 const helloMillisecondsMax = 30_000
-const crowdToldMilliseconds = 1000
+/** What anybody may do a thousand times a second must not fill the log. */
+const handInToldMilliseconds = 1000
 /** Connections at once per socket. */
 const connectionsMax = 1000
 
@@ -65,7 +66,8 @@ export class Connections {
   private readonly servers: Server[] = []
   private readonly deliverers = new Set<Deliverer>()
   private readonly handInShares = new HandInShares()
-  private crowdToldMs = Number.NEGATIVE_INFINITY
+  private handInToldMs = Number.NEGATIVE_INFINITY
+  private handInUntold = 0
 
   constructor(ports: ConnectionPorts) {
     this.ports = ports
@@ -92,8 +94,9 @@ export class Connections {
   private accept(name: SocketName, socket: Socket): void {
     const uid = uidOf(socket)
     const isHandIn = name === 'queue-inject'
+    const by = isHandIn ? ` by uid ${uid}` : ''
     if (isHandIn && !this.handInShares.connections.take(uid, 1)) {
-      this.tellOfCrowd(uid)
+      this.warn(name, `uid ${uid} has too many connections on queue-inject`)
       socket.destroy()
       return
     }
@@ -114,7 +117,7 @@ export class Connections {
           connection.handOver({
             onFrame: (next) => handler.onFrame(next),
             onClose: (reason) => {
-              if (reason !== '') this.ports.log.warning(`connection on ${name} (${hello.purpose}) closed: ${reason}`)
+              if (reason !== '') this.warn(name, `connection on ${name} (${hello.purpose})${by} closed: ${reason}`)
               ended()
               handler.onClose(reason)
             },
@@ -123,19 +126,24 @@ export class Connections {
         onClose: (reason) => {
           cancel()
           ended()
-          if (reason !== '') this.ports.log.warning(`connection on ${name} closed: ${reason}`)
+          if (reason !== '') this.warn(name, `connection on ${name}${by} closed: ${reason}`)
         },
       },
       isHandIn ? this.handInFrames(uid) : undefined,
     )
   }
 
-  private tellOfCrowd(uid: number): void {
-    // Whoever connects a thousand times a second must not fill the log.
-    const nowMs = this.ports.clock.monotonic()
-    if (nowMs - this.crowdToldMs < crowdToldMilliseconds) return
-    this.crowdToldMs = nowMs
-    this.ports.log.warning(`uid ${uid} has too many connections on queue-inject`)
+  private warn(name: SocketName, text: string): void {
+    const { clock, log } = this.ports
+    if (name !== 'queue-inject') return log.warning(text)
+    const nowMs = clock.monotonic()
+    if (nowMs - this.handInToldMs < handInToldMilliseconds) {
+      this.handInUntold++
+      return
+    }
+    log.warning(this.handInUntold === 0 ? text : `${text}; ${this.handInUntold} more of queue-inject were not told`)
+    this.handInToldMs = nowMs
+    this.handInUntold = 0
   }
 
   private handInFrames(uid: number): FrameLimits {

@@ -150,6 +150,7 @@ export class Explanation {
     const refuses = (check: string, rule: string): void => void this.findings.push({ check, rule, text: 'refuses' })
     const { environment } = this.setting
     if (reply === replies.badMailFrom) refuses('badmailfrom', 'control/badmailfrom')
+    if (reply === replies.hostsUnreadable) refuses('rcpthosts', 'control/morercpthosts.cdb')
     if (reply === replies.notInRcptHosts) refuses('rcpthosts', 'control/rcpthosts, control/morercpthosts')
     if (reply === replies.tooBig)
       refuses('databytes', environment.has('DATABYTES') ? `DATABYTES, ${this.rules.environment}` : 'control/databytes')

@@ -1,5 +1,5 @@
 /** Keeps the policy in step with the control files: a session asks once, at its start, and keeps what it got.
- *  Knows:  morercpthosts.cdb on disk. */
+ *  Knows:  morercpthosts.cdb on disk, and that its source says the same. */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -10,7 +10,7 @@ import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import { interfaceAddressReader } from '../../system/interfaces.ts'
-import { type MoreHosts, type Policy, readPolicy } from './policy.ts'
+import { lowerSet, type MoreHosts, type Policy, readPolicy } from './policy.ts'
 
 const cdbBytesMax: number = 256 * 1024 * 1024
 const refreshMilliseconds = 1000
@@ -28,7 +28,7 @@ export class PolicySource {
     this.control = control
     this.clock = clock
     this.onProblem = onProblem
-    this.moreHosts = new MoreHostsFile(join(control.directory, 'morercpthosts.cdb'), onProblem)
+    this.moreHosts = new MoreHostsFile(control, onProblem)
     this.ownAddresses = new OwnAddresses(
       control,
       interfaceAddressReader(() => clock.monotonic()),
@@ -55,28 +55,34 @@ export class PolicySource {
   }
 }
 
-/** A cdb is replaced by rename, so a changed stamp means a whole new file. */
+/** A cdb is replaced by rename, so a changed stamp means a whole new file. While there is none that can be read,
+ *  control/morercpthosts is asked, of which it is made. */
 class MoreHostsFile implements MoreHosts {
   private readonly path: string
+  private readonly control: Control
   private readonly onProblem: (problem: string) => void
   private stamp = ''
   private reader: CdbReader | undefined
+  private isUnreadable = false
   private lastComplaint = ''
 
-  constructor(path: string, onProblem: (problem: string) => void) {
-    this.path = path
+  constructor(control: Control, onProblem: (problem: string) => void) {
+    this.path = join(control.directory, 'morercpthosts.cdb')
+    this.control = control
     this.onProblem = onProblem
     this.refresh()
   }
 
-  has(key: ByteString): boolean {
+  has(key: ByteString): boolean | undefined {
     try {
-      return this.reader?.get(key) !== undefined
+      if (this.reader !== undefined) return this.reader.get(key) !== undefined
     } catch (error) {
-      this.complain(`control/morercpthosts.cdb: ${describeError(error)}; it is not used`)
+      this.unreadable(error)
       this.reader = undefined
-      return false
     }
+    const lines = this.control.list('morercpthosts')
+    if (lines !== undefined) return lowerSet(lines).has(key)
+    return this.isUnreadable ? undefined : false
   }
 
   refresh(): void {
@@ -84,18 +90,22 @@ class MoreHostsFile implements MoreHosts {
       const facts = statSync(this.path)
       const stamp = `${facts.ino}:${facts.size}:${facts.mtimeMs}`
       if (stamp === this.stamp) return
-      this.stamp = stamp
       if (facts.size > cdbBytesMax) throw new Error(`${facts.size} bytes, limit ${cdbBytesMax}`)
-      this.reader = new CdbReader(readFileSync(this.path))
+      const bytes = readFileSync(this.path)
+      this.stamp = stamp
+      this.reader = new CdbReader(bytes)
+      this.isUnreadable = false
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') {
-        this.stamp = ''
-        this.reader = undefined
-      } else this.complain(`control/morercpthosts.cdb: ${describeError(error)}; the one before stays in force`)
+      if (errorCode(error) !== 'ENOENT') return this.unreadable(error)
+      this.stamp = ''
+      this.reader = undefined
+      this.isUnreadable = false
     }
   }
 
-  private complain(problem: string): void {
+  private unreadable(error: unknown): void {
+    this.isUnreadable = true
+    const problem = `control/morercpthosts.cdb: ${describeError(error)}; the one before stays in force, or its source`
     if (problem !== this.lastComplaint) this.onProblem(problem)
     this.lastComplaint = problem
   }

@@ -93,7 +93,7 @@ test('peers: mapped addresses, loopback, what counts as one', () => {
   assert.notEqual(peerKey('192.0.2.1'), peerKey('192.0.2.2'))
 })
 
-test('a changed file counts for the next session; an unusable cdb opens nothing and is told once', () => {
+test('a changed file counts for the next session; an unusable cdb is told once, and is no “not ours”', () => {
   const directory = join(home, 'control')
   mkdirSync(directory)
   writeFileSync(join(directory, 'me'), 'lab.example\n')
@@ -109,8 +109,15 @@ test('a changed file counts for the next session; an unusable cdb opens nothing 
   assert.equal(source.current().isAllowedRecipient('a@lab.example'), true)
   assert.equal(before.isAllowedRecipient('a@lab.example'), false)
   clock.time += 10_000
-  assert.equal(source.current().isAllowedRecipient('a@more.example'), false)
+  assert.equal(source.current().isAllowedRecipient('a@more.example'), undefined)
   assert.equal(problems.length, 1)
+  writeFileSync(join(directory, 'morercpthosts'), 'More.example\n')
+  clock.time += 10_000
+  assert.equal(source.current().isAllowedRecipient('a@more.example'), true)
+  assert.equal(source.current().isAllowedRecipient('a@other.example'), false)
+  rmSync(join(directory, 'morercpthosts.cdb'))
+  clock.time += 10_000
+  assert.equal(source.current().isAllowedRecipient('a@more.example'), true)
 
   const more = new CdbWriter()
   for (const key of ['more.example', '.deep.example']) more.add(key, '')

@@ -17,7 +17,8 @@ export interface Policy {
   readonly databytes: number
   readonly idleSecondsMax: number
   isBadSender(sender: ByteString): boolean
-  isAllowedRecipient(recipient: ByteString): boolean
+  /** Undefined: morercpthosts.cdb cannot be read, so nobody can tell now. */
+  isAllowedRecipient(recipient: ByteString): boolean | undefined
   /** What control/percenthack will make of it: that is who is judged. */
   withoutPercents(recipient: ByteString): ByteString
   /** `user@[an address of ours]` → `user@localiphost`. */
@@ -27,7 +28,8 @@ export interface Policy {
 
 /** Domains beyond rcpthosts: morercpthosts.cdb. */
 export interface MoreHosts {
-  has(key: ByteString): boolean
+  /** Undefined: it cannot be read. */
+  has(key: ByteString): boolean | undefined
 }
 
 const nothing: readonly ByteString[] = []
@@ -61,9 +63,10 @@ export function readPolicy(
       const domain = domainOf(recipient)
       if (domain === undefined) return true
       if (hosts === undefined) return false
-      for (const key of hostKeys(domain)) if (allowed.has(key)) return true
-      for (const key of hostKeys(domain)) if (moreHosts.has(key)) return true
-      return false
+      const keys = [...hostKeys(domain)]
+      if (keys.some((key) => allowed.has(key))) return true
+      const more = keys.map((key) => moreHosts.has(key))
+      return more.includes(true) ? true : more.includes(undefined) ? undefined : false
     },
     withoutPercents(recipient) {
       if (percenthack.size === 0) return recipient
@@ -82,7 +85,8 @@ export function readPolicy(
 const sets = new WeakMap<readonly ByteString[], ReadonlySet<ByteString>>()
 const relayLists = new WeakMap<readonly string[], NetworkList>()
 
-function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
+/** Made once for a list. */
+export function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
   const known = sets.get(list)
   if (known !== undefined) return known
   const set = new Set(list.map(lowerAscii))

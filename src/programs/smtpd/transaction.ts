@@ -19,7 +19,8 @@ export interface Candidate {
   readonly recipient: ByteString
   readonly params: Params
   /** By rcpthosts, or because the client may relay. */
-  readonly allowed: boolean
+  /** By rcpthosts; undefined: nobody can tell now. */
+  readonly allowed: boolean | undefined
 }
 
 export class Transaction {
@@ -73,7 +74,8 @@ export class Transaction {
 
   /** The gate has let it pass. */
   addRecipient({ recipient, params, allowed }: Candidate, skipOwnChecks: boolean): Reply {
-    if (!allowed && !skipOwnChecks) return replies.notInRcptHosts
+    if (!skipOwnChecks && allowed !== true)
+      return allowed === undefined ? replies.hostsUnreadable : replies.notInRcptHosts
     this.recipients.push(recipient)
     if (params.size > 0) this.recipientParams.set(recipient, params)
     return replies.recipientOk

@@ -41,6 +41,7 @@ export const replies = {
   tooManyCommands: coded(421, '4.7.0', 'too many commands without mail'),
   tooManyMessages: coded(421, '4.7.0', 'too many messages in one session, connect again'),
   unreadableControls: coded(421, '4.3.0', 'unable to read controls'),
+  hostsUnreadable: coded(451, '4.3.0', 'unable to read morercpthosts'),
   tooManyRecipients: coded(452, '4.5.3', 'too many recipients'),
 
   lineTooLong: coded(500, '5.5.2', 'line too long'),

@@ -177,7 +177,7 @@ export const controlFiles = {
   },
   morercpthosts: {
     form: 'list',
-    meaning: 'more rcpthosts, read through morercpthosts.cdb',
+    meaning: 'more rcpthosts; morercpthosts.cdb is read instead where it is there',
     readBy: ['smtpd'],
     reread: 'live',
     check: isDomainOrSuffix,
