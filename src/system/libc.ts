@@ -2,6 +2,7 @@
  *  through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
+import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 const solSocket = 1
@@ -10,6 +11,8 @@ const lockExclusive = 2
 const lockNonBlocking = 4
 const duplicateCloseOnExec = 1030
 const setPipeSize = 1031
+const setDescriptorFlags = 2
+const closeOnExec = 1
 const setStatusFlags = 4
 const openWriteOnly = 1
 const openNonBlocking = 0o4000
@@ -114,4 +117,12 @@ export function ignoreSignal(number: number): void {
  *  (ptrace, pidfd_getfd, /proc/PID/fd), and it leaves no core. Where the system has no such call, nothing is changed. */
 export function forbidTracing(): void {
   libc()?.prctl(setDumpable, 0n, 0n, 0n, 0n)
+}
+
+/** What the caller's shell or service manager had open besides standard input and outputs goes to no program that this
+ *  process starts. Where the system does not tell what is open, nothing is changed. */
+export function keepInheritedDescriptors(): void {
+  if (process.platform !== 'linux') return
+  for (const name of readdirSync('/proc/self/fd'))
+    if (Number(name) > 2) libc()?.fcntl(Number(name), setDescriptorFlags, closeOnExec)
 }

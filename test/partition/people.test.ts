@@ -4,8 +4,10 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -65,9 +67,13 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
     writeFileSync(join(home, 'tls/cert.pem'), cert)
     writeFileSync(join(home, 'tls/key.pem'), key, { mode: 0o600 })
     const log = join(home, 'filtered/terminal')
+    writeFileSync(log, '')
+    // Node itself keeps those up to 15.
+    const callers = openSync(join(home, 'filtered/of-the-caller'), 'w')
     running = spawn('/bin/sh', ['-c', `exec "$0" start --home "$1" > "$2" 2>&1`, launcher, home, log], {
-      stdio: 'ignore',
+      stdio: [...Array<'ignore'>(20).fill('ignore'), callers],
     })
+    closeSync(callers)
     await until('the programs running', waitMillisecondsMax, async () => {
       assert.equal(running?.exitCode, null, readFileSync(log, 'latin1'))
       const { code, stdout } = await quaver(['status', '--json'])
@@ -218,6 +224,13 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
     const [anna] = found.filter(({ pid }) => statusUids(pid)[0] === user)
     const read = spawnSync('ls', [`/proc/${anna?.pid}/fd`], { uid: user, gid: user })
     assert.match(read.stderr.toString(), /Permission denied/)
+  })
+
+  it('what whoever started it had open goes to no program', () => {
+    for (const { pid } of treeOf(running?.pid ?? 0)) {
+      const held = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+      assert.equal(held.includes(join(home, 'filtered/of-the-caller')), pid === running?.pid, `${pid}`)
+    }
   })
 
   it('a line that a user’s process writes is told as that user’s, and stays a line', async () => {

@@ -3,7 +3,7 @@ import { describeError } from '../../base/outcome.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import { BindError } from '../../system/bind.ts'
-import { forbidTracing } from '../../system/libc.ts'
+import { forbidTracing, keepInheritedDescriptors } from '../../system/libc.ts'
 import { flushLog } from '../../system/log.ts'
 import { ignoreUnnamedSignals } from '../../system/signals.ts'
 import { parseOptions, type StartOptions } from './options.ts'
@@ -16,6 +16,7 @@ import { UsageError } from './usage-error.ts'
 process.umask(0o022)
 ignoreUnnamedSignals()
 forbidTracing()
+keepInheritedDescriptors()
 // A terminal, a pipe or a file that takes no more must not end what keeps the programs running.
 for (const screen of [process.stdout, process.stderr]) screen.on('error', () => undefined)
 
