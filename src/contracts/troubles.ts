@@ -54,7 +54,8 @@ export const causes = {
   },
   'name-server': {
     title: 'the name server does not answer',
-    remedy: () => 'see /etc/resolv.conf, and whether what it names answers: dig example.org MX',
+    remedy: () =>
+      'see control/dnsservers, or without it /etc/resolv.conf, and whether what it names answers: dig @ADDRESS example.org MX',
   },
   'account-locked': {
     title: 'an account is locked after too many wrong passwords',
@@ -125,9 +126,16 @@ const kindByCode: ReadonlyMap<string, TroubleKind> = new Map([
   ['ENOTDIR', 'missing'],
 ])
 
+/** Begins what is known of a question to the DNS that failed. */
+export const nameServerSays = 'name server: '
+/** That it says SERVFAIL is an answer, and the fault of a domain. */
+const silentNameServer = /\b(?:ETIMEOUT|ECONNREFUSED|no answer in)\b/
+
 /** What the words of a failure tell: an error code of the system, as Node puts it before its message, and the first
  *  absolute path after it or before it. Undefined: nothing that the table knows. */
 export function troubleIn(text: string): Trouble | undefined {
+  if (text.startsWith(nameServerSays))
+    return silentNameServer.test(text) ? { kind: 'name-server', where: '', text } : undefined
   const code = /\b(E[A-Z]{3,})\b/.exec(text)?.[1]
   const kind = code === undefined ? undefined : kindByCode.get(code)
   if (kind === undefined) return undefined

@@ -2,7 +2,7 @@
  *  says nothing about anybody else's.
  *  Knows:  permission bits. Never: access lists, or what a network file system thinks of root.
  *  Fails:  what cannot be looked at is said as a fault; nothing throws. */
-import { realpathSync, type Stats, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError } from '../base/outcome.ts'
 import { errorCode } from './files.ts'
@@ -18,6 +18,9 @@ export interface AccessFault {
   readonly fault: string
   readonly remedy: string
 }
+
+/** Of a script's first line, as Linux reads it. */
+const interpreterBytesMax = 256
 
 const bits = { read: 0o4, run: 0o1 } as const
 
@@ -35,12 +38,30 @@ export function accessFault(path: string, reader: Reader, want: 'read' | 'run'):
     }
     const facts = statSync(real)
     if (want === 'run' && !facts.isFile()) return { fault: 'is no file', remedy: 'name a program' }
-    return may(facts, reader, bits[want]) ? undefined : closed(path, facts, reader, want)
+    if (!may(facts, reader, bits[want])) return closed(path, facts, reader, want)
+    return want === 'run' ? interpreterFault(real) : undefined
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR')
       return { fault: 'does not exist', remedy: 'make it, or mend the path' }
     return { fault: describeError(error), remedy: 'mend the path' }
   }
+}
+
+/** A script whose first line names what is not there: the system says that the script itself is not. Windows' line end is
+ *  part of the name. */
+function interpreterFault(path: string): AccessFault | undefined {
+  const head = Buffer.alloc(interpreterBytesMax)
+  const fd = openSync(path, 'r')
+  try {
+    readSync(fd, head, 0, head.length, 0)
+  } finally {
+    closeSync(fd)
+  }
+  const interpreter = /^#![ \t]*(\/[^ \t\n\0]*)/.exec(head.toString('latin1'))?.[1]
+  if (interpreter === undefined || existsSync(interpreter)) return undefined
+  return interpreter.endsWith('\r')
+    ? { fault: 'has a first line that ends in CR LF: no program is called so', remedy: `sed -i 's/\\r$//' ${path}` }
+    : { fault: `needs ${interpreter}, which does not exist`, remedy: 'install that, or mend the first line' }
 }
 
 function closed(path: string, { mode }: Stats, { account }: Reader, want: 'read' | 'run'): AccessFault {

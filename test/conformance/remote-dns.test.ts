@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { SystemDns } from '../../src/clients/dns/resolver.ts'
 import { MailExchangers } from '../../src/clients/smtp/mail-exchangers.ts'
+import { deliveryTrouble } from '../../src/contracts/troubles.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { realRandom } from '../../src/system/random.ts'
 import { DnsServer } from '../kit/dns-server.ts'
@@ -38,6 +39,25 @@ describe('where mail for a domain goes', () => {
     return targets.targets.map(({ address, port, name }) => `${name} ${address} ${port}`).join(', ')
   }
 
+  it('what the name server said is known to the administrator: a cause where it is silent, none where a zone is broken', async () => {
+    const troubleOf = async (parts: MailExchangers, domain: string) => {
+      const targets = await parts.ofDomain(domain)
+      const { detail, report } = targets.kind === 'failed' ? targets : { detail: '', report: '' }
+      assert.equal(report, notNow)
+      assert.match(detail, /^name server: /)
+      const text = report.slice(1)
+      return deliveryTrouble({ channel: 'remote', text, detail })?.kind
+    }
+    server.setFate('broken.test', 'SERVFAIL')
+    assert.equal(await troubleOf(exchangers, 'broken.test'), undefined)
+    server.set('halfway.test', 'MX 10 mx.broken.test')
+    server.setFate('mx.broken.test', 'SERVFAIL')
+    assert.equal(await troubleOf(exchangers, 'halfway.test'), undefined)
+    // Nobody listens there.
+    const dns = new SystemDns(realClock, ['127.0.0.1:1'], { queryMilliseconds: 500, triesMax: 1 })
+    const away = new MailExchangers({ dns, random: realRandom, isOurs: () => false, isDead: () => false })
+    assert.equal(await troubleOf(away, 'any.test'), 'name-server')
+  })
   it('MX by preference, IPv4 before IPv6', async () => {
     server.set('a.test', 'MX 20 late.test', 'MX 10 soon.test')
     server.set('soon.test', 'A 192.0.2.1', 'AAAA 2001:db8:0:0:0:0:0:1')
@@ -188,7 +208,11 @@ describe('where mail for a domain goes', () => {
     assert.deepEqual(relay, { kind: 'targets', targets: [{ address: '127.0.0.1', port: 2525, name: '127.0.0.1' }] })
     server.set('mute.test')
     for (const host of ['typo.test', 'mute.test'])
-      assert.deepEqual(await exchangers.ofRelay({ host, port: 25 }), { kind: 'failed', report: notNow })
+      assert.deepEqual(await exchangers.ofRelay({ host, port: 25 }), {
+        kind: 'failed',
+        report: notNow,
+        detail: `the relay ${host} has no address`,
+      })
   })
   it('an answer that cannot be read is trouble for its own question only', async () => {
     server.set('fine.test', 'A 192.0.2.12').setFate('torn.test', 'malformed')

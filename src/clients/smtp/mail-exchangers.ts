@@ -4,6 +4,7 @@
  *  Fails:  gives the message report in qmail-remote's words. */
 import { domainToASCII } from 'node:url'
 import { type ByteString, toBuffer, toText } from '../../base/byte-string.ts'
+import { nameServerSays } from '../../contracts/troubles.ts'
 import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
 import { type Relay, smtpPort } from '../../protocols/qmail/smtproutes.ts'
 import { type Random, shuffled } from '../../system/random.ts'
@@ -21,7 +22,8 @@ export interface Target {
 
 export type Targets =
   | { readonly kind: 'targets'; readonly targets: readonly Target[] }
-  | { readonly kind: 'failed'; readonly report: ByteString }
+  /** `detail`: what the name server said, for the administrator alone; empty where the report says it all. */
+  | { readonly kind: 'failed'; readonly report: ByteString; readonly detail: string }
 
 export const exchangersMax = 20
 
@@ -31,6 +33,8 @@ interface Exchanger {
   readonly targets: readonly Target[]
   /** More addresses may be known later. */
   readonly isPart: boolean
+  /** Why none is known now; empty: not asked, or answered. */
+  readonly why: string
 }
 
 export interface MailExchangerParts {
@@ -55,7 +59,10 @@ export class MailExchangers {
     const name = asHostName(relay.host)
     const answer: Addresses = name === undefined ? { kind: 'hard' } : await this.parts.dns.addresses(name)
     // A relay that does not exist, or has no address, is our mistake, not the recipient's: unlike qmail's, this mail waits.
-    if (answer.kind !== 'found' || name === undefined) return failed(remoteTexts.noHostNow)
+    if (answer.kind !== 'found' || name === undefined) {
+      const why = answer.kind === 'soft' ? dnsSays(answer.why) : `the relay ${toText(relay.host)} has no address`
+      return failed(remoteTexts.noHostNow, why)
+    }
     return this.found(answer.values.map((address) => ({ address, port: relay.port, name })))
   }
 
@@ -66,10 +73,10 @@ export class MailExchangers {
     const name = asHostName(asciiForm(domain))
     if (name === undefined) return failed(remoteTexts.noSuchHost(domain))
     const records = await this.parts.dns.mx(name)
-    if (records.kind === 'soft') return failed(remoteTexts.noHostNow)
+    if (records.kind === 'soft') return failed(remoteTexts.noHostNow, dnsSays(records.why))
     if (records.kind === 'found') return this.ofExchangers(domain, records.values)
     const addresses = await this.parts.dns.addresses(name)
-    if (addresses.kind === 'soft') return failed(remoteTexts.noHostNow)
+    if (addresses.kind === 'soft') return failed(remoteTexts.noHostNow, dnsSays(addresses.why))
     if (addresses.kind === 'hard') return failed(remoteTexts.noSuchHost(domain))
     if (addresses.kind === 'none') return failed(remoteTexts.noAddress)
     return this.checked([exchanger(0, name, addresses.values, addresses.isPart)])
@@ -91,7 +98,7 @@ export class MailExchangers {
     const hostName = asHostName(name)
     if (hostName === undefined) return exchanger(preference, name, [])
     const answer = await this.parts.dns.addresses(hostName)
-    if (answer.kind === 'soft') return exchanger(preference, hostName, [], true)
+    if (answer.kind === 'soft') return { ...exchanger(preference, hostName, [], true), why: dnsSays(answer.why) }
     return answer.kind === 'found'
       ? exchanger(preference, hostName, answer.values, answer.isPart)
       : exchanger(preference, hostName, [])
@@ -107,7 +114,8 @@ export class MailExchangers {
     const reachable = better.flatMap(({ targets }) => targets.filter(({ address }) => isReachableAddress(address)))
     if (reachable.length > 0) return this.found(reachable)
     const mayBeKnownLater = ours.length > 0 || better.some(({ isPart }) => isPart)
-    return failed(mayBeKnownLater ? remoteTexts.noHostNow : remoteTexts.noAddress)
+    if (!mayBeKnownLater) return failed(remoteTexts.noAddress)
+    return failed(remoteTexts.noHostNow, better.find(({ why }) => why !== '')?.why)
   }
 
   private found(targets: readonly Target[]): Targets {
@@ -116,11 +124,15 @@ export class MailExchangers {
 }
 
 function exchanger(preference: number, name: string, addresses: readonly string[], isPart = false): Exchanger {
-  return { preference, isPart, targets: addresses.map((address) => ({ address, port: smtpPort, name })) }
+  return { preference, isPart, why: '', targets: addresses.map((address) => ({ address, port: smtpPort, name })) }
 }
 
-function failed(report: ByteString): Targets {
-  return { kind: 'failed', report }
+function failed(report: ByteString, detail = ''): Targets {
+  return { kind: 'failed', report, detail }
+}
+
+function dnsSays(why: string): string {
+  return `${nameServerSays}${why}`
 }
 
 /** A UTF-8 domain as DNS knows it (RFC 5891); a name that has no such form comes back as it was, and is refused later. */

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, wri
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { Authority } from '#test/kit/certificates.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { inspect } from './control-check.ts'
 
@@ -176,6 +177,15 @@ describe('control check', () => {
       /^alias\/.qmail-root leads to the Maildir .\/Maildir\/, which does not exist/,
     ],
     ['alias/.qmail-postmaster', undefined, /^alias\/.qmail-postmaster does not exist/],
+    [
+      'alias/.qmail-root',
+      '|/nowhere/filter -x\n',
+      /^alias\/.qmail-root names the program \/nowhere\/filter, which does not exist/,
+    ],
+    ['plugins/own', '#!/nowhere/perl -w\n', /^control\/smtpplugins:5 .* needs \/nowhere\/perl, which does not exist/],
+    ['plugins/own', '#!/bin/sh\r\n', /^control\/smtpplugins:5 .* has a first line that ends in CR LF/],
+    ['control/noextensions', 'mx.far.test:PIPELINIG\n', /^control\/noextensions:1 is not: host:KEYWORD/],
+    ['tls/cert.pem', 'nonsense\n', /^tls\/key.pem does not exist, and tls\/cert.pem is nothing without it/],
     ['alias/.qmail-root', '\n&joe\n', /^alias\/.qmail-root makes mail wait/],
     ['alias/.qmail-root', '\xff\xfe.\0', /^alias\/.qmail-root is UTF-16/],
   ]
@@ -195,6 +205,37 @@ describe('control check', () => {
     chmodSync(home.control, 0o755)
     assert.match(findings[0]?.fault ?? '', /cannot be reached by the account .*control may not be entered/)
     assert.equal(findings[0]?.remedy, `chmod o+x ${home.control}`)
+  })
+
+  it('finds an alias directory that mail is not taken into', async () => {
+    chmodSync(home.alias, 0o777)
+    const { findings } = await inspect(home, noAccounts)
+    chmodSync(home.alias, 0o755)
+    assert.deepEqual(
+      findings.map(({ file, remedy }) => `${file}: ${remedy}`),
+      [`alias: chmod o-w,-t ${home.alias}`],
+    )
+  })
+
+  it('finds certificates that nobody can use, or nobody believes', async () => {
+    const about = async (certificate: string, key: string, mode = 0o600): Promise<string[]> => {
+      put('tls/cert.pem', certificate)
+      put('tls/key.pem', key, mode)
+      const { findings } = await inspect(home, noAccounts)
+      for (const { file } of findings) assert.equal(file, 'tls/cert.pem')
+      return findings.map(({ fault }) => fault)
+    }
+    const authority = new Authority()
+    const own = authority.issue('mail.a.test', 'DNS:mail.a.test')
+    const other = authority.issue('mail.b.test', 'DNS:mail.b.test')
+    authority.remove()
+    assert.deepEqual(await about(own.cert, own.key), [])
+    assert.match((await about(own.cert, own.key, 0o644)).join(' '), /^\S+ may be read by others/)
+    assert.match((await about(own.cert, other.key)).join(' '), /cert\.pem and key\.pem: /)
+    assert.match((await about('nonsense\n', own.key)).join(' '), /cert\.pem and key\.pem: /)
+    assert.match((await about(other.cert, other.key)).join(' '), /does not have the name .* no certificate is for mail/)
+    put('tls/cert.pem', undefined)
+    put('tls/key.pem', undefined)
   })
 
   it('finds a link that leads nowhere', async () => {

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
 import { contentLines } from '../../protocols/qmail/control-format.ts'
 import { parseDotQmail } from '../../protocols/qmail/dot-qmail.ts'
+import { homeModeFault } from '../../protocols/qmail/home-modes.ts'
 import { parseRules, type Rule } from '../../protocols/qmail/tcprules.ts'
 import { parseAssign } from '../../protocols/qmail/users-assign.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
@@ -17,9 +18,11 @@ import { readCredentials } from '../../stores/credentials/credentials.ts'
 import { missingHostAliases } from '../../stores/home/host-aliases.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { rulePaths } from '../../stores/tcprules/files.ts'
-import { accessFault } from '../../system/access.ts'
+import { accessFault, type Reader } from '../../system/access.ts'
+import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import type { HomeReaders } from './surroundings.ts'
+import { inspectTls } from './tls-check.ts'
 
 export async function inspectHome(
   home: Home,
@@ -34,6 +37,7 @@ export async function inspectHome(
     ...inspectAssign(home, readers.isDemo),
     ...(await inspectAliases(home, readers)),
     ...(await inspectPasswords(home)),
+    ...(await inspectTls(home, control.optionalLine('me'), realClock.now())),
   ]
 }
 
@@ -152,7 +156,12 @@ async function inspectAliases(home: Home, readers: HomeReaders): Promise<Finding
   const missing = (await missingHostAliases(realFiles, home).catch(() => [])).filter(
     (name) => !`\n${assigned}`.includes(`\n=${name}:`),
   )
+  const mode = statSync(home.alias, { throwIfNoEntry: false })?.mode ?? 0
+  const waits = homeModeFault(mode)
   return [
+    ...(waits === undefined
+      ? []
+      : [{ file: 'alias', line: undefined, fault: `makes mail wait: ${waits}`, remedy: `chmod o-w,-t ${home.alias}` }]),
     ...missing.map((name) => ({
       file: `alias/.qmail-${name}`,
       line: undefined,
@@ -187,6 +196,7 @@ function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Findin
       remedy: `mv ${path} ${join(home.alias, name.slice(0, 1) + name.slice(1).toLowerCase().replaceAll('.', ':'))}`,
     })
   for (const one of instructions) {
+    if (one.kind === 'program') faults.push(...inspectProgram(file, one.command, readers.reader('alias')))
     if (one.kind !== 'maildir' || one.path.startsWith('/') || timeOf(join(home.alias, toText(one.path))) !== undefined)
       continue
     const fault = `leads to the Maildir ${toText(one.path)}, which does not exist: mail waits`
@@ -203,6 +213,14 @@ function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Findin
   if (blank !== undefined)
     faults.push({ file, line: blank.line, fault: 'begins with a blank', remedy: 'begin the line with & | . or /' })
   return faults
+}
+
+/** What a shell would make of the line is its own; a whole path at its beginning can only be a program. */
+function inspectProgram(file: string, command: ByteString, reader: Reader): Finding[] {
+  const program = /^[ \t]*(\/[\w./+@%,:-]*)(?:[ \t]|$)/.exec(toText(command))?.[1]
+  const fault = program === undefined ? undefined : accessFault(program, reader, 'run')
+  if (fault === undefined) return []
+  return [{ file, line: undefined, fault: `names the program ${program}, which ${fault.fault}`, remedy: fault.remedy }]
 }
 
 async function inspectPasswords(home: Home): Promise<Finding[]> {

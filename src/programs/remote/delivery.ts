@@ -5,7 +5,7 @@
  *          connection, follows at once.
  *  Never:  sends a message again that may have been accepted.
  *  Fails:  always with one report for each recipient. */
-import type { ByteString } from '../../base/byte-string.ts'
+import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
 import type { ConnectionPool, Kept } from '../../clients/smtp/connection-pool.ts'
 import type { SmtpConnection, TimeLimits } from '../../clients/smtp/connection.ts'
 import type { DeadHosts } from '../../clients/smtp/dead-hosts.ts'
@@ -87,7 +87,12 @@ class Delivery {
 
   async run(): Promise<Delivered> {
     const found = await this.findTargets()
-    if (found.kind === 'failed') return this.forAll(found.report)
+    if (found.kind === 'failed') {
+      const { report, detail } = found
+      if (detail === '') return this.forAll(report)
+      this.equipment.log(`delivery to ${JSON.stringify(toText(this.domain()))}: ${detail}`)
+      return this.forAll(report).map((one) => ({ ...one, detail: fromText(detail) }))
+    }
     let report: ByteString = remoteTexts.noConnection
     for (const target of found.targets) {
       const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
@@ -105,12 +110,17 @@ class Delivery {
     return this.forAll(report)
   }
 
-  private async findTargets(): Promise<Targets> {
+  private domain(): ByteString {
     const recipient = this.envelope.recipients[0] ?? ''
-    const domain = recipient.slice(recipient.lastIndexOf('@') + 1)
-    if (!isMailDomain(domain)) return { kind: 'failed', report: remoteTexts.noSuchHost(domain) }
+    return recipient.slice(recipient.lastIndexOf('@') + 1)
+  }
+
+  private async findTargets(): Promise<Targets> {
+    const domain = this.domain()
+    if (!isMailDomain(domain)) return { kind: 'failed', report: remoteTexts.noSuchHost(domain), detail: '' }
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
-    if (this.settings.unreadable || route.kind === 'unreadable') return { kind: 'failed', report: remoteTexts.badRoute }
+    if (this.settings.unreadable || route.kind === 'unreadable')
+      return { kind: 'failed', report: remoteTexts.badRoute, detail: '' }
     if (route.kind === 'exchangers') return await this.equipment.exchangers.ofDomain(domain)
     this.isRouted = true
     this.login = findLogin(this.settings.secrets, route.relay)

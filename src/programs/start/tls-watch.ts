@@ -7,6 +7,7 @@ import { fromBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
 import { type NamedPair, ticketKeysBytes, type TlsOrder } from '../../contracts/supervise.ts'
+import { certificateTroubles } from '../../stores/home/certificate-troubles.ts'
 import {
   namedTlsDirectories,
   readNamedTls,
@@ -16,7 +17,6 @@ import {
   tlsStamp,
 } from '../../stores/home/tls-files.ts'
 import type { Clock } from '../../system/clock.ts'
-import { coversHost, validityOf } from '../../system/keys.ts'
 import { realRandom } from '../../system/random.ts'
 import { planTls } from './tls-order.ts'
 
@@ -24,8 +24,6 @@ const pollMilliseconds = 2000
 const settledMilliseconds = 1000
 /** Who learns a ticket key can read the TLS 1.2 sessions that were resumed with it. */
 const ticketKeysMillisecondsMax = 86_400_000
-/** Or the last third of its life: some live for six days. */
-const expiringMilliseconds: number = 7 * 86_400_000
 const gone = 'cert.pem or key.pem is gone; what was in force before stays so until the programs are started again'
 
 export interface TlsEvents {
@@ -105,19 +103,8 @@ export class WatchedTls {
       )
     }
     if (fallback === undefined) return found
-    const now = this.clock.now()
-    for (const [where, { certificatePem }] of [[directory, fallback] as const, ...this.named]) {
-      const { fromMs, toMs } = validityOf(certificatePem)
-      const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
-      if (toMs <= now) found.push({ kind: 'certificate-expired', where, text: `it ended on ${day(toMs)}` })
-      else if (fromMs > now) found.push({ kind: 'certificate-expired', where, text: `it begins on ${day(fromMs)}` })
-      else if (toMs - now < Math.min(expiringMilliseconds, (toMs - fromMs) / 3))
-        found.push({ kind: 'certificate-expiring', where, text: `it ends on ${day(toMs)}` })
-    }
-    const name = this.ownName()
-    const pairs = [fallback, ...this.named.values()]
-    if (name !== undefined && !pairs.some(({ certificatePem }) => coversHost(certificatePem, name)))
-      found.push({ kind: 'certificate-name', where: directory, text: `no certificate is for ${name}` })
+    const pairs = new Map<string, TlsPair>([[directory, fallback], ...this.named])
+    found.push(...certificateTroubles(pairs, this.ownName(), this.clock.now()))
     return found
   }
 

@@ -56,17 +56,31 @@ export function unwantedExtensions(
   if (table === undefined) return none
   const keys = [...names, ...names.flatMap((name) => [...domainKeys(name)])]
   const found = keys.map((key) => table.get(key)).find((line) => line !== undefined)
-  return found === undefined
-    ? none
-    : new Set(
-        found
-          .toUpperCase()
-          .split(/[ \t,]+/)
-          .filter((word) => word !== ''),
-      )
+  return found === undefined ? none : new Set(wordsOf(found))
 }
+
+function wordsOf(line: ByteString): string[] {
+  return line
+    .toUpperCase()
+    .split(/[ \t,]+/)
+    .filter((word) => word !== '')
+}
+
+/** What we would use, and EHLO itself. */
+const knownKeywords: ReadonlySet<string> = new Set([
+  'EHLO',
+  'PIPELINING',
+  'SIZE',
+  'STARTTLS',
+  '8BITMIME',
+  'SMTPUTF8',
+  'REQUIRETLS',
+  'AUTH',
+])
 
 /** A line of that file. */
 export function namesExtensions(line: ByteString): boolean {
-  return /^[^:]*:[ \t]*[A-Za-z0-9][A-Za-z0-9 \t,-]*$/.test(line)
+  const colon = line.indexOf(':')
+  const words = wordsOf(line.slice(colon + 1))
+  return colon >= 0 && words.length > 0 && words.every((word) => knownKeywords.has(word))
 }
