@@ -3,7 +3,8 @@
  *
  *    queue-network   enqueue, "from network"          queue-remote   remote, fetch
  *    queue-inject    enqueue, "by uid N" as the kernel says          queue-lspawn   lspawn, local (on behalf of a uid)
- *    queue-admin     admin                           queue-read     admin, `list` only */
+ *    queue-admin     admin                           queue-read     admin, `list` only
+ *    queue-own       admin, `list` only, of what that uid handed in */
 import type { Server, Socket } from 'node:net'
 import { decodeFromDeliverer, encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
 import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
@@ -13,7 +14,7 @@ import type { Clock } from '../../system/clock.ts'
 import { FrameConnection, type FrameLimits, serveDescriptor } from '../../system/frame-connection.ts'
 import { peerUid } from '../../system/libc.ts'
 import type { Acceptance, Origin } from './acceptance.ts'
-import type { Admin } from './admin.ts'
+import type { Admin, Asker } from './admin.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Deliverer } from './deliverer.ts'
 import type { DeliveryLog } from './delivery-log.ts'
@@ -32,6 +33,7 @@ const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
   'queue-lspawn': ['lspawn', 'local'],
   'queue-admin': ['admin'],
   'queue-read': ['admin'],
+  'queue-own': ['admin'],
 }
 /** A connection that says nothing for so long is closed. */
 const helloMillisecondsMax = 30_000
@@ -91,14 +93,14 @@ export class Connections {
 
   private accept(name: SocketName, socket: Socket): void {
     const uid = uidOf(socket)
-    const isHandIn = name === 'queue-inject'
-    if (isHandIn && !this.handInShares.connections.take(uid, 1)) {
-      this.tellOfCrowd(uid)
+    const isForAll = name === 'queue-inject' || name === 'queue-own'
+    if (isForAll && !this.handInShares.connections.take(uid, 1)) {
+      this.tellOfCrowd(uid, name)
       socket.destroy()
       return
     }
     const ended = (): void => {
-      if (isHandIn) this.handInShares.connections.take(uid, -1)
+      if (isForAll) this.handInShares.connections.take(uid, -1)
     }
     const cancel = this.ports.clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
     const connection: FrameConnection = new FrameConnection(
@@ -126,16 +128,16 @@ export class Connections {
           if (reason !== '') this.ports.log.warning(`connection on ${name} closed: ${reason}`)
         },
       },
-      isHandIn ? this.handInFrames(uid) : undefined,
+      isForAll ? this.handInFrames(uid) : undefined,
     )
   }
 
-  private tellOfCrowd(uid: number): void {
+  private tellOfCrowd(uid: number, name: SocketName): void {
     // Whoever connects a thousand times a second must not fill the log.
     const nowMs = this.ports.clock.monotonic()
     if (nowMs - this.crowdToldMs < crowdToldMilliseconds) return
     this.crowdToldMs = nowMs
-    this.ports.log.warning(`uid ${uid} has too many connections on queue-inject`)
+    this.ports.log.warning(`uid ${uid} has too many connections on ${name}`)
   }
 
   private handInFrames(uid: number): FrameLimits {
@@ -168,10 +170,7 @@ export class Connections {
       case 'local':
         return this.local(connection, onBehalfOf)
       case 'admin':
-        return {
-          onFrame: (frame) => void this.ports.admin.handle(connection, frame, name === 'queue-read'),
-          onClose: () => undefined,
-        }
+        return this.admin(connection, name === 'queue-own' ? peer : name === 'queue-read' ? 'reader' : 'administrator')
       case 'execute':
       case 'policy':
       case 'recipients':
@@ -181,6 +180,18 @@ export class Connections {
       case 'session':
         // Other programs' affair: no socket of ours lets these through.
         throw new ContractError(`${purpose} on ${name}`)
+    }
+  }
+
+  private admin(connection: FrameConnection, asker: Asker): FrameHandler {
+    // Who may see something must ask for it in time, or go.
+    const cancel = this.ports.clock.after(helloMillisecondsMax, () => connection.destroy('no request'))
+    return {
+      onFrame: (frame) => {
+        cancel()
+        void this.ports.admin.handle(connection, frame, asker)
+      },
+      onClose: cancel,
     }
   }
 
