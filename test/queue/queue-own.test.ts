@@ -1,6 +1,6 @@
 /** What a user of the machine sees of the queue: their own mail, by what the kernel says they are. */
 import assert from 'node:assert/strict'
-import { chmodSync } from 'node:fs'
+import { chmodSync, chownSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { AdminError, askAll } from '../../src/clients/admin/ask.ts'
@@ -18,6 +18,8 @@ import { withoutRoot } from '../kit/tool.ts'
 describe('queue-own', { skip: withoutRoot() }, () => {
   const queue = new QueueProcess({ me: 'me.example\n' })
   before(async () => {
+    // smtpd's, in a system home.
+    chownSync(socketPath(queue.home, 'queue-network'), 4714, 0)
     await queue.start()
     for (const path of [queue.home.path, queue.home.run]) chmodSync(path, 0o755)
     for (const name of ['queue-inject', 'queue-own'] as const) chmodSync(socketPath(queue.home, name), 0o666)
@@ -61,6 +63,10 @@ describe('queue-own', { skip: withoutRoot() }, () => {
     assert.equal((await senders(0)).length, 13)
     // The last page is short by what others have.
     assert.equal((await ask(4711, { op: 'list', limit: 10 })).length, 10)
+  })
+
+  it('shows nothing to the account that reads the network', async () => {
+    await assert.rejects(ask(4714, { op: 'list', limit: 1 }), (error) => error instanceof AdminError)
   })
 
   it('answers nothing else, to root either', async () => {

@@ -6,6 +6,7 @@ import { callProgram, type CallSetup } from '#test/kit/qmail-call.ts'
 import type { Program, RunEnd } from './call.ts'
 import { bouncesaying, except, preline } from './child-programs.ts'
 import { condredirect, forward } from './forward.ts'
+import { datemail, mailsubj, predate } from './small-senders.ts'
 
 const delivery = {
   SENDER: 's@x',
@@ -132,5 +133,37 @@ describe('preline', () => {
       '100 preline: fatal: unable to run cat: file does not exist',
     )
     assert.equal(await say(preline, { ...call, args: ['cat'], variables: {} }), '100 preline: fatal: UFLINE not set')
+  })
+})
+
+describe('mailsubj, predate and datemail', () => {
+  const variables = {
+    QMAILUSER: 'joe',
+    QMAILHOST: 'x.test',
+    QMAILDEFAULTHOST: 'x.test',
+    QMAILDEFAULTDOMAIN: 'test',
+    QMAILPLUSDOMAIN: 'test',
+    QMAILIDHOST: 'x.test',
+  }
+
+  it('make a message of arguments and a body', async () => {
+    const args = ['hello\nBcc: evil@x.test', 'a@b.c', 'd']
+    const end = await callProgram(mailsubj, { name: 'mailsubj', args, variables, input: 'body' })
+    assert.equal(end.envelope, 'Fjoe@x.test\0Td@x.test\0Ta@b.c\0\0')
+    assert.match(end.content ?? '', /\nSubject: hello Bcc: evil@x\.test\nTo: a@b\.c, d@x\.test\n\nbody\n$/)
+  })
+
+  it('put a date of this zone in front', async () => {
+    const date = /^Date: \d+ \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\n/
+    let given = ''
+    const run = (_: readonly string[], input: string): RunEnd => {
+      given = input
+      return { kind: 'exit', code: 5 }
+    }
+    assert.equal((await callProgram(predate, { name: 'predate', args: ['cat'], input: 'x\n', run })).code, 5)
+    assert.match(given, date)
+    const end = await callProgram(datemail, { name: 'datemail', args: ['a@b.c'], variables, input: 'Subject: x\n\n' })
+    assert.match(end.content?.replace(/^[^]*?\n(?=Date)/, '') ?? '', date)
+    assert.equal(end.content?.match(/^Date:/gm)?.length, 1)
   })
 })

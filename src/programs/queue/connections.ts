@@ -55,6 +55,8 @@ export interface ConnectionPorts {
   readonly source: ContentSource
   readonly admin: Admin
   readonly aliasUid: number | undefined
+  /** Who hands in what came over the network; undefined where it is who runs all of it. */
+  readonly networkUid: number | undefined
   /** Bytes of a message that a user of this machine may hand in. */
   handInBytesMax(): number
   isStopping(): boolean
@@ -170,6 +172,8 @@ export class Connections {
       case 'local':
         return this.local(connection, onBehalfOf)
       case 'admin':
+        // What the process that reads the network has handed in is not its to read again.
+        if (name === 'queue-own' && peer === this.ports.networkUid) throw new ContractError('nothing is shown to smtpd')
         return this.admin(connection, name === 'queue-own' ? peer : name === 'queue-read' ? 'reader' : 'administrator')
       case 'execute':
       case 'policy':
