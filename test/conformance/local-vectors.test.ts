@@ -7,9 +7,10 @@ import { describe, it, type TestContext } from 'node:test'
 import { done } from '../../src/base/outcome.ts'
 import type { Assignment } from '../../src/contracts/assign.ts'
 import { encodeEnvelope, noParams } from '../../src/contracts/envelope.ts'
-import { deliver, describeDelivery } from '../../src/programs/local/delivery.ts'
-import { checkHome } from '../../src/programs/local/home-files.ts'
+import { deliver } from '../../src/programs/local/delivery.ts'
+import { local } from '../../src/programs/qmail/local.ts'
 import type { LocalResult } from '../../src/protocols/qmail/program-exit.ts'
+import { checkHome } from '../../src/stores/dot-qmail/home-files.ts'
 import { homeAt } from '../../src/stores/home/layout.ts'
 import { Maildirs } from '../../src/stores/maildir/maildir.ts'
 import { Mboxes } from '../../src/stores/mbox/mbox.ts'
@@ -18,6 +19,7 @@ import { realClock } from '../../src/system/clock.ts'
 import { quickFiles } from '../../src/system/quick-files.ts'
 import { realRandom } from '../../src/system/random.ts'
 import { storedInMemory } from '../../src/system/spool.ts'
+import { callProgram } from '#test/kit/qmail-call.ts'
 import { sharedJson } from '#test/kit/shared.ts'
 
 interface FileVector {
@@ -104,7 +106,7 @@ describe('qmail-getpw vectors', { skip }, () => {
   })
   for (const { arg, stdout } of vectors?.getpw ?? []) {
     it(JSON.stringify(arg), async () => {
-      const found = await users.lookup(arg)
+      const found = await users.lookupByAccounts(arg)
       assert.equal(found.kind, 'user')
       const { user, uid, gid, home, dash, ext } = found.record
       const fields = [user, uid, gid, home.replace('/nowhere/', '/var/'), dash, ext]
@@ -154,7 +156,7 @@ async function observe(vector: FileVector, test?: TestContext): Promise<Observed
       defaultDelivery: vector.default_delivery,
     }
     assert.equal(checkHome(quickFiles, home), undefined)
-    if (vector.opts.includes('-n')) return { ...describeAsOwner(assignment, Number(vector.mode), test), ...nothing }
+    if (vector.opts.includes('-n')) return { ...(await describeAsOwner(vector, home, test)), ...nothing }
     return await run(assignment, vector)
   } finally {
     await rm(home, { recursive: true })
@@ -164,14 +166,17 @@ async function observe(vector: FileVector, test?: TestContext): Promise<Observed
 const nothing = { mailbox: undefined, envelope: undefined, content: undefined }
 
 /** root may read what its owner may not: the test is another user while it looks at such a file. */
-function describeAsOwner(assignment: Assignment, mode: number, test: TestContext | undefined): LocalResult {
-  if ((mode & 0o400) !== 0 || process.geteuid?.() !== 0) return describeDelivery(quickFiles, assignment)
-  test?.diagnostic('as uid 65534 instead of root')
-  process.seteuid?.(65534)
+async function describeAsOwner(vector: FileVector, home: string, test: TestContext | undefined): Promise<LocalResult> {
+  const isOther = (Number(vector.mode) & 0o400) === 0 && process.geteuid?.() === 0
+  if (isOther) test?.diagnostic('as uid 65534 instead of root')
+  if (isOther) process.seteuid?.(65534)
   try {
-    return describeDelivery(quickFiles, assignment)
+    const { dash, ext, sender } = vector
+    const operands = ['joe', home, `joe${dash}${ext}`, dash, ext, 'lab.test.example', sender, vector.default_delivery]
+    const end = await callProgram(local, { name: 'qmail-local', args: [...vector.opts, '--', ...operands] })
+    return { exitCode: end.code as LocalResult['exitCode'], output: end.stdout + end.stderr }
   } finally {
-    process.seteuid?.(0)
+    if (isOther) process.seteuid?.(0)
   }
 }
 

@@ -22,7 +22,14 @@ import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
 import { nodeFlags } from '../../src/system/node-flags.ts'
 
-const names: readonly SocketName[] = ['queue-network', 'queue-inject', 'queue-remote', 'queue-lspawn', 'queue-admin']
+const names: readonly SocketName[] = [
+  'queue-network',
+  'queue-inject',
+  'queue-remote',
+  'queue-lspawn',
+  'queue-admin',
+  'queue-own',
+]
 
 export class QueueProcess {
   readonly home: Home

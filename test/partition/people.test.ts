@@ -327,14 +327,14 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
         .map((line) => line.slice(home.length + 1))
         .toSorted()
     }
-    const everybodys = 'run/queue-inject.sock'
+    const everybodys = ['run/queue-inject.sock', 'run/queue-own.sock']
     const ofLocals = names.filter((name) => name.startsWith('run/local/'))
     assert.deepEqual(
       await opens(roles.login),
-      ['run/authd.sock', everybodys, 'run/lspawn-login.sock', 'run/policy-names.sock', ...ofLocals].toSorted(),
+      ['run/authd.sock', ...everybodys, 'run/lspawn-login.sock', 'run/policy-names.sock', ...ofLocals].toSorted(),
     )
-    assert.deepEqual(await opens(roles.authd), ['run/lspawn-tickets.sock', everybodys])
-    for (const owner of new Set(Object.values(owners))) assert.deepEqual(await opens(owner), [everybodys])
+    assert.deepEqual(await opens(roles.authd), ['run/lspawn-tickets.sock', ...everybodys])
+    for (const owner of new Set(Object.values(owners))) assert.deepEqual(await opens(owner), everybodys)
   })
 
   interface Status {

@@ -9,9 +9,7 @@ import type { Taker } from '../../clients/queue/taker.ts'
 import type { Assignment } from '../../contracts/assign.ts'
 import type { Params } from '../../contracts/envelope.ts'
 import {
-  describe,
   didLine,
-  type DotQmailSearch,
   forwardSender,
   type Instruction,
   mayHaveOwner,
@@ -22,13 +20,13 @@ import {
 import { type DeliveryLines, deliveryLines, localEnvironment } from '../../protocols/qmail/local-environment.ts'
 import { headerHasLine } from '../../protocols/qmail/loop-check.ts'
 import type { LocalResult } from '../../protocols/qmail/program-exit.ts'
-import { writtenLines } from '../../protocols/qmail/written-text.ts'
+import { findInstructions } from '../../stores/dot-qmail/instructions.ts'
+import { findOwner, isStop, type Stop } from '../../stores/dot-qmail/home-files.ts'
 import type { Maildirs } from '../../stores/maildir/maildir.ts'
 import type { Mboxes } from '../../stores/mbox/mbox.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 import { forward } from './forward.ts'
-import { type DotQmail, findOwner, isStop, readDotQmail, type Stop } from './home-files.ts'
 import { type ProgramTools, runProgram } from './run-program.ts'
 
 export interface DeliveryTools extends ProgramTools {
@@ -47,7 +45,6 @@ export interface DeliveryRequest {
 }
 
 const loopText = 'This message is looping: it already has my Delivered-To line. (#5.4.6)\n'
-const noMailboxText = 'Sorry, no mailbox here by that name. (#5.1.1)\n'
 
 /** The home has been checked (`checkHome`). */
 export async function deliver(tools: DeliveryTools, request: DeliveryRequest): Promise<LocalResult> {
@@ -63,20 +60,6 @@ export async function deliver(tools: DeliveryTools, request: DeliveryRequest): P
   const environment = localEnvironment(assignment, sender, newSender, lines, found.default)
   const run = new DeliveryRun(tools, request, lines, newSender, environment)
   return run.run(parseDotQmail(found.text, found.forwardOnly))
-}
-
-/** `qmail-local -n`: what would be done. */
-export function describeDelivery(files: QuickFiles, assignment: Assignment): LocalResult {
-  const found = findInstructions(files, assignment, searchDotQmail(assignment.dash, assignment.ext))
-  if (isStop(found)) return { exitCode: found.exitCode, output: found.text }
-  return describe(parseDotQmail(found.text, found.forwardOnly))
-}
-
-function findInstructions(files: QuickFiles, assignment: Assignment, search: DotQmailSearch): DotQmail | Stop {
-  const found = readDotQmail(files, assignment.home, search)
-  if (found === undefined && search.absent === 'no mailbox') return { exitCode: 100, text: noMailboxText }
-  if (found !== undefined && (isStop(found) || writtenLines(found.text).length > 0)) return found
-  return { text: assignment.defaultDelivery, forwardOnly: false, default: found?.default }
 }
 
 class DeliveryRun {

@@ -12,6 +12,8 @@ import { EnqueuePort } from '../../clients/queue/enqueue.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { decodeToLocal, encodeAlive } from '../../contracts/assign.ts'
+import { checkHome } from '../../stores/dot-qmail/home-files.ts'
+import { homeAt } from '../../stores/home/layout.ts'
 import { Maildirs } from '../../stores/maildir/maildir.ts'
 import { Mboxes } from '../../stores/mbox/mbox.ts'
 import { realClock } from '../../system/clock.ts'
@@ -25,7 +27,6 @@ import { Assignments } from './assignments.ts'
 import { Attempts } from './attempts.ts'
 import { ContentRoom } from './content.ts'
 import { deliver, type DeliveryTools } from './delivery.ts'
-import { checkHome } from './home-files.ts'
 import { serveSessions } from './serve-sessions.ts'
 
 const queueFd = 4
@@ -139,7 +140,7 @@ function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
     ...machine,
     random: realRandom,
     log,
-    baseEnvironment: programEnvironment(),
+    baseEnvironment: programEnvironment(homePath),
     maildirs: new Maildirs({ ...machine, random: realRandom, pid: process.pid, host: fromText(hostname()) }),
     mboxes: new Mboxes(machine),
     takerFor: (environment) =>
@@ -154,9 +155,11 @@ function queueTaker(port: EnqueuePort): Taker {
   }
 }
 
-/** What a `.qmail` program sees besides the variables of its delivery. */
-function programEnvironment(): Record<string, string> {
-  const environment: Record<string, string> = { PATH: process.env['PATH'] ?? defaultPath }
+/** What a `.qmail` program sees besides the variables of its delivery. qmail's programs are on its PATH, before others of
+ *  these names. */
+function programEnvironment(homePath: string): Record<string, string> {
+  const path = `${homeAt(homePath).bin}:${process.env['PATH'] ?? defaultPath}`
+  const environment: Record<string, string> = { PATH: path }
   for (const name of ['TZ', 'LANG', 'QMAILQUEUE']) {
     const value = process.env[name]
     if (value !== undefined) environment[name] = value

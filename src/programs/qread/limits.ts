@@ -2,7 +2,5 @@
 
 /** Connections at once, as tcpserver's. */
 export const connectionsMax = 40
-/** Messages asked for at once: each may have ten thousand recipients. */
-export const pageMax = 10
 /** A page that is not read for so long ends its connection. */
 export const idleMillisecondsMax = 60_000

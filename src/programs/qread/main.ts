@@ -4,13 +4,13 @@
  *  Never:   changes anything; reads from the network.
  *  Fails:   without the queue a listing is empty or ends early; the log says so. */
 import { parseArgs } from 'node:util'
+import { listing } from '../../clients/admin/queue-listing.ts'
 import { Control } from '../../stores/control/control.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { Acceptor } from '../../system/acceptor.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { openLog } from '../../system/log.ts'
 import { supervised } from '../../system/supervised.ts'
-import { listing } from './listing.ts'
 import { Visits } from './visits.ts'
 
 const { values } = parseArgs({

@@ -3,16 +3,12 @@ import { CommandError, exitCode, systemTrouble } from './exit.ts'
 
 try {
   const [first, ...rest] = process.argv.slice(2)
-  // What other programs run does without the parser.
-  if (first === 'qmail-queue') {
-    const { qmailQueue } = await import('./qmail-queue.ts')
-    process.exitCode = await qmailQueue(rest)
-  } else if (first === 'pickup') {
+  // What `start` runs does without the parser.
+  if (first === 'pickup') {
     const { pickup } = await import('./pickup.ts')
     await pickup(rest)
   } else {
-    // A reader that went away (`quaver queue list | head`) ends the command, and is no error. Not above: descriptor 1 of
-    // qmail-queue is no output.
+    // A reader that went away (`quaver queue list | head`) ends the command, and is no error.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       process.exit(error.code === 'EPIPE' ? exitCode.ok : exitCode.failed)
     })

@@ -7,7 +7,7 @@ import { compileSenderRules } from '../../protocols/ofmip/sender-rules.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import { type Files, realFiles } from '../../system/files.ts'
 import { CommandError, exitCode } from './exit.ts'
-import { readDescriptor } from './spool.ts'
+import { readDescriptor } from '../../system/input-spool.ts'
 
 /** Submission reads no larger database. */
 const textBytesMax: number = 8 * 1024 * 1024

@@ -5,17 +5,17 @@ import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
+import { enqueue, enqueueClient } from '../../clients/queue/hand-in.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import { dropDirectory, type Dropped, readDropped, refusedName } from '../../stores/drop/drop.ts'
 import { Control } from '../../stores/control/control.ts'
 import { handInBytesMax } from '../../stores/control/hand-in-limit.ts'
-import { homeAt } from '../../stores/home/layout.ts'
+import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { forbidTracing } from '../../system/libc.ts'
 import { flushLog, type Log, openLog } from '../../system/log.ts'
-import { enqueueClient, enqueue } from './hand-in.ts'
-import type { Spooled } from './spool.ts'
+import type { Spooled } from '../../system/input-spool.ts'
 
 /** Whoever was writing an unfinished file has given up by then; qmail's own limit for leavings in the queue. */
 const unfinishedMillisecondsMax = 36 * 3_600_000
@@ -30,7 +30,7 @@ export async function pickup(args: readonly string[]): Promise<void> {
   const home = homeAt(path ?? '.')
   const names = (await text(process.stdin)).split('\0').filter((name) => name !== '' && name === basename(name))
   const bytesMax = handInBytesMax(new Control(home.control, realClock))
-  const client = enqueueClient(home)
+  const client = enqueueClient(socketPath(home, 'queue-inject'))
   const until = realClock.monotonic() + turnMilliseconds
   for (const name of names.sort()) {
     if (realClock.monotonic() > until) break

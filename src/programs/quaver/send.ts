@@ -1,19 +1,19 @@
 /** `quaver send`: a message from standard input into the queue. */
 import { userInfo } from 'node:os'
-import { type ByteString, fromBuffer, fromText, toBuffer } from '../../base/byte-string.ts'
+import { type ByteString, fromText } from '../../base/byte-string.ts'
+import { type Ways, handIn } from '../../clients/queue/hand-in.ts'
 import { isAddress, recipientsMax } from '../../contracts/envelope.ts'
 import { completeHeader, makeMessageId } from '../../protocols/ofmip/complete-header.ts'
+import { completed, HeaderTooLong } from '../../protocols/ofmip/complete-message.ts'
 import { printAddress } from '../../protocols/rfc822/print-address.ts'
-import { type Field, HeaderGatherer } from '../../protocols/rfc822/header.ts'
-import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
 import { Control } from '../../stores/control/control.ts'
-import type { Home } from '../../stores/home/layout.ts'
+import { leaveInDrop } from '../../stores/drop/leave.ts'
+import { type Home, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
-import { handIn } from './hand-in.ts'
 import { print, printJson } from './output.ts'
-import { readDescriptor, spool } from './spool.ts'
+import { readDescriptor, spool, type Spooled } from '../../system/input-spool.ts'
 
 export async function send(recipients: readonly string[], options: GlobalOptions & { from?: string }): Promise<void> {
   const home = requireHome(options)
@@ -28,8 +28,9 @@ export async function send(recipients: readonly string[], options: GlobalOptions
   const now = realClock.now()
   const messageId = makeMessageId(now, [process.pid], host)
   const missing = { milliseconds: now, messageId, author: printAddress(`${user}@${host}`) }
-  const content = await spool(completed(readDescriptor(0), (fields) => completeHeader(fields, missing)))
-  const result = await handIn(home, envelope, content)
+  const content = await read((fields) => completeHeader(fields, missing))
+  const leave = (...left: Parameters<Ways['leave']>): ReturnType<Ways['leave']> => leaveInDrop(home, ...left)
+  const result = await handIn({ socketPath: socketPath(home, 'queue-inject'), leave }, envelope, content)
   await content.close()
   if (result.kind === 'failed') {
     const { class: failureClass, peerText, logText } = result.failure
@@ -39,6 +40,15 @@ export async function send(recipients: readonly string[], options: GlobalOptions
   if (options.json === true) printJson(result.kind === 'queued' ? { id: result.id } : { dropped: result.path })
   else if (result.kind === 'queued') print(`queued as ${result.id}`)
   else print(`Quaver does not run; the message is safe in ${result.path} and goes on its way when it starts`)
+}
+
+async function read(complete: Parameters<typeof completed>[1]): Promise<Spooled> {
+  try {
+    return await spool(completed(readDescriptor(0), complete))
+  } catch (error) {
+    if (!(error instanceof HeaderTooLong)) throw error
+    throw new CommandError(error.message, exitCode.permanent)
+  }
 }
 
 /** Who writes: the account, at this host. */
@@ -54,52 +64,4 @@ function checkAddress(address: ByteString, where: string): ByteString {
     `${where}: '${address.slice(0, 60)}' is no address (empty, too long, or with a line end)`,
     exitCode.usage,
   )
-}
-
-/** Line ends LF, the header through `complete`, a final LF supplied. A header that is too long is an error: what was not
- *  read of it could name blind recipients. */
-export async function* completed(
-  input: AsyncIterable<Buffer>,
-  complete: (fields: readonly Field[]) => ByteString,
-): AsyncGenerator<Buffer> {
-  const gatherer = new HeaderGatherer()
-  let hasBegun = false
-  let gathered = 0
-  let last = 10
-  for await (const chunk of withoutCarriageReturns(input)) {
-    last = chunk.at(-1) ?? last
-    if (gatherer.isOver) {
-      yield chunk
-      continue
-    }
-    const body = gatherer.push(fromBuffer(chunk))
-    gathered += chunk.length
-    if (body !== undefined) {
-      yield toBuffer(hasBegun ? body : complete(gatherer.fields) + body)
-      hasBegun = true
-    } else if (gathered > headerBytesMax)
-      throw new CommandError(`the header of the message has more than ${headerBytesMax} bytes`, exitCode.permanent)
-  }
-  const rest = (last === 10 || !hasBegun ? '' : (gatherer.push('\n') ?? '')) + gatherer.end()
-  if (!hasBegun || rest !== '') yield toBuffer(hasBegun ? rest : complete(gatherer.fields) + rest)
-}
-
-/** If the first line ends in CRLF (a message saved by a mail program), each CRLF becomes LF; else all stays as it is. */
-async function* withoutCarriageReturns(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let convert: boolean | undefined
-  let pending: Buffer = Buffer.alloc(0)
-  for await (const chunk of input) {
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
-    if (convert === undefined) {
-      const end = pending.indexOf(10)
-      if (end === -1 && pending.length < headerBytesMax) continue
-      convert = end > 0 && pending[end - 1] === 13
-    }
-    // A CR at the end may belong to an LF that is still to come.
-    const keep = convert && pending.at(-1) === 13 ? 1 : 0
-    const ready = pending.subarray(0, pending.length - keep)
-    yield convert ? toBuffer(fromBuffer(ready).replaceAll('\r\n', '\n')) : ready
-    pending = pending.subarray(pending.length - keep)
-  }
-  if (pending.length > 0) yield pending
 }

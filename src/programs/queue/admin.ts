@@ -25,6 +25,14 @@ export interface AdminPorts {
   readonly causes: DeferralCauses
 }
 
+/** Who asks, by the socket: one that may do everything, one that may see the queue, or a user (a uid, as the kernel says),
+ *  who may see what they handed in. */
+export type Asker = 'administrator' | 'reader' | number
+
+function maySee(asker: Asker, { uid }: QueuedMessage): boolean {
+  return typeof asker !== 'number' || asker === 0 || asker === uid
+}
+
 interface Request {
   readonly op: string
   readonly id: number | undefined
@@ -40,12 +48,11 @@ export class Admin {
     this.ports = ports
   }
 
-  /** `onlyLists`: whoever asks may see the queue, and nothing else. */
-  async handle(connection: FrameConnection, frame: Frame, onlyLists: boolean): Promise<void> {
+  async handle(connection: FrameConnection, frame: Frame, asker: Asker): Promise<void> {
     try {
       const request = readRequest(decodeAdminRequest(frame))
-      if (onlyLists && request.op !== 'list') throw new ContractError('only list is answered here')
-      for await (const row of this.rows(request)) {
+      if (asker !== 'administrator' && request.op !== 'list') throw new ContractError('only list is answered here')
+      for await (const row of this.rows(request, asker)) {
         connection.send(encodeAdminReply({ kind: 'row', row }))
         await connection.pressure()
       }
@@ -57,11 +64,11 @@ export class Admin {
     connection.end()
   }
 
-  private async *rows(request: Request): AsyncGenerator<object> {
+  private async *rows(request: Request, asker: Asker): AsyncGenerator<object> {
     const { store, dispatcher } = this.ports
     switch (request.op) {
       case 'list':
-        yield* this.list(request.after, Math.min(request.limit, listMax))
+        yield* this.list(request.after, Math.min(request.limit, listMax), asker)
         break
       case 'show':
         yield await this.show(this.idOf(request))
@@ -84,16 +91,19 @@ export class Admin {
     }
   }
 
-  private async *list(after: number, limit: number): AsyncGenerator<object> {
+  private async *list(after: number, limit: number, asker: Asker): AsyncGenerator<object> {
     let last = after
     let left = limit
     while (left > 0) {
       const page = await this.ports.store.list(last, Math.min(left, pageMax))
-      for (const message of page) yield this.row(message)
+      for (const message of page) {
+        if (left === 0 || !maySee(asker, message)) continue
+        yield this.row(message)
+        left--
+      }
       const end = page.at(-1)
       if (end === undefined) return
       last = end.id
-      left -= page.length
     }
   }
 

@@ -3,7 +3,8 @@
  *
  *    queue-network   enqueue, "from network"          queue-remote   remote, fetch
  *    queue-inject    enqueue, "by uid N" as the kernel says          queue-lspawn   lspawn, local (on behalf of a uid)
- *    queue-admin     admin                           queue-read     admin, `list` only */
+ *    queue-admin     admin                           queue-read     admin, `list` only
+ *    queue-own       admin, `list` only, of what that uid handed in */
 import type { Server, Socket } from 'node:net'
 import { decodeFromDeliverer, encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
 import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
@@ -13,7 +14,7 @@ import type { Clock } from '../../system/clock.ts'
 import { FrameConnection, type FrameLimits, serveDescriptor } from '../../system/frame-connection.ts'
 import { peerUid } from '../../system/libc.ts'
 import type { Acceptance, Origin } from './acceptance.ts'
-import type { Admin } from './admin.ts'
+import type { Admin, Asker } from './admin.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Deliverer } from './deliverer.ts'
 import type { DeliveryLog } from './delivery-log.ts'
@@ -32,7 +33,10 @@ const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
   'queue-lspawn': ['lspawn', 'local'],
   'queue-admin': ['admin'],
   'queue-read': ['admin'],
+  'queue-own': ['admin'],
 }
+/** Anybody on the machine may connect to these. */
+const forAll: ReadonlySet<SocketName> = new Set(['queue-inject', 'queue-own'])
 /** A connection that says nothing for so long is closed. */
 const helloMillisecondsMax = 30_000
 /** What anybody may do a thousand times a second must not fill the log. */
@@ -54,6 +58,8 @@ export interface ConnectionPorts {
   readonly source: ContentSource
   readonly admin: Admin
   readonly aliasUid: number | undefined
+  /** Who hands in what came over the network; undefined where it is who runs all of it. */
+  readonly networkUid: number | undefined
   /** Bytes of a message that a user of this machine may hand in. */
   handInBytesMax(): number
   isStopping(): boolean
@@ -93,15 +99,15 @@ export class Connections {
 
   private accept(name: SocketName, socket: Socket): void {
     const uid = uidOf(socket)
-    const isHandIn = name === 'queue-inject'
-    const by = isHandIn ? ` by uid ${uid}` : ''
-    if (isHandIn && !this.handInShares.connections.take(uid, 1)) {
-      this.warn(name, `uid ${uid} has too many connections on queue-inject`)
+    const isForAll = forAll.has(name)
+    const by = isForAll ? ` by uid ${uid}` : ''
+    if (isForAll && !this.handInShares.connections.take(uid, 1)) {
+      this.warn(name, `uid ${uid} has too many connections on ${name}`)
       socket.destroy()
       return
     }
     const ended = (): void => {
-      if (isHandIn) this.handInShares.connections.take(uid, -1)
+      if (isForAll) this.handInShares.connections.take(uid, -1)
     }
     const cancel = this.ports.clock.after(helloMillisecondsMax, () => connection.destroy('no hello'))
     const connection: FrameConnection = new FrameConnection(
@@ -129,19 +135,19 @@ export class Connections {
           if (reason !== '') this.warn(name, `connection on ${name}${by} closed: ${reason}`)
         },
       },
-      isHandIn ? this.handInFrames(uid) : undefined,
+      isForAll ? this.handInFrames(uid) : undefined,
     )
   }
 
   private warn(name: SocketName, text: string): void {
     const { clock, log } = this.ports
-    if (name !== 'queue-inject') return log.warning(text)
+    if (!forAll.has(name)) return log.warning(text)
     const nowMs = clock.monotonic()
     if (nowMs - this.handInToldMs < handInToldMilliseconds) {
       this.handInUntold++
       return
     }
-    log.warning(this.handInUntold === 0 ? text : `${text}; ${this.handInUntold} more of queue-inject were not told`)
+    log.warning(this.handInUntold === 0 ? text : `${text}; ${this.handInUntold} more of local hand-ins were not told`)
     this.handInToldMs = nowMs
     this.handInUntold = 0
   }
@@ -176,10 +182,9 @@ export class Connections {
       case 'local':
         return this.local(connection, onBehalfOf)
       case 'admin':
-        return {
-          onFrame: (frame) => void this.ports.admin.handle(connection, frame, name === 'queue-read'),
-          onClose: () => undefined,
-        }
+        // What the process that reads the network has handed in is not its to read again.
+        if (name === 'queue-own' && peer === this.ports.networkUid) throw new ContractError('nothing is shown to smtpd')
+        return this.admin(connection, name === 'queue-own' ? peer : name === 'queue-read' ? 'reader' : 'administrator')
       case 'execute':
       case 'policy':
       case 'recipients':
@@ -189,6 +194,18 @@ export class Connections {
       case 'session':
         // Other programs' affair: no socket of ours lets these through.
         throw new ContractError(`${purpose} on ${name}`)
+    }
+  }
+
+  private admin(connection: FrameConnection, asker: Asker): FrameHandler {
+    // Who may see something must ask for it in time, or go.
+    const cancel = this.ports.clock.after(helloMillisecondsMax, () => connection.destroy('no request'))
+    return {
+      onFrame: (frame) => {
+        cancel()
+        void this.ports.admin.handle(connection, frame, asker)
+      },
+      onClose: cancel,
     }
   }
 

@@ -1,6 +1,7 @@
 /** queue: the spool and the schedule; the only writer of the queue.
  *  Knows:  control/{me,locals,virtualdomains,…}, HOME/queue. Never: the network, a user's home, a TLS key.
  *  Fails:  exits 111 where it cannot start; a damaged database is noted, and the next start looks into it. */
+import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { openStore, damageMarker, type OpenedStore } from './open-store.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -13,7 +14,7 @@ import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
-import { homeAt, type SocketName, sockets } from '../../stores/home/layout.ts'
+import { homeAt, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
 import { StoreError } from '../../stores/queue/contract.ts'
 import { noteDamage } from '../../stores/queue/salvage.ts'
 import { findAccount } from '../../system/accounts.ts'
@@ -176,6 +177,7 @@ const connections = new Connections({
   source,
   admin,
   aliasUid: alias?.uid,
+  networkUid: networkUid(),
   handInBytesMax: () => handInBytesMax(control),
   isStopping: () => stopping,
 })
@@ -206,3 +208,8 @@ for (const [name, fd] of listeners) {
 await timekeeper.start()
 dispatcher.start()
 ready()
+
+function networkUid(): number | undefined {
+  const uid = statSync(socketPath(home, 'queue-network'), { throwIfNoEntry: false })?.uid
+  return uid === process.getuid?.() ? undefined : uid
+}

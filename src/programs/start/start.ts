@@ -18,7 +18,7 @@ import { serveAdmin } from './admin-server.ts'
 import { commandFor } from './command.ts'
 import { Fleet } from './fleet.ts'
 import { HomeTroubles } from './home-troubles.ts'
-import { writeInjector } from './injector.ts'
+import { linkPrograms } from './program-links.ts'
 import { lockHome } from './lock.ts'
 import { addressesFor, type StartOptions, wantedServices } from './options.ts'
 import { bindAll, type Listening, prepareSystemHome } from './prepare.ts'
@@ -56,7 +56,7 @@ export async function start(
     : await prepareSystemHome(home, programs, clock)
   if (!(await lockHome(join(home.run, 'lock'), socketPath(home, 'start'))))
     throw new HomeError(`another 'quaver start' runs on ${home.path}: stop it with 'quaver stop --home ${home.path}'`)
-  await writeInjector(home)
+  linkPrograms(home)
   const listening = bindAll(home, programs, plan.addresses, ownerOf)
   const screen = options.demo ? demoScreen(home.log, clock) : systemScreen(plan.log, clock)
   for (const text of made) screen.note(text)

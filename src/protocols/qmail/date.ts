@@ -28,3 +28,11 @@ export function clockTime(date: Date): string {
 function two(value: number): string {
   return value < 10 ? `0${value}` : String(value)
 }
+
+/** For header fields, in a zone that is so many minutes before UTC: `21 Nov 2026 10:08:07 +0100`. */
+export function localHeaderDate(milliseconds: number, minutes: number): string {
+  const date = new Date(milliseconds + minutes * 60_000)
+  const distance = Math.abs(minutes)
+  const zone = `${minutes < 0 ? '-' : '+'}${two(Math.floor(distance / 60))}${two(distance % 60)}`
+  return `${dayOf(date)} ${clockTime(date)} ${zone}`
+}

@@ -87,6 +87,8 @@ export const sockets = {
   'queue-lspawn': { owner: 'root', mode: 0o600, servedBy: 'queue' },
   /** qread asks here what is in the queue, and can do nothing else. */
   'queue-read': { owner: 'queue', mode: 0o600, servedBy: 'queue' },
+  /** Anybody on the machine sees here what waits of the mail that they handed in; root sees everything. */
+  'queue-own': { owner: 'root', mode: 0o666, servedBy: 'queue' },
   'queue-admin': { owner: 'root', mode: 0o600, servedBy: 'queue' },
   /** The command line asks here what smtpd would say. */
   'smtpd-admin': { owner: 'root', mode: 0o600, servedBy: 'smtpd' },

@@ -2,6 +2,7 @@
  *  tarball). Whoever installs, checks or removes it reads this table and nothing else.
  *  Everything here belongs to root and is the same on every machine: what a machine adds (homes, accounts, configuration)
  *  is in stores/home/layout.ts. */
+import { isOnPath, qmailPrograms } from './qmail-programs.ts'
 
 export type Entry =
   | { readonly kind: 'directory'; readonly path: string; readonly mode: number }
@@ -37,8 +38,9 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
     directory('share'),
     directory('share/doc'),
     directory('share/doc/quaver'),
-    { kind: 'link', path: 'bin/quaver', target: `../${tree}/bin/quaver` },
+    ...['quaver', ...qmailPrograms.filter(isOnPath)].map((name) => link(`bin/${name}`, `../${tree}/bin/${name}`)),
     file(`${tree}/bin/quaver`, { from: 'source', path: 'bin/quaver' }, 0o755),
+    ...qmailPrograms.map((name) => link(`${tree}/bin/${name}`, 'quaver')),
     file(`${tree}/runtime/node`, { from: 'runtime' }, 0o755),
     // Node takes a file for a module by the nearest package.json.
     file(`${tree}/app/package.json`, { from: 'text', text: '{ "type": "module" }\n' }),
@@ -53,6 +55,10 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
     ),
     file('share/doc/quaver/LICENCES', { from: 'licences' }),
   ]
+}
+
+function link(path: string, target: string): Entry {
+  return { kind: 'link', path, target }
 }
 
 function directory(path: string): Entry {

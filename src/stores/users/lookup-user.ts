@@ -46,7 +46,11 @@ export class UserLookup {
     } catch (error) {
       return { kind: 'report', report: lspawnReports.usersTrouble, reason: describeError(error) }
     }
-    if (assigned !== undefined) return { kind: 'user', record: assigned }
+    return assigned === undefined ? this.lookupByAccounts(local) : { kind: 'user', record: assigned }
+  }
+
+  /** As qmail-getpw, which knows nothing of users/cdb. */
+  async lookupByAccounts(local: ByteString): Promise<Lookup> {
     try {
       return (await this.lookupAccount(local)) ?? (await this.aliasOf(local))
     } catch (error) {

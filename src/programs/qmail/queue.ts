@@ -1,13 +1,13 @@
 /** `bin/qmail-queue` of a home: qmail's interface for injectors. The message on descriptor 0, then the envelope on
  *  descriptor 1; no output; the exit code says what happened, in qmail-queue's own numbers. */
-import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
 import { fromBuffer } from '../../base/byte-string.ts'
 import type { Failure } from '../../base/outcome.ts'
 import { addressBytesMax, type Envelope, envelopeBytesMax, isAddress, recipientsMax } from '../../contracts/envelope.ts'
-import { homeAt } from '../../stores/home/layout.ts'
-import { handIn } from './hand-in.ts'
-import { readDescriptor, spool, type Spooled } from './spool.ts'
+import type { Home } from '../../stores/home/layout.ts'
+import { readDescriptor, spool, type Spooled } from '../../system/input-spool.ts'
+import { type Call, Fatal } from './call.ts'
+import { handOver } from './hand-over.ts'
 
 const code = {
   queued: 0,
@@ -27,9 +27,9 @@ const code = {
 const alarmMilliseconds = 86_400_000
 
 /** Resolves with the exit code. */
-export async function qmailQueue(args: readonly string[]): Promise<number> {
-  const path = homeIn(args)
-  if (path === undefined) return code.noHome
+export async function qmailQueue(call: Call): Promise<number> {
+  const home = homeOf(call)
+  if (home === undefined) return code.noHome
   setTimeout(() => process.exit(code.timeout), alarmMilliseconds).unref()
   let content: Spooled | undefined
   try {
@@ -39,7 +39,7 @@ export async function qmailQueue(args: readonly string[]): Promise<number> {
   }
   const envelope = await readEnvelope()
   if (typeof envelope === 'number') return envelope
-  const result = await handIn(homeAt(path), envelope, content)
+  const result = await handOver(home, envelope, content)
   await content.close()
   return result.kind === 'failed' ? codeOf(result.failure) : code.queued
 }
@@ -88,15 +88,12 @@ function codeOf({ class: failureClass, peerText }: Failure): number {
   return code.rejectedForNow
 }
 
-function homeIn(args: readonly string[]): string | undefined {
+function homeOf(call: Call): Home | undefined {
   try {
-    const { home = process.env['QUAVER_HOME'] } = parseArgs({
-      args: [...args],
-      options: { home: { type: 'string' } },
-    }).values
-    return home === '' ? undefined : home
-  } catch {
-    return undefined
+    return call.home()
+  } catch (error) {
+    if (error instanceof Fatal) return undefined
+    throw error
   }
 }
 

@@ -6,7 +6,7 @@ import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { inlineBytesMax } from '../contracts/enqueue.ts'
 
 const readBytes: number = 64 * 1024
 
@@ -19,7 +19,7 @@ export interface Spooled {
 }
 
 /** Throws if the input breaks off with an error, or the temporary directory is full. */
-export async function spool(input: AsyncIterable<Buffer>): Promise<Spooled> {
+export async function spool(input: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<Spooled> {
   const first: Buffer[] = []
   let bytes = 0
   let file: FileHandle | undefined

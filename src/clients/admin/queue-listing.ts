@@ -1,12 +1,14 @@
 /** The queue, page by page, in qmail-qread's words. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { askAll } from '../../clients/admin/ask.ts'
-import { fieldsOf, numberField, objectsField, textField } from '../../clients/admin/row.ts'
+import { askAll } from './ask.ts'
+import { fieldsOf, numberField, objectsField, textField } from './row.ts'
 import { readLines, type ReadMessage } from '../../protocols/qmail/qread.ts'
 import type { Clock } from '../../system/clock.ts'
-import { pageMax } from './limits.ts'
 
-/** Throws AdminError: the queue does not answer. */
+/** Messages asked for at once: each may have ten thousand recipients. */
+const pageMax = 10
+
+/** What whoever may connect there may see. Throws AdminError: the queue does not answer. */
 export async function* listing(socketPath: string, clock: Clock): AsyncGenerator<ByteString> {
   for (let after = 0; ; ) {
     const rows = await askAll(socketPath, { op: 'list', after, limit: pageMax }, clock)

@@ -1,0 +1,81 @@
+/** Gives a message to the queue as whoever calls; with the daemons down, leaves it where `leave` says.
+ *  Fails:  with qmail-queue's texts. */
+import type { Socket } from 'node:net'
+import { failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
+import {
+  addressBytesMax,
+  type Envelope,
+  envelopeBytesMax,
+  isAddress,
+  noParams,
+  recipientsMax,
+} from '../../contracts/envelope.ts'
+import { realClock } from '../../system/clock.ts'
+import { errorCode } from '../../system/files.ts'
+import { connectPath } from '../../system/frame-connection.ts'
+import type { Spooled } from '../../system/input-spool.ts'
+import { EnqueueClient } from './enqueue.ts'
+import type { Taker } from './taker.ts'
+
+export type HandedIn =
+  | { readonly kind: 'queued'; readonly id: number }
+  | { readonly kind: 'dropped'; readonly path: string }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+export interface Ways {
+  /** The queue's socket for everybody. */
+  readonly socketPath: string
+  /** Where the message is as safe; resolves with its path. */
+  readonly leave: (envelope: Envelope, content: Spooled) => Promise<Outcome<string>>
+}
+
+export async function handIn(ways: Ways, envelope: Envelope, content: Spooled): Promise<HandedIn> {
+  let nobodyServes = false
+  const client = enqueueClient(ways.socketPath, (error) => {
+    nobodyServes = ['ENOENT', 'ECONNREFUSED'].includes(errorCode(error))
+  })
+  const outcome = await enqueue(client, envelope, content)
+  client.close()
+  if (outcome.done) return { kind: 'queued', id: outcome.value }
+  if (!nobodyServes) return { kind: 'failed', failure: outcome.failure }
+  const left = await ways.leave(envelope, content)
+  return left.done ? { kind: 'dropped', path: left.value } : { kind: 'failed', failure: left.failure }
+}
+
+/** Over the socket for everybody: the kernel says who we are. */
+export function enqueueClient(
+  socketPath: string,
+  onRefused: (error: unknown) => void = () => undefined,
+): EnqueueClient {
+  const connect = async (): Promise<Socket> => {
+    try {
+      return await connectPath(socketPath)
+    } catch (error) {
+      onRefused(error)
+      throw error
+    }
+  }
+  return new EnqueueClient(connect, realClock)
+}
+
+export async function enqueue(taker: Taker, envelope: Envelope, content: Spooled): Promise<Outcome<number>> {
+  const fault = envelopeFault(envelope)
+  if (fault !== undefined) return failed(fault)
+  if (content.whole !== undefined) return await taker.submit(envelope, noParams, content.whole)
+  const stream = await taker.open(envelope, noParams)
+  if (!stream.done) return stream
+  for await (const chunk of content.chunks()) await stream.value.write(chunk)
+  return await stream.value.close()
+}
+
+/** What no queue of ours takes, however often it is asked. */
+function envelopeFault({ sender, recipients }: Envelope): Failure | undefined {
+  const addresses = [sender, ...recipients]
+  const refused = (logText: string): Failure => permanent('qq permanent problem (#5.3.0)', logText)
+  if (addresses.some(({ length }) => length > addressBytesMax))
+    return permanent('envelope address too long for qq (#5.1.3)')
+  if (!addresses.every(isAddress)) return refused('an address has a line end or a NUL')
+  if (recipients.length > recipientsMax) return refused(`${recipients.length} recipients, limit ${recipientsMax}`)
+  const bytes = addresses.reduce((sum, address) => sum + address.length + 2, 1)
+  return bytes > envelopeBytesMax ? refused(`an envelope of ${bytes} bytes, limit ${envelopeBytesMax}`) : undefined
+}

@@ -1,0 +1,53 @@
+/** Programs that run another one and judge the message by its exit code: bouncesaying(1), except(1), preline(1). */
+import type { ByteString } from '../../base/byte-string.ts'
+import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
+import { type Call, exit, Fatal } from './call.ts'
+import { parseOptions } from './options.ts'
+import { withHead } from './send.ts'
+
+/** Its exit code. Throws Fatal 111 where nobody can tell now. */
+export async function runChild(call: Call, command: readonly ByteString[]): Promise<number> {
+  const prefix = `${call.name}: fatal: `
+  const end = await call.run(command)
+  if (end.kind === 'crash') throw new Fatal(exit.temporary, `${prefix}child crashed`)
+  // As execvp's failure in qmail's child: for good, unless it may pass.
+  const code = end.kind === 'exit' ? end.code : isTemporaryErrno(end.error) ? exit.temporary : exit.permanent
+  if (code === exit.temporary) throw new Fatal(exit.temporary, `${prefix}temporary child error`)
+  return code
+}
+
+export async function bouncesaying(call: Call): Promise<number> {
+  const [text, ...command] = call.args
+  if (text === undefined)
+    throw new Fatal(exit.permanent, 'bouncesaying: usage: bouncesaying error [ program [ arg ... ] ]')
+  if (command.length > 0 && (await runChild(call, command)) !== 0) return exit.ok
+  throw new Fatal(exit.permanent, text)
+}
+
+export async function except(call: Call): Promise<number> {
+  if (call.args.length === 0) throw new Fatal(exit.permanent, 'except: usage: except program [ arg ... ]')
+  return (await runChild(call, call.args)) === 0 ? exit.permanent : exit.ok
+}
+
+/** By letter; the capital one asks for it again. */
+const lines = { f: 'UFLINE', r: 'RPLINE', d: 'DTLINE' } as const
+
+export async function preline(call: Call): Promise<number> {
+  const prefix = 'preline: fatal: '
+  const usage = 'preline: usage: preline cmd [ arg ... ]'
+  const { options, operands } = parseOptions(call.args, 'frdFRD', 'preline', usage)
+  const [program] = operands
+  if (program === undefined) throw new Fatal(exit.permanent, usage)
+  const head = Object.entries(lines).map(([letter, name]) => {
+    const last = options.findLast((option) => option.letter.toLowerCase() === letter)
+    if (last?.letter === letter) return ''
+    const line = call.variables.get(name)
+    if (line === undefined) throw new Fatal(exit.permanent, `${prefix}${name} not set`)
+    return line
+  })
+  const end = await call.run(operands, withHead(head.join(''), call.input()))
+  if (end.kind === 'crash') throw new Fatal(exit.temporary, `${prefix}child crashed`)
+  if (end.kind === 'exit') return end.code
+  const code = isTemporaryErrno(end.error) ? exit.temporary : exit.permanent
+  throw new Fatal(code, `${prefix}unable to run ${program}: ${errnoText(end.error)}`)
+}

@@ -1,0 +1,28 @@
+/** qmail-getpw(8): which account of the machine gets a mailbox's mail, where users/assign says nothing. */
+import { lspawnReports } from '../../protocols/qmail/program-exit.ts'
+import { Control } from '../../stores/control/control.ts'
+import { accountName } from '../../stores/home/account-name.ts'
+import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
+import { realClock } from '../../system/clock.ts'
+import { type Call, Fatal } from './call.ts'
+
+/** By the report that lspawn would give. */
+const exitCodes: ReadonlyMap<object, number> = new Map<object, number>([
+  [lspawnReports.noAlias, 116],
+  [lspawnReports.homeTrouble, 115],
+])
+const troubleCode = 118
+
+export async function getpw(call: Call): Promise<number> {
+  const [local] = call.args
+  if (local === undefined) throw new Fatal(100, 'qmail-getpw: usage: qmail-getpw local')
+  const home = call.home()
+  const overrides = new Control(home.control, realClock).map('accounts')
+  const accounts = new AccountBook(realClock)
+  const users = new UserLookup(home, { accounts, alias: () => accounts.account(accountName(overrides, 'alias')) })
+  const found = await users.lookupByAccounts(local)
+  if (found.kind === 'report') return exitCodes.get(found.report) ?? troubleCode
+  const { user, uid, gid, home: directory, dash, ext } = found.record
+  call.out([user, uid, gid, directory, dash, ext].map((field) => `${field}\0`).join(''))
+  return 0
+}

@@ -1,0 +1,16 @@
+/** The queue of a home takes a message from whoever calls, or HOME/queue/drop does while it is down. */
+import { handIn, type HandedIn } from '../../clients/queue/hand-in.ts'
+import type { Envelope } from '../../contracts/envelope.ts'
+import { type Home, socketPath } from '../../stores/home/layout.ts'
+import type { Spooled } from '../../system/input-spool.ts'
+
+export function handOver(home: Home, envelope: Envelope, content: Spooled): Promise<HandedIn> {
+  return handIn(
+    {
+      socketPath: socketPath(home, 'queue-inject'),
+      leave: async (...left) => (await import('../../stores/drop/leave.ts')).leaveInDrop(home, ...left),
+    },
+    envelope,
+    content,
+  )
+}

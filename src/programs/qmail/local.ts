@@ -1,0 +1,33 @@
+/** qmail-local(8) with `-n`: what a delivery would do. Deliveries themselves are the work of lspawn's processes. */
+import { checkHome } from '../../stores/dot-qmail/home-files.ts'
+import { describeDelivery } from '../../stores/dot-qmail/instructions.ts'
+import { quickFiles } from '../../system/quick-files.ts'
+import { type Call, exit, Fatal } from './call.ts'
+import { parseOptions } from './options.ts'
+
+const usage = 'qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty'
+const stickyText = 'Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n'
+
+export function local(call: Call): number {
+  const { options, operands } = parseOptions(call.args, 'nN', 'qmail-local', usage)
+  const [user, home, name, dash, ext, domain, , defaultDelivery, more] = operands
+  if (user === undefined || home === undefined || name === undefined || dash === undefined) throw new Fatal(100, usage)
+  if (ext === undefined || domain === undefined || defaultDelivery === undefined || more !== undefined)
+    throw new Fatal(100, usage)
+  if (!home.startsWith('/')) throw new Fatal(100, usage)
+  if (options.at(-1)?.letter !== 'n')
+    throw new Fatal(exit.temporary, 'qmail-local: fatal: deliveries are made by Quaver itself: only -n is there')
+  const fault = checkHome(quickFiles, home)
+  // Who asks what would be done may be the one who is editing.
+  if (fault?.text === stickyText) call.err('Warning: home directory is sticky.\n')
+  else if (fault !== undefined) return say(call, fault.exitCode, fault.text)
+  const assignment = { key: 0, user, home, local: name, dash, ext, domain, defaultDelivery }
+  const { exitCode, output } = describeDelivery(quickFiles, assignment)
+  return say(call, exitCode, output)
+}
+
+function say(call: Call, code: number, text: string): number {
+  if (code === 0) call.out(text)
+  else call.err(text)
+  return code
+}

@@ -1,0 +1,31 @@
+/** qmail's programs, each under its own name: `bin/quaver` is called by it, and says so in the first argument.
+ *  Runs as whoever calls; loads only what the name asks for. */
+import { basename } from 'node:path'
+import { toText } from '../../base/byte-string.ts'
+import { Fatal } from './call.ts'
+import { namesHome, programs } from './names.ts'
+import { argumentBytes, processCall } from './process-call.ts'
+
+void main(process.argv.slice(2))
+
+async function main([path = '', ...words]: readonly string[]): Promise<void> {
+  try {
+    process.exitCode = await run(path, words)
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error
+    process.stderr.write(Buffer.from(`${error.text}\n`, 'latin1'))
+    process.exitCode = error.code
+  }
+}
+
+async function run(path: string, words: readonly string[]): Promise<number> {
+  const name = basename(path)
+  const load = programs.get(name)
+  if (load === undefined)
+    throw new Fatal(100, `quaver: there is no program ${name}; 'quaver --help' shows what there is`)
+  const args = argumentBytes(words)
+  const home = namesHome.has(name) && args[0] === '--home' ? toText(args[1] ?? '') : undefined
+  if (home === '') throw new Fatal(100, `${name}: fatal: --home names no directory`)
+  const program = await load()
+  return await program(processCall(path, home === undefined ? args : args.slice(2), home))
+}

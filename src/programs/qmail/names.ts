@@ -1,0 +1,41 @@
+/** The programs of this folder by the names they are called by, and what each loads: nothing but its own. */
+import type { QmailProgram } from '../../stores/installation/qmail-programs.ts'
+import type { Program } from './call.ts'
+
+const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
+  bouncesaying: async () => (await import('./child-programs.ts')).bouncesaying,
+  condredirect: async () => (await import('./forward.ts')).condredirect,
+  datemail: async () => (await import('./small-senders.ts')).datemail,
+  except: async () => (await import('./child-programs.ts')).except,
+  forward: async () => (await import('./forward.ts')).forward,
+  maildirmake: async () => (await import('./maildirmake.ts')).maildirmake,
+  mailq: async () => (await import('./sendmail.ts')).sendmail,
+  mailsubj: async () => (await import('./small-senders.ts')).mailsubj,
+  newaliases: async () => (await import('./sendmail.ts')).sendmail,
+  predate: async () => (await import('./small-senders.ts')).predate,
+  preline: async () => (await import('./child-programs.ts')).preline,
+  'qmail-getpw': async () => (await import('./getpw.ts')).getpw,
+  'qmail-inject': async () => (await import('./inject.ts')).inject,
+  'qmail-local': async () => (await import('./local.ts')).local,
+  'qmail-newmrh': async () => (await import('./compile.ts')).newmrh,
+  'qmail-newu': async () => (await import('./compile.ts')).newu,
+  'qmail-pw2u': async () => (await import('./pw2u.ts')).pw2u,
+  'qmail-qread': async () => (await import('./qread.ts')).qread,
+  'qmail-qstat': async () => (await import('./qstat.ts')).qstat,
+  'qmail-queue': async () => (await import('./queue.ts')).qmailQueue,
+  'qmail-showctl': async () => (await import('./showctl.ts')).showctl,
+  sendmail: async () => (await import('./sendmail.ts')).sendmail,
+}
+
+export const programs: ReadonlyMap<string, () => Promise<Program>> = new Map(Object.entries(loaders))
+
+/** They take `--home HOME` in front. The others are given words from outside as arguments. */
+export const namesHome: ReadonlySet<string> = new Set([
+  'qmail-newmrh',
+  'qmail-newu',
+  'qmail-pw2u',
+  'qmail-qread',
+  'qmail-qstat',
+  'qmail-queue',
+  'qmail-showctl',
+])

@@ -1,0 +1,155 @@
+/** The Call of this process: its arguments and variables byte for byte, its descriptors, the home that it belongs to. */
+import { existsSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
+import { done, failed, type Outcome } from '../../base/outcome.ts'
+import type { Envelope } from '../../contracts/envelope.ts'
+import { findHome, homePathFault } from '../../stores/home/find.ts'
+import { type Home, homeAt } from '../../stores/home/layout.ts'
+import { errorCode } from '../../system/files.ts'
+import type { Spooled } from '../../system/input-spool.ts'
+import { type Call, Fatal, type RunEnd, type Variables } from './call.ts'
+import { handOver } from './hand-over.ts'
+
+const readBytes: number = 64 * 1024
+const waitMilliseconds = 10
+
+/** `path` is what the program was called by. `option`: what `--home` says. */
+export function processCall(path: string, args: readonly ByteString[], option: string | undefined): Call {
+  const name = basename(path)
+  const home = (): Home => homeOf(name, path, option)
+  const variables = environment()
+  return {
+    name,
+    args,
+    variables,
+    pid: process.pid,
+    now: () => Date.now(),
+    home,
+    input: (fromStart = false) => readInput(fromStart ? 0 : undefined),
+    out: (text) => write(1, text),
+    err: (text) => write(2, text),
+    enqueue: (envelope, content, changed) => enqueue(home(), envelope, content, changed),
+    run: runProgram,
+  }
+}
+
+/** The last words of this process's command line. Node takes them for UTF-8; what is none is read from the system. */
+export function argumentBytes(words: readonly string[]): ByteString[] {
+  if (!words.some((word) => word.includes('\ufffd'))) return words.map(fromText)
+  const raw = nulSeparated('/proc/self/cmdline')
+  return raw.length < words.length ? words.map(fromText) : raw.slice(raw.length - words.length)
+}
+
+function environment(): Variables {
+  const entries = Object.entries(process.env).map(([name, value]) => [name, value ?? ''] as const)
+  if (!entries.some(([, value]) => value.includes('\ufffd')))
+    return new Map(entries.map(([name, value]) => [name, fromText(value)]))
+  return new Map(
+    nulSeparated('/proc/self/environ').map((entry) => {
+      const equals = entry.indexOf('=')
+      return [entry.slice(0, equals), entry.slice(equals + 1)] as const
+    }),
+  )
+}
+
+function nulSeparated(path: string): ByteString[] {
+  try {
+    return fromBuffer(readFileSync(path)).split('\0').slice(0, -1)
+  } catch {
+    return []
+  }
+}
+
+/** `--home`; else the home in whose `bin` the program was called; else as everywhere. */
+function homeOf(name: string, path: string, option: string | undefined): Home {
+  const around = path.includes('/') ? resolve(dirname(path), '..') : undefined
+  const isHome = around !== undefined && existsSync(join(around, 'control'))
+  const root = join(import.meta.dirname, '../../..')
+  const clone = existsSync(join(root, 'package.json')) ? root : undefined
+  const found = findHome(option ?? (isHome ? around : undefined), process.env['QUAVER_HOME'], clone)
+  const fault = homePathFault(found.path)
+  if (fault !== undefined) throw new Fatal(111, `${name}: fatal: ${fromText(fault)}`)
+  if (found.exists) return homeAt(found.path)
+  const remedy = 'QUAVER_HOME names another'
+  throw new Fatal(111, fromText(`${name}: fatal: there is no home at ${found.path} (${found.because}): ${remedy}`))
+}
+
+/** At once, without a stream: what is small costs no more than it must. */
+function* readInput(from: number | undefined): Generator<Buffer> {
+  let position = from
+  for (;;) {
+    const buffer = Buffer.allocUnsafe(readBytes)
+    const count = readSome(buffer, position ?? null)
+    if (count === 0) return
+    if (position !== undefined) position += count
+    yield buffer.subarray(0, count)
+  }
+}
+
+function readSome(buffer: Buffer, position: number | null): number {
+  for (;;) {
+    try {
+      return readSync(0, buffer, 0, buffer.length, position)
+    } catch (error) {
+      // The other end of it does not want to wait, and so neither may we.
+      if (errorCode(error) !== 'EAGAIN') throw error
+      pause()
+    }
+  }
+}
+
+function write(fd: number, text: ByteString | Uint8Array): void {
+  let rest = typeof text === 'string' ? toBuffer(text) : text
+  while (rest.byteLength > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest))
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN') throw error
+      pause()
+    }
+  }
+}
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMilliseconds)
+}
+
+/** `qp` is the message's number in the queue; of one that waits in the drop directory, this process. */
+async function enqueue(
+  home: Home,
+  envelope: Envelope,
+  content: Spooled,
+  variables: Variables,
+): Promise<Outcome<number>> {
+  const program = variables.get('QMAILQUEUE')
+  if (program !== undefined) {
+    const [{ ProgramTaker }, queue, { realClock }] = await Promise.all([
+      import('../../clients/queue/program.ts'),
+      import('../../clients/queue/hand-in.ts'),
+      import('../../system/clock.ts'),
+    ])
+    const changes: Record<string, string | undefined> = {}
+    for (const name of Object.keys(process.env)) if (!variables.has(name)) changes[name] = undefined
+    for (const [name, value] of variables) changes[name] = toText(value)
+    return queue.enqueue(new ProgramTaker(toText(program), home.path, changes, realClock), envelope, content)
+  }
+  const handed = await handOver(home, envelope, content)
+  if (handed.kind === 'failed') return failed(handed.failure)
+  return done(handed.kind === 'queued' ? handed.id : process.pid)
+}
+
+async function runProgram(command: readonly ByteString[], input?: Iterable<Buffer>): Promise<RunEnd> {
+  const { spawn } = await import('node:child_process')
+  const [file = '', ...args] = command.map(toText)
+  return new Promise((settle) => {
+    const child = spawn(file, args, { stdio: [input === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'] })
+    child.once('error', (error) => settle({ kind: 'absent', error: errorCode(error) }))
+    child.once('exit', (code) => settle(code === null ? { kind: 'crash' } : { kind: 'exit', code }))
+    const { stdin } = child
+    if (stdin === null) return
+    // A program that does not want to read all of it is no failure.
+    stdin.on('error', () => undefined)
+    void import('node:stream').then(({ Readable }) => Readable.from(input ?? []).pipe(stdin))
+  })
+}

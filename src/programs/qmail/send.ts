@@ -1,0 +1,37 @@
+/** What every program here that hands a message in does with the answer. */
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import type { Envelope } from '../../contracts/envelope.ts'
+import { errnoText } from '../../protocols/qmail/errno-text.ts'
+import { errorCode } from '../../system/files.ts'
+import { spool, type Spooled } from '../../system/input-spool.ts'
+import { type Call, exit, Fatal } from './call.ts'
+
+/** `envelope` is asked when the content has been read. Resolves with the `qp` number. Throws Fatal with the queue's text behind `prefix`. */
+export async function enqueue(
+  call: Call,
+  prefix: ByteString,
+  content: AsyncIterable<Buffer> | Iterable<Buffer>,
+  envelope: () => Envelope,
+): Promise<number> {
+  const spooled = await read(content, prefix)
+  const taken = await call.enqueue(envelope(), spooled, call.variables)
+  await spooled.close()
+  if (taken.done) return taken.value
+  const { class: failureClass, peerText } = taken.failure
+  throw new Fatal(failureClass === 5 ? exit.permanent : exit.temporary, `${prefix}${peerText}`)
+}
+
+async function read(content: AsyncIterable<Buffer> | Iterable<Buffer>, prefix: ByteString): Promise<Spooled> {
+  try {
+    return await spool(content)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === '') throw error
+    throw new Fatal(exit.temporary, `${prefix}unable to read message: ${errnoText(code)}`)
+  }
+}
+
+export function* withHead(head: ByteString, input: Iterable<Buffer>): Generator<Buffer> {
+  yield toBuffer(head)
+  yield* input
+}

@@ -1,0 +1,55 @@
+/** sendmail(8) as qmail has it, and as callers of other sendmails use it: hands a message in by qmail-inject's rules.
+ *  `mailq` and `newaliases` are it by another name. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { type Call, exit, Fatal, type Variables } from './call.ts'
+import { inject } from './inject.ts'
+import { parseOptions } from './options.ts'
+
+/** Up to `b` qmail's; then what other sendmails take: their delivery reports, queue runs and configurations are not ours. */
+const letters = 'vimte:f:p:o:B:F:EJxb:A:C:D:d:Gh:IL:M:N:nO:q:R:r:sUV:X:'
+const usage = 'sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]'
+
+export async function sendmail(call: Call): Promise<number> {
+  const { options, operands } = parseOptions(separated(call.args), letters, 'sendmail', usage)
+  const value = (wanted: string): ByteString | undefined =>
+    options.findLast(({ letter }) => wanted.includes(letter))?.value
+  const has = (letter: string): boolean => options.some((option) => option.letter === letter)
+  const mode = value('b') ?? (call.name === 'mailq' ? 'p' : 'm')
+  if (call.name === 'newaliases' || mode === 'i')
+    throw new Fatal(exit.permanent, 'sendmail: fatal: please use fastforward/newaliases instead')
+  if (mode === 'p') return listQueue(call)
+  if (mode === 's')
+    throw new Fatal(
+      exit.permanent,
+      'sendmail: fatal: -bs is not there yet: speak SMTP to the port of control/listen-smtp',
+    )
+  if (mode !== 'm') throw new Fatal(exit.permanent, usage)
+  // A queue run: our queue needs none.
+  if (has('q') && !has('t') && operands.length === 0) return exit.ok
+  const sender = value('fr')
+  const args = [has('t') ? '-H' : '-a', ...(sender === undefined ? [] : ['-f', sender]), '--', ...operands]
+  return inject({ ...call, name: 'qmail-inject', args, variables: variablesFor(call.variables, sender, value('F')) })
+}
+
+/** `-q` takes an argument only if it is attached (`-q30m`), which getopt cannot say. */
+function separated(args: readonly ByteString[]): readonly ByteString[] {
+  const end = args.indexOf('--')
+  return args.map((word, at) => (word === '-q' && (end < 0 || at < end) ? '-q0' : word))
+}
+
+async function listQueue(call: Call): Promise<number> {
+  const { qread } = await import('./qread.ts')
+  return qread({ ...call, name: 'qmail-qread', args: [] })
+}
+
+/** The sender stands in From as well, whatever the environment says of names and hosts. */
+function variablesFor(variables: Variables, sender: ByteString | undefined, name: ByteString | undefined): Variables {
+  const changed = new Map(variables)
+  if (name !== undefined) changed.set('MAILNAME', name)
+  if (sender === undefined) return changed
+  for (const one of ['QMAILNAME', 'MAILNAME', 'NAME', 'QMAILHOST', 'MAILHOST']) changed.delete(one)
+  const at = sender.lastIndexOf('@')
+  changed.set('QMAILUSER', at < 0 ? sender : sender.slice(0, at))
+  if (at >= 0) changed.set('QMAILHOST', sender.slice(at + 1))
+  return changed
+}

@@ -1,0 +1,16 @@
+/** One control file of one line, for a program that reads two or three of them and must start quickly: without the table
+ *  and without watching.
+ *  Fails:  throws as Node does where the file is there and cannot be read: that is not the same as absent. */
+import { join } from 'node:path'
+import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
+import { parseLine } from '../../protocols/qmail/control-format.ts'
+import { readSmallFile } from '../../system/files.ts'
+
+const lineFileBytesMax: number = 64 * 1024
+
+/** Undefined: the file is absent, and so is control/me, which stands for it. */
+export function readLineOrMe(directory: string, name: string): ByteString | undefined {
+  const bytes = readSmallFile(join(directory, name), lineFileBytesMax)
+  if (bytes !== undefined) return parseLine(fromBuffer(bytes))
+  return name === 'me' ? undefined : readLineOrMe(directory, 'me')
+}

@@ -1,0 +1,33 @@
+/** Leaves a message in HOME/queue/drop, for the pickup to take when the daemons are up.
+ *  Fails:  with qmail-queue's texts. */
+import { join } from 'node:path'
+import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
+import type { Envelope } from '../../contracts/envelope.ts'
+import { realClock } from '../../system/clock.ts'
+import { errorCode } from '../../system/files.ts'
+import type { Spooled } from '../../system/input-spool.ts'
+import { realRandom } from '../../system/random.ts'
+import type { Home } from '../home/layout.ts'
+import { drop, dropDirectory } from './drop.ts'
+
+/** Resolves with the path of the file, once the message is durable. */
+export async function leaveInDrop(home: Home, envelope: Envelope, content: Spooled): Promise<Outcome<string>> {
+  // Small programs hand mail in, mostly to a queue that runs: they do not load the table of control files for that.
+  const [{ Control }, { handInBytesMax }] = await Promise.all([
+    import('../control/control.ts'),
+    import('../control/hand-in-limit.ts'),
+  ])
+  if (content.bytes > handInBytesMax(new Control(home.control, realClock)))
+    return failed(permanent('sorry, that message size exceeds my databytes limit (#5.3.4)'))
+  const name = `${realClock.now()}.${process.pid}.${realRandom.bytes(6).toString('hex')}`
+  try {
+    await drop(home, name, envelope, content.bytes, content.chunks())
+    return done(join(dropDirectory(home), name))
+  } catch (error) {
+    const text = `cannot write to ${dropDirectory(home)}: ${describeError(error)}`
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+    return failed(
+      transient(isFull ? 'qq write error or disk full (#4.3.1)' : 'qq trouble creating files in queue (#4.3.0)', text),
+    )
+  }
+}

@@ -1,0 +1,69 @@
+/** Runs a program of src/programs/qmail in this process, on streams and a queue that are handed in. */
+import { buffer } from 'node:stream/consumers'
+import { Readable } from 'node:stream'
+import { done, type Outcome } from '../../src/base/outcome.ts'
+import { fromBuffer, toBuffer } from '../../src/base/byte-string.ts'
+import { encodeEnvelope } from '../../src/contracts/envelope.ts'
+import { type Call, Fatal, type Program, type RunEnd } from '../../src/programs/qmail/call.ts'
+import { homeAt } from '../../src/stores/home/layout.ts'
+
+export interface CallSetup {
+  readonly name: string
+  readonly home?: string
+  /** As bytes. */
+  readonly args?: readonly string[]
+  readonly variables?: Readonly<Record<string, string>>
+  readonly input?: string
+  readonly now?: number
+  readonly pid?: number
+  /** What the queue answers. */
+  readonly outcome?: Outcome<number>
+  /** What other programs do. */
+  readonly run?: (command: readonly string[], input: string) => RunEnd
+}
+
+export interface CallEnd {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+  /** What the queue got, in qmail-queue's form. */
+  readonly envelope: string | undefined
+  readonly content: string | undefined
+}
+
+export async function callProgram(program: Program, setup: CallSetup): Promise<CallEnd> {
+  let stdout = ''
+  let stderr = ''
+  let envelope: string | undefined
+  let content: string | undefined
+  const { now = 0, pid = 1, outcome = done(7), input = '' } = setup
+  const call: Call = {
+    name: setup.name,
+    args: setup.args ?? [],
+    variables: new Map(Object.entries(setup.variables ?? {})),
+    pid,
+    now: () => now,
+    home: () => homeAt(setup.home ?? '/no/home'),
+    input: () => [toBuffer(input)],
+    out: (text) => (stdout += typeof text === 'string' ? text : fromBuffer(text)),
+    err: (text) => (stderr += text),
+    async enqueue(given, spooled) {
+      envelope = fromBuffer(encodeEnvelope(given))
+      content = fromBuffer(await buffer(Readable.from(spooled.chunks())))
+      return outcome
+    },
+    run: (command, given) =>
+      Promise.resolve(
+        setup.run?.(command, [...(given ?? [])].map(fromBuffer).join('')) ?? { kind: 'absent', error: 'ENOENT' },
+      ),
+  }
+  let code: number
+  try {
+    code = await program(call)
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error
+    stderr += `${error.text}\n`
+    code = error.code
+  }
+  return { code, stdout, stderr, envelope, content }
+}
