@@ -25,14 +25,26 @@ const fileMillisecondsMax = 600_000
 /** Begun before all others, so that none of them is left at the end alone. */
 const longest: readonly string[] = [
   'test/conformance/testssl.test.ts',
-  'test/crash/kill.test.ts',
-  'test/blackbox/mail-programs.test.ts',
-  'test/blackbox/others-programs.test.ts',
-  'test/partition/people.test.ts',
-  'test/demo/system-home.test.ts',
+  'test/auth/authd.test.ts',
+  'test/auth/guessing.test.ts',
   'test/blackbox/accounts.test.ts',
+  'test/demo/system-home.test.ts',
+  'test/blackbox/mail-programs.test.ts',
+  'test/demo/demo.test.ts',
+  'test/crash/kill.test.ts',
+  'test/blackbox/bytes.test.ts',
+  'test/blackbox/guards.test.ts',
+  'test/partition/people.test.ts',
+  'test/blackbox/dovecot.test.ts',
   'test/acceptance/incoming.test.ts',
+  'test/auth/losses.test.ts',
   'test/conformance/server-tls.test.ts',
+  'test/crash/power-cut.test.ts',
+  'test/start/troubles.test.ts',
+  'test/acceptance/logins.test.ts',
+  'test/queue/queue.test.ts',
+  'test/packaging/built-tree.test.ts',
+  'test/blackbox/others-programs.test.ts',
 ]
 
 const imports = new Map<string, readonly string[]>()
