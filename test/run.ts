@@ -1,13 +1,15 @@
-/** `npm test`: runs the test files, each in a process of its own, some at a time, those that take long first.
+/** `npm test`: runs the test files in processes of their own, but small ones in groups (groups.ts); some processes at a
+ *  time, those that take long first.
  *  Fails:  exits 1 if a test failed, 2 if it cannot be told what to run. */
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join, relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { describeError } from '../src/base/outcome.ts'
 import { nodeFlags } from '../src/system/node-flags.ts'
+import { grouped } from './groups.ts'
 
 const root = join(import.meta.dirname, '..')
 const usage = `npm test                 everything
@@ -23,20 +25,27 @@ const fileMillisecondsMax = 600_000
 /** Begun before all others, so that none of them is left at the end alone. */
 const longest: readonly string[] = [
   'test/conformance/testssl.test.ts',
-  'test/crash/kill.test.ts',
-  'test/blackbox/mail-programs.test.ts',
-  'test/blackbox/others-programs.test.ts',
-  'test/partition/people.test.ts',
-  'test/demo/system-home.test.ts',
+  'test/auth/authd.test.ts',
+  'test/auth/guessing.test.ts',
   'test/blackbox/accounts.test.ts',
+  'test/demo/system-home.test.ts',
+  'test/blackbox/mail-programs.test.ts',
+  'test/demo/demo.test.ts',
+  'test/crash/kill.test.ts',
+  'test/blackbox/bytes.test.ts',
+  'test/blackbox/guards.test.ts',
+  'test/partition/people.test.ts',
+  'test/blackbox/dovecot.test.ts',
   'test/acceptance/incoming.test.ts',
+  'test/auth/losses.test.ts',
   'test/conformance/server-tls.test.ts',
+  'test/crash/power-cut.test.ts',
+  'test/start/troubles.test.ts',
+  'test/acceptance/logins.test.ts',
+  'test/queue/queue.test.ts',
+  'test/packaging/built-tree.test.ts',
+  'test/blackbox/others-programs.test.ts',
 ]
-
-interface FileTime {
-  readonly file: string
-  readonly milliseconds: number
-}
 
 const imports = new Map<string, readonly string[]>()
 const { values, positionals: words } = options()
@@ -56,9 +65,14 @@ if (values.list === true) {
 
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
-const times: FileTime[] = []
+const groupDirectory = mkdtempSync(join(tmpdir(), 'quaver-tests-'))
+process.on('exit', () => rmSync(groupDirectory, { recursive: true, force: true }))
+const processes = grouped(files, root, groupDirectory)
+const inGroups = new Set(processes.flatMap(({ members = [] }) => members))
+/** Milliseconds. Of a file with a process of its own they are the process', otherwise the sum of its tests. */
+const times = new Map<string, number>()
 run({
-  files: files.map((file) => join(root, file)),
+  files: processes.map(({ path }) => resolve(root, path)),
   concurrency: Number(values.jobs),
   timeout: fileMillisecondsMax,
   execArgv: [...nodeFlags],
@@ -68,12 +82,17 @@ run({
   .on('test:fail', () => {
     process.exitCode = 1
   })
-  .on('test:summary', ({ file, duration_ms: milliseconds }) => {
-    if (file !== undefined) times.push({ file: relative(root, file), milliseconds })
+  .on('test:complete', ({ file = '', nesting, details }) => {
+    const path = relative(root, file)
+    if (nesting === 0 && inGroups.has(path)) times.set(path, (times.get(path) ?? 0) + details.duration_ms)
+  })
+  .on('test:summary', ({ file = '', duration_ms: milliseconds }) => {
+    const path = relative(root, file)
+    if (files.includes(path) && !inGroups.has(path)) times.set(path, milliseconds)
   })
   .compose(spec)
   .on('end', () => {
-    if (values.times === true) process.stdout.write(timeTable(times))
+    if (values.times === true) process.stdout.write(timeTable())
   })
   .pipe(process.stdout)
 
@@ -140,9 +159,9 @@ function importsOf(file: string): readonly string[] {
   return found
 }
 
-function timeTable(of: readonly FileTime[]): string {
-  return of
-    .toSorted((a, b) => b.milliseconds - a.milliseconds)
-    .map(({ file, milliseconds }) => `${(milliseconds / 1000).toFixed(1).padStart(7)} s  ${file}\n`)
+function timeTable(): string {
+  return [...times]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([file, milliseconds]) => `${(milliseconds / 1000).toFixed(1).padStart(7)} s  ${file}\n`)
     .join('')
 }

@@ -83,6 +83,7 @@ describe('accounts from outside', { concurrency: false }, () => {
     writeFileSync(
       assign,
       `${line.replace('-anna:', '-hand:').replace('/mail/people.test/anna:', '/hand:')}\n${assigned}`,
+      'latin1',
     )
     assert.match(await ok('account', 'compile'), /assign counts now: records \d+/)
     assert.match(await ok('account', 'password', 'hand@people.test'), /hand@people\.test has a new password/)
@@ -97,7 +98,7 @@ describe('accounts from outside', { concurrency: false }, () => {
     assert.doesNotMatch(await ok('account', 'export', '--dovecot'), /hand@/)
     writeFileSync(assign, 'no line\n.\n')
     await fails(/bad format in users\/assign: line 1 .*; users\/cdb is as it was/, 'account', 'compile')
-    writeFileSync(assign, assigned)
+    writeFileSync(assign, assigned, 'latin1')
     await ok('account', 'compile')
     await fails(/hand@people\.test is no account/, 'account', 'password', 'hand@people.test')
   })
