@@ -62,7 +62,7 @@ async function writeContent(
       return copyFile(join(runtimePackage(root, architecture), 'bin/node'), path)
     case 'module': {
       onProgress(content.path)
-      const bundled = await bundle(root, content.path)
+      const bundled = await bundle(root, content.path, content.quick)
       for (const name of bundled.packages) packages.add(name)
       return writeFile(path, bundled.code)
     }

@@ -67,8 +67,8 @@ export const realFiles: Files = {
     const kind = found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other'
     return { kind, mode: found.mode & 0o7777, uid: found.uid, bytes: found.size, modifiedMs: found.mtimeMs }
   },
-  rename,
-  link,
+  rename: (from, to) => rename(from, to),
+  link: (from, to) => link(from, to),
   async remove(path) {
     await unlink(path).catch(absentAsUndefined)
   },

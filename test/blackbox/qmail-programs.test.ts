@@ -120,6 +120,11 @@ describe("qmail's programs", { concurrency: false }, () => {
     })
   })
 
+  it('end quietly when nobody reads on', async () => {
+    const command = `yes 'Subject: x' | head -c 900000 | ${quaver.home}/bin/822header | head -c 10`
+    assert.deepEqual(await run('/bin/sh', ['-c', command]), { code: 0, stdout: 'Subject: x', stderr: '' })
+  })
+
   it('keep bytes that are not UTF-8, in arguments and variables', async () => {
     const script = `DTLINE=$(printf 'X: \\351') NEWSENDER=$(printf 'a\\351@b') QMAILQUEUE=${quaver.home}/queue.sh exec ${quaver.home}/bin/forward "$(printf 'c\\351@d')"`
     await writeFile(

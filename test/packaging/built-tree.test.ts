@@ -1,5 +1,6 @@
 /** What a package installs runs as the clone does: without node_modules, sources or npm, from any place. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,6 +57,20 @@ describe('the installed tree', { concurrency: false }, () => {
     await quaver.message((content) => content.includes('\nSubject: built\n'), 'the submitted message')
   })
 
+  it('has qmail’s programs beside its launcher, and those on the PATH whose names nobody else has', async () => {
+    const sendmail = join(destination, 'usr/lib/quaver/bin/sendmail')
+    const sent = await run(
+      '/usr/bin/env',
+      [`QUAVER_HOME=${quaver.home}`, sendmail, '-t'],
+      `To: ${demoAddress}\nX-By: sendmail\n\n`,
+    )
+    assert.deepEqual(sent, { code: 0, stdout: '', stderr: '' })
+    await quaver.message((content) => content.includes('\nX-By: sendmail\n'), 'what sendmail handed in')
+    const counted = await run(join(destination, 'usr/bin/qmail-qstat'), ['--home', quaver.home])
+    assert.match(counted.stdout, /^messages in queue: \d+\n/)
+    assert.ok(!existsSync(join(destination, 'usr/bin/sendmail')))
+  })
+
   it('says of a stranger what the clone says', async () => {
     const request = ['smtp', 'explain', '--ip', '192.0.2.1', '--from', 'a@spf.test', '--to', demoAddress, '--json']
     const [built, cloned] = [await ask(...request), await quaver.quaver(...request)]
@@ -69,4 +84,10 @@ it('a bundle holds nothing of the machine that made it', async () => {
   assert.ok(!code.includes(root))
   assert.ok(packages.includes('@mongodb-js/saslprep'), packages.join(' '))
   assert.equal((await bundle(root, 'src/programs/authd/main.ts')).code, code)
+})
+
+it('a quick bundle loads a part of Node where it is used', async () => {
+  const { code } = await bundle(root, 'src/programs/qmail/main.ts', true)
+  assert.doesNotMatch(code, /^(?:let|const|var) \w+ = require\(/m)
+  assert.match(code, /^const builtin = \{ get node_path\(\) \{ return require\("node:path"\); \}/)
 })

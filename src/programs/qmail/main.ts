@@ -4,17 +4,18 @@ import { basename } from 'node:path'
 import { toText } from '../../base/byte-string.ts'
 import { Fatal } from './call.ts'
 import { namesHome, programs } from './names.ts'
-import { argumentBytes, processCall } from './process-call.ts'
+import { argumentBytes, processCall, write } from './process-call.ts'
 
 void main(process.argv.slice(2))
 
-async function main([path = '', ...words]: readonly string[]): Promise<void> {
+/** Leaves at once: all is written, and to close sockets and streams would cost as much as the work. */
+async function main([path = '', ...words]: readonly string[]): Promise<never> {
   try {
-    process.exitCode = await run(path, words)
+    process.exit(await run(path, words))
   } catch (error) {
     if (!(error instanceof Fatal)) throw error
-    process.stderr.write(Buffer.from(`${error.text}\n`, 'latin1'))
-    process.exitCode = error.code
+    write(2, `${error.text}\n`)
+    process.exit(error.code)
   }
 }
 

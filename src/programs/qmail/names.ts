@@ -3,11 +3,14 @@ import type { QmailProgram } from '../../stores/installation/qmail-programs.ts'
 import type { Program } from './call.ts'
 
 const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
+  '822field': async () => (await import('./read-header.ts')).field822,
+  '822header': async () => (await import('./read-header.ts')).header822,
   bouncesaying: async () => (await import('./child-programs.ts')).bouncesaying,
   condredirect: async () => (await import('./forward.ts')).condredirect,
   datemail: async () => (await import('./small-senders.ts')).datemail,
   except: async () => (await import('./child-programs.ts')).except,
   forward: async () => (await import('./forward.ts')).forward,
+  iftocc: async () => (await import('./read-header.ts')).iftocc,
   maildirmake: async () => (await import('./maildirmake.ts')).maildirmake,
   mailq: async () => (await import('./sendmail.ts')).sendmail,
   mailsubj: async () => (await import('./small-senders.ts')).mailsubj,

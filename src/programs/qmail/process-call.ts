@@ -8,7 +8,7 @@ import { findHome, homePathFault } from '../../stores/home/find.ts'
 import { type Home, homeAt } from '../../stores/home/layout.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Spooled } from '../../system/input-spool.ts'
-import { type Call, Fatal, type RunEnd, type Variables } from './call.ts'
+import { type Call, exit, Fatal, type RunEnd, type Variables } from './call.ts'
 import { handOver } from './hand-over.ts'
 
 const readBytes: number = 64 * 1024
@@ -99,12 +99,14 @@ function readSome(buffer: Buffer, position: number | null): number {
   }
 }
 
-function write(fd: number, text: ByteString | Uint8Array): void {
+/** To the last byte. Whoever read it has gone (`qmail-qread | head`): the program ends. */
+export function write(fd: number, text: ByteString | Uint8Array): void {
   let rest = typeof text === 'string' ? toBuffer(text) : text
   while (rest.byteLength > 0) {
     try {
       rest = rest.subarray(writeSync(fd, rest))
     } catch (error) {
+      if (errorCode(error) === 'EPIPE') process.exit(exit.temporary)
       if (errorCode(error) !== 'EAGAIN') throw error
       pause()
     }

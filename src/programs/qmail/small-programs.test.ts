@@ -6,6 +6,7 @@ import { callProgram, type CallSetup } from '#test/kit/qmail-call.ts'
 import type { Program, RunEnd } from './call.ts'
 import { bouncesaying, except, preline } from './child-programs.ts'
 import { condredirect, forward } from './forward.ts'
+import { field822, header822, iftocc } from './read-header.ts'
 import { datemail, mailsubj, predate } from './small-senders.ts'
 
 const delivery = {
@@ -165,5 +166,27 @@ describe('mailsubj, predate and datemail', () => {
     const end = await callProgram(datemail, { name: 'datemail', args: ['a@b.c'], variables, input: 'Subject: x\n\n' })
     assert.match(end.content?.replace(/^[^]*?\n(?=Date)/, '') ?? '', date)
     assert.equal(end.content?.match(/^Date:/gm)?.length, 1)
+  })
+})
+
+describe('iftocc, 822field and 822header', () => {
+  const input =
+    'To: Joe <JOE@x.test>,\n mary@x.test\nSubject:  one\n two\nBcc: bob@x.test\nSubject:\n\nCc: body@x.test\n'
+  const answer = (args: readonly string[], variables: Readonly<Record<string, string>> = {}): Promise<string> =>
+    say(iftocc, { name: 'iftocc', args, variables, input })
+
+  it('say whether somebody is in To or Cc', async () => {
+    assert.equal(await answer([], { RECIPIENT: 'joe@X.test' }), '0')
+    assert.equal(await answer(['nobody@x.test', 'mary@x.test'], { RECIPIENT: 'nobody@x.test' }), '0')
+    for (const other of ['bob@x.test', 'body@x.test', 'joe']) assert.equal(await answer([other]), '100')
+    assert.equal(await answer([]), '100 iftocc: fatal: RECIPIENT not set')
+  })
+
+  it('print fields', async () => {
+    const call = { name: '822field', input }
+    assert.deepEqual((await callProgram(field822, call)).stdout, '  one\n two\n\n')
+    assert.equal(await say(field822, { ...call, args: ['x-none'] }), '100')
+    const header = await callProgram(header822, { ...call, name: '822header' })
+    assert.equal(header.stdout, input.slice(0, input.indexOf('\n\n') + 1))
   })
 })

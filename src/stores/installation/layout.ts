@@ -14,8 +14,8 @@ export type Entry =
 export type Content =
   /** Of the source tree, as it is. */
   | { readonly from: 'source'; readonly path: string }
-  /** A module of the source tree with all that it imports, as one file. */
-  | { readonly from: 'module'; readonly path: string }
+  /** A module of the source tree with all that it imports, as one file. `quick`: it must start at once; CommonJS. */
+  | { readonly from: 'module'; readonly path: string; readonly quick?: true }
   /** The runtime for the package's architecture. */
   | { readonly from: 'runtime' }
   /** The licences of the packages that are bundled, and of the runtime. */
@@ -44,10 +44,7 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
     file(`${tree}/runtime/node`, { from: 'runtime' }, 0o755),
     // Node takes a file for a module by the nearest package.json.
     file(`${tree}/app/package.json`, { from: 'text', text: '{ "type": "module" }\n' }),
-    ...programs.flatMap((name) => [
-      directory(`${tree}/app/programs/${name}`),
-      file(`${tree}/app/programs/${name}/main.js`, { from: 'module', path: `src/programs/${name}/main.ts` }),
-    ]),
+    ...programs.flatMap((name) => [directory(`${tree}/app/programs/${name}`), programFile(name)]),
     // The queue's second thread, loaded from beside its process.
     file(`${tree}/app/programs/queue/worker.js`, { from: 'module', path: 'src/stores/queue/worker.ts' }),
     ...['README.md', 'CHANGES.md', 'LICENSE'].map((name) =>
@@ -55,6 +52,14 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
     ),
     file('share/doc/quaver/LICENCES', { from: 'licences' }),
   ]
+}
+
+/** A service loads all of itself; what people and scripts call a thousand times a day loads what it needs. */
+function programFile(name: string): Entry {
+  const directoryPath = `${tree}/app/programs/${name}`
+  const module = { from: 'module', path: `src/programs/${name}/main.ts` } as const
+  if (name !== 'qmail') return file(`${directoryPath}/main.js`, module)
+  return file(`${directoryPath}/main.cjs`, { ...module, quick: true })
 }
 
 function link(path: string, target: string): Entry {

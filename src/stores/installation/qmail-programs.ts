@@ -1,11 +1,14 @@
 /** qmail's programs that we have, by name. `start` links each in HOME/bin, a package beside its launcher. */
 
 export const qmailPrograms = [
+  '822field',
+  '822header',
   'bouncesaying',
   'condredirect',
   'datemail',
   'except',
   'forward',
+  'iftocc',
   'maildirmake',
   'mailq',
   'mailsubj',
