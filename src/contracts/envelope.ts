@@ -18,7 +18,8 @@ export interface Envelope {
   readonly recipients: readonly ByteString[]
   /** What was said with a recipient, by its address: of one that stands there twice, the last. Not in qmail's form. */
   readonly recipientParams?: ReadonlyMap<ByteString, Params> | undefined
-  /** As it was given at RCPT, by the address that became of it; of those that were changed alone. Not in qmail's form. */
+  /** As it was given at RCPT, by the address that became of it; of those that were changed alone; of one that stands
+   *  there twice, the last that was changed. Not in qmail's form. */
   readonly originals?: ReadonlyMap<ByteString, ByteString> | undefined
 }
 

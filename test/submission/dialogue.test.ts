@@ -51,6 +51,10 @@ describe('a submission session', () => {
     assert.deepEqual(taken?.envelope, {
       sender: 'anna@lab.example',
       recipients: ['mary@host.example', 'x@y.host.example'],
+      originals: new Map([
+        ['mary@host.example', 'mary'],
+        ['x@y.host.example', 'x@y+'],
+      ]),
     })
     const [received, date, id, ...rest] = taken?.content.split('\n') ?? []
     assert.match(

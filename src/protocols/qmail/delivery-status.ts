@@ -1,7 +1,7 @@
 /** Statuses of deliveries in qmail's words, which the queue logs and bounces: those of qmail-lspawn, and what it makes of
  *  what a qmail-local says. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { type Failure, plainFailure, type Status, type StatusCode, transient } from '../../base/outcome.ts'
+import { type Failure, permanent, plainFailure, type Status, type StatusCode, transient } from '../../base/outcome.ts'
 
 export function delivered(peerText: ByteString): Status {
   return { class: 2, subject: 0, detail: 0, peerText, logText: '' }
@@ -41,7 +41,7 @@ function deferral(code: StatusCode, peerText: ByteString): Failure {
 /** qmail-lspawn's own, for recipients that never reach a qmail-local. */
 export const lspawnStatuses = {
   trash: delivered(''),
-  noHost: plainFailure(5, '1.3', 'Sorry, address must include host name. (#5.1.3)\n', ''),
+  noHost: printed(permanent('1.3', 'Sorry, address must include host name.')),
   usersTrouble: deferral('3.0', 'Trouble reading users/cdb in qmail-lspawn.\n'),
   accountsTrouble: deferral('3.0', 'Temporary failure in qmail-lspawn.\n'),
   homeTrouble: deferral('3.0', 'NFS failure in qmail-local.\n'),

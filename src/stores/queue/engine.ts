@@ -22,6 +22,8 @@ import { prepareDatabase } from './schema.ts'
 const states: readonly RecipientState[] = ['waiting', 'done', 'failed']
 const channelNumber = { local: 0, remote: 1 } as const
 
+const nothing = new Uint8Array()
+
 type Row = Record<string, unknown>
 
 const messageColumns = 'id, born, sender, uid, bytes, params, held, in_file, due_local, due_remote'
@@ -213,7 +215,7 @@ export class QueueEngine {
         position,
         channelNumber[channel],
         toBuffer(address),
-        toBuffer(original),
+        original === address ? nothing : toBuffer(original),
         prependBytes,
         toBuffer(encodeParams(params)),
       )
@@ -277,10 +279,11 @@ export class QueueEngine {
 }
 
 function recipientFrom(row: Row): QueuedRecipient {
+  const address = bytes(row['address'])
   return {
     channel: row['channel'] === channelNumber.local ? 'local' : 'remote',
-    address: bytes(row['address']),
-    original: bytes(row['original']),
+    address,
+    original: bytes(row['original']) || address,
     prependBytes: Number(row['prepend']),
     params: decodeParams(bytes(row['params'])),
     state: states[Number(row['state'])] ?? 'waiting',
