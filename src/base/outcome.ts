@@ -14,7 +14,7 @@ export interface Status {
   /** What the log says: everything, one line. Empty: no more than the peer is told. */
   readonly logText: string
   /** The other host that this is about. */
-  readonly answer?: HostAnswer | undefined
+  readonly answer: HostAnswer | undefined
 }
 
 export interface HostAnswer {
@@ -65,7 +65,7 @@ export function plainFailure(
 ): Failure {
   const dot = code.indexOf('.')
   const [subject, detail] = [Number(code.slice(0, dot)), Number(code.slice(dot + 1))]
-  return { class: failureClass, subject, detail, peerText, logText }
+  return { class: failureClass, subject, detail, peerText, logText, answer: undefined }
 }
 
 /** What an exception from `system/` becomes: temporary, whatever it was. */

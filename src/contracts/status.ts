@@ -24,16 +24,7 @@ export function writeStatus(fields: FieldWriter, status: Status): void {
 export function readStatus(fields: FieldReader): Status {
   const code = decodeCode(fields.u32())
   const [peerText, logText] = [fields.string(statusTextBytesMax), fields.string(logTextBytesMax)]
-  return statusFrom(code, peerText, logText, decodeAnswer(fields.string(answerBytesMax)))
-}
-
-export function statusFrom(
-  code: Pick<Status, 'class' | 'subject' | 'detail'>,
-  peerText: ByteString,
-  logText: ByteString,
-  answer: HostAnswer | undefined,
-): Status {
-  return answer === undefined ? { ...code, peerText, logText } : { ...code, peerText, logText, answer }
+  return { ...code, peerText, logText, answer: decodeAnswer(fields.string(answerBytesMax)) }
 }
 
 /** 5.1.1 is 5,001,001. */

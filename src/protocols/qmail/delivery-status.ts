@@ -4,7 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { type Failure, permanent, plainFailure, type Status, type StatusCode, transient } from '../../base/outcome.ts'
 
 export function delivered(peerText: ByteString): Status {
-  return { class: 2, subject: 0, detail: 0, peerText, logText: '' }
+  return { class: 2, subject: 0, detail: 0, peerText, logText: '', answer: undefined }
 }
 
 /** A failure of ours as a program of qmail prints it: a line. */

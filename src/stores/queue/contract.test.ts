@@ -183,7 +183,7 @@ test('a queue of the first version is taken over', async () => {
     prependBytes: 0,
     params: noParams,
     state: 'failed',
-    last: { class: 5, subject: 0, detail: 0, peerText: 'no', logText: '' },
+    last: { class: 5, subject: 0, detail: 0, peerText: 'no', logText: '', answer: undefined },
     lastMs: 5,
   })
   assert.equal(large?.recipients[0]?.last, undefined)

@@ -5,7 +5,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { describeError, type Status } from '../../base/outcome.ts'
 import { decodeParams, encodeParams } from '../../contracts/envelope.ts'
-import { decodeAnswer, decodeCode, encodeAnswer, encodeCode, statusFrom } from '../../contracts/status.ts'
+import { decodeAnswer, decodeCode, encodeAnswer, encodeCode } from '../../contracts/status.ts'
 import {
   type Change,
   type Channel,
@@ -295,8 +295,12 @@ function recipientFrom(row: Row): QueuedRecipient {
 function lastFrom(row: Row): Status | undefined {
   const code = Number(row['last_code'])
   if (code === 0) return undefined
-  const answer = decodeAnswer(bytes(row['last_answer']))
-  return statusFrom(decodeCode(code), bytes(row['last_text']), bytes(row['last_log']), answer)
+  return {
+    ...decodeCode(code),
+    peerText: bytes(row['last_text']),
+    logText: bytes(row['last_log']),
+    answer: decodeAnswer(bytes(row['last_answer'])),
+  }
 }
 
 function bytes(value: unknown): ByteString {
