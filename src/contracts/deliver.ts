@@ -1,13 +1,13 @@
-/** deliver: attempt + content → one report per recipient.
+/** deliver: attempt + content → one status per recipient.
  *
  *  Deliverer to queue                               Queue to deliverer
  *    ready    capacity                                attempt  ref … sender recipients contentBytes content?
- *    report   ref reports                             retired
+ *    report   ref statuses                            retired
  *    crowded  ref
  *    retire                                           content  ref bytes …
  *    fetch    ref messageId token                     contentEnd ref   |   contentFailed ref
  *
- *  lspawn only: queue → `resolve ref recipient`; lspawn → `resolved ref uid key` or `unresolved ref report`.
+ *  lspawn only: queue → `resolve ref recipient`; lspawn → `resolved ref uid key` or `unresolved ref status`.
  *
  *  A deliverer announces how many attempts it can hold and is pushed at most so many. Content of at most
  *  `inlineBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
@@ -20,21 +20,13 @@
  *  The key names an assignment (home, dash, extension …) that lspawn has told that local directly: the queue cannot
  *  choose under which home or extension a user's mail is handled. */
 import type { ByteString } from '../base/byte-string.ts'
+import type { Status } from '../base/outcome.ts'
 import { addressBytesMax, decodeParams, encodeParams, type Params, paramsBytesMax, recipientsMax } from './envelope.ts'
 import { chunkBytesMax, inlineBytesMax } from './enqueue.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
+import { readStatus, writeStatus } from './status.ts'
 
-/** K delivered, Z deferred, D failed for good. The text is what a bounce and the log show, bytes as the peer sent them. */
-export interface Report {
-  readonly letter: 'K' | 'Z' | 'D'
-  readonly text: ByteString
-  /** Of a deferral: what the deliverer's log says of it. For the administrator alone: it may name paths. */
-  readonly detail?: ByteString
-}
-const detailBytesMax = 1000
-/** qmail-send cuts reports at this length. */
-export const reportTextBytesMax = 10_000
 export const tokenBytes = 16
 
 export interface Attempt {
@@ -69,12 +61,12 @@ const type = {
 
 export type FromDeliverer =
   | { readonly kind: 'ready'; readonly capacity: number }
-  | { readonly kind: 'report'; readonly ref: number; readonly reports: readonly Report[] }
+  | { readonly kind: 'report'; readonly ref: number; readonly statuses: readonly Status[] }
   | { readonly kind: 'crowded'; readonly ref: number }
   | { readonly kind: 'retire' }
   | { readonly kind: 'fetch'; readonly ref: number; readonly messageId: number; readonly token: ByteString }
   | { readonly kind: 'resolved'; readonly ref: number; readonly uid: number; readonly key: number }
-  | { readonly kind: 'unresolved'; readonly ref: number; readonly report: Report }
+  | { readonly kind: 'unresolved'; readonly ref: number; readonly status: Status }
 
 export type ToDeliverer =
   | ({ readonly kind: 'attempt' } & Attempt)
@@ -91,8 +83,8 @@ export function encodeFromDeliverer(message: FromDeliverer): Buffer {
       fields.u16(message.capacity)
       break
     case 'report':
-      fields.u32(message.ref).u16(message.reports.length)
-      for (const report of message.reports) writeReport(fields, report)
+      fields.u32(message.ref).u16(message.statuses.length)
+      for (const status of message.statuses) writeStatus(fields, status)
       break
     case 'crowded':
       fields.u32(message.ref)
@@ -107,7 +99,7 @@ export function encodeFromDeliverer(message: FromDeliverer): Buffer {
       break
     case 'unresolved':
       fields.u32(message.ref)
-      writeReport(fields, message.report)
+      writeStatus(fields, message.status)
       break
   }
   return encodeFrame(type[message.kind], ...fields.end())
@@ -128,9 +120,9 @@ function readFromDeliverer(frameType: number, fields: FieldReader): FromDelivere
     case type.report: {
       const ref = fields.u32()
       const count = fields.u16()
-      const reports: Report[] = []
-      for (let n = 0; n < count; n++) reports.push(readReport(fields))
-      return { kind: 'report', ref, reports }
+      const statuses: Status[] = []
+      for (let n = 0; n < count; n++) statuses.push(readStatus(fields))
+      return { kind: 'report', ref, statuses }
     }
     case type.crowded:
       return { kind: 'crowded', ref: fields.u32() }
@@ -141,7 +133,7 @@ function readFromDeliverer(frameType: number, fields: FieldReader): FromDelivere
     case type.resolved:
       return { kind: 'resolved', ref: fields.u32(), uid: fields.u32(), key: fields.u32() }
     case type.unresolved:
-      return { kind: 'unresolved', ref: fields.u32(), report: readReport(fields) }
+      return { kind: 'unresolved', ref: fields.u32(), status: readStatus(fields) }
     default:
       return undefined
   }
@@ -220,17 +212,4 @@ function readContent(fields: FieldReader, bytesMax: number): Buffer {
   // One Received line more than what came in inline may have been put on top.
   if (content.length > bytesMax + 1024) throw new ContractError(`content of ${content.length} bytes`)
   return content
-}
-
-function writeReport(fields: FieldWriter, report: Report): void {
-  fields.u8(report.letter.charCodeAt(0)).string(report.text.slice(0, reportTextBytesMax))
-  fields.string((report.detail ?? '').slice(0, detailBytesMax))
-}
-
-function readReport(fields: FieldReader): Report {
-  const letter = String.fromCharCode(fields.u8())
-  if (letter !== 'K' && letter !== 'Z' && letter !== 'D') throw new ContractError('report mangled')
-  const text = fields.string(reportTextBytesMax)
-  const detail = fields.string(detailBytesMax)
-  return { letter, text, ...(detail === '' ? {} : { detail }) }
 }

@@ -1,8 +1,8 @@
 /** enqueue: envelope + content → a committed message id, or a failure with one class.
  *
  *  Client to queue                                          Queue to client
- *    submit  ref params recipientParams envelope content      accepted  ref id
- *    open    ref params recipientParams envelope              refused   ref class peerText logText
+ *    submit  ref params recipientFacts envelope content      accepted  ref id
+ *    open    ref params recipientFacts envelope              refused   ref status
  *    chunk   ref bytes …
  *    close   ref contentBytes   |   abandon ref
  *
@@ -15,10 +15,10 @@ import { FieldReader, FieldWriter } from './fields.ts'
 import {
   decodeEnvelope,
   decodeParams,
-  decodeRecipientParams,
+  decodeRecipientFacts,
   encodeEnvelope,
   encodeParams,
-  encodeRecipientParams,
+  encodeRecipientFacts,
   type Envelope,
   envelopeBytesMax,
   type Params,
@@ -27,11 +27,11 @@ import {
 } from './envelope.ts'
 import type { Failure } from '../base/outcome.ts'
 import { fromText, toText } from '../base/byte-string.ts'
+import { readStatus, writeStatus } from './status.ts'
 
 /** Content up to here travels in one frame and lives in the queue's row. */
 export const inlineBytesMax: number = 64 * 1024
 export const chunkBytesMax: number = 64 * 1024
-const textBytesMax = 4096
 
 const type = { submit: 16, open: 17, chunk: 18, close: 19, abandon: 20, accepted: 24, refused: 25 } as const
 
@@ -59,7 +59,7 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
     case 'open': {
       const envelope = encodeEnvelope(request.envelope)
       if (envelope.length > envelopeBytesMax) throw new ContractError(`envelope of ${envelope.length} bytes`)
-      fields.string(encodeParams(request.params)).strings(encodeRecipientParams(request.envelope))
+      fields.string(encodeParams(request.params)).strings(encodeRecipientFacts(request.envelope))
       fields.u32(envelope.length).rest(envelope)
       if (request.kind === 'submit') fields.rest(request.content)
       break
@@ -85,12 +85,11 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
     case type.submit:
     case type.open: {
       const params = decodeParams(fields.string(paramsBytesMax))
-      const recipientParams = decodeRecipientParams(fields.strings(2 * recipientsMax, paramsBytesMax))
+      const facts = decodeRecipientFacts(fields.strings(3 * recipientsMax, paramsBytesMax))
       const envelopeBytes = fields.u32()
       const rest = fields.rest()
       if (envelopeBytes > envelopeBytesMax || envelopeBytes > rest.length) throw new ContractError('envelope too long')
-      const plain = decodeEnvelope(rest.subarray(0, envelopeBytes))
-      const envelope = recipientParams === undefined ? plain : { ...plain, recipientParams }
+      const envelope = { ...decodeEnvelope(rest.subarray(0, envelopeBytes)), ...facts }
       const content = rest.subarray(envelopeBytes)
       if (frame.type === type.submit) {
         if (content.length > inlineBytesMax) throw new ContractError(`submit with ${content.length} content bytes`)
@@ -120,7 +119,7 @@ export function encodeEnqueueReply(reply: EnqueueReply): Buffer {
   if (reply.kind === 'accepted') fields.u64(reply.id)
   else {
     const { failure } = reply
-    fields.u8(failure.class).string(cut(failure.peerText)).string(cut(failure.logText))
+    writeStatus(fields, { ...failure, peerText: fromText(failure.peerText), logText: fromText(failure.logText) })
   }
   return encodeFrame(type[reply.kind], ...fields.end())
 }
@@ -134,13 +133,8 @@ export function decodeEnqueueReply(frame: Frame): EnqueueReply | undefined {
     fields.end()
     return { kind: 'accepted', ref, id }
   }
-  const failureClass = fields.u8() === 5 ? 5 : 4
-  const peerText = toText(fields.string(textBytesMax))
-  const logText = toText(fields.string(textBytesMax))
+  const status = readStatus(fields)
   fields.end()
-  return { kind: 'refused', ref, failure: { class: failureClass, peerText, logText } }
-}
-
-function cut(text: string): string {
-  return fromText(text).slice(0, textBytesMax)
+  const [peerText, logText] = [toText(status.peerText), toText(status.logText)]
+  return { kind: 'refused', ref, failure: { ...status, class: status.class === 5 ? 5 : 4, peerText, logText } }
 }

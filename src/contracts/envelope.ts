@@ -18,7 +18,13 @@ export interface Envelope {
   readonly recipients: readonly ByteString[]
   /** What was said with a recipient, by its address: of one that stands there twice, the last. Not in qmail's form. */
   readonly recipientParams?: ReadonlyMap<ByteString, Params> | undefined
+  /** As it was given at RCPT, by the address that became of it; of those that were changed alone; of one that stands
+   *  there twice, the last that was changed. Not in qmail's form. */
+  readonly originals?: ReadonlyMap<ByteString, ByteString> | undefined
 }
+
+/** What is said of recipients besides their addresses. */
+export type RecipientFacts = Pick<Envelope, 'recipientParams' | 'originals'>
 
 /** Extension parameters that travel with a message (RFC 1870, 6152, 3461, 6531, 8689): `BODY=8BITMIME`, `SMTPUTF8`, …
  *  Names in capitals. A program passes on what it does not know. */
@@ -76,17 +82,39 @@ export function decodeParams(text: ByteString): Params {
   return params
 }
 
-/** Address and parameters, in turn: for a contract that carries an envelope on. */
-export function encodeRecipientParams({ recipientParams }: Envelope): ByteString[] {
-  return [...(recipientParams ?? [])].flatMap(([address, params]) => [address, encodeParams(params)])
+/** Address, parameters and original address, in turn: for a contract that carries an envelope on. */
+export function encodeRecipientFacts({ recipientParams, originals }: Envelope): ByteString[] {
+  if (recipientParams === undefined && originals === undefined) return []
+  const addresses = new Set([...(recipientParams?.keys() ?? []), ...(originals?.keys() ?? [])])
+  return [...addresses].flatMap((address) => [
+    address,
+    encodeParams(recipientParams?.get(address) ?? noParams),
+    originals?.get(address) ?? address,
+  ])
 }
 
-/** Undefined if nothing was said with any. */
-export function decodeRecipientParams(texts: readonly ByteString[]): Envelope['recipientParams'] {
-  if (texts.length === 0) return undefined
-  const found = new Map<ByteString, Params>()
-  for (let at = 0; at < texts.length; at += 2) found.set(checked(texts[at] ?? ''), decodeParams(texts[at + 1] ?? ''))
-  return found
+export function decodeRecipientFacts(texts: readonly ByteString[]): RecipientFacts {
+  const recipientParams = new Map<ByteString, Params>()
+  const originals = new Map<ByteString, ByteString>()
+  for (let at = 0; at < texts.length; at += 3) {
+    const address = checked(texts[at] ?? '')
+    const params = decodeParams(texts[at + 1] ?? '')
+    const original = checked(texts[at + 2] ?? '')
+    if (params.size > 0) recipientParams.set(address, params)
+    if (original !== address) originals.set(address, original)
+  }
+  return recipientFacts(recipientParams, originals)
+}
+
+/** With a field for what is said of any. */
+export function recipientFacts(
+  recipientParams: ReadonlyMap<ByteString, Params>,
+  originals: ReadonlyMap<ByteString, ByteString>,
+): RecipientFacts {
+  return {
+    ...(recipientParams.size === 0 ? {} : { recipientParams }),
+    ...(originals.size === 0 ? {} : { originals }),
+  }
 }
 
 export const paramsBytesMax: number = paramsMax * (paramBytesMax + 1)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeFromProgram, encodeFromProgram } from './supervise.ts'
 import { FrameReader } from './frame.ts'
-import { causes, deliveryTrouble, explainTrouble, type Trouble, troubleIn, troublesMax } from './troubles.ts'
+import { causes, explainTrouble, type Trouble, troubleIn, troublesMax } from './troubles.ts'
 
 describe('troubles', () => {
   it('cross the contract, at most so many, and a kind of a later version as unknown', () => {
@@ -39,15 +39,6 @@ describe('troubles', () => {
   it('are none where no code is', () => {
     for (const text of ['', 'connected to 192.0.2.1 but my name was rejected', 'EHLO refused: EXPN'])
       assert.equal(troubleIn(text), undefined, text)
-  })
-
-  it('of a delivery: ours are told, what the other host said is not', () => {
-    const text = 'CNAME lookup failed temporarily. (#4.4.3)'
-    assert.equal(deliveryTrouble({ channel: 'remote', text, detail: '' })?.kind, 'name-server')
-    const chdir = 'Unable to chdir to maildir. (#4.2.1)'
-    assert.equal(deliveryTrouble({ channel: 'local', text: chdir, detail: '' })?.kind, 'maildir-missing')
-    assert.equal(deliveryTrouble({ channel: 'remote', text: chdir, detail: '' }), undefined)
-    assert.equal(deliveryTrouble({ channel: 'remote', text: '450 ENOSPC here', detail: '' }), undefined)
   })
 
   it('each have words and a remedy', () => {

@@ -148,28 +148,3 @@ export function explainTrouble({ kind, where }: Pick<Trouble, 'kind' | 'where'>)
   const { title, remedy } = causes[kind]
   return `${title}${where === '' ? '' : ` (${where})`}. To do: ${remedy(where)}`
 }
-
-/** A deferral as the queue knows it. */
-export interface Deferral {
-  readonly channel: string
-  /** What its sender may be told. */
-  readonly text: string
-  /** What the deliverer knows beside it, and nobody but the administrator is told; may be empty. */
-  readonly detail: string
-}
-
-/** qmail's words, where they are all that is said. */
-const kindByText: readonly (readonly [pattern: RegExp, kind: TroubleKind])[] = [
-  [/^CNAME lookup failed temporarily|lookup failed temporarily\. \(#4\.4\.3\)/, 'name-server'],
-  [/^Unable to chdir to maildir\./, 'maildir-missing'],
-  [/^(?:Home directory|Unable to switch to)/, 'missing'],
-]
-
-/** Undefined: the other host said so, or it is nothing that the table knows. */
-export function deliveryTrouble({ channel, text, detail }: Deferral): Trouble | undefined {
-  const own = troubleIn(detail)
-  if (own !== undefined) return own
-  if (channel === 'remote' && !/#4\.4\.3/.test(text)) return undefined
-  const kind = kindByText.find(([pattern]) => pattern.test(text))?.[1]
-  return kind === undefined ? undefined : { kind, where: '', text }
-}

@@ -9,7 +9,6 @@ import type { Assignment } from '../../src/contracts/assign.ts'
 import { encodeEnvelope, noParams } from '../../src/contracts/envelope.ts'
 import { deliver } from '../../src/programs/local/delivery.ts'
 import { local } from '../../src/programs/qmail/local.ts'
-import type { LocalResult } from '../../src/protocols/qmail/program-exit.ts'
 import { checkHome } from '../../src/stores/dot-qmail/home-files.ts'
 import { homeAt } from '../../src/stores/home/layout.ts'
 import { Maildirs } from '../../src/stores/maildir/maildir.ts'
@@ -57,7 +56,15 @@ interface Vectors {
   readonly getpw: readonly GetpwVector[]
 }
 
-interface Observed extends LocalResult {
+/** qmail-local's. */
+const exitCodes = { 2: 0, 4: 111, 5: 100 } as const
+
+interface Result {
+  readonly exitCode: number | undefined
+  readonly output: string
+}
+
+interface Observed extends Result {
   readonly mailbox: string | undefined
   /** What a queue was given: envelope and content. */
   readonly envelope: string | undefined
@@ -166,7 +173,7 @@ async function observe(vector: FileVector, test?: TestContext): Promise<Observed
 const nothing = { mailbox: undefined, envelope: undefined, content: undefined }
 
 /** root may read what its owner may not: the test is another user while it looks at such a file. */
-async function describeAsOwner(vector: FileVector, home: string, test: TestContext | undefined): Promise<LocalResult> {
+async function describeAsOwner(vector: FileVector, home: string, test: TestContext | undefined): Promise<Result> {
   const isOther = (Number(vector.mode) & 0o400) === 0 && process.geteuid?.() === 0
   if (isOther) test?.diagnostic('as uid 65534 instead of root')
   if (isOther) process.seteuid?.(65534)
@@ -174,7 +181,7 @@ async function describeAsOwner(vector: FileVector, home: string, test: TestConte
     const { dash, ext, sender } = vector
     const operands = ['joe', home, `joe${dash}${ext}`, dash, ext, 'lab.test.example', sender, vector.default_delivery]
     const end = await callProgram(local, { name: 'qmail-local', args: [...vector.opts, '--', ...operands] })
-    return { exitCode: end.code as LocalResult['exitCode'], output: end.stdout + end.stderr }
+    return { exitCode: end.code, output: end.stdout + end.stderr }
   } finally {
     if (isOther) process.seteuid?.(0)
   }
@@ -206,5 +213,11 @@ async function run(assignment: Assignment, vector: FileVector): Promise<Observed
     },
   )
   const mailbox = await readFile(join(assignment.home, 'Mailbox'), 'latin1').catch(() => undefined)
-  return { ...result, mailbox, envelope: taken?.envelope, content: taken?.content }
+  return {
+    exitCode: exitCodes[result.class],
+    output: result.peerText,
+    mailbox,
+    envelope: taken?.envelope,
+    content: taken?.content,
+  }
 }

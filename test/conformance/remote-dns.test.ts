@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { SystemDns } from '../../src/clients/dns/resolver.ts'
-import { MailExchangers } from '../../src/clients/smtp/mail-exchangers.ts'
-import { deliveryTrouble } from '../../src/contracts/troubles.ts'
+import { MailExchangers, type Targets } from '../../src/clients/smtp/mail-exchangers.ts'
+import { troubleIn } from '../../src/contracts/troubles.ts'
+import { remoteStatus } from '../../src/protocols/qmail/remote-status.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { realRandom } from '../../src/system/random.ts'
 import { DnsServer } from '../kit/dns-server.ts'
+import { reportOf } from '../kit/status.ts'
 
 const ourselves = '192.0.2.99'
 const notNow = "ZSorry, I couldn't find any host by that name. (#4.1.2)\n"
@@ -34,19 +36,23 @@ describe('where mail for a domain goes', () => {
   })
 
   async function way(domain: string): Promise<string> {
-    const targets = await exchangers.ofDomain(domain)
-    if (targets.kind === 'failed') return targets.report
-    return targets.targets.map(({ address, port, name }) => `${name} ${address} ${port}`).join(', ')
+    return wordsOf(await exchangers.ofDomain(domain))
+  }
+
+  function wordsOf(found: Targets): string {
+    if (found.kind === 'targets')
+      return found.targets.map(({ address, port, name }) => `${name} ${address} ${port}`).join(', ')
+    const { letter, text } = reportOf(found.status)
+    return letter + text
   }
 
   it('what the name server said is known to the administrator: a cause where it is silent, none where a zone is broken', async () => {
     const troubleOf = async (parts: MailExchangers, domain: string) => {
       const targets = await parts.ofDomain(domain)
-      const { detail, report } = targets.kind === 'failed' ? targets : { detail: '', report: '' }
-      assert.equal(report, notNow)
-      assert.match(detail, /^name server: /)
-      const text = report.slice(1)
-      return deliveryTrouble({ channel: 'remote', text, detail })?.kind
+      assert.equal(wordsOf(targets), notNow)
+      const { logText } = targets.kind === 'failed' ? targets.status : assert.fail()
+      assert.match(logText, /^name server: /)
+      return troubleIn(logText)?.kind
     }
     server.setFate('broken.test', 'SERVFAIL')
     assert.equal(await troubleOf(exchangers, 'broken.test'), undefined)
@@ -210,8 +216,7 @@ describe('where mail for a domain goes', () => {
     for (const host of ['typo.test', 'mute.test'])
       assert.deepEqual(await exchangers.ofRelay({ host, port: 25 }), {
         kind: 'failed',
-        report: notNow,
-        detail: `the relay ${host} has no address`,
+        status: { ...remoteStatus.noHostNow, logText: `the relay ${host} has no address` },
       })
   })
   it('an answer that cannot be read is trouble for its own question only', async () => {

@@ -167,7 +167,7 @@ describe('a host that has its share of attempts', () => {
     assert.deepEqual(await Promise.all(attempts.slice(3)), ['crowded', 'crowded'])
     release()
     for (const reports of await Promise.all(attempts.slice(0, 3)))
-      assert.equal(reports === 'crowded' ? reports : reports[0]?.letter, 'K')
+      assert.equal(reports === 'crowded' ? reports : reports[0]?.class, 2)
     assert.equal(server.peers.length, 3)
     rig.close()
     await server.close()

@@ -329,7 +329,14 @@ describe('a server that bears our name', () => {
       )
       assert.deepEqual(opened, {
         kind: 'ourselves',
-        report: 'ZConnected to 127.0.0.1 but it bears my own name: it is this host. (#4.4.6)\n',
+        status: {
+          class: 4,
+          subject: 4,
+          detail: 6,
+          peerText: 'Connected to 127.0.0.1 but it bears my own name: it is this host. (#4.4.6)\n',
+          logText: '',
+          answer: { name: 'mx.test', address: '127.0.0.1', code: 0, lines: '' },
+        },
       })
       await server.close()
     })

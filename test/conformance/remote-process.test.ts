@@ -8,7 +8,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Attempt, decodeFromDeliverer, encodeToDeliverer, type Report } from '../../src/contracts/deliver.ts'
+import { type Attempt, decodeFromDeliverer, encodeToDeliverer } from '../../src/contracts/deliver.ts'
+import { type Report, reportOf } from '../kit/status.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import { decodeHello, helloType, type Purpose } from '../../src/contracts/hello.ts'
 import { decodeFromProgram, encodeToProgram } from '../../src/contracts/supervise.ts'
@@ -90,7 +91,7 @@ class FakeQueue {
       this.capacities.push(message.capacity)
       this.remote = connection
       this.onReady()
-    } else if (message?.kind === 'report') this.reports.get(message.ref)?.(message.reports)
+    } else if (message?.kind === 'report') this.reports.get(message.ref)?.(message.statuses.map(reportOf))
     else if (message?.kind === 'retire') {
       this.retired = true
       connection.send(encodeToDeliverer({ kind: 'retired' }))

@@ -1,10 +1,12 @@
 /** What a stock qmail-remote and qmail-rspawn were seen to do, against ours. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { combineRemoteOutput } from '../../src/protocols/qmail/remote-report.ts'
+import { withEnd } from '../../src/protocols/qmail/remote-status.ts'
 import { RemoteRig } from '../kit/remote-rig.ts'
+import { combineRemoteOutput } from '../kit/rspawn.ts'
 import { type Script, ScriptedServer } from '../kit/scripted-server.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
+import { type Report, reportOf, statusOf } from '../kit/status.ts'
 
 type Step = 'line' | 'data' | '<close>' | { readonly send: string }
 
@@ -75,6 +77,23 @@ describe('qmail-rspawn vectors', { skip }, () => {
       const output = qmail_remote_output.replaceAll('\\000', '\0').replaceAll('\\n', '\n')
       const { letter, text } = combineRemoteOutput(output, exit)
       assert.equal(`${letter}${text}\0`, report)
+      const ours = exit === 0 ? ourReport(output) : undefined
+      if (ours !== undefined) assert.deepEqual(ours, { letter, text })
     })
   }
 })
+
+/** What `remote` makes of the two reports; undefined if it never has such. */
+function ourReport(output: string): Report | undefined {
+  const letters: Record<string, Report['letter']> = { h: 'D', s: 'Z', K: 'K', Z: 'Z', D: 'D' }
+  const [first, second] = output
+    .replace(/^r\0/, '')
+    .split('\0')
+    .slice(0, -1)
+    .map((report) => {
+      const letter = letters[report.charAt(0)]
+      return letter && statusOf({ letter, text: report.slice(1) })
+    })
+  if (first === undefined) return undefined
+  return reportOf(second === undefined ? first : withEnd(first, second))
+}

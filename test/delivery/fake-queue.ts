@@ -1,7 +1,9 @@
 /** A queue that speaks the contracts and keeps nothing: for tests of lspawn and local. It serves HOME/run/queue-lspawn,
  *  asks lspawn for a resolution, sends the attempt to that uid's local, and takes what is forwarded. */
 import { createServer, type Server, type Socket } from 'node:net'
-import { decodeFromDeliverer, encodeToDeliverer, type FromDeliverer, type Report } from '../../src/contracts/deliver.ts'
+import type { Status } from '../../src/base/outcome.ts'
+import { decodeFromDeliverer, encodeToDeliverer, type FromDeliverer } from '../../src/contracts/deliver.ts'
+import { type Report, reportOf } from '../kit/status.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../src/contracts/enqueue.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { Frame } from '../../src/contracts/frame.ts'
@@ -50,7 +52,7 @@ export class FakeQueue {
   /** Resolves with the report, as the real queue would get it. */
   async deliver(sender: string, recipient: string, content: string | Buffer, inline = true): Promise<Report> {
     const answer = await this.resolve(recipient)
-    if (answer.kind === 'unresolved') return answer.report
+    if (answer.kind === 'unresolved') return reportOf(answer.status)
     if (answer.kind !== 'resolved') throw new Error(`unexpected ${answer.kind}`)
     this.keys.push(answer.key)
     await this.until(() => this.locals.get(answer.uid)?.ready === true, `a local of uid ${answer.uid}`)
@@ -155,7 +157,7 @@ export class FakeQueue {
     const message = decodeFromDeliverer(frame)
     if (message?.kind === 'ready') peer.ready = true
     else if (message?.kind === 'fetch') this.sendContent(peer.connection, message.ref)
-    else if (message?.kind === 'report') this.attempts.get(message.ref)?.settle(message.reports[0] as Report)
+    else if (message?.kind === 'report') this.attempts.get(message.ref)?.settle(reportOf(message.statuses[0] as Status))
     else if (message?.kind === 'retire') {
       this.locals.delete(uid)
       peer.connection.send(encodeToDeliverer({ kind: 'retired' }))

@@ -7,13 +7,7 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
-import {
-  type Attempt,
-  decodeToDeliverer,
-  encodeFromDeliverer,
-  type Report,
-  type ToDeliverer,
-} from '../../src/contracts/deliver.ts'
+import { type Attempt, decodeToDeliverer, encodeFromDeliverer, type ToDeliverer } from '../../src/contracts/deliver.ts'
 import { askAll } from '../../src/clients/admin/ask.ts'
 import { encodeHello, type Purpose } from '../../src/contracts/hello.ts'
 import { decodeFromProgram } from '../../src/contracts/supervise.ts'
@@ -21,6 +15,8 @@ import { type Home, homeAt, type SocketName, socketPath } from '../../src/stores
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
 import { nodeFlags } from '../../src/system/node-flags.ts'
+import type { Status } from '../../src/base/outcome.ts'
+import { type Report, statusOf } from './status.ts'
 
 const names: readonly SocketName[] = [
   'queue-network',
@@ -124,18 +120,20 @@ export class QueueProcess {
   }
 
   /** A `remote` that answers each attempt by the function given. */
-  async remote(answer: (attempt: Attempt) => readonly Report[] | undefined): Promise<FrameConnection> {
+  async remote(answer: (attempt: Attempt) => readonly (Report | Status)[] | undefined): Promise<FrameConnection> {
     const connection: FrameConnection = await this.connect('queue-remote', 'remote', 0, (message) => {
       if (message.kind !== 'attempt') return
-      const reports = answer(message)
-      if (reports !== undefined) connection.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, reports }))
+      const statuses = answer(message)?.map(statusOf)
+      if (statuses !== undefined) connection.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, statuses }))
     })
     connection.send(encodeFromDeliverer({ kind: 'ready', capacity: 100 }))
     return connection
   }
 
   /** An lspawn for which every recipient is uid 1000's, and that uid's `local`. */
-  async local(answer: (attempt: Attempt, local: FrameConnection) => Report | undefined): Promise<FrameConnection> {
+  async local(
+    answer: (attempt: Attempt, local: FrameConnection) => Report | Status | undefined,
+  ): Promise<FrameConnection> {
     const local = await this.localOf(1000, answer)
     await this.lspawn(() => 1000)
     return local
@@ -152,13 +150,14 @@ export class QueueProcess {
 
   async localOf(
     uid: number,
-    answer: (attempt: Attempt, local: FrameConnection) => Report | undefined,
+    answer: (attempt: Attempt, local: FrameConnection) => Report | Status | undefined,
     onOther: (message: ToDeliverer) => void = () => undefined,
   ): Promise<FrameConnection> {
     const local: FrameConnection = await this.connect('queue-lspawn', 'local', uid, (message) => {
       if (message.kind !== 'attempt') return onOther(message)
       const report = answer(message, local)
-      if (report !== undefined) local.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, reports: [report] }))
+      if (report !== undefined)
+        local.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, statuses: [statusOf(report)] }))
     })
     local.send(encodeFromDeliverer({ kind: 'ready', capacity: 20 }))
     return local

@@ -6,12 +6,13 @@ import { MailExchangers } from '../../src/clients/smtp/mail-exchangers.ts'
 import { TlsContexts, type TlsFacts } from '../../src/clients/smtp/tls-plan.ts'
 import type { OpenContent } from '../../src/clients/smtp/transaction.ts'
 import type { Answer, Dns, MailExchanger } from '../../src/clients/dns/dns.ts'
-import type { Report } from '../../src/contracts/deliver.ts'
+import type { Status } from '../../src/base/outcome.ts'
 import { type Delivered, deliver, type Equipment } from '../../src/programs/remote/delivery.ts'
 import { HostShares } from '../../src/programs/remote/host-shares.ts'
 import { WaryHosts } from '../../src/programs/remote/wary-hosts.ts'
 import type { Settings } from '../../src/programs/remote/settings.ts'
 import { type Clock, realClock } from '../../src/system/clock.ts'
+import { type Report, reportOf } from './status.ts'
 
 export const noTlsFacts: TlsFacts = {
   hostCaPem: undefined,
@@ -93,10 +94,14 @@ export class RemoteRig {
     return await deliver(envelope, content, this.settings(), this.equipment)
   }
 
-  async deliver(mail: Mail = {}): Promise<readonly Report[]> {
+  async statuses(mail: Mail = {}): Promise<readonly Status[]> {
     const delivered = await this.attempt(mail)
     if (delivered === 'crowded') throw new Error('the host has its share of attempts')
     return delivered
+  }
+
+  async deliver(mail: Mail = {}): Promise<readonly Report[]> {
+    return (await this.statuses(mail)).map(reportOf)
   }
 
   /** The one report of a message with one recipient, as letter and text. */

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import type { Attempt, Report } from '../../src/contracts/deliver.ts'
+import type { Attempt } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
+import { type Report, statusOf } from '#test/kit/status.ts'
 
 const memoryMegabytesMax = 400
 /** A second is what we promise on a machine that does nothing else; the fault that this looks for takes 26. */
@@ -53,7 +54,7 @@ describe('failed recipients', () => {
         if (message.kind === 'content') fetched.get(message.ref)?.parts.push(Buffer.from(message.bytes))
         if (message.kind !== 'contentEnd') return
         bounces.push(Buffer.concat(fetched.get(message.ref)?.parts ?? []).toString('latin1'))
-        local.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, reports: [ok] }))
+        local.send(encodeFromDeliverer({ kind: 'report', ref: message.ref, statuses: [statusOf(ok)] }))
       },
     )
     await queue.lspawn((recipient) => (recipient.startsWith('sender') ? 2000 : 1000))

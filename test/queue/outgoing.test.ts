@@ -1,10 +1,11 @@
 /** What the queue takes for other hosts, and whose mail may hold how many of the slots, with the test as remote. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { type Attempt, encodeFromDeliverer, type Report } from '../../src/contracts/deliver.ts'
+import { type Attempt, encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
+import { type Report, statusOf } from '#test/kit/status.ts'
 
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const me = { me: 'me.example\n' }
@@ -50,7 +51,7 @@ test('a sender whose hosts are slow holds half of the slots, whatever their doma
   await drainedTo(queue, 151)
   assert.equal(held.length, 5)
   release = true
-  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, reports: [ok] }))
+  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
   await drainedTo(queue, 0)
 })
 

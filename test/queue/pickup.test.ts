@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { plainFailure } from '../../src/base/outcome.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply } from '../../src/contracts/enqueue.ts'
 import { filesPerTurnMax, ownersOf, watchDrops } from '../../src/programs/start/pickup.ts'
 import { drop, dropDirectory } from '../../src/stores/drop/drop.ts'
@@ -40,7 +41,7 @@ describe('queue/drop', () => {
             encodeEnqueueReply(
               answer === 'accepted'
                 ? { kind: 'accepted', ref, id: 77 }
-                : { kind: 'refused', ref, failure: { class: answer, peerText: 'no', logText: 'no' } },
+                : { kind: 'refused', ref, failure: plainFailure(answer, '0.0', 'no') },
             ),
           )
         },

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import type { Attempt, Report } from '../../src/contracts/deliver.ts'
+import type { Attempt } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
+import { type Report, statusOf } from '#test/kit/status.ts'
 
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const me = { me: 'me.example\n' }
@@ -108,7 +109,7 @@ test('a bounce waits for the last recipient, names every failure, and follows in
         const reports: Report[] = [
           { letter: 'D', text: '192.0.2.1 does not like recipient.\nRemote host said: 550 no\n' },
         ]
-        connection.send(encodeFromDeliverer({ kind: 'report', ref: 1, reports }))
+        connection.send(encodeFromDeliverer({ kind: 'report', ref: 1, statuses: reports.map(statusOf) }))
       }
     })
   const bounces: string[] = []
@@ -209,7 +210,9 @@ test('large content goes through a file, is fetched with its token, and the file
       })
       local.send(encodeFromDeliverer({ kind: 'fetch', ref: 9, messageId: attempt.messageId, token: attempt.token }))
     })
-    void whole.then(() => local.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, reports: [ok] })))
+    void whole.then(() =>
+      local.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, statuses: [statusOf(ok)] })),
+    )
     return undefined
   })
   const outcome = await queue.enqueue.submit(
@@ -280,14 +283,14 @@ test('a domain that is slow holds up only itself, whatever waits for it', async 
   await drainedTo(queue, 200)
   assert.equal(mostAtOnce, 2)
   release = true
-  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, reports: [ok] }))
+  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
   await drainedTo(queue, 0)
 })
 
 test('frames that break a contract close their connection and harm nobody else', async (t) => {
   const queue = await queueFor(t)
   const liar = await queue.remote(() => undefined)
-  liar.send(encodeFromDeliverer({ kind: 'report', ref: 77, reports: [ok] }))
+  liar.send(encodeFromDeliverer({ kind: 'report', ref: 77, statuses: [statusOf(ok)] }))
   await queue.logged(/connection on queue-remote \(remote\) closed: report for unknown attempt 77/)
   await queue.connect('queue-remote', 'local', 0, () => undefined)
   await queue.logged(/connection on queue-remote closed: local on queue-remote/)

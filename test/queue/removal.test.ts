@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { Attempt, Report } from '../../src/contracts/deliver.ts'
+import type { Attempt } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
+import { type Report, statusOf } from '#test/kit/status.ts'
 
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const body = Buffer.from('Subject: x\n\nhi\n')
@@ -72,7 +73,7 @@ describe('removal', () => {
       for (let m = 0; m < 500 && answers.length <= n; m++) await new Promise((resolve) => setTimeout(resolve, 10))
     }
     assert.deepEqual(answers, ['contentFailed', 'contentFailed', 'contentEnd'])
-    holder.send(encodeFromDeliverer({ kind: 'report', ref: attemptRef, reports: [ok] }))
+    holder.send(encodeFromDeliverer({ kind: 'report', ref: attemptRef, statuses: [statusOf(ok)] }))
     await queue.logged(/end msg/)
     holder.destroy('')
     await connectRemote()
@@ -81,7 +82,7 @@ describe('removal', () => {
   it('a message deleted while it is delivered is not bounced', async () => {
     const id = await submit()
     assert.deepEqual(await queue.ask({ op: 'delete', id }), [{ deleted: id, pending: true }])
-    remote.send(encodeFromDeliverer({ kind: 'report', ref, reports: [{ letter: 'D', text: 'no\n' }] }))
+    remote.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf({ letter: 'D', text: 'no\n' })] }))
     await queue.logged(/end msg/)
     assert.doesNotMatch(queue.log, /bounce msg/)
     assert.deepEqual(await queue.ask({ op: 'list' }), [])

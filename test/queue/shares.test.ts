@@ -1,11 +1,12 @@
 /** One user's deliveries that do not end leave room for everybody else's. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import type { Attempt, Report } from '../../src/contracts/deliver.ts'
+import type { Attempt } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
+import { type Report, statusOf } from '#test/kit/status.ts'
 
 const body = Buffer.from('Subject: x\n\nhi\n')
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
@@ -36,7 +37,7 @@ describe('shares of the local slots', () => {
     // What is held is let go, until nothing is left.
     for (;;) {
       for (const { connection, attempt } of held.splice(0))
-        connection.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, reports: [ok] }))
+        connection.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, statuses: [statusOf(ok)] }))
       if ((await queue.ask({ op: 'counts' }))[0]?.['messages'] === 0) break
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
@@ -92,7 +93,7 @@ describe('shares of the local slots', () => {
       await until('an attempt', () => held.length > 0)
       for (const { connection, attempt } of held.splice(0)) {
         seen.push(attempt.recipients[0] ?? '')
-        connection.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, reports: [ok] }))
+        connection.send(encodeFromDeliverer({ kind: 'report', ref: attempt.ref, statuses: [statusOf(ok)] }))
       }
     }
     assert.deepEqual(seen.toSorted(), recipients.toSorted())

@@ -51,6 +51,10 @@ describe('a submission session', () => {
     assert.deepEqual(taken?.envelope, {
       sender: 'anna@lab.example',
       recipients: ['mary@host.example', 'x@y.host.example'],
+      originals: new Map([
+        ['mary@host.example', 'mary'],
+        ['x@y.host.example', 'x@y+'],
+      ]),
     })
     const [received, date, id, ...rest] = taken?.content.split('\n') ?? []
     assert.match(
@@ -109,9 +113,9 @@ describe('a submission session', () => {
 
   it('passes on what the queue says', async () => {
     const client = await rig.login()
-    rig.taker.failure = permanent('mail server permanently rejected message (#5.3.0)')
+    rig.taker.failure = permanent('3.0', 'mail server permanently rejected message')
     assert.match(await client.submit('X: y\r\n'), /^554 5\.3\.0 mail server permanently rejected message/)
-    rig.taker.failure = transient('qq crashed (#4.3.0)')
+    rig.taker.failure = transient('3.0', 'qq crashed')
     assert.equal(await client.submit('X: y\r\n'), '451 4.3.0 qq crashed (#4.3.0)\r\n')
     rig.taker.failure = undefined
     assert.match(await client.submit('X: y\r\n'), /^250 /)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { compileSenderRules } from '../../src/protocols/ofmip/sender-rules.ts'
 import { type SubmissionClient, SubmissionRig } from '../kit/submission.ts'
+import { plainFailure } from '../../src/base/outcome.ts'
 
 const anna = 'anna@lab.example'
 const bob = 'bob@lab.example'
@@ -148,7 +149,7 @@ describe('when nobody can tell whose an address is', () => {
   const rig = new SubmissionRig()
   before(() =>
     rig.start({
-      users: { lookup: () => Promise.resolve({ kind: 'report', report: { letter: 'Z', text: '' }, reason: 'x' }) },
+      users: { lookup: () => Promise.resolve({ kind: 'failed', failure: plainFailure(4, '3.0', ''), reason: 'x' }) },
     }),
   )
   after(() => rig.stop())

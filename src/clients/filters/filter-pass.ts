@@ -105,7 +105,7 @@ async function handOn(taker: Taker, message: Spool, envelope: Envelope, params: 
   return sink.value.close()
 }
 
-const abandoned = transient('qq read error (#4.3.0)', 'nobody waits for this message any more')
+const abandoned = transient('3.0', 'qq read error', 'nobody waits for this message any more')
 
 /** The message as it is now. A program moves the offset of the file that it reads, so each gets a file of its own. */
 class Files {

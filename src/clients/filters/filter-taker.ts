@@ -62,5 +62,5 @@ export class FilterTaker implements Taker {
 
 function diskTrouble(error: unknown): Failure {
   const logText = `cannot keep a message for its filters: ${describeError(error)}`
-  return transient('qq write error or disk full (#4.3.0)', logText)
+  return transient('3.0', 'qq write error or disk full', logText)
 }

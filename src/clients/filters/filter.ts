@@ -87,7 +87,8 @@ export async function runFilter(
     }
     if (messageOut.bytes > 0) kept = messageOut
     // Recipients that are still there keep what was said with them.
-    const envelope = { ...written, recipientParams: input.envelope.recipientParams }
+    const { recipientParams, originals } = input.envelope
+    const envelope = { ...written, recipientParams, originals }
     return done({ discard: false, message: kept, envelope, queueProgram: firstLine(named) })
   } finally {
     for (const made of spools) if (made !== kept) made.close()

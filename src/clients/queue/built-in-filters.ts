@@ -50,7 +50,7 @@ function virusFilter({ environment, signatures }: FilterContext): StreamFilter {
       const pid = environment.get('QMAILPPID') ?? '0'
       const ip = environment.get('TCPREMOTEIP') ?? 'unknown'
       const text = `qfilter: viruscan ${pid} ${ip} ${found.replace(/[^ -~]/g, '?')}`
-      return permanent("we don't accept email with such content (#5.3.4)", text)
+      return permanent('3.4', "we don't accept email with such content", text)
     },
   }
 }

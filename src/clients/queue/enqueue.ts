@@ -41,7 +41,7 @@ export class EnqueuePort {
 
   /** Whoever waits is told that nobody knows. */
   connectionClosed(reason: string): void {
-    const failure = transient('qq crashed (#4.3.0)', `lost the queue's connection ${reason}`.trimEnd())
+    const failure = transient('3.0', 'qq crashed', `lost the queue's connection ${reason}`.trimEnd())
     for (const ref of this.waiting.keys()) this.settle(ref, failed(failure))
   }
 
@@ -67,7 +67,7 @@ export class EnqueuePort {
   private answer(ref: number): Promise<Outcome<number>> {
     return new Promise((resolve) => {
       if (this.connection.closed) {
-        resolve(failed(transient('qq crashed (#4.3.0)', 'the queue closed the connection')))
+        resolve(failed(transient('3.0', 'qq crashed', 'the queue closed the connection')))
         return
       }
       const cancel = this.clock.after(this.limitMilliseconds, () => this.settle(ref, failed(this.timeout())))
@@ -79,7 +79,7 @@ export class EnqueuePort {
   }
 
   private timeout(): Failure {
-    return transient('qq timeout (#4.3.0)', `no answer from the queue in ${this.limitMilliseconds} ms`)
+    return transient('3.0', 'qq timeout', `no answer from the queue in ${this.limitMilliseconds} ms`)
   }
 
   private settle(ref: number, outcome: Outcome<number>): void {
@@ -194,5 +194,5 @@ export class EnqueueClient implements Taker {
 }
 
 function unreachable(error: unknown): Failure {
-  return transient('unable to exec qq (#4.3.0)', `cannot reach the queue: ${describeError(error)}`)
+  return transient('3.0', 'unable to exec qq', `cannot reach the queue: ${describeError(error)}`)
 }

@@ -147,7 +147,7 @@ class ExecTaker implements Taker {
       connection.send(encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment }))
       return done({ port, connection })
     } catch (error) {
-      return failed(transient('unable to exec qq (#4.3.0)', `cannot reach exec: ${describeError(error)}`))
+      return failed(transient('3.0', 'unable to exec qq', `cannot reach exec: ${describeError(error)}`))
     }
   }
 }
@@ -157,8 +157,8 @@ function refusing(failure: Failure): Taker {
   return { submit: () => Promise.resolve(outcome), open: () => Promise.resolve(outcome) }
 }
 
-const emptyProgram: Failure = transient('unable to exec qq (#4.3.0)', 'QMAILQUEUE is set and empty')
+const emptyProgram: Failure = transient('3.0', 'unable to exec qq', 'QMAILQUEUE is set and empty')
 
 function unreadable(logText: string): Failure {
-  return transient('qq unable to read configuration (#4.3.0)', logText)
+  return transient('3.0', 'qq unable to read configuration', logText)
 }

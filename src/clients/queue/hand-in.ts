@@ -71,9 +71,9 @@ export async function enqueue(taker: Taker, envelope: Envelope, content: Spooled
 /** What no queue of ours takes, however often it is asked. */
 function envelopeFault({ sender, recipients }: Envelope): Failure | undefined {
   const addresses = [sender, ...recipients]
-  const refused = (logText: string): Failure => permanent('qq permanent problem (#5.3.0)', logText)
+  const refused = (logText: string): Failure => permanent('3.0', 'qq permanent problem', logText)
   if (addresses.some(({ length }) => length > addressBytesMax))
-    return permanent('envelope address too long for qq (#5.1.3)')
+    return permanent('1.3', 'envelope address too long for qq')
   if (!addresses.every(isAddress)) return refused('an address has a line end or a NUL')
   if (recipients.length > recipientsMax) return refused(`${recipients.length} recipients, limit ${recipientsMax}`)
   const bytes = addresses.reduce((sum, address) => sum + address.length + 2, 1)

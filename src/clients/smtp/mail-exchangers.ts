@@ -1,11 +1,12 @@
 /** Which addresses to try, in which order (RFC 5321 §5.1): MX by preference, equal ones shuffled; without MX the host itself.
  *  Knows:  null MX (RFC 7505), the check whether a best MX is this machine, addresses that DNS must not send us to.
  *  Never:  connects; concludes for good from answers of which one is missing.
- *  Fails:  gives the message report in qmail-remote's words. */
+ *  Fails:  gives the status in qmail-remote's words. */
 import { domainToASCII } from 'node:url'
 import { type ByteString, toBuffer, toText } from '../../base/byte-string.ts'
+import type { Status } from '../../base/outcome.ts'
 import { nameServerSays } from '../../contracts/troubles.ts'
-import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
+import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { type Relay, smtpPort } from '../../protocols/qmail/smtproutes.ts'
 import { type Random, shuffled } from '../../system/random.ts'
 import { type Addresses, asHostName, type Dns, type MailExchanger } from '../dns/dns.ts'
@@ -22,8 +23,7 @@ export interface Target {
 
 export type Targets =
   | { readonly kind: 'targets'; readonly targets: readonly Target[] }
-  /** `detail`: what the name server said, for the administrator alone; empty where the report says it all. */
-  | { readonly kind: 'failed'; readonly report: ByteString; readonly detail: string }
+  | { readonly kind: 'failed'; readonly status: Status }
 
 export const exchangersMax = 20
 
@@ -61,7 +61,7 @@ export class MailExchangers {
     // A relay that does not exist, or has no address, is our mistake, not the recipient's: unlike qmail's, this mail waits.
     if (answer.kind !== 'found' || name === undefined) {
       const why = answer.kind === 'soft' ? dnsSays(answer.why) : `the relay ${toText(relay.host)} has no address`
-      return failed(remoteTexts.noHostNow, why)
+      return failed(remoteStatus.noHostNow, why)
     }
     return this.found(answer.values.map((address) => ({ address, port: relay.port, name })))
   }
@@ -71,20 +71,20 @@ export class MailExchangers {
     const literal = parseLiteral(domain)
     if (literal !== undefined) return this.checked([exchanger(0, literal, [literal])])
     const name = asHostName(asciiForm(domain))
-    if (name === undefined) return failed(remoteTexts.noSuchHost(domain))
+    if (name === undefined) return failed(remoteStatus.noSuchHost(domain))
     const records = await this.parts.dns.mx(name)
-    if (records.kind === 'soft') return failed(remoteTexts.noHostNow, dnsSays(records.why))
+    if (records.kind === 'soft') return failed(remoteStatus.noHostNow, dnsSays(records.why))
     if (records.kind === 'found') return this.ofExchangers(domain, records.values)
     const addresses = await this.parts.dns.addresses(name)
-    if (addresses.kind === 'soft') return failed(remoteTexts.noHostNow, dnsSays(addresses.why))
-    if (addresses.kind === 'hard') return failed(remoteTexts.noSuchHost(domain))
-    if (addresses.kind === 'none') return failed(remoteTexts.noAddress)
+    if (addresses.kind === 'soft') return failed(remoteStatus.noHostNow, dnsSays(addresses.why))
+    if (addresses.kind === 'hard') return failed(remoteStatus.noSuchHost(domain))
+    if (addresses.kind === 'none') return failed(remoteStatus.noAddress)
     return this.checked([exchanger(0, name, addresses.values, addresses.isPart)])
   }
 
   private async ofExchangers(domain: ByteString, records: readonly MailExchanger[]): Promise<Targets> {
     if (records.length === 1 && (records[0]?.name === '' || records[0]?.name === '.'))
-      return failed(remoteTexts.nullMx(domain))
+      return failed(remoteStatus.nullMx(domain))
     const ordered = shuffled(this.parts.random, records)
       .sort((a, b) => a.preference - b.preference)
       .slice(0, exchangersMax)
@@ -110,12 +110,12 @@ export class MailExchangers {
     const oursBest = Math.min(...ours.map(({ preference }) => preference))
     const better = exchangers.filter(({ preference }) => preference < oursBest)
     // Only who is best in the whole list is meant to know the domain; for others we are the backup, and keep the mail.
-    if (better.length === 0) return failed(remoteTexts.ambiguousMx)
+    if (better.length === 0) return failed(remoteStatus.ambiguousMx)
     const reachable = better.flatMap(({ targets }) => targets.filter(({ address }) => isReachableAddress(address)))
     if (reachable.length > 0) return this.found(reachable)
     const mayBeKnownLater = ours.length > 0 || better.some(({ isPart }) => isPart)
-    if (!mayBeKnownLater) return failed(remoteTexts.noAddress)
-    return failed(remoteTexts.noHostNow, better.find(({ why }) => why !== '')?.why)
+    if (!mayBeKnownLater) return failed(remoteStatus.noAddress)
+    return failed(remoteStatus.noHostNow, better.find(({ why }) => why !== '')?.why)
   }
 
   private found(targets: readonly Target[]): Targets {
@@ -127,8 +127,9 @@ function exchanger(preference: number, name: string, addresses: readonly string[
   return { preference, isPart, why: '', targets: addresses.map((address) => ({ address, port: smtpPort, name })) }
 }
 
-function failed(report: ByteString, detail = ''): Targets {
-  return { kind: 'failed', report, detail }
+/** `logText`: what the name server said. */
+function failed(status: Status, logText = ''): Targets {
+  return { kind: 'failed', status: { ...status, logText } }
 }
 
 function dnsSays(why: string): string {

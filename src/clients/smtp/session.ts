@@ -1,11 +1,11 @@
 /** From an address to a server that is ready for MAIL: connect, greeting, EHLO or HELO, TLS, AUTH.
  *  Knows:  the order of these steps and their times (RFC 5321 §4.5.3.2), what is forgotten after STARTTLS (RFC 3207 §4.2).
  *  Never:  sends a password in clear, or goes on in clear where TLS is demanded.
- *  Fails:  with a report, and whether another address may be asked: it may, as long as nobody has refused us for a reason
+ *  Fails:  with a status, and whether another address may be asked: it may, as long as nobody has refused us for a reason
  *          that holds for each (a password, TLS that is demanded). */
 import type { ByteString } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
-import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
+import { describeError, type Status } from '../../base/outcome.ts'
+import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { type Capabilities, noCapabilities, parseCapabilities } from '../../protocols/smtp/capabilities.ts'
 import { introducedName } from '../../protocols/smtp/introduced-name.ts'
 import { closingCode } from '../../protocols/smtp/refusal.ts'
@@ -40,16 +40,16 @@ export interface Session {
 
 export type Opened =
   | { readonly kind: 'ready'; readonly session: Session }
-  /** No connection: another address may be tried; qmail has no report for a single one. */
+  /** No connection: another address may be tried; qmail has no text for a single one. */
   | { readonly kind: 'unreachable'; readonly timedOut: boolean }
   /** Connected, but it will not talk to us now, or not like this: another address may be tried. */
-  | { readonly kind: 'unwilling'; readonly report: ByteString }
+  | { readonly kind: 'unwilling'; readonly status: Status }
   /** An answer that holds for every address: no other is tried. */
-  | { readonly kind: 'refused'; readonly report: ByteString }
+  | { readonly kind: 'refused'; readonly status: Status }
   /** It is this host: addresses that come after it are no better. */
-  | { readonly kind: 'ourselves'; readonly report: ByteString }
+  | { readonly kind: 'ourselves'; readonly status: Status }
   /** TLS that nobody demanded failed: the same address may be tried in clear, on a new connection. */
-  | { readonly kind: 'handshakeFailed'; readonly why: string; readonly report: ByteString }
+  | { readonly kind: 'handshakeFailed'; readonly why: string; readonly status: Status }
 
 type Failed = Exclude<Opened, { kind: 'ready' | 'unreachable' }>
 type Step<T> = { readonly kind: 'ok'; readonly value: T } | Failed
@@ -101,14 +101,14 @@ async function greet(
   contexts: TlsContexts,
   hello: 'EHLO' | 'HELO',
 ): Promise<Step<Capabilities> | Silent> {
-  const { address } = wish.target
+  const { target } = wish
   if (wish.tls.implicit) {
     const trouble = await handshake(connection, wish, contexts)
     if (trouble !== undefined) return trouble
   }
   const greeting = await connection.reply(replyMilliseconds.greeting)
-  if (greeting === undefined) return { kind: 'unwilling', report: remoteTexts.died(address) }
-  if (greeting.code !== 220) return { kind: 'unwilling', report: remoteTexts.greetingFailed(address, greeting.text) }
+  if (greeting === undefined) return { kind: 'unwilling', status: remoteStatus.died(target) }
+  if (greeting.code !== 220) return { kind: 'unwilling', status: remoteStatus.greetingFailed(target, greeting) }
   if (isOurName(greeting, wish)) return ourselves(connection)
   const offered = hello === 'EHLO' ? await sayHello(connection, wish) : await sayPlainHello(connection, wish)
   if (offered.kind !== 'ok' || connection.encrypted) return offered
@@ -125,7 +125,7 @@ async function sayHello(connection: SmtpConnection, wish: SessionWish): Promise<
   return { kind: 'ok', value: parseCapabilities(reply.text, wish.unwanted) }
 }
 
-/** `before`: what it said to EHLO, the better report if it says nothing now. */
+/** `before`: what it said to EHLO, the better status if it says nothing now. */
 async function sayPlainHello(
   connection: SmtpConnection,
   wish: SessionWish,
@@ -143,15 +143,15 @@ function isOurName(reply: Reply, wish: SessionWish): boolean {
 }
 
 function ourselves(connection: SmtpConnection): Failed {
-  return { kind: 'ourselves', report: remoteTexts.ourselves(connection.target.address) }
+  return { kind: 'ourselves', status: remoteStatus.ourselves(connection.target) }
 }
 
 function rejectedName(connection: SmtpConnection, reply: Reply): Failed {
-  return { kind: 'unwilling', report: remoteTexts.nameRejected(connection.target.address, reply.text) }
+  return { kind: 'unwilling', status: remoteStatus.nameRejected(connection.target, reply) }
 }
 
 function silent(connection: SmtpConnection, before?: Reply): Silent {
-  const died: Failed = { kind: 'unwilling', report: remoteTexts.died(connection.target.address) }
+  const died: Failed = { kind: 'unwilling', status: remoteStatus.died(connection.target) }
   return { kind: 'silent', failed: before === undefined ? died : rejectedName(connection, before) }
 }
 
@@ -162,25 +162,25 @@ async function startTls(
   contexts: TlsContexts,
 ): Promise<Step<Capabilities>> {
   const { use } = wish.tls
-  const { address } = wish.target
+  const { target } = wish
   if (use === 'never') return { kind: 'ok', value: offered }
   if (!offered.startTls) {
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
-    return { kind: 'refused', report: remoteTexts.noTls(address, 'it offers no TLS, which is demanded') }
+    return { kind: 'refused', status: remoteStatus.noTls(target, 'it offers no TLS, which is demanded') }
   }
   connection.send('STARTTLS\r\n', 1)
   const go = await connection.reply(replyMilliseconds.startTls)
-  if (go === undefined) return withoutTls(wish, 'no answer to STARTTLS', remoteTexts.died(address))
+  if (go === undefined) return withoutTls(wish, 'no answer to STARTTLS', remoteStatus.died(target))
   if (go.code === closingCode)
-    return { kind: 'unwilling', report: remoteTexts.noTls(address, 'STARTTLS was refused', go.text) }
+    return { kind: 'unwilling', status: remoteStatus.noTls(target, 'STARTTLS was refused', go) }
   if (go.code !== 220) {
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
-    return { kind: 'refused', report: remoteTexts.noTls(address, 'STARTTLS was refused', go.text) }
+    return { kind: 'refused', status: remoteStatus.noTls(target, 'STARTTLS was refused', go) }
   }
   if (!connection.inStep) {
     // Bytes behind the 220 came in clear: somebody in between wants them taken for the server's (response injection).
     connection.drop()
-    return { kind: 'refused', report: remoteTexts.died(address) }
+    return { kind: 'refused', status: remoteStatus.died(target) }
   }
   const trouble = await handshake(connection, wish, contexts)
   if (trouble !== undefined) return trouble
@@ -189,7 +189,7 @@ async function startTls(
   // In TLS 1.3 the handshake is over for us before the server has judged it: it may miss a certificate of ours.
   const { lostBecause } = connection
   connection.drop()
-  return withoutTls(wish, `no answer in TLS: ${lostBecause}`, remoteTexts.died(address))
+  return withoutTls(wish, `no answer in TLS: ${lostBecause}`, remoteStatus.died(target))
 }
 
 /** Undefined: the connection is encrypted. */
@@ -201,11 +201,11 @@ async function handshake(
   const why = await secure(connection, wish, contexts)
   if (why === '') return undefined
   connection.drop()
-  return withoutTls(wish, why, remoteTexts.noTls(wish.target.address, `TLS failed: ${why.replace(/[^ -~]/g, '?')}`))
+  return withoutTls(wish, why, remoteStatus.noTls(wish.target, `TLS failed: ${why.replace(/[^ -~]/g, '?')}`))
 }
 
-function withoutTls(wish: SessionWish, why: string, report: ByteString): Failed {
-  return wish.tls.use === 'opportunistic' ? { kind: 'handshakeFailed', why, report } : { kind: 'refused', report }
+function withoutTls(wish: SessionWish, why: string, status: Status): Failed {
+  return wish.tls.use === 'opportunistic' ? { kind: 'handshakeFailed', why, status } : { kind: 'refused', status }
 }
 
 async function secure(connection: SmtpConnection, wish: SessionWish, contexts: TlsContexts): Promise<string> {

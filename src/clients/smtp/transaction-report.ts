@@ -1,49 +1,60 @@
-/** A transaction in qmail-remote's words: a report for each recipient that was answered, in order, and one for the
- *  message. */
-import type { ByteString } from '../../base/byte-string.ts'
-import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
+/** A transaction in statuses: one for each recipient. */
+import type { Status } from '../../base/outcome.ts'
+import { type Host, remoteStatus, withEnd } from '../../protocols/qmail/remote-status.ts'
 import { refusedFrom } from '../../protocols/smtp/refusal.ts'
 import type { Reply } from '../../protocols/smtp/reply-parser.ts'
 import type { TransactionEnd, TransactionResult } from './transaction.ts'
 
-export interface RemoteOutput {
-  readonly recipients: readonly ByteString[]
-  readonly message: ByteString
+/** Refusals that are for now only, whatever their codes. */
+export interface ForNow {
+  /** Places in the transaction. */
+  readonly recipients: readonly number[]
+  readonly end: boolean
 }
 
-export function reportTransaction(host: string, { recipients, end }: TransactionResult): RemoteOutput {
-  return { recipients: recipients.map((reply) => reportRecipient(host, reply)), message: reportEnd(host, end) }
+/** Of as many recipients as were answered; `end` of the others. */
+export interface TransactionReport {
+  readonly recipients: readonly Status[]
+  readonly end: Status
 }
 
-function reportRecipient(host: string, reply: Reply): ByteString {
-  return reply.code < refusedFrom ? 'r' : remoteTexts.recipientRejected(host, reply.code, reply.text)
+export function reportTransaction(host: Host, result: TransactionResult, forNow: ForNow): TransactionReport {
+  const end = reportEnd(host, result.end, forNow.end)
+  const recipients = result.recipients.map((reply, at) => {
+    if (reply.code < refusedFrom) return end
+    const failureClass = classOf(reply, forNow.recipients.includes(at))
+    return withEnd(remoteStatus.recipientRejected(host, reply, failureClass), end)
+  })
+  return { recipients, end }
 }
 
-function reportEnd(host: string, end: TransactionEnd): ByteString {
+function classOf(reply: Reply, isForNow: boolean): 4 | 5 {
+  return reply.code >= 500 && !isForNow ? 5 : 4
+}
+
+function reportEnd(host: Host, end: TransactionEnd, isForNow: boolean): Status {
   switch (end.kind) {
     case 'accepted':
-      return remoteTexts.accepted(host, end.reply.text)
+      return remoteStatus.accepted(host, end.reply)
     case 'refused':
-      return reportRefusal(host, end)
+      return refusals[end.command](host, end.reply, classOf(end.reply, isForNow))
     case 'noRecipient':
-      return remoteTexts.givingUp(host)
+      return remoteStatus.givingUp(host)
     case 'unanswered':
       return end.reply === undefined
-        ? remoteTexts.died(host)
-        : remoteTexts.senderRejected(host, end.reply.code, end.reply.text)
+        ? remoteStatus.died(host)
+        : remoteStatus.senderRejected(host, end.reply, classOf(end.reply, false))
     case 'outOfStep':
-      return remoteTexts.died(host)
+      return remoteStatus.died(host)
     case 'died':
-      return end.afterDot ? remoteTexts.diedAfterDot(host) : remoteTexts.died(host)
-    case 'unsendable': {
-      const text = remoteTexts[end.why]
-      return typeof text === 'string' ? text : text(host)
-    }
+      return end.afterDot ? remoteStatus.diedAfterDot(host) : remoteStatus.died(host)
+    case 'unsendable':
+      return remoteStatus[end.why](host)
   }
 }
 
-function reportRefusal(host: string, { command, reply }: Extract<TransactionEnd, { kind: 'refused' }>): ByteString {
-  if (command === 'MAIL') return remoteTexts.senderRejected(host, reply.code, reply.text)
-  if (command === 'DATA') return remoteTexts.dataRejected(host, reply.code, reply.text)
-  return remoteTexts.contentRejected(host, reply.code, reply.text)
-}
+const refusals = {
+  MAIL: remoteStatus.senderRejected,
+  DATA: remoteStatus.dataRejected,
+  content: remoteStatus.contentRejected,
+} as const

@@ -106,5 +106,5 @@ export class Chain {
 }
 
 function diskTrouble(logText: string): Failure {
-  return transient('qq write error or disk full (#4.3.0)', `cannot keep a message for its filters: ${logText}`)
+  return transient('3.0', 'qq write error or disk full', `cannot keep a message for its filters: ${logText}`)
 }

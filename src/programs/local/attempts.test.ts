@@ -9,7 +9,8 @@ import {
 } from '../../contracts/deliver.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { FrameReader } from '../../contracts/frame.ts'
-import type { LocalResult } from '../../protocols/qmail/program-exit.ts'
+import type { Status } from '../../base/outcome.ts'
+import { crashed, delivered, lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import type { StoredBytes } from '../../system/spool.ts'
@@ -51,7 +52,7 @@ class TestClock implements Clock {
   }
 }
 
-function world(deliver: (content: StoredBytes) => Promise<LocalResult> = () => ok) {
+function world(deliver: (content: StoredBytes) => Promise<Status> = () => ok) {
   const clock = new TestClock()
   const sent: FromDeliverer[] = []
   const log: string[] = []
@@ -76,7 +77,7 @@ function world(deliver: (content: StoredBytes) => Promise<LocalResult> = () => o
   return { attempts, assignments, clock, sent, log, receive, hasLeft: () => left }
 }
 
-const ok: Promise<LocalResult> = Promise.resolve({ exitCode: 0, output: 'did 1+0+0\n' })
+const ok: Promise<Status> = Promise.resolve(delivered('did 1+0+0\n'))
 
 function attempt(ref: number, content: Buffer | undefined, contentBytes = content?.length ?? 0): ToDeliverer {
   const token = '0123456789abcdef'
@@ -105,7 +106,7 @@ describe('attempts', () => {
     await settled()
     assert.deepEqual(sent, [
       { kind: 'ready', capacity: 50 },
-      { kind: 'report', ref: 3, reports: [{ letter: 'K', text: 'did 1+0+0\n' }] },
+      { kind: 'report', ref: 3, statuses: [delivered('did 1+0+0\n')] },
     ])
   })
 
@@ -124,7 +125,7 @@ describe('attempts', () => {
     assert.deepEqual(sent[1], {
       kind: 'report',
       ref: 2,
-      reports: [{ letter: 'Z', text: 'Internal qmail-lspawn bug.\n' }],
+      statuses: [lspawnStatuses.bug],
     })
   })
 
@@ -143,7 +144,7 @@ describe('attempts', () => {
         receive({ kind: 'content', ref: 1, bytes: whole.subarray(at, at + 60_000) })
       receive({ kind: 'contentEnd', ref: 1 })
       await settled()
-      assert.deepEqual(sent[1], { kind: 'report', ref: 1, reports: [{ letter: 'K', text: 'did 1+0+0\n' }] })
+      assert.deepEqual(sent[1], { kind: 'report', ref: 1, statuses: [delivered('did 1+0+0\n')] })
     })
   }
 
@@ -164,8 +165,12 @@ describe('attempts', () => {
       receive(attempt(index + 1, undefined, 70_000))
       fail()
       await settled()
-      const text = 'qmail-spawn unable to open message. (#4.3.0)\n'
-      assert.deepEqual(sent[1], { kind: 'report', ref: index + 1, reports: [{ letter: 'Z', text }] })
+      const peerText = 'qmail-spawn unable to open message. (#4.3.0)\n'
+      assert.deepEqual(sent[1], {
+        kind: 'report',
+        ref: index + 1,
+        statuses: [{ ...lspawnStatuses.noContent, peerText }],
+      })
     }
   })
 
@@ -174,7 +179,7 @@ describe('attempts', () => {
     assignments.add(known)
     receive(attempt(1, Buffer.from('x')))
     await settled()
-    assert.deepEqual(sent, [{ kind: 'report', ref: 1, reports: [{ letter: 'Z', text: 'qmail-local crashed.\n' }] }])
+    assert.deepEqual(sent, [{ kind: 'report', ref: 1, statuses: [crashed('local')] }])
     assert.match(log[0] ?? '', /^alert: bug: Error: oops/)
   })
 

@@ -1,17 +1,11 @@
-/** A `local`'s side of the deliver contract: takes attempts, answers each with a report, retires when idle.
+/** A `local`'s side of the deliver contract: takes attempts, answers each with a status, retires when idle.
  *  Knows:  refs, how many run, when to leave. Never: how a delivery is done.
  *  Fails:  a delivery that throws is a bug: it is logged, its message deferred, and the others go on. */
-import { describeError } from '../../base/outcome.ts'
+import { describeError, type Failure, type Status } from '../../base/outcome.ts'
 import type { Assignment } from '../../contracts/assign.ts'
-import {
-  type Attempt,
-  decodeToDeliverer,
-  encodeFromDeliverer,
-  type FromDeliverer,
-  type Report,
-} from '../../contracts/deliver.ts'
+import { type Attempt, decodeToDeliverer, encodeFromDeliverer, type FromDeliverer } from '../../contracts/deliver.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { lspawnReports, reportOf, type LocalResult } from '../../protocols/qmail/program-exit.ts'
+import { crashed, lspawnStatuses, toldByLspawn } from '../../protocols/qmail/delivery-status.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import { storedInMemory, type StoredBytes } from '../../system/spool.ts'
@@ -20,7 +14,6 @@ import { type ContentRoom, type FetchedContent, IncomingContent } from './conten
 
 export const attemptsMax = 50
 const idleMillisecondsMax = 60_000
-const noContentReport: Report = { letter: 'Z', text: 'qmail-spawn unable to open message. (#4.3.0)\n' }
 
 export interface AttemptMachine {
   readonly clock: Clock
@@ -29,8 +22,8 @@ export interface AttemptMachine {
   readonly assignments: Assignments
   send(frame: Uint8Array): void
   /** Undefined: the home can take mail now. */
-  checkHome(assignment: Assignment): LocalResult | undefined
-  deliver(assignment: Assignment, attempt: Attempt, content: StoredBytes): Promise<LocalResult>
+  checkHome(assignment: Assignment): Failure | undefined
+  deliver(assignment: Assignment, attempt: Attempt, content: StoredBytes): Promise<Status>
 }
 
 export class Attempts {
@@ -138,32 +131,32 @@ export class Attempts {
   private async attempt(attempt: Attempt): Promise<void> {
     this.cancelIdle()
     this.running++
-    let report: Report
+    let status: Status
     try {
-      report = await this.reportFor(attempt)
+      status = await this.statusOf(attempt)
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
       this.machine.log(`alert: bug: ${text.replaceAll('\n', ' | ')}`)
-      report = lspawnReports.crashed
+      status = crashed('local')
     }
     this.running--
-    this.send({ kind: 'report', ref: attempt.ref, reports: attempt.recipients.map(() => report) })
+    this.send({ kind: 'report', ref: attempt.ref, statuses: attempt.recipients.map(() => status) })
     this.settleDown()
   }
 
-  private async reportFor(attempt: Attempt): Promise<Report> {
+  private async statusOf(attempt: Attempt): Promise<Status> {
     // The frame's bytes are a view into a larger buffer that must not be kept.
     const inline = attempt.content === undefined ? undefined : storedInMemory([Buffer.from(attempt.content)])
     const found = this.machine.assignments.find(attempt.key)
     const assignment = found instanceof Promise ? await found : found
-    if (assignment === undefined) return lspawnReports.bug
+    if (assignment === undefined) return lspawnStatuses.bug
     const refusal = this.machine.checkHome(assignment)
-    if (refusal !== undefined) return reportOf(refusal)
-    if (inline !== undefined) return reportOf(await this.machine.deliver(assignment, attempt, inline))
+    if (refusal !== undefined) return toldByLspawn(refusal)
+    if (inline !== undefined) return toldByLspawn(await this.machine.deliver(assignment, attempt, inline))
     const content = await this.fetch(attempt)
-    if (content === undefined) return noContentReport
+    if (content === undefined) return lspawnStatuses.noContent
     try {
-      return reportOf(await this.machine.deliver(assignment, attempt, content))
+      return toldByLspawn(await this.machine.deliver(assignment, attempt, content))
     } finally {
       content.release()
     }

@@ -1,13 +1,14 @@
 /** One delivery, as qmail-local does it: loop check, `.qmail`, its lines in order, forwards at the end.
  *  Knows:  order, texts, counts. Never: changes anything of the process (working directory, umask, environment): many
  *          deliveries run at once.
- *  Fails:  a result with exit code 111 or 100 and qmail-local's text; what was done before the failure stays done. */
+ *  Fails:  a status with qmail-local's text; what was done before the failure stays done. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { assertNever } from '../../base/assert.ts'
-import type { Failure, Outcome } from '../../base/outcome.ts'
+import { type Failure, type Outcome, permanent, plainFailure, type Status } from '../../base/outcome.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { Assignment } from '../../contracts/assign.ts'
 import type { Params } from '../../contracts/envelope.ts'
+import { after, delivered, printed } from '../../protocols/qmail/delivery-status.ts'
 import {
   didLine,
   forwardSender,
@@ -19,9 +20,8 @@ import {
 } from '../../protocols/qmail/dot-qmail.ts'
 import { type DeliveryLines, deliveryLines, localEnvironment } from '../../protocols/qmail/local-environment.ts'
 import { headerHasLine } from '../../protocols/qmail/loop-check.ts'
-import type { LocalResult } from '../../protocols/qmail/program-exit.ts'
 import { findInstructions } from '../../stores/dot-qmail/instructions.ts'
-import { findOwner, isStop, type Stop } from '../../stores/dot-qmail/home-files.ts'
+import { findOwner, isFailure } from '../../stores/dot-qmail/home-files.ts'
 import type { Maildirs } from '../../stores/maildir/maildir.ts'
 import type { Mboxes } from '../../stores/mbox/mbox.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
@@ -44,18 +44,18 @@ export interface DeliveryRequest {
   readonly content: StoredBytes
 }
 
-const loopText = 'This message is looping: it already has my Delivered-To line. (#5.4.6)\n'
+const looping = printed(permanent('4.6', 'This message is looping: it already has my Delivered-To line.'))
 
 /** The home has been checked (`checkHome`). */
-export async function deliver(tools: DeliveryTools, request: DeliveryRequest): Promise<LocalResult> {
+export async function deliver(tools: DeliveryTools, request: DeliveryRequest): Promise<Status> {
   const { assignment, sender, content } = request
   const lines = deliveryLines(assignment, sender, tools.clock.now())
-  if (headerHasLine(content.chunks(), lines.deliveredTo)) return { exitCode: 100, output: loopText }
+  if (headerHasLine(content.chunks(), lines.deliveredTo)) return looping
   const search = searchDotQmail(assignment.dash, assignment.ext)
   const found = findInstructions(tools.files, assignment, search)
-  if (isStop(found)) return { exitCode: found.exitCode, output: found.text }
+  if (isFailure(found)) return found
   const owner = mayHaveOwner(sender) ? findOwner(tools.files, assignment.home, search) : 'none'
-  if (isStop(owner)) return { exitCode: owner.exitCode, output: owner.text }
+  if (isFailure(owner)) return owner
   const newSender = forwardSender(sender, assignment.local, assignment.domain, owner)
   const environment = localEnvironment(assignment, sender, newSender, lines, found.default)
   const run = new DeliveryRun(tools, request, lines, newSender, environment)
@@ -71,8 +71,6 @@ class DeliveryRun {
   private readonly tally: Tally = { files: 0, forwards: 0, programs: 0 }
   private readonly forwards: ByteString[] = []
   private output = ''
-  /** What the log says of a failure. */
-  private detail: ByteString = ''
 
   constructor(
     tools: DeliveryTools,
@@ -88,21 +86,21 @@ class DeliveryRun {
     this.environment = environment
   }
 
-  async run(instructions: readonly Instruction[]): Promise<LocalResult> {
+  async run(instructions: readonly Instruction[]): Promise<Status> {
     for (const instruction of instructions) {
       const step = await this.execute(instruction)
       if (step === 'last') break
-      if (step !== 'next') return this.stopped(step)
+      if (step !== 'next') return after(this.output, step)
     }
     const qp = await this.sendForwards()
-    if (isStop(qp)) return this.stopped(qp)
-    return { exitCode: 0, output: this.output + didLine(this.tally) + qp }
+    if (isFailure(qp)) return after(this.output, qp)
+    return delivered(this.output + didLine(this.tally) + qp)
   }
 
-  private async execute(instruction: Instruction): Promise<'next' | 'last' | Stop> {
+  private async execute(instruction: Instruction): Promise<'next' | 'last' | Failure> {
     switch (instruction.kind) {
       case 'refuse':
-        return { exitCode: 111, text: instruction.text }
+        return printed(instruction.failure)
       case 'maildir':
         this.tally.files++
         return this.stepOf(await this.toMaildir(instruction.path))
@@ -132,17 +130,16 @@ class DeliveryRun {
     return this.tools.mboxes.deliver({ shownPath: path, path: this.absolute(path), head, content })
   }
 
-  private async runProgram(command: ByteString): Promise<'next' | 'last' | Stop> {
+  private async runProgram(command: ByteString): Promise<'next' | 'last' | Failure> {
     const { assignment, content } = this.request
     const { verdict, output } = await runProgram(this.tools, command, assignment.home, this.environment, content)
-    if (verdict === 'fail') return { exitCode: 100, text: output }
-    if (verdict === 'defer') return { exitCode: 111, text: output }
+    if (verdict === 'fail' || verdict === 'defer') return plainFailure(verdict === 'fail' ? 5 : 4, '3.0', output, '')
     this.output += output
     return verdict === 'stop' ? 'last' : 'next'
   }
 
   /** The `qp` line, empty if there was nothing to forward. */
-  private async sendForwards(): Promise<ByteString | Stop> {
+  private async sendForwards(): Promise<ByteString | Failure> {
     if (this.forwards.length === 0) return ''
     const envelope = { sender: this.newSender, recipients: this.forwards }
     const taker = this.tools.takerFor(this.environment)
@@ -150,24 +147,17 @@ class DeliveryRun {
     const taken = await forward(taker, envelope, params, this.lines.deliveredTo, content)
     if (taken.done) return `qp ${taken.value}\n`
     this.logFailure(taken.failure)
-    const text = `Unable to forward message: ${taken.failure.peerText}.\n`
-    return { exitCode: taken.failure.class === 5 ? 100 : 111, text }
+    return printed({ ...taken.failure, peerText: `Unable to forward message: ${taken.failure.peerText}.` })
   }
 
-  private stepOf(outcome: Outcome<void>): 'next' | Stop {
+  private stepOf(outcome: Outcome<void>): 'next' | Failure {
     if (outcome.done) return 'next'
     this.logFailure(outcome.failure)
-    return { exitCode: outcome.failure.class === 5 ? 100 : 111, text: `${outcome.failure.peerText}\n` }
+    return printed(outcome.failure)
   }
 
   private logFailure(failure: Failure): void {
-    this.detail = failure.logText
     this.tools.log(`delivery to ${this.request.assignment.local}: ${failure.logText}`)
-  }
-
-  private stopped(stop: Stop): LocalResult {
-    const detail = this.detail === '' ? {} : { detail: this.detail }
-    return { exitCode: stop.exitCode, output: this.output + stop.text, ...detail }
   }
 
   private absolute(path: ByteString): ByteString {

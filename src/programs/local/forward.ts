@@ -30,7 +30,7 @@ export async function forward(
     for (const chunk of content.chunks()) await sink.value.write(chunk)
     return await sink.value.close()
   } catch (error) {
-    return failed(transientFrom(error, 'forward', 'qq temporary problem (#4.3.0)'))
+    return failed(transientFrom(error, 'forward', 'qq temporary problem'))
   }
 }
 
@@ -38,13 +38,13 @@ function refuse(envelope: Envelope): Outcome<never> | undefined {
   const addresses = [envelope.sender, ...envelope.recipients]
   const bad = addresses.find((address) => !isAddress(address))
   if (bad !== undefined) {
-    if (!/[\0\r\n]/.test(bad)) return failed(permanent('envelope address too long for qq (#5.1.3)'))
-    return failed(transient('qq temporary problem (#4.3.0)', 'a forward address has a CR: .qmail with CRLF line ends?'))
+    if (!/[\0\r\n]/.test(bad)) return failed(permanent('1.3', 'envelope address too long for qq'))
+    return failed(transient('3.0', 'qq temporary problem', 'a forward address has a CR: .qmail with CRLF line ends?'))
   }
   const bytes = addresses.reduce((sum, address) => sum + address.length + 2, 1)
   if (envelope.recipients.length > recipientsMax || bytes > envelopeBytesMax) {
     const what = `${envelope.recipients.length} forward addresses, limit ${recipientsMax}`
-    return failed(transient('qq temporary problem (#4.3.0)', what))
+    return failed(transient('3.0', 'qq temporary problem', what))
   }
   return undefined
 }

@@ -79,10 +79,7 @@ function serve(homePath: string): void {
     room: new ContentRoom(realClock, realRandom, log),
     assignments,
     send: (frame) => queue.send(frame),
-    checkHome(assignment) {
-      const stop = checkHome(quickFiles, assignment.home)
-      return stop === undefined ? undefined : { exitCode: stop.exitCode, output: stop.text }
-    },
+    checkHome: (assignment) => checkHome(quickFiles, assignment.home),
     deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
   })
   const world = { homePath, demo: values.demo, queue: queueTaker(port), log, hold: () => attempts.hold() }

@@ -5,12 +5,8 @@
 import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
-import {
-  outputBytesOfInterest,
-  programCrashedText,
-  programVerdict,
-  type ProgramVerdict,
-} from '../../protocols/qmail/program-exit.ts'
+import { outputBytesOfInterest } from '../../protocols/qmail/delivery-status.ts'
+import { programCrashedText, programVerdict, type ProgramVerdict } from '../../protocols/qmail/program-exit.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Log } from '../../system/log.ts'

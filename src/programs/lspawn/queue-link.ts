@@ -80,7 +80,7 @@ export class QueueLink {
     const message: FromDeliverer =
       answer.kind === 'resolved'
         ? { kind: 'resolved', ref, uid: answer.uid, key: answer.key }
-        : { kind: 'unresolved', ref, report: answer.report }
+        : { kind: 'unresolved', ref, status: answer.status }
     connection.send(encodeFromDeliverer(message))
   }
 

@@ -45,9 +45,9 @@ export async function checkRecipient(
   // An empty local part is thrown away successfully, as qmail-lspawn does.
   if (at === 0) return { verdict: 'exists', rule: 'empty local part' }
   const found = await users.lookup(address.slice(0, at))
-  if (found.kind === 'report') {
-    const verdict = found.report.letter === 'D' ? 'absent' : 'unknown'
-    return { verdict, rule: found.reason === '' ? found.report.text.trimEnd() : found.reason }
+  if (found.kind === 'failed') {
+    const { class: failureClass, peerText } = found.failure
+    return { verdict: failureClass === 5 ? 'absent' : 'unknown', rule: found.reason || peerText.trimEnd() }
   }
   const { user, home, uid, gid } = found.record
   try {
@@ -73,7 +73,7 @@ async function searchMailbox(
 ): Promise<Finding> {
   const { home, dash, ext } = record
   const fault = homeModeFault(directory.facts.mode)
-  if (fault !== undefined) return { verdict: 'unknown', rule: `${home}: ${fault}` }
+  if (fault !== undefined) return { verdict: 'unknown', rule: `${home}: ${fault.peerText}` }
   const { names, absent } = searchDotQmail(dash, ext)
   for (const { name } of names) {
     if (name.includes('/')) continue
@@ -95,7 +95,7 @@ async function searchMailbox(
 function troubleOf(facts: Stats, viewer: Viewer): string | undefined {
   if (!mayRead(facts, viewer)) return `not readable for uid ${viewer.uid}`
   if (facts.size > dotQmailBytesMax) return `${facts.size} bytes, limit ${dotQmailBytesMax}`
-  return dotQmailModeFault(facts.mode)
+  return dotQmailModeFault(facts.mode)?.peerText
 }
 
 async function checkRoom(record: UserRecord, clock: Clock, defaultDelivery: ByteString): Promise<Finding> {

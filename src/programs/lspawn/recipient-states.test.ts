@@ -83,8 +83,8 @@ describe('the check at RCPT and the delivery', { skip: withoutRoot() }, () => {
       const { quickFiles } = await import(${JSON.stringify(join(import.meta.dirname, '../../system/quick-files.ts'))})
       for (const home of process.argv.slice(1)) {
         const assignment = { user: 'u', home, local: 'u-x', dash: '-', ext: 'x', domain: 'd', defaultDelivery: './Maildir/' }
-        const { exitCode } = checkHome(quickFiles, home) ?? describeDelivery(quickFiles, assignment)
-        console.log({ 0: 'exists', 100: 'absent', 111: 'unknown' }[exitCode])
+        const status = checkHome(quickFiles, home) ?? describeDelivery(quickFiles, assignment)
+        console.log({ 2: 'exists', 5: 'absent', 4: 'unknown' }[status.class])
       }`
     const flags = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
     const options = { uid, gid, cwd: '/', encoding: 'utf8' } as const

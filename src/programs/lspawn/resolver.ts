@@ -1,17 +1,16 @@
 /** What happens to a recipient: whose it is, and under which key that user's `local` knows it.
  *  Knows:  the order of qmail-lspawn's checks. Never: mail; sees nothing from the network but an address.
- *  Fails:  a report with qmail-lspawn's text; never throws. */
+ *  Fails:  a status with qmail-lspawn's text; never throws. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
-import type { Report } from '../../contracts/deliver.ts'
-import { lspawnReports } from '../../protocols/qmail/program-exit.ts'
+import { describeError, type Status } from '../../base/outcome.ts'
+import { lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import type { UserLookup } from '../../stores/users/lookup-user.ts'
 import { type Log, printable } from '../../system/log.ts'
 import type { Locals } from './locals.ts'
 
 export type Resolution =
   | { readonly kind: 'resolved'; readonly uid: number; readonly key: number }
-  | { readonly kind: 'unresolved'; readonly report: Report }
+  | { readonly kind: 'unresolved'; readonly status: Status }
 
 export interface ResolverSetting {
   readonly users: Pick<UserLookup, 'lookup'>
@@ -31,27 +30,28 @@ export class Resolver {
 
   async resolve(recipient: ByteString): Promise<Resolution> {
     const at = recipient.lastIndexOf('@')
-    if (at < 0) return unresolved(lspawnReports.noHost)
-    if (at === 0) return unresolved(lspawnReports.trash)
+    if (at < 0) return unresolved(lspawnStatuses.noHost)
+    if (at === 0) return unresolved(lspawnStatuses.trash)
     const local = recipient.slice(0, at)
     const { users, locals, defaultDelivery, rootMayReceive, log } = this.setting
     const found = await users.lookup(local)
-    if (found.kind === 'report') {
-      if (found.reason !== '') log(`alert: cannot look up ${printable(recipient)}: ${found.reason}`)
-      return unresolved(found.report)
+    if (found.kind === 'failed') {
+      const { failure, reason } = found
+      if (reason !== '') log(`alert: cannot look up ${printable(recipient)}: ${reason}`)
+      return unresolved({ ...failure, logText: reason })
     }
     const { uid, gid, ...fields } = found.record
-    if (uid === 0 && !rootMayReceive) return unresolved(lspawnReports.root)
+    if (uid === 0 && !rootMayReceive) return unresolved(lspawnStatuses.root)
     try {
       const key = await locals.keyFor(uid, gid, { ...fields, local, domain: recipient.slice(at + 1), defaultDelivery })
       return { kind: 'resolved', uid, key }
     } catch (error) {
       log(`cannot deliver to ${printable(recipient)}: ${describeError(error)}`)
-      return unresolved(lspawnReports.noProcess)
+      return unresolved(lspawnStatuses.noProcess)
     }
   }
 }
 
-function unresolved(report: Report): Resolution {
-  return { kind: 'unresolved', report }
+function unresolved(status: Status): Resolution {
+  return { kind: 'unresolved', status }
 }

@@ -6,7 +6,7 @@ import type { OpenReply, SessionPeer } from '../../contracts/sessions.ts'
 import { parseList, parseMap } from '../../protocols/qmail/control-format.ts'
 import { type RoutingTables } from '../../protocols/qmail/routing.ts'
 import type { UserRecord } from '../../protocols/qmail/users-lookup.ts'
-import { lspawnReports } from '../../protocols/qmail/program-exit.ts'
+import { lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import type { Lookup } from '../../stores/users/lookup-user.ts'
 import { realRandom } from '../../system/random.ts'
 import type { OpenedSession } from './locals.ts'
@@ -59,7 +59,7 @@ function world({ holder = { kind: 'account' }, account = 'anna@lab.example', ...
     users: {
       lookup(local) {
         const record = users[local]
-        const nobody: Lookup = { kind: 'report', report: lspawnReports.noAlias, reason: '' }
+        const nobody: Lookup = { kind: 'failed', failure: lspawnStatuses.noAlias, reason: '' }
         return Promise.resolve(more.lookup ?? (record === undefined ? nobody : { kind: 'user', record }))
       },
     },
@@ -119,7 +119,7 @@ describe('session opener', () => {
   })
 
   it('what cannot be found out is temporary, and the ticket is used up', async () => {
-    const lookup: Lookup = { kind: 'report', report: lspawnReports.usersTrouble, reason: 'no disk' }
+    const lookup: Lookup = { kind: 'failed', failure: lspawnStatuses.usersTrouble, reason: 'no disk' }
     const broken = (): Promise<never> => Promise.reject(new Error('no process'))
     for (const one of [world({ noTables: true }), world({ lookup }), world({ session: broken })]) {
       assert.deepEqual(await one.open(), refused('temporary'))

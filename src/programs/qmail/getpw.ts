@@ -1,5 +1,5 @@
 /** qmail-getpw(8): which account of the machine gets a mailbox's mail, where users/assign says nothing. */
-import { lspawnReports } from '../../protocols/qmail/program-exit.ts'
+import { lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import { Control } from '../../stores/control/control.ts'
 import { accountName } from '../../stores/home/account-name.ts'
 import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
@@ -8,8 +8,8 @@ import { type Call, Fatal } from './call.ts'
 
 /** By the report that lspawn would give. */
 const exitCodes: ReadonlyMap<object, number> = new Map<object, number>([
-  [lspawnReports.noAlias, 116],
-  [lspawnReports.homeTrouble, 115],
+  [lspawnStatuses.noAlias, 116],
+  [lspawnStatuses.homeTrouble, 115],
 ])
 const troubleCode = 118
 
@@ -21,7 +21,7 @@ export async function getpw(call: Call): Promise<number> {
   const accounts = new AccountBook(realClock)
   const users = new UserLookup(home, { accounts, alias: () => accounts.account(accountName(overrides, 'alias')) })
   const found = await users.lookupByAccounts(local)
-  if (found.kind === 'report') return exitCodes.get(found.report) ?? troubleCode
+  if (found.kind === 'failed') return exitCodes.get(found.failure) ?? troubleCode
   const { user, uid, gid, home: directory, dash, ext } = found.record
   call.out([user, uid, gid, directory, dash, ext].map((field) => `${field}\0`).join(''))
   return 0

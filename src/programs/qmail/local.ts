@@ -1,4 +1,5 @@
 /** qmail-local(8) with `-n`: what a delivery would do. Deliveries themselves are the work of lspawn's processes. */
+import type { Status } from '../../base/outcome.ts'
 import { checkHome } from '../../stores/dot-qmail/home-files.ts'
 import { describeDelivery } from '../../stores/dot-qmail/instructions.ts'
 import { quickFiles } from '../../system/quick-files.ts'
@@ -6,7 +7,7 @@ import { type Call, exit, Fatal } from './call.ts'
 import { parseOptions } from './options.ts'
 
 const usage = 'qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty'
-const stickyText = 'Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n'
+const exitCodes = { 2: 0, 4: exit.temporary, 5: 100 } as const
 
 export function local(call: Call): number {
   const { options, operands } = parseOptions(call.args, 'nN', 'qmail-local', usage)
@@ -18,16 +19,15 @@ export function local(call: Call): number {
   if (options.at(-1)?.letter !== 'n')
     throw new Fatal(exit.temporary, 'qmail-local: fatal: deliveries are made by Quaver itself: only -n is there')
   const fault = checkHome(quickFiles, home)
-  // Who asks what would be done may be the one who is editing.
-  if (fault?.text === stickyText) call.err('Warning: home directory is sticky.\n')
-  else if (fault !== undefined) return say(call, fault.exitCode, fault.text)
+  // 4.2.1: sticky. Who asks what would be done may be the one who is editing.
+  if (fault?.subject === 2 && fault.detail === 1) call.err('Warning: home directory is sticky.\n')
+  else if (fault !== undefined) return say(call, fault)
   const assignment = { key: 0, user, home, local: name, dash, ext, domain, defaultDelivery }
-  const { exitCode, output } = describeDelivery(quickFiles, assignment)
-  return say(call, exitCode, output)
+  return say(call, describeDelivery(quickFiles, assignment))
 }
 
-function say(call: Call, code: number, text: string): number {
-  if (code === 0) call.out(text)
-  else call.err(text)
-  return code
+function say(call: Call, { class: statusClass, peerText }: Status): number {
+  if (statusClass === 2) call.out(peerText)
+  else call.err(peerText)
+  return exitCodes[statusClass]
 }

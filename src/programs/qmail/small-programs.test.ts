@@ -47,10 +47,10 @@ describe('forward', () => {
     const call = { name: 'forward', args: ['b@c'] }
     assert.equal(await say(forward, { ...call, variables: {} }), '100 forward: fatal: NEWSENDER not set')
     assert.equal(await say(forward, { ...call, variables: { NEWSENDER: '' } }), '100 forward: fatal: DTLINE not set')
-    const full = transient('qq write error or disk full (#4.3.0)')
+    const full = transient('3.0', 'qq write error or disk full')
     assert.equal(await say(forward, { ...call, outcome: failed(full) }), `111 forward: fatal: ${full.peerText}`)
     assert.equal(
-      await say(forward, { ...call, outcome: failed(permanent('no (#5.0.0)')) }),
+      await say(forward, { ...call, outcome: failed(permanent('0.0', 'no')) }),
       '100 forward: fatal: no (#5.0.0)',
     )
   })

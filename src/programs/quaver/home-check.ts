@@ -161,7 +161,14 @@ async function inspectAliases(home: Home, readers: HomeReaders): Promise<Finding
   return [
     ...(waits === undefined
       ? []
-      : [{ file: 'alias', line: undefined, fault: `makes mail wait: ${waits}`, remedy: `chmod o-w,-t ${home.alias}` }]),
+      : [
+          {
+            file: 'alias',
+            line: undefined,
+            fault: `makes mail wait: ${waits.peerText}`,
+            remedy: `chmod o-w,-t ${home.alias}`,
+          },
+        ]),
     ...missing.map((name) => ({
       file: `alias/.qmail-${name}`,
       line: undefined,
@@ -206,7 +213,7 @@ function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Findin
     faults.push({
       file,
       line: undefined,
-      fault: `makes mail wait: ${refused.text.trimEnd()}`,
+      fault: `makes mail wait: ${refused.failure.peerText}`,
       remedy: 'mend the line, or the mode',
     })
   const blank = contentLines(text).find((one) => /^[ \t]/.test(one.text))

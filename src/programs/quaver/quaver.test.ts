@@ -7,7 +7,7 @@ import { quaver, suggestByBeginning } from './commands.ts'
 import { completeHeader } from '../../protocols/ofmip/complete-header.ts'
 import { harmless, table } from './output.ts'
 
-import type { QueuedMessage } from './queue-message.ts'
+import { type QueuedMessage, readMessage } from './queue-message.ts'
 import { explainMessage } from './queue-why.ts'
 import { completed } from '../../protocols/ofmip/complete-message.ts'
 import { parseLogLine } from './tour-log.ts'
@@ -137,12 +137,29 @@ describe('send', () => {
   })
 })
 
+it('a row of the queue is read with the status of the last attempt, and a row that keeps no promise is read, too', () => {
+  const answer = { name: 'mx.test', address: '192.0.2.1', code: 450, lines: '450-4.2.1 \xc3\xa9\n450 later\n' }
+  const row = { address: 'joe-x@virt.test', original: 'x@virt.test', params: { NOTIFY: 'NEVER' }, lastStatus: '4.2.1' }
+  const [recipient] = readMessage({ recipients: [{ ...row, lastAnswer: answer }] }).recipients
+  assert.deepEqual(
+    [recipient?.original, recipient?.params, recipient?.lastStatus],
+    [row.original, row.params, row.lastStatus],
+  )
+  assert.deepEqual(recipient?.lastAnswer, { ...answer, lines: ['450-4.2.1 é', '450 later'] })
+  const [untried] = readMessage({ recipients: [{ params: 7, lastAnswer: 'no' }] }).recipients
+  assert.deepEqual([untried?.params, untried?.lastStatus, untried?.lastAnswer], [{}, '', null])
+})
+
 describe('queue why', () => {
   const now = Date.UTC(2026, 10, 21, 12)
   const waiting = {
     address: 'a@x.test',
+    original: 'a@x.test',
+    params: {},
     channel: 'remote',
     state: 'waiting',
+    lastStatus: '4.4.1',
+    lastAnswer: null,
     lastText: 'no route',
     lastDetail: '',
     lastMs: now - 60_000,

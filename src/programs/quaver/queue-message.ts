@@ -5,14 +5,30 @@ import { field, fieldsOf, numberField, objectsField, textField } from '../../cli
 export interface QueuedRecipient {
   readonly address: string
   readonly channel: string
+  /** As it was handed in, before it was routed. */
+  readonly original: string
+  /** What was said with it at RCPT. */
+  readonly params: Readonly<Record<string, string>>
   readonly state: 'waiting' | 'done' | 'failed'
+  /** RFC 3463, `4.4.1`; empty before the first attempt. */
+  readonly lastStatus: string
   readonly lastText: string
   /** What the log of this machine says of it; may be empty. */
   readonly lastDetail: string
+  /** The other host of the last attempt, and what it said; null if there was none. */
+  readonly lastAnswer: Answer | null
   /** Milliseconds since 1970; 0 if there was no attempt yet. */
   readonly lastMs: number
   /** 0 if it is not waiting. */
   readonly nextMs: number
+}
+
+export interface Answer {
+  readonly name: string
+  readonly address: string
+  /** 0: it said nothing. */
+  readonly code: number
+  readonly lines: readonly string[]
 }
 
 export interface QueuedMessage {
@@ -45,10 +61,32 @@ function readRecipient(fields: object): QueuedRecipient {
   return {
     address: toText(textField(fields, 'address')),
     channel: textField(fields, 'channel'),
+    original: toText(textField(fields, 'original')),
+    params: readParams(field(fields, 'params')),
     state: state === 'done' || state === 'failed' ? state : 'waiting',
+    lastStatus: textField(fields, 'lastStatus'),
     lastText: toText(textField(fields, 'lastText')).trim(),
     lastDetail: toText(textField(fields, 'lastDetail')).trim(),
+    lastAnswer: readAnswer(field(fields, 'lastAnswer')),
     lastMs: numberField(fields, 'lastMs'),
     nextMs: numberField(fields, 'nextMs'),
+  }
+}
+
+function readParams(value: unknown): Record<string, string> {
+  const params = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  return Object.fromEntries(params.map(([name, said]) => [name, toText(String(said))]))
+}
+
+function readAnswer(value: unknown): Answer | null {
+  if (typeof value !== 'object' || value === null) return null
+  const lines = toText(textField(value, 'lines')).split('\n')
+  // The last line has its end, too.
+  if (lines.at(-1) === '') lines.pop()
+  return {
+    name: textField(value, 'name'),
+    address: textField(value, 'address'),
+    code: numberField(value, 'code'),
+    lines,
   }
 }

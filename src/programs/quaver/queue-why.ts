@@ -1,6 +1,6 @@
 /** Why a message is still in the queue, in sentences: first the waiting recipients, each with the last reply and the next
  *  attempt; then what is done already. */
-import { deliveryTrouble, explainTrouble } from '../../contracts/troubles.ts'
+import { explainTrouble, troubleIn } from '../../contracts/troubles.ts'
 import { duration, harmless, inOneLine, when } from './output.ts'
 import type { QueuedMessage, QueuedRecipient } from './queue-message.ts'
 
@@ -32,7 +32,7 @@ function explainRecipient(recipient: QueuedRecipient, nowMs: number, delivering:
     lastText === ''
       ? 'has not been tried yet'
       : `was tried ${lastMs === 0 ? 'before' : `${duration(nowMs - lastMs)} ago`}, with the answer "${harmless(inOneLine(lastText))}"`
-  const cause = deliveryTrouble({ channel, text: lastText, detail: recipient.lastDetail })
+  const cause = troubleIn(recipient.lastDetail)
   const why = cause === undefined || lastText === '' ? '' : ` Cause: ${harmless(explainTrouble(cause))}.`
   const detail = recipient.lastDetail === '' ? '' : ` The log says: ${harmless(recipient.lastDetail)}.`
   return `${whom} ${said}; ${nextAttempt(nextMs, nowMs, delivering)}.${detail}${why}`

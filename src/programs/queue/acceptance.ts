@@ -102,15 +102,12 @@ export class Acceptance {
   private refusal(error: unknown): Failure {
     this.ports.onStoreTrouble(error)
     const isFull = error instanceof StoreError && error.kind === 'full'
-    return transient(
-      isFull ? 'qq write error or disk full (#4.3.1)' : 'qq write error or disk full (#4.3.0)',
-      `cannot commit: ${describeError(error)}`,
-    )
+    return transient(isFull ? '3.1' : '3.0', 'qq write error or disk full', `cannot commit: ${describeError(error)}`)
   }
 
   private route(
     id: number,
-    { sender, recipients: addresses, recipientParams }: Envelope,
+    { sender, recipients: addresses, recipientParams, originals }: Envelope,
     params: Params,
     content: { bytes: number; inFile: boolean },
     uid: number,
@@ -118,9 +115,10 @@ export class Acceptance {
   ): QueuedMessage {
     const tables = this.ports.tables()
     const recipients = addresses.map((recipient: ByteString) => {
-      const { channel, address } = routeRecipient(recipient, tables)
+      const route = routeRecipient(recipient, tables)
       const own = recipientParams?.get(recipient) ?? noParams
-      return { channel, address, params: own, state: 'waiting' as const, lastText: '', lastMs: 0 }
+      const original = originals?.get(recipient) ?? recipient
+      return { ...route, original, params: own, state: 'waiting' as const, last: undefined, lastMs: 0 }
     })
     const dueOn = (channel: 'local' | 'remote'): number | undefined =>
       recipients.some((recipient) => recipient.channel === channel) ? nowMs : undefined
@@ -134,7 +132,7 @@ export class Acceptance {
  *  the others get their mail; a sender could not even be told. */
 function flawOf({ sender }: Envelope): Failure | undefined {
   if (hasMailDomain(bounceRecipient(sender))) return undefined
-  return permanent('sorry, what is behind the @ of the sender is no domain (#5.1.7)')
+  return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
 }
 
 /** A message whose content is on its way into a file. Writes are made one after another. */

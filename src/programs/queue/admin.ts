@@ -1,12 +1,12 @@
 /** What the command line may ask the queue: one request a connection (contract `admin`). */
 import { fromBuffer } from '../../base/byte-string.ts'
+import { codeOf } from '../../base/outcome.ts'
 import { decodeAdminRequest, encodeAdminReply } from '../../contracts/admin.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
-import type { DeferralCauses } from './deferral-causes.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { QueueClock } from './queue-clock.ts'
@@ -22,7 +22,6 @@ export interface AdminPorts {
   readonly dispatcher: Dispatcher
   readonly clock: QueueClock
   readonly log: DeliveryLog
-  readonly causes: DeferralCauses
 }
 
 /** Who asks, by the socket: one that may do everything, one that may see the queue, or a user (a uid, as the kernel says),
@@ -163,11 +162,14 @@ export class Admin {
       delivering,
       recipients: message.recipients.map((recipient) => ({
         address: recipient.address,
+        original: recipient.original,
         params: Object.fromEntries(recipient.params),
         channel: recipient.channel,
         state: recipient.state,
-        lastText: recipient.lastText,
-        lastDetail: this.ports.causes.detail(message.id, recipient.address),
+        lastStatus: recipient.last && codeOf(recipient.last),
+        lastText: recipient.last?.peerText ?? '',
+        lastDetail: recipient.last?.logText ?? '',
+        lastAnswer: recipient.last?.answer,
         // 0 says that there was none.
         lastMs: recipient.lastMs === 0 ? 0 : shown(recipient.lastMs),
         nextMs: recipient.state === 'waiting' ? nextMs(recipient.channel) : undefined,

@@ -1,11 +1,10 @@
 /** Makes the bounce of a message whose recipients are all done.
  *  With our own queue the bounce is added in the commit that removes the message: neither lost nor sent twice. With
  *  QMAILQUEUE set it is injected through that program first. */
-import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
 import { type Bounce, bounceParagraphs, type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
-import { withoutPrepend } from '../../protocols/qmail/routing.ts'
 import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
@@ -34,7 +33,6 @@ export class Bouncer {
   private readonly acceptance: Acceptance
   private readonly source: ContentSource
   private readonly clock: QueueClock
-  private readonly virtualdomains: () => ReadonlyMap<ByteString, ByteString>
   private readonly program: Taker | undefined
 
   constructor(options: {
@@ -43,7 +41,6 @@ export class Bouncer {
     acceptance: Acceptance
     source: ContentSource
     clock: QueueClock
-    virtualdomains: () => ReadonlyMap<ByteString, ByteString>
     program: Taker | undefined
   }) {
     this.settings = options.settings
@@ -51,7 +48,6 @@ export class Bouncer {
     this.acceptance = options.acceptance
     this.source = options.source
     this.clock = options.clock
-    this.virtualdomains = options.virtualdomains
     this.program = options.program
   }
 
@@ -78,11 +74,13 @@ export class Bouncer {
 
   /** The failed in the order in which they failed. */
   private compose(message: QueuedMessage): Bounce | undefined {
-    const virtualdomains = this.virtualdomains()
     const failedOnes = message.recipients
       .filter(({ state }) => state === 'failed')
       .sort((a, b) => a.lastMs - b.lastMs)
-      .map(({ address, lastText }) => ({ address: withoutPrepend(address, virtualdomains), report: lastText }))
+      .map(({ address, prependBytes, last }) => ({
+        address: address.slice(prependBytes),
+        report: last?.peerText ?? '',
+      }))
     const { paragraphs, leftOut } = bounceParagraphs(failedOnes, bounceReportBytesMax)
     return composeBounce(message.sender, paragraphs, this.clock.machineNow(), this.settings, leftOut)
   }

@@ -6,7 +6,8 @@
  *    queue-admin     admin                           queue-read     admin, `list` only
  *    queue-own       admin, `list` only, of what that uid handed in */
 import type { Server, Socket } from 'node:net'
-import { decodeFromDeliverer, encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
+import type { Status } from '../../base/outcome.ts'
+import { decodeFromDeliverer, encodeToDeliverer } from '../../contracts/deliver.ts'
 import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
 import { decodeHello, type Purpose } from '../../contracts/hello.ts'
 import type { SocketName } from '../../stores/home/layout.ts'
@@ -252,7 +253,7 @@ export class Connections {
       onFrame: (frame) => {
         const message = decodeFromDeliverer(frame)
         if (message?.kind === 'ready') deliverer.ready(message.capacity)
-        else if (message?.kind === 'report') this.report(deliverer, message.ref, message.reports)
+        else if (message?.kind === 'report') this.report(deliverer, message.ref, message.statuses)
         else if (message?.kind === 'crowded') dispatcher.crowded(deliverer.taken(message.ref))
         else if (message?.kind === 'retire') {
           deliverer.retired = true
@@ -274,7 +275,7 @@ export class Connections {
         const message = decodeFromDeliverer(frame)
         if (message?.kind === 'ready') locals.lspawnArrived(connection)
         else if (message?.kind === 'resolved') locals.resolved(message.ref, message.uid, message.key)
-        else if (message?.kind === 'unresolved') locals.unresolved(message.ref, message.report)
+        else if (message?.kind === 'unresolved') locals.unresolved(message.ref, message.status)
         else throw new ContractError(`frame type ${frame.type} from lspawn`)
         dispatcher.pump()
       },
@@ -293,7 +294,7 @@ export class Connections {
         if (intake.handle(frame)) return
         const message = decodeFromDeliverer(frame)
         if (message?.kind === 'ready') locals.localReady(uid, deliverer, message.capacity)
-        else if (message?.kind === 'report') this.report(deliverer, message.ref, message.reports)
+        else if (message?.kind === 'report') this.report(deliverer, message.ref, message.statuses)
         else if (message?.kind === 'retire') locals.localRetires(uid, deliverer)
         else if (message?.kind === 'fetch') this.fetch(connection, frame, deliverer)
         else throw new ContractError(`frame type ${frame.type} from a local`)
@@ -306,8 +307,8 @@ export class Connections {
     }
   }
 
-  private report(deliverer: Deliverer, ref: number, reports: readonly Report[]): void {
-    this.ports.dispatcher.reported(deliverer.reported(ref, reports), reports)
+  private report(deliverer: Deliverer, ref: number, statuses: readonly Status[]): void {
+    this.ports.dispatcher.reported(deliverer.reported(ref, statuses), statuses)
   }
 
   private lost(deliverer: Deliverer): void {

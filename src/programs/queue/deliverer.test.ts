@@ -7,6 +7,7 @@ import { FrameConnection } from '../../system/frame-connection.ts'
 import { Deliverer } from './deliverer.ts'
 import { attemptMillisecondsMax } from './limits.ts'
 import { beginPass, type Group, LiveMessages } from './live-message.ts'
+import { lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 
 let monotonicMs = 0
 const clock: Clock = { now: () => 0, monotonic: () => monotonicMs, after: () => () => undefined }
@@ -23,7 +24,18 @@ function groupWithToken(id: number, token: string): Group {
       params: noParams,
       held: false,
       due: { local: 0, remote: undefined },
-      recipients: [{ channel: 'local', address: 'a@b', params: noParams, state: 'waiting', lastText: '', lastMs: -1 }],
+      recipients: [
+        {
+          channel: 'local',
+          address: 'a@b',
+          params: noParams,
+          original: 'a@b',
+          prependBytes: 0,
+          state: 'waiting',
+          last: undefined,
+          lastMs: -1,
+        },
+      ],
     },
     undefined,
   )
@@ -49,7 +61,7 @@ test("content is given for the token of an attempt in flight, and for that attem
   assert.equal(deliverer.groupWithToken(1, two.token), undefined)
   assert.equal(deliverer.groupWithToken(1, 'c'.repeat(16)), undefined)
   assert.equal(deliverer.groupWithToken(1, ''), undefined)
-  deliverer.reported(1, [{ letter: 'K', text: '' }])
+  deliverer.reported(1, [lspawnStatuses.trash])
   assert.equal(deliverer.groupWithToken(1, one.token), undefined)
 })
 
@@ -64,6 +76,6 @@ test('whoever reports nothing for longer than an attempt may take is stuck', () 
   assert.equal(deliverer.isStuck, false)
   monotonicMs++
   assert.equal(deliverer.isStuck, true)
-  deliverer.reported(1, [{ letter: 'K', text: '' }])
+  deliverer.reported(1, [lspawnStatuses.trash])
   assert.equal(deliverer.isStuck, false)
 })

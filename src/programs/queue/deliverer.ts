@@ -1,7 +1,8 @@
 /** A connection to somebody who delivers: `remote`, or the `local` of one uid. Attempts go out as far as it has room;
  *  what it cannot hold yet waits here. Its frames are hostile input: a report for nothing we sent ends the connection. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
+import type { Status } from '../../base/outcome.ts'
+import { encodeToDeliverer } from '../../contracts/deliver.ts'
 import { ContractError } from '../../contracts/frame.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
@@ -50,9 +51,9 @@ export class Deliverer {
   }
 
   /** The group that the report is for. Throws ContractError if there is none, or the counts differ. */
-  reported(ref: number, reports: readonly Report[]): Group {
-    const wanted = this.inFlight.get(ref)?.group.positions.length ?? reports.length
-    if (reports.length !== wanted) throw new ContractError(`${reports.length} reports for an attempt`)
+  reported(ref: number, statuses: readonly Status[]): Group {
+    const wanted = this.inFlight.get(ref)?.group.positions.length ?? statuses.length
+    if (statuses.length !== wanted) throw new ContractError(`${statuses.length} statuses for an attempt`)
     return this.taken(ref)
   }
 

@@ -1,10 +1,10 @@
 /** qmail-send's log lines. Tools read them: every byte counts. */
 import type { ByteString } from '../../base/byte-string.ts'
-import type { Report } from '../../contracts/deliver.ts'
+import type { Status } from '../../base/outcome.ts'
 import type { Channel } from '../../stores/queue/contract.ts'
 import { type Log, printable } from '../../system/log.ts'
 
-const outcomes = { K: 'success', Z: 'deferral', D: 'failure' } as const
+const outcomes = { 2: 'success', 4: 'deferral', 5: 'failure' } as const
 
 export class DeliveryLog {
   private readonly log: Log
@@ -26,8 +26,8 @@ export class DeliveryLog {
     return this.deliveries
   }
 
-  ended(delivery: number, report: Report): void {
-    this.log(`delivery ${delivery}: ${outcomes[report.letter]}: ${printable(report.text)}`)
+  ended(delivery: number, status: Status): void {
+    this.log(`delivery ${delivery}: ${outcomes[status.class]}: ${printable(status.peerText)}`)
   }
 
   bounced(id: number, qp: number): void {

@@ -1,9 +1,9 @@
 /** Carries messages from "accepted" to "gone": starts groups, applies reports, ends passes and messages.
  *  States are in memory first and in the store by the next commit; what is not committed yet is at worst done twice
  *  after a crash, never lost. */
-import type { Report } from '../../contracts/deliver.ts'
+import { describeError, plainFailure, type Status } from '../../base/outcome.ts'
+import { crashed, lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
-import { describeError } from '../../base/outcome.ts'
 import type { Clock } from '../../system/clock.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
@@ -36,6 +36,8 @@ export interface DispatcherOptions {
   readonly causes: DeferralCauses
   onStoreTrouble(error: unknown): void
 }
+
+const deletedStatus = plainFailure(4, '0.0', 'message deleted\n', '')
 
 export class Dispatcher {
   readonly lives: LiveMessages = new LiveMessages()
@@ -121,14 +123,14 @@ export class Dispatcher {
     return goesOn
   }
 
-  /** A deliverer's reports, one for each of the group's recipients. */
-  reported(group: Group, reports: readonly Report[]): void {
+  /** A deliverer's statuses, one for each of the group's recipients. */
+  reported(group: Group, statuses: readonly Status[]): void {
     const { pass } = group
     this.logStart(group)
     const changes: Change[] = []
     for (const [index, position] of group.positions.entries()) {
-      const report = reports[index]
-      if (report !== undefined) this.apply(pass, position, report, group.deliveries[index] ?? 0, changes)
+      const status = statuses[index]
+      if (status !== undefined) this.apply(pass, position, status, group.deliveries[index] ?? 0, changes)
     }
     this.schedules[pass.channel].finished(group)
     this.logStatus()
@@ -143,12 +145,7 @@ export class Dispatcher {
   lost(group: Group, begun: boolean): void {
     if (begun) group.crashes++
     if (group.crashes > limits.crashesMax || this.stopping) {
-      const { channel } = group.pass
-      const report: Report = { letter: 'Z', text: `qmail-${channel} crashed.\n` }
-      this.reported(
-        group,
-        group.positions.map(() => report),
-      )
+      this.reportAll(group, crashed(group.pass.channel))
       return
     }
     const schedule = this.schedules[group.pass.channel]
@@ -182,10 +179,7 @@ export class Dispatcher {
     const { source } = this.options
     if (channel === 'remote') this.logStart(group)
     if (live.deleted) {
-      this.reported(
-        group,
-        group.positions.map(() => ({ letter: 'Z', text: 'message deleted\n' }) as const),
-      )
+      this.reportAll(group, deletedStatus)
     } else if (live.content !== undefined && live.message.bytes <= inlineBytesMax) {
       this.hand(group, live.content)
     } else {
@@ -211,24 +205,26 @@ export class Dispatcher {
 
   private unreadable(group: Group, error: unknown): void {
     this.options.log.warning(`trouble reading mess/${group.pass.live.message.id}: ${describeError(error)}`)
-    const report: Report = { letter: 'Z', text: 'qmail-spawn unable to open message. (#4.3.0)\n' }
+    this.reportAll(group, { ...lspawnStatuses.noContent, logText: describeError(error) })
+  }
+
+  private reportAll(group: Group, status: Status): void {
     this.reported(
       group,
-      group.positions.map(() => report),
+      group.positions.map(() => status),
     )
   }
 
-  private apply(pass: Pass, position: number, report: Report, delivery: number, changes: Change[]): void {
+  private apply(pass: Pass, position: number, status: Status, delivery: number, changes: Change[]): void {
     const { message } = pass.live
     const recipient = message.recipients[position]
     if (recipient === undefined) return
-    const final: Report =
-      report.letter === 'Z' && pass.isLast ? { letter: 'D', text: report.text + lifetimeOverText } : report
+    const final = status.class === 4 && pass.isLast ? expired(status) : status
     this.options.log.ended(delivery, final)
-    this.options.causes.reported(message.id, pass.channel, recipient.address, final)
-    recordReport(pass.live, recipient, final, this.options.clock.now())
-    const { state, lastText: text, lastMs: ms } = recipient
-    changes.push({ kind: 'mark', id: message.id, position, state, text, ms })
+    this.options.causes.reported(message.id, recipient.address, final)
+    const last = recordReport(pass.live, recipient, final, this.options.clock.now())
+    const { state, lastMs: ms } = recipient
+    changes.push({ kind: 'mark', id: message.id, position, state, last, ms })
   }
 
   private commitPart(pass: Pass, changes: readonly Change[]): void {
@@ -331,4 +327,9 @@ export class Dispatcher {
     })
     this.options.log.status(side('local'), side('remote'), this.stopping)
   }
+}
+
+/** RFC 3463 §3.5: delivery time expired. What the last attempt ended in is told with it. */
+function expired(status: Status): Status {
+  return { ...status, class: 5, subject: 4, detail: 7, peerText: status.peerText + lifetimeOverText }
 }

@@ -9,8 +9,8 @@ import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
 
 /** A connection with more streams open than this breaks the contract. */
 const streamsMax = 64
-const tooLarge = permanent('sorry, that message size exceeds my databytes limit (#5.3.4)')
-const tooMany = transient('mail server temporarily rejected message (#4.3.0)', 'too many messages under way at once')
+const tooLarge = permanent('3.4', 'sorry, that message size exceeds my databytes limit')
+const tooMany = transient('3.0', 'mail server temporarily rejected message', 'too many messages under way at once')
 
 /** What a connection may hand in. */
 export interface IntakeLimits {
@@ -129,7 +129,7 @@ export class Intake {
 
   private async submit(request: Extract<EnqueueRequest, { kind: 'submit' }>): Promise<void> {
     if (this.isStopping()) {
-      this.reply(request.ref, failed(transient('mail server temporarily rejected message (#4.3.0)', 'stopping')))
+      this.reply(request.ref, failed(transient('3.0', 'mail server temporarily rejected message', 'stopping')))
       return
     }
     const { length } = request.content
@@ -179,7 +179,7 @@ export class Intake {
   private async committed(stream: StreamedMessage, contentBytes: number): Promise<Outcome<number>> {
     if (stream.contentBytes !== contentBytes || this.isStopping()) {
       await stream.abandon()
-      return failed(transient('qq read error (#4.3.0)', 'content incomplete, or stopping'))
+      return failed(transient('3.0', 'qq read error', 'content incomplete, or stopping'))
     }
     return await stream.commit()
   }

@@ -6,6 +6,7 @@ import { isLastAttempt, nextAttemptMs } from '../../protocols/qmail/schedule.ts'
 import { isVerp, senderFor } from '../../protocols/qmail/verp.ts'
 import type { Channel, QueuedMessage, QueuedRecipient } from '../../stores/queue/contract.ts'
 import { recipientsPerAttemptMax } from './limits.ts'
+import { bytesOf } from './report-record.ts'
 
 export interface LiveMessage {
   readonly message: QueuedMessage
@@ -130,7 +131,7 @@ export class LiveMessages {
     let live = this.byId.get(message.id)
     if (live === undefined) {
       let reportBytes = 0
-      for (const recipient of message.recipients) reportBytes += recipient.lastText.length
+      for (const recipient of message.recipients) reportBytes += bytesOf(recipient.last)
       live = { message, content, passes: 0, reportBytes, uncommitted: 0, deleted: false }
       this.byId.set(message.id, live)
     }

@@ -2,8 +2,10 @@
  *  Knows:  resolutions (for a few seconds), the `local` of each uid. Never: homes, extensions, .qmail files.
  *  A `local` that has retired or died is asked for again through lspawn. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { encodeToDeliverer, type Report } from '../../contracts/deliver.ts'
+import type { Status } from '../../base/outcome.ts'
+import { encodeToDeliverer } from '../../contracts/deliver.ts'
 import { ContractError } from '../../contracts/frame.ts'
+import { crashed } from '../../protocols/qmail/delivery-status.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import { Deliverer, type Outgoing } from './deliverer.ts'
@@ -30,7 +32,7 @@ interface Waiter extends Pending {
 export interface LocalDeliveriesPorts {
   /** False if the uid has all the slots it may have: the group is delivered later, from the beginning. */
   assign(group: Group, uid: number): boolean
-  finish(group: Group, report: Report): void
+  finish(group: Group, status: Status): void
 }
 
 export class LocalDeliveries {
@@ -78,8 +80,8 @@ export class LocalDeliveries {
     for (const pending of asked.pending) this.send(pending, uid, key)
   }
 
-  unresolved(ref: number, report: Report): void {
-    for (const pending of this.answered(ref).pending) this.ports.finish(pending.group, report)
+  unresolved(ref: number, status: Status): void {
+    for (const pending of this.answered(ref).pending) this.ports.finish(pending.group, status)
   }
 
   /** The `local` of a uid has connected; it may be the next one while the one before still finishes. */
@@ -161,7 +163,7 @@ export class LocalDeliveries {
       this.resolutions.delete(recipientOf(pending.group))
       const tries = pending.tries + 1
       if (tries < limits.localConnectTries) this.route({ ...pending, tries })
-      else this.ports.finish(pending.group, { letter: 'Z', text: 'qmail-local crashed.\n' })
+      else this.ports.finish(pending.group, crashed('local'))
     })
     const waiter: Waiter = { ...pending, key, cancel }
     waiters.add(waiter)

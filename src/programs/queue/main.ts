@@ -114,7 +114,7 @@ const source = new ContentSource(store, files, realRandom)
 const remotes = new RemoteDeliveries(clock)
 const locals = new LocalDeliveries(clock, {
   assign: (group, uid) => dispatcher.assign(group, uid),
-  finish: (group, report) => dispatcher.reported(group, [report]),
+  finish: (group, status) => dispatcher.reported(group, [status]),
 })
 const dispatcher: Dispatcher = new Dispatcher({
   store,
@@ -160,12 +160,11 @@ dispatcher.connect(
     acceptance,
     source,
     clock,
-    virtualdomains: () => tables.virtualdomains,
     program: program === undefined ? undefined : new ProgramTaker(program, home.path, {}, clock),
   }),
 )
 const uncommitted = new UncommittedBytes()
-const admin = new Admin({ store, files, source, dispatcher, clock, log, causes })
+const admin = new Admin({ store, files, source, dispatcher, clock, log })
 const connections = new Connections({
   clock,
   log,

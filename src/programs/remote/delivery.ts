@@ -4,8 +4,9 @@
  *          recipients or our use of a connection may have provoked is not the last word: a smaller transaction, or a fresh
  *          connection, follows at once.
  *  Never:  sends a message again that may have been accepted.
- *  Fails:  always with one report for each recipient. */
+ *  Fails:  always with one status for each recipient. */
 import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
+import type { Status } from '../../base/outcome.ts'
 import type { ConnectionPool, Kept } from '../../clients/smtp/connection-pool.ts'
 import type { SmtpConnection, TimeLimits } from '../../clients/smtp/connection.ts'
 import type { DeadHosts } from '../../clients/smtp/dead-hosts.ts'
@@ -16,14 +17,12 @@ import { type Opened, openSession, type SessionWish } from '../../clients/smtp/s
 import { planKey, planTls, type TlsContexts, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
 import { reportTransaction } from '../../clients/smtp/transaction-report.ts'
 import { type OpenContent, transact, type TransactionResult } from '../../clients/smtp/transaction.ts'
-import type { Report } from '../../contracts/deliver.ts'
-import { combineRemoteOutput } from '../../protocols/qmail/remote-report.ts'
-import { remoteTexts } from '../../protocols/qmail/remote-texts.ts'
+import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
 import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
 import type { Log } from '../../system/log.ts'
-import { groupAfter, isProvokedByUse, reasonsOf } from './further-transactions.ts'
+import { forNow, groupAfter, isProvokedByUse } from './further-transactions.ts'
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
 import type { WaryHosts } from './wary-hosts.ts'
@@ -50,7 +49,7 @@ export interface Equipment {
 }
 
 /** `crowded`: nothing was tried, because the host has its share of attempts already. */
-export type Delivered = readonly Report[] | 'crowded'
+export type Delivered = readonly Status[] | 'crowded'
 
 /** The recipients are all of one domain. */
 export async function deliver(
@@ -68,7 +67,7 @@ class Delivery {
   private readonly settings: Settings
   private readonly equipment: Equipment
   private readonly limits: TimeLimits
-  private readonly reports: Report[]
+  private readonly statuses: Status[]
   private login: Login | undefined
   private isRouted = false
 
@@ -82,32 +81,31 @@ class Delivery {
       replyMillisecondsMax: settings.replyMilliseconds,
       totalDeadline: this.now() + attemptMillisecondsMax + contentMilliseconds,
     }
-    this.reports = this.forAll(remoteTexts.noConnection)
+    this.statuses = this.forAll(remoteStatus.noConnection)
   }
 
   async run(): Promise<Delivered> {
     const found = await this.findTargets()
     if (found.kind === 'failed') {
-      const { report, detail } = found
-      if (detail === '') return this.forAll(report)
-      this.equipment.log(`delivery to ${JSON.stringify(toText(this.domain()))}: ${detail}`)
-      return this.forAll(report).map((one) => ({ ...one, detail: fromText(detail) }))
+      const { logText } = found.status
+      if (logText !== '') this.equipment.log(`delivery to ${JSON.stringify(toText(this.domain()))}: ${logText}`)
+      return this.forAll({ ...found.status, logText: fromText(logText) })
     }
-    let report: ByteString = remoteTexts.noConnection
+    let status: Status = remoteStatus.noConnection
     for (const target of found.targets) {
       const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
       // Not the next one: that this one is busy with us makes no other a better exchanger.
       if (!(await this.equipment.hostShares.enter(target.address, most))) return 'crowded'
       try {
         const next = await this.deliverTo(target)
-        if (next === undefined) return this.reports
-        if (next.report !== undefined) report = next.report
+        if (next === undefined) return this.statuses
+        if (next.status !== undefined) status = next.status
         if (next.isLast) break
       } finally {
         this.equipment.hostShares.leave(target.address)
       }
     }
-    return this.forAll(report)
+    return this.forAll(status)
   }
 
   private domain(): ByteString {
@@ -117,17 +115,17 @@ class Delivery {
 
   private async findTargets(): Promise<Targets> {
     const domain = this.domain()
-    if (!isMailDomain(domain)) return { kind: 'failed', report: remoteTexts.noSuchHost(domain), detail: '' }
+    if (!isMailDomain(domain)) return { kind: 'failed', status: remoteStatus.noSuchHost(domain) }
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
     if (this.settings.unreadable || route.kind === 'unreadable')
-      return { kind: 'failed', report: remoteTexts.badRoute, detail: '' }
+      return { kind: 'failed', status: remoteStatus.badRoute }
     if (route.kind === 'exchangers') return await this.equipment.exchangers.ofDomain(domain)
     this.isRouted = true
     this.login = findLogin(this.settings.secrets, route.relay)
     return await this.equipment.exchangers.ofRelay(route.relay)
   }
 
-  /** Undefined: it has answered, and every recipient has its report. Each turn settles somebody, or asks for fewer. */
+  /** Undefined: it has answered, and every recipient has its status. Each turn settles somebody, or asks for fewer. */
   private async deliverTo(target: Target): Promise<Next | undefined> {
     let waiting: readonly number[] = [...this.envelope.recipients.keys()]
     let together = transactionRecipientsMax
@@ -135,17 +133,17 @@ class Delivery {
       const group = waiting.slice(0, together)
       const result = await this.askAbout(target, group)
       if ('isLast' in result) {
-        // What the first transactions left over keeps the report that it has.
+        // What the first transactions left over keeps the status that it has.
         return isFirst ? result : undefined
       }
       const { again, size } = groupAfter(result, group.length)
-      const output = reportTransaction(target.address, reasonsOf(result, again))
-      for (const [at, position] of group.entries()) this.reports[position] = reportFor(output, at)
+      const output = reportTransaction(target, result, forNow(result, again))
+      for (const [at, position] of group.entries()) this.statuses[position] = output.recipients[at] ?? output.end
       together = Math.min(transactionRecipientsMax, size)
       waiting = [...group.filter((_, at) => again.includes(at)), ...waiting.slice(group.length)]
       // If not one recipient was answered, the others need not be told of.
       if (output.recipients.length === 0 && again.length === 0) {
-        for (const position of waiting) this.reports[position] = reportFor(output, 0)
+        for (const position of waiting) this.statuses[position] = output.end
         return undefined
       }
       if (this.now() >= this.limits.totalDeadline) return undefined
@@ -178,7 +176,7 @@ class Delivery {
       return await this.transact(target, plan, kept, envelope)
     }
     const isLast = opened.kind === 'refused' || opened.kind === 'ourselves'
-    return { isLast, report: opened.kind === 'unreachable' ? undefined : opened.report }
+    return { isLast, status: opened.kind === 'unreachable' ? undefined : opened.status }
   }
 
   private async transact(
@@ -252,8 +250,8 @@ class Delivery {
     this.equipment.log(`warning: ${target.address} said what is no reply, or what it was not asked for: ${shown}`)
   }
 
-  private forAll(message: ByteString): Report[] {
-    return this.envelope.recipients.map(() => reportFor({ recipients: [], message }, 0))
+  private forAll(status: Status): Status[] {
+    return this.envelope.recipients.map(() => status)
   }
 
   private now(): number {
@@ -265,10 +263,5 @@ class Delivery {
 interface Next {
   /** No other is tried. */
   readonly isLast: boolean
-  readonly report: ByteString | undefined
-}
-
-function reportFor(output: { recipients: readonly ByteString[]; message: ByteString }, index: number): Report {
-  const recipient = output.recipients[index]
-  return combineRemoteOutput(recipient === undefined ? `${output.message}\0` : `${recipient}\0${output.message}\0`)
+  readonly status: Status | undefined
 }

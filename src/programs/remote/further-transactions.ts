@@ -1,6 +1,7 @@
 /** Which refusals are no last word: those that may only mean how many recipients we name in one transaction, or how long
  *  we use one connection (RFC 5321 §4.5.3.1.10).
  *  Knows:  who is asked again, and how many together at most. Never: asks. */
+import type { ForNow } from '../../clients/smtp/transaction-report.ts'
 import type { TransactionResult } from '../../clients/smtp/transaction.ts'
 import { blamesOurUse, closingCode, mayBlameOurUse, refusedFrom } from '../../protocols/smtp/refusal.ts'
 import type { Reply } from '../../protocols/smtp/reply-parser.ts'
@@ -31,12 +32,8 @@ export function groupAfter({ recipients, end }: TransactionResult, asked: number
 }
 
 /** For the report, whatever comes of asking again: a refusal of the surplus is for now only, whatever its code. */
-export function reasonsOf({ recipients, end }: TransactionResult, again: readonly number[]): TransactionResult {
-  const surplus = surplusOf(recipients)
-  return {
-    recipients: recipients.map((reply, at) => (surplus.includes(at) ? forNow(reply) : reply)),
-    end: end.kind === 'refused' && again.length > 0 ? { ...end, reply: forNow(end.reply) } : end,
-  }
+export function forNow({ recipients }: TransactionResult, again: readonly number[]): ForNow {
+  return { recipients: surplusOf(recipients), end: again.length > 0 }
 }
 
 /** On a connection that was used before: it may have had enough of the connection. Unlike a recipient, a sender or a
@@ -60,8 +57,4 @@ function placesOf(recipients: readonly Reply[], which: (reply: Reply) => boolean
 
 function isAccepted(reply: Reply): boolean {
   return reply.code < refusedFrom
-}
-
-function forNow(reply: Reply): Reply {
-  return reply.code >= 500 ? { ...reply, code: closingCode } : reply
 }

@@ -2,8 +2,8 @@
  *  Knows:  the deliver contract, back-off, an orderly retreat.
  *  Never:  reports on another connection than the one an attempt came on: the queue has deferred it then. */
 import type { Socket } from 'node:net'
-import { describeError } from '../../base/outcome.ts'
-import { type Attempt, decodeToDeliverer, encodeFromDeliverer, type Report } from '../../contracts/deliver.ts'
+import { describeError, type Status } from '../../base/outcome.ts'
+import { type Attempt, decodeToDeliverer, encodeFromDeliverer } from '../../contracts/deliver.ts'
 import type { Frame } from '../../contracts/frame.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import { type Clock, within } from '../../system/clock.ts'
@@ -25,7 +25,7 @@ export interface LinkParts {
   /** How many attempts we can hold. */
   readonly capacity: number
   /** Must not reject. */
-  readonly handle: (attempt: Attempt) => Promise<readonly Report[] | 'crowded'>
+  readonly handle: (attempt: Attempt) => Promise<readonly Status[] | 'crowded'>
 }
 
 export class QueueLink {
@@ -83,10 +83,10 @@ export class QueueLink {
   }
 
   private async run(connection: FrameConnection, attempt: Attempt): Promise<void> {
-    const reports = await this.parts.handle(attempt)
+    const statuses = await this.parts.handle(attempt)
     const { ref } = attempt
     connection.send(
-      encodeFromDeliverer(reports === 'crowded' ? { kind: 'crowded', ref } : { kind: 'report', ref, reports }),
+      encodeFromDeliverer(statuses === 'crowded' ? { kind: 'crowded', ref } : { kind: 'report', ref, statuses }),
     )
   }
 

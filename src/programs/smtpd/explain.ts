@@ -41,8 +41,8 @@ export interface ClientFilters {
 const removedReply = 'no reply (removed by control/fixsmtpio)'
 
 const explained: Taker = {
-  submit: () => Promise.resolve(failed(transient('explained only (#4.3.0)'))),
-  open: () => Promise.resolve(failed(transient('explained only (#4.3.0)'))),
+  submit: () => Promise.resolve(failed(transient('3.0', 'explained only'))),
+  open: () => Promise.resolve(failed(transient('3.0', 'explained only'))),
 }
 
 /** What is behind the session's own refusals. */

@@ -53,3 +53,20 @@ test('what RFC 3461 and 4954 know is taken unasked, and what is well formed of R
   ])
   assert.deepEqual(taken?.envelope.recipientParams, new Map([['joe@lab.test.example', joe]]))
 })
+
+test('a recipient whose address is changed keeps the one it was given as', async () => {
+  const control = { rcpthosts: 'lab.test.example\nhack.example\n', percenthack: 'hack.example\n' }
+  const session = await talk(
+    'EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<joe%lab.test.example@hack.example>\r\nRCPT TO:<jane@lab.test.example>\r\n' +
+      'RCPT TO:<jim@lab.test.example.>\r\nDATA\r\n\r\n.\r\n',
+    { control },
+  )
+  assert.deepEqual(session.taker.taken[0]?.envelope, {
+    sender: 'a@b',
+    recipients: ['joe@lab.test.example', 'jane@lab.test.example', 'jim@lab.test.example'],
+    originals: new Map([
+      ['joe@lab.test.example', 'joe%lab.test.example@hack.example'],
+      ['jim@lab.test.example', 'jim@lab.test.example.'],
+    ]),
+  })
+})

@@ -107,9 +107,9 @@ function body({ content }: { content: string }): string {
 
 test('the queue’s refusal is the reply, of its class', async () => {
   const session = new ScriptedSession()
-  session.taker.failure = permanent('no such luck (#5.7.1)', 'because')
+  session.taker.failure = permanent('7.1', 'no such luck', 'because')
   assert.match(await session.send(mail), /^554 no such luck \(#5\.7\.1\)\r\n/m)
-  session.taker.failure = transient('qq crashed (#4.3.0)', 'gone')
+  session.taker.failure = transient('3.0', 'qq crashed', 'gone')
   assert.match(await session.send(`EHLO x\r\n${mail}`), /^451 4\.3\.0 qq crashed \(#4\.3\.0\)\r\n/m)
   assert.equal(session.log.length, 2)
   assert.equal(session.closed, false)

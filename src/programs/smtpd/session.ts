@@ -170,7 +170,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     const read = transaction.readRecipient(argument, suffix, this.setting.limits.recipientsMax)
     if ('code' in read) return this.refuse(read, `rcpt from ${printable(transaction.sender)}`, argument)
     this.ask('rcpt', argument, { transaction, candidate: read }, ({ address, skipOwnChecks }) => {
-      const candidate = address === undefined ? read : transaction.candidate(address, suffix, read.params)
+      const candidate = address === undefined ? read : transaction.candidate(address, suffix, read)
       const reply = 'code' in candidate ? candidate : transaction.addRecipient(candidate, skipOwnChecks)
       if (reply === replies.recipientOk) this.reply(reply)
       else this.refuse(reply, `rcpt from ${printable(transaction.sender)}`, argument)

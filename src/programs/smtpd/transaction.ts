@@ -1,6 +1,6 @@
 /** Sender and recipients between MAIL and DATA, and the checks on both in qmail-smtpd's order. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { type Envelope, isAddress, noParams, type Params } from '../../contracts/envelope.ts'
+import { type Envelope, isAddress, noParams, type Params, recipientFacts } from '../../contracts/envelope.ts'
 import { readAddress } from '../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import { mailParameters, recipientParameters } from '../../servers/smtp/parameters.ts'
@@ -17,6 +17,8 @@ export interface TransactionSetting {
 /** A recipient that is well formed. */
 export interface Candidate {
   readonly recipient: ByteString
+  /** As it was given. */
+  readonly original: ByteString
   readonly params: Params
   /** By rcpthosts, or because the client may relay. */
   /** By rcpthosts; undefined: nobody can tell now. */
@@ -30,6 +32,7 @@ export class Transaction {
   readonly recipients: ByteString[] = []
   readonly params: Params
   private readonly recipientParams = new Map<ByteString, Params>()
+  private readonly originals = new Map<ByteString, ByteString>()
   private readonly setting: TransactionSetting
   /** qmail decides this at MAIL and says it at every RCPT. */
   private badSender: boolean
@@ -54,30 +57,39 @@ export class Transaction {
    *  says. `suffix` is RELAYCLIENT: it goes behind the recipient, and rcpthosts are not asked. */
   readRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Candidate | Reply {
     const { policy, extended } = this.setting
-    const parsed = readAddress(argument, policy.localized)
+    let original = ''
+    const parsed = readAddress(argument, (given) => {
+      original = given
+      return policy.localized(given)
+    })
     if ('code' in parsed) return parsed
     const params = extended ? recipientParameters(parsed.rest) : noParams
     if ('code' in params) return params
     if (this.badSender) return replies.badMailFrom
     if (this.recipients.length >= recipientsMax) return replies.tooManyRecipients
     this.recipientsAsked++
-    return this.candidate(parsed.address, suffix, params)
+    return this.candidate(parsed.address, suffix, { params, original })
   }
 
   /** After a check has put another address in the recipient's place. */
-  candidate(address: ByteString, suffix: ByteString | undefined, params: Params): Candidate | Reply {
+  candidate(
+    address: ByteString,
+    suffix: ByteString | undefined,
+    { params, original }: Pick<Candidate, 'params' | 'original'>,
+  ): Candidate | Reply {
     const { policy } = this.setting
     const recipient = policy.withoutPercents(address + (suffix ?? ''))
     if (!isAddress(recipient)) return replies.syntax
-    return { recipient, params, allowed: suffix !== undefined || policy.isAllowedRecipient(recipient) }
+    return { recipient, original, params, allowed: suffix !== undefined || policy.isAllowedRecipient(recipient) }
   }
 
   /** The gate has let it pass. */
-  addRecipient({ recipient, params, allowed }: Candidate, skipOwnChecks: boolean): Reply {
+  addRecipient({ recipient, original, params, allowed }: Candidate, skipOwnChecks: boolean): Reply {
     if (!skipOwnChecks && allowed !== true)
       return allowed === undefined ? replies.hostsUnreadable : replies.notInRcptHosts
     this.recipients.push(recipient)
     if (params.size > 0) this.recipientParams.set(recipient, params)
+    if (original !== recipient && isAddress(original)) this.originals.set(recipient, original)
     return replies.recipientOk
   }
 
@@ -88,7 +100,7 @@ export class Transaction {
   }
 
   get envelope(): Envelope {
-    const { sender, recipients, recipientParams } = this
-    return recipientParams.size === 0 ? { sender, recipients } : { sender, recipients, recipientParams }
+    const { sender, recipients, recipientParams, originals } = this
+    return { sender, recipients, ...recipientFacts(recipientParams, originals) }
   }
 }

@@ -4,7 +4,8 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { headerHasLine } from './loop-check.ts'
 import { MboxQuoter } from './mbox-format.ts'
-import { programVerdict, reportOf } from './program-exit.ts'
+import { programVerdict } from './program-exit.ts'
+import { delivered, toldByLspawn } from './delivery-status.ts'
 
 function cut(text: string, sizes: readonly number[]): Buffer[] {
   const chunks: Buffer[] = []
@@ -64,13 +65,14 @@ describe('loop check', () => {
 })
 
 describe('reports', () => {
-  it('have the letter of the exit code and are cut as qmail cuts them', () => {
-    assert.deepEqual(reportOf({ exitCode: 0, output: 'did 1+0+0\n' }), { letter: 'K', text: 'did 1+0+0\n' })
-    assert.deepEqual(reportOf({ exitCode: 100, output: 'a\0b' }), { letter: 'D', text: 'a' })
-    assert.equal(reportOf({ exitCode: 111, output: 'x'.repeat(3000) }).text.length, 3000)
-    const long = reportOf({ exitCode: 111, output: 'x'.repeat(3001) })
-    assert.equal(long.text, `${'x'.repeat(2966)}\nError report too long, sorry.\n`)
-    assert.equal(long.text.length, 2997)
+  it('are cut as qmail cuts them', () => {
+    const told = (output: string): string => toldByLspawn(delivered(output)).peerText
+    assert.equal(told('did 1+0+0\n'), 'did 1+0+0\n')
+    assert.equal(told('a\0b'), 'a')
+    assert.equal(told('x'.repeat(3000)).length, 3000)
+    const long = told('x'.repeat(3001))
+    assert.equal(long, `${'x'.repeat(2966)}\nError report too long, sorry.\n`)
+    assert.equal(long.length, 2997)
   })
 
   it('knows every exit code of a program', () => {

@@ -30,7 +30,7 @@ suite('names of .qmail files', () => {
 })
 
 suite('lines of .qmail files', () => {
-  const say = (text: string, forwardOnly = false): string => describe(parseDotQmail(text, forwardOnly)).output
+  const say = (text: string, forwardOnly = false): string => describe(parseDotQmail(text, forwardOnly)).peerText
 
   it('are read one by one', () => {
     const text = '# comment\n./Maildir/ \t\n./mbox\n/var/x/\n|a b  \n&c@d\n e@f\ng@h # no\n+other\n\n&\n'

@@ -1,6 +1,8 @@
 /** `.qmail` files: which names are looked for, and what the lines say (dot-qmail(5)).
  *  Knows:  names, forms, texts. Never: opens a file or delivers; programs/local does. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { type Failure, type Status, transient } from '../../base/outcome.ts'
+import { after, delivered, printed } from './delivery-status.ts'
 import { encodingFault, writtenLines } from './written-text.ts'
 
 export interface DotQmailName {
@@ -65,23 +67,23 @@ export type Instruction =
   | { readonly kind: 'maildir'; readonly path: ByteString }
   | { readonly kind: 'program'; readonly command: ByteString }
   | { readonly kind: 'forward'; readonly address: ByteString }
-  /** The delivery is deferred here, with this text; what came before has been done. */
-  | { readonly kind: 'refuse'; readonly text: ByteString }
+  /** The delivery ends here; what came before has been done. */
+  | { readonly kind: 'refuse'; readonly failure: Failure }
 
-const blankText = 'Uh-oh: first line of .qmail file is blank. (#4.2.1)\n'
-const fileRefusedText = 'Uh-oh: .qmail has file delivery but has x bit set. (#4.7.0)\n'
-const programRefusedText = 'Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)\n'
+const blank = transient('2.1', 'Uh-oh: first line of .qmail file is blank.')
+const fileRefused = transient('7.0', 'Uh-oh: .qmail has file delivery but has x bit set.')
+const programRefused = transient('7.0', 'Uh-oh: .qmail has prog delivery but has x bit set.')
 
 /** In the order of execution. `forwardOnly`: the file's owner may execute it. */
 export function parseDotQmail(text: ByteString, forwardOnly: boolean): Instruction[] {
   const instructions: Instruction[] = []
   let onlyForwards = forwardOnly
   const fault = encodingFault(text)
-  if (fault !== undefined) return [{ kind: 'refuse', text: `Uh-oh: .qmail file ${fault}. (#4.3.0)\n` }]
+  if (fault !== undefined) return [{ kind: 'refuse', failure: transient('3.0', `Uh-oh: .qmail file ${fault}.`) }]
   for (const [index, line] of writtenLines(text).entries()) {
     const content = beforeNul(line)
     if (content === '+list') onlyForwards = true
-    else if (content === '' && index === 0) instructions.push({ kind: 'refuse', text: blankText })
+    else if (content === '' && index === 0) instructions.push({ kind: 'refuse', failure: blank })
     else {
       const instruction = parseContent(content, onlyForwards)
       if (instruction !== undefined) instructions.push(instruction)
@@ -99,10 +101,10 @@ function parseContent(content: ByteString, onlyForwards: boolean): Instruction |
       return undefined
     case '.':
     case '/':
-      if (onlyForwards) return { kind: 'refuse', text: fileRefusedText }
+      if (onlyForwards) return { kind: 'refuse', failure: fileRefused }
       return { kind: content.endsWith('/') ? 'maildir' : 'mbox', path: content }
     case '|':
-      if (onlyForwards) return { kind: 'refuse', text: programRefusedText }
+      if (onlyForwards) return { kind: 'refuse', failure: programRefused }
       return { kind: 'program', command: content.slice(1) }
     case '&':
       return { kind: 'forward', address: content.slice(1) }
@@ -123,13 +125,13 @@ export function didLine(tally: Tally): ByteString {
 }
 
 /** `qmail-local -n`: what would be done. */
-export function describe(instructions: readonly Instruction[]): { exitCode: 0 | 111; output: ByteString } {
+export function describe(instructions: readonly Instruction[]): Status {
   const tally: Tally = { files: 0, forwards: 0, programs: 0 }
   let output = ''
   for (const instruction of instructions) {
     switch (instruction.kind) {
       case 'refuse':
-        return { exitCode: 111, output: output + instruction.text }
+        return after(output, printed(instruction.failure))
       case 'mbox':
       case 'maildir':
         tally.files++
@@ -145,7 +147,7 @@ export function describe(instructions: readonly Instruction[]): { exitCode: 0 | 
         break
     }
   }
-  return { exitCode: 0, output: output + didLine(tally) }
+  return delivered(output + didLine(tally))
 }
 
 /** A NUL ends a line early, as it ended qmail's strings. */

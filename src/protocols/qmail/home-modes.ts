@@ -1,5 +1,5 @@
 /** What the modes of a home and of a `.qmail` file say about deliveries: qmail-local's rules and texts, all temporary. */
-import type { ByteString } from '../../base/byte-string.ts'
+import { type Failure, transient } from '../../base/outcome.ts'
 
 /** Site patterns are qmail's: only what everybody may write to is refused. */
 const writableBits = 0o002
@@ -8,12 +8,12 @@ const stickyBit = 0o1000
 export const dotQmailBytesMax: number = 1024 * 1024
 
 /** Undefined: the home can take mail. */
-export function homeModeFault(mode: number): ByteString | undefined {
-  if ((mode & writableBits) !== 0) return 'Uh-oh: home directory is writable. (#4.7.0)'
-  if ((mode & stickyBit) !== 0) return 'Home directory is sticky: user is editing his .qmail file. (#4.2.1)'
+export function homeModeFault(mode: number): Failure | undefined {
+  if ((mode & writableBits) !== 0) return transient('7.0', 'Uh-oh: home directory is writable.')
+  if ((mode & stickyBit) !== 0) return transient('2.1', 'Home directory is sticky: user is editing his .qmail file.')
   return undefined
 }
 
-export function dotQmailModeFault(mode: number): ByteString | undefined {
-  return (mode & writableBits) === 0 ? undefined : 'Uh-oh: .qmail file is writable. (#4.7.0)'
+export function dotQmailModeFault(mode: number): Failure | undefined {
+  return (mode & writableBits) === 0 ? undefined : transient('7.0', 'Uh-oh: .qmail file is writable.')
 }

@@ -3,7 +3,8 @@
  *          for older patches have it: simscan and its kin).
  *  Never:  runs anything. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { type Failure, permanent, transient } from '../../base/outcome.ts'
+import { type Failure, permanent, plainFailure, transient } from '../../base/outcome.ts'
+import { codeAtEnd } from '../smtp/replies.ts'
 
 /** Where a program may write a custom error; if it writes on more than one, the first here counts. */
 export const customErrorFds = [6, 4] as const
@@ -13,36 +14,36 @@ export const customErrorBytesMax = 255
 const customErrorBytesMin = 3
 const customErrorCode = 82
 
-export const unableToExec: Failure = transient('unable to exec qq (#4.3.0)')
-export const homeTrouble: Failure = transient('qq trouble in home directory (#4.3.0)')
-export const programTimeout: Failure = transient('qq timeout (#4.3.0)')
-const crashed: Failure = transient('qq crashed (#4.3.0)')
-const readError: Failure = transient('qq read error (#4.3.0)')
-const temporaryProblem: Failure = transient('qq temporary problem (#4.3.0)')
-const permanentProblem: Failure = permanent('qq permanent problem (#5.3.0)')
-const tooLong: Failure = permanent('envelope address too long for qq (#5.1.3)')
-const filesTrouble: Failure = transient('qq trouble creating files in queue (#4.3.0)')
-const internalBug: Failure = transient('qq internal bug (#4.3.0)')
+export const unableToExec: Failure = transient('3.0', 'unable to exec qq')
+export const homeTrouble: Failure = transient('3.0', 'qq trouble in home directory')
+export const programTimeout: Failure = transient('3.0', 'qq timeout')
+const crashed: Failure = transient('3.0', 'qq crashed')
+const readError: Failure = transient('3.0', 'qq read error')
+const temporaryProblem: Failure = transient('3.0', 'qq temporary problem')
+const permanentProblem: Failure = permanent('3.0', 'qq permanent problem')
+const tooLong: Failure = permanent('1.3', 'envelope address too long for qq')
+const filesTrouble: Failure = transient('3.0', 'qq trouble creating files in queue')
+const internalBug: Failure = transient('3.0', 'qq internal bug')
 
 const meanings: ReadonlyMap<number, Failure> = new Map([
   [11, tooLong],
-  [31, permanent('mail server permanently rejected message (#5.3.0)')],
-  [51, transient('qq out of memory (#4.3.0)')],
+  [31, permanent('3.0', 'mail server permanently rejected message')],
+  [51, transient('3.0', 'qq out of memory')],
   [52, programTimeout],
-  [53, transient('qq write error or disk full (#4.3.0)')],
+  [53, transient('3.0', 'qq write error or disk full')],
   [54, readError],
-  [55, transient('qq unable to read configuration (#4.3.0)')],
-  [56, transient('qq trouble making network connection (#4.3.0)')],
+  [55, transient('3.0', 'qq unable to read configuration')],
+  [56, transient('3.0', 'qq trouble making network connection')],
   [61, homeTrouble],
   [62, filesTrouble],
   [63, filesTrouble],
   [64, filesTrouble],
   [65, filesTrouble],
   [66, filesTrouble],
-  [71, transient('mail server temporarily rejected message (#4.3.0)')],
-  [72, transient('connection to mail server timed out (#4.4.1)')],
-  [73, transient('connection to mail server rejected (#4.4.1)')],
-  [74, transient('communication with mail server failed (#4.4.2)')],
+  [71, transient('3.0', 'mail server temporarily rejected message')],
+  [72, transient('4.1', 'connection to mail server timed out')],
+  [73, transient('4.1', 'connection to mail server rejected')],
+  [74, transient('4.2', 'communication with mail server failed')],
   [81, internalBug],
   [91, internalBug],
   [115, tooLong],
@@ -70,5 +71,6 @@ export function queueExitFailure(exit: QueueExit): Failure | undefined {
 /** The text is for the peer as it is, but a reply is one line of ASCII: what would break that becomes `?`. */
 function customFailure(customError: ByteString): Failure {
   const text = customError.slice(1).replace(/[^ -~]/g, '?')
-  return customError.startsWith('D') ? permanent(text) : transient(text)
+  const failureClass = customError.startsWith('D') ? 5 : 4
+  return plainFailure(failureClass, codeAtEnd(failureClass, text) ?? '3.0', text)
 }

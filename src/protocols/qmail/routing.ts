@@ -25,16 +25,19 @@ export interface OwnLiteral {
 export interface Route {
   readonly channel: 'local' | 'remote'
   readonly address: ByteString
+  /** How much of the address is a virtual domain's prepend, which its sender is not shown. */
+  readonly prependBytes: number
 }
 
 export function routeRecipient(recipient: ByteString, tables: RoutingTables): Route {
   const unfolded = unfoldPercents(withHost(recipient, tables.envnoathost), tables.percenthack)
   const address = localized(unfolded, tables.localIpHost)
-  const domain = lowerAscii(domainOf(address))
-  if (tables.locals.has(domain)) return { channel: 'local', address }
-  const prepend = prependFor(address, tables.virtualdomains)
-  if (prepend === undefined || prepend === '') return { channel: 'remote', address }
-  return { channel: 'local', address: `${prepend}-${address}` }
+  const { locals, virtualdomains } = tables
+  const isLocal = locals.has(lowerAscii(domainOf(address)))
+  const prepend = (isLocal ? undefined : prependFor(address, virtualdomains)) ?? ''
+  const routed = prepend === '' ? address : `${prepend}-${address}`
+  const channel = isLocal || prepend !== '' ? 'local' : 'remote'
+  return { channel, address: routed, prependBytes: prependBytesOf(routed, virtualdomains) }
 }
 
 /** `user@[an address of ours]` → `user@localiphost`. */
@@ -44,15 +47,16 @@ export function localized(address: ByteString, own: OwnLiteral | undefined): Byt
   return address.slice(0, address.lastIndexOf('@') + 1) + own.name
 }
 
-/** What a bounce shows: the address without the prepend that routing put before it. Only the first key that exists
- *  counts (domain, its suffixes, empty; never the full address), and only if its prepend really stands there. */
-export function withoutPrepend(address: ByteString, virtualdomains: ReadonlyMap<ByteString, ByteString>): ByteString {
+/** What qmail leaves out where it shows the address: only the first key that exists counts (domain, its suffixes, empty;
+ *  never the full address), and only if its prepend really stands there. */
+function prependBytesOf(address: ByteString, virtualdomains: ReadonlyMap<ByteString, ByteString>): number {
+  if (virtualdomains.size === 0) return 0
   for (const key of domainKeys(domainOf(address))) {
     const prepend = virtualdomains.get(key)
     if (prepend === undefined) continue
-    return prepend !== '' && address.startsWith(`${prepend}-`) ? address.slice(prepend.length + 1) : address
+    return prepend !== '' && address.startsWith(`${prepend}-`) ? prepend.length + 1 : 0
   }
-  return address
+  return 0
 }
 
 /** What follows the last `@`; empty without one. */

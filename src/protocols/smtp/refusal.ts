@@ -1,7 +1,6 @@
 /** Of whom a refusal speaks: of the message and its recipients, or of how we use the connection (how many recipients in a
  *  transaction, how many transactions on a connection). Servers say the second in many ways (RFC 5321 §4.5.3.1.10,
  *  RFC 3463 §3.6: X.5.3), old ones with codes that mean something else. */
-import type { ByteString } from '../../base/byte-string.ts'
 import type { Reply } from './reply-parser.ts'
 
 /** From here on a code is no acceptance. 3xx is no answer to MAIL, RCPT or the final dot: not understood. */
@@ -11,23 +10,25 @@ export const closingCode = 421
 
 /** It says so itself. */
 export function blamesOurUse(reply: Reply): boolean {
-  return enhancedCode(reply.text)?.endsWith('.5.3') === true || words.test(reply.text)
+  const [subject, detail] = enhancedCode(reply) ?? []
+  return (subject === 5 && detail === 3) || words.test(reply.text)
 }
 
 /** It says so, or has a code that old servers use for it and names neither a mailbox nor a policy (X.1, X.2, X.7). */
 export function mayBlameOurUse(reply: Reply): boolean {
   if (reply.code < refusedFrom) return false
   if (blamesOurUse(reply)) return true
-  const enhanced = enhancedCode(reply.text)
-  if (enhanced !== undefined) return reply.code < 500 && !/^.\.[127]\./.test(enhanced)
+  const enhanced = enhancedCode(reply)
+  if (enhanced !== undefined) return reply.code < 500 && ![1, 2, 7].includes(enhanced[0])
   return [closingCode, 451, 452, 552].includes(reply.code)
 }
 
 const words =
   /too many|at a time|\b(?:per|a|one|this|same) (?:smtp )?(?:session|connection|transaction)|multiple (?:recipients|destination|domains|regions)/i
 
-/** Of the last line, which decides. */
-function enhancedCode(text: ByteString): string | undefined {
+/** Subject and detail of the last line, which decides (RFC 2034). */
+export function enhancedCode({ text }: Reply): readonly [subject: number, detail: number] | undefined {
   const last = text.slice(text.lastIndexOf('\n', text.length - 2) + 1)
-  return /^[0-9]{3}[ \t-]([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])/.exec(last)?.[1]
+  const [, subject, detail] = /^[0-9]{3}[ \t-][245]\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])/.exec(last) ?? []
+  return subject === undefined ? undefined : [Number(subject), Number(detail)]
 }

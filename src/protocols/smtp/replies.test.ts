@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { permanent, transient } from '../../base/outcome.ts'
+import { permanent, plainFailure } from '../../base/outcome.ts'
 import { accepted, formatReply, refusal, replies, type Reply } from './replies.ts'
 
 test('the enhanced code comes from the text, and only after EHLO', () => {
@@ -12,9 +12,9 @@ test('the enhanced code comes from the text, and only after EHLO', () => {
 })
 
 test('a failure is 554 or 451, and a code of the other class is not repeated in front', () => {
-  assert.equal(formatReply(refusal(permanent('no (#5.7.1)')), true), '554 5.7.1 no (#5.7.1)\r\n')
-  assert.equal(formatReply(refusal(transient('no (#5.7.1)')), true), '451 4.3.0 no (#5.7.1)\r\n')
-  assert.equal(formatReply(refusal(permanent('foo bar')), true), '554 5.3.0 foo bar\r\n')
+  assert.equal(formatReply(refusal(permanent('7.1', 'no')), true), '554 5.7.1 no (#5.7.1)\r\n')
+  assert.equal(formatReply(refusal(plainFailure(4, '3.0', 'no (#5.7.1)')), true), '451 4.3.0 no (#5.7.1)\r\n')
+  assert.equal(formatReply(refusal(plainFailure(5, '3.0', 'foo bar')), true), '554 5.3.0 foo bar\r\n')
 })
 
 test('every reply is one line of ASCII and has an enhanced code of its class', () => {

@@ -1,7 +1,7 @@
 /** Every reply of the SMTP server, in qmail's words where qmail has them.
  *  The enhanced status code (RFC 3463) stands in parentheses at the end, as in qmail, and in front for clients that said
  *  EHLO (RFC 2034). */
-import type { Failure } from '../../base/outcome.ts'
+import { codeOf, type Failure, type StatusCode } from '../../base/outcome.ts'
 
 export interface Reply {
   readonly code: number
@@ -17,8 +17,15 @@ export function coded(code: number, status: string, words: string): Reply {
 
 /** In the words of others: the status is what they put at the end, if it is of the code's class. */
 export function quoted(code: number, text: string): Reply {
-  const found = /\(#([245]\.\d{1,3}\.\d{1,3})\)$/.exec(text)?.[1]
-  return { code, text, status: found !== undefined && found[0] === String(code)[0] ? found : undefined }
+  const statusClass = Math.floor(code / 100)
+  const found = codeAtEnd(statusClass, text)
+  return { code, text, status: found && `${statusClass}.${found}` }
+}
+
+/** Subject and detail that a program of others has put behind its words, if they are of that class. */
+export function codeAtEnd(statusClass: number, text: string): StatusCode | undefined {
+  const [, ofClass, subject, detail] = /\(#([245])\.(\d{1,3})\.(\d{1,3})\)$/.exec(text) ?? []
+  return Number(ofClass) === statusClass ? `${Number(subject)}.${Number(detail)}` : undefined
 }
 
 export const replies = {
@@ -73,13 +80,11 @@ export const replies = {
   outOfTurn: coded(554, '5.5.1', 'smtp protocol violation'),
 } as const satisfies Record<string, Reply>
 
-/** RFC 3463 §3.4: mail system full. RFC 5321 §4.2.3 gives it a code of its own. */
-const systemFull = '(#4.3.1)'
-
 export function refusal(failure: Failure): Reply {
-  const temporary = failure.peerText.endsWith(systemFull) ? 452 : 451
-  const reply = quoted(failure.class === 5 ? 554 : temporary, failure.peerText)
-  return { ...reply, status: reply.status ?? `${failure.class}.3.0` }
+  // RFC 3463 §3.4: mail system full. RFC 5321 §4.2.3 gives it a code of its own.
+  const isSystemFull = failure.subject === 3 && failure.detail === 1
+  const code = failure.class === 5 ? 554 : isSystemFull ? 452 : 451
+  return { code, text: failure.peerText, status: codeOf(failure) }
 }
 
 /** To a session whose time is up. */

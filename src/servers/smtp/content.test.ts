@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeTaker, ScriptedSession } from '#test/kit/smtpd.ts'
-import { permanent, transient } from '../../base/outcome.ts'
+import { plainFailure, transient } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { Content, ContentBudget } from './content.ts'
 
@@ -68,7 +68,7 @@ test('refused while it is streamed: abandoned, and read to its end', async () =>
 
 test('a queue that does not open is told after the end', async () => {
   const taker = new FakeTaker()
-  taker.openFailure = transient('unable to exec qq (#4.3.0)')
+  taker.openFailure = transient('3.0', 'unable to exec qq')
   const target = content(taker)
   await feed(target, `\r\n${line.repeat(2000)}.\r\n`, 10_000)
   assert.deepEqual(await target.finish(), { done: false, failure: taker.openFailure })
@@ -114,7 +114,7 @@ test('a line of the body may be as long as a message: base64 of an attachment co
 
 test('a permanent refusal stays one', async () => {
   const taker = new FakeTaker()
-  taker.failure = permanent('no')
+  taker.failure = plainFailure(5, '3.0', 'no')
   const target = content(taker)
   await feed(target, `\r\n.\r\n`, 100)
   assert.deepEqual(await target.finish(), { done: false, failure: taker.failure })

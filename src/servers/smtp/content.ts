@@ -172,4 +172,4 @@ export class Content implements DataSink {
 
 const empty = Buffer.alloc(0)
 /** Its peer is gone: nobody will read this. */
-const abandoned: Failure = transient('qq read error (#4.3.0)', 'abandoned before its end')
+const abandoned: Failure = transient('3.0', 'qq read error', 'abandoned before its end')

@@ -19,7 +19,7 @@ describe('a session in which content comes', () => {
 
   it('says what its taker says, or what the content is refused for', async () => {
     const session = new PlainSession()
-    session.taker.failure = transient('qq crashed (#4.3.0)', 'gone')
+    session.taker.failure = transient('3.0', 'qq crashed', 'gone')
     session.hears(message)
     assert.equal(await session.settles(), '451 qq crashed (#4.3.0)\r\n')
     session.hears(`${envelope}DATA\r\n${`${'x'.repeat(998)}\r\n`.repeat(101)}.\r\n`)

@@ -340,7 +340,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     } catch (error) {
       // Who is asked answers with outcomes: this is a bug, and one session's bug does not end the others.
       this.note(`bug ${printable(describeError(error))}`)
-      this.closeWith(refusal(transient('temporary failure (#4.3.0)')))
+      this.closeWith(refusal(transient('3.0', 'temporary failure')))
     }
     this.waiting = false
     this.goOn()

@@ -47,7 +47,7 @@ async function delivered(address: string): Promise<string> {
   const domain = address.slice(address.lastIndexOf('@') + 1)
   const users = new UserLookup(home, { accounts: undefined, alias: () => Promise.resolve(undefined) })
   const found = await users.lookup(`${domain}-${address.slice(0, address.lastIndexOf('@'))}`)
-  if (found.kind === 'report') return 'nobody'
+  if (found.kind === 'failed') return 'nobody'
   const { home: bytes, dash, ext } = found.record
   const directory = toText(bytes)
   const search = searchDotQmail(dash, ext)

@@ -1,18 +1,15 @@
 /** Reads what a delivery needs to know from the user's home: may mail go there now, and what does `.qmail` say.
  *  Knows:  modes, qmail-local's texts. Never: writes; changes the working directory.
- *  Fails:  a `Stop` with the text and class of qmail-local. */
+ *  Fails:  with the text and class of qmail-local. */
 import { constants } from 'node:fs'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
+import { type Failure, transient } from '../../base/outcome.ts'
+import { printed } from '../../protocols/qmail/delivery-status.ts'
 import type { DotQmailName, DotQmailSearch } from '../../protocols/qmail/dot-qmail.ts'
 import { dotQmailBytesMax, dotQmailModeFault, homeModeFault } from '../../protocols/qmail/home-modes.ts'
 import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
 import { errorCode } from '../../system/files.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
-
-export interface Stop {
-  readonly exitCode: 100 | 111
-  readonly text: ByteString
-}
 
 export interface DotQmail {
   readonly text: ByteString
@@ -26,8 +23,9 @@ const ownerExecuteBit = 0o100
 const untoldCodes: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ELOOP'])
 
 /** Undefined: the home can take mail. */
-export function checkHome(files: QuickFiles, home: ByteString): Stop | undefined {
-  const noEntry = (code: string): Stop => defer(`Unable to switch to ${home}: ${errnoText(code)}. (#4.3.0)`)
+export function checkHome(files: QuickFiles, home: ByteString): Failure | undefined {
+  const noEntry = (code: string): Failure =>
+    defer(`Unable to switch to ${home}: ${errnoText(code)}.`, `home ${home}: ${code}`)
   let mode: number | undefined
   try {
     files.enter(home)
@@ -37,11 +35,15 @@ export function checkHome(files: QuickFiles, home: ByteString): Stop | undefined
   }
   if (mode === undefined) return noEntry('ENOENT')
   const fault = homeModeFault(mode)
-  return fault === undefined ? undefined : defer(fault)
+  return fault && printed(fault)
 }
 
 /** The first file of the search that exists. Undefined if none does. */
-export function readDotQmail(files: QuickFiles, home: ByteString, search: DotQmailSearch): DotQmail | Stop | undefined {
+export function readDotQmail(
+  files: QuickFiles,
+  home: ByteString,
+  search: DotQmailSearch,
+): DotQmail | Failure | undefined {
   for (const name of search.names) {
     const found = readOne(files, home, name)
     if (found !== undefined) return found
@@ -49,7 +51,7 @@ export function readDotQmail(files: QuickFiles, home: ByteString, search: DotQma
   return undefined
 }
 
-function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): DotQmail | Stop | undefined {
+function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): DotQmail | Failure | undefined {
   const { name } = candidate
   const path = `${home}/${name}`
   let fd: number
@@ -59,18 +61,18 @@ function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): 
   } catch (error) {
     const code = errorCode(error)
     if (!untoldCodes.has(code) && !isTemporaryErrno(code)) return undefined
-    return defer(`Unable to open ${name}: ${errnoText(code)}. (#4.3.0)`)
+    return defer(`Unable to open ${name}: ${errnoText(code)}.`)
   }
   try {
     const facts = files.factsOf(fd)
     if (!facts.isFile()) return undefined
     const fault = dotQmailModeFault(facts.mode)
-    if (fault !== undefined) return defer(fault)
-    if (facts.size > dotQmailBytesMax) return defer(`Unable to read ${name}: ${errnoText('EFBIG')}. (#4.3.0)`)
+    if (fault !== undefined) return printed(fault)
+    if (facts.size > dotQmailBytesMax) return defer(`Unable to read ${name}: ${errnoText('EFBIG')}.`)
     const text = readText(files, fd)
     return { text, forwardOnly: (facts.mode & ownerExecuteBit) !== 0, default: candidate.default }
   } catch (error) {
-    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}. (#4.3.0)`)
+    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}.`)
   } finally {
     files.close(fd)
   }
@@ -93,7 +95,7 @@ export function findOwner(
   files: QuickFiles,
   home: ByteString,
   search: DotQmailSearch,
-): 'none' | 'owner' | 'owner and default' | Stop {
+): 'none' | 'owner' | 'owner and default' | Failure {
   const owner = exists(files, home, search.ownerName)
   if (owner !== true) return owner === false ? 'none' : owner
   const both = exists(files, home, search.ownerDefaultName)
@@ -101,19 +103,19 @@ export function findOwner(
   return both === false ? 'owner' : both
 }
 
-function exists(files: QuickFiles, home: ByteString, name: ByteString): boolean | Stop {
+function exists(files: QuickFiles, home: ByteString, name: ByteString): boolean | Failure {
   try {
     return files.facts(`${home}/${name}`) !== undefined
   } catch (error) {
     const code = errorCode(error)
-    return isTemporaryErrno(code) ? defer(`Unable to stat home directory: ${errnoText(code)}. (#4.3.0)`) : false
+    return isTemporaryErrno(code) ? defer(`Unable to stat home directory: ${errnoText(code)}.`) : false
   }
 }
 
-export function isStop(value: object | string): value is Stop {
-  return typeof value === 'object' && 'exitCode' in value
+export function isFailure(value: object | string): value is Failure {
+  return typeof value === 'object' && 'class' in value
 }
 
-function defer(text: ByteString): Stop {
-  return { exitCode: 111, text: `${text}\n` }
+function defer(words: ByteString, logText?: string): Failure {
+  return printed(transient('3.0', words, logText))
 }

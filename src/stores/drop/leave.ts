@@ -18,7 +18,7 @@ export async function leaveInDrop(home: Home, envelope: Envelope, content: Spool
     import('../control/hand-in-limit.ts'),
   ])
   if (content.bytes > handInBytesMax(new Control(home.control, realClock)))
-    return failed(permanent('sorry, that message size exceeds my databytes limit (#5.3.4)'))
+    return failed(permanent('3.4', 'sorry, that message size exceeds my databytes limit'))
   const name = `${realClock.now()}.${process.pid}.${realRandom.bytes(6).toString('hex')}`
   try {
     await drop(home, name, envelope, content.bytes, content.chunks())
@@ -27,7 +27,9 @@ export async function leaveInDrop(home: Home, envelope: Envelope, content: Spool
     const text = `cannot write to ${dropDirectory(home)}: ${describeError(error)}`
     const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
     return failed(
-      transient(isFull ? 'qq write error or disk full (#4.3.1)' : 'qq trouble creating files in queue (#4.3.0)', text),
+      isFull
+        ? transient('3.1', 'qq write error or disk full', text)
+        : transient('3.0', 'qq trouble creating files in queue', text),
     )
   }
 }

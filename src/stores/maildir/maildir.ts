@@ -24,11 +24,9 @@ const bytesOfOneWrite: number = 64 * 1024
 /** After so many bytes other deliveries get their turn. */
 const bytesAtOnce: number = 1024 * 1024
 
-const chdirText = 'Unable to chdir to maildir. (#4.2.1)'
-const timeoutText = 'Timeout on maildir delivery. (#4.3.0)'
-const temporaryText = 'Temporary error on maildir delivery. (#4.3.0)'
-const fullText = 'Sorry, this mailbox is full. (#5.2.2)'
-const unsureText = 'This mailbox is almost full. (#4.2.2)'
+const noEntry = ['Unable to chdir to maildir.', '2.1'] as const
+const timedOut = ['Timeout on maildir delivery.', '3.0'] as const
+const troubled = ['Temporary error on maildir delivery.', '3.0'] as const
 
 export interface MaildirMachine {
   readonly files: QuickFiles
@@ -58,9 +56,12 @@ export class Maildirs {
   async deliver(maildir: ByteString, head: Buffer, content: StoredBytes): Promise<Outcome<void>> {
     const asked = this.quotas.reserve(maildir, head.length + content.bytes)
     const room = asked instanceof Promise ? await asked : asked
-    if (room === 'full') return failed(permanent(fullText, `maildir ${maildir}: over its quota`))
+    if (room === 'full')
+      return failed(permanent('2.2', 'Sorry, this mailbox is full.', `maildir ${maildir}: over its quota`))
     if (room === 'unsure')
-      return failed(transient(unsureText, `maildir ${maildir}: at its quota, or not to be counted`))
+      return failed(
+        transient('2.2', 'This mailbox is almost full.', `maildir ${maildir}: at its quota, or not to be counted`),
+      )
     const reservation = room === 'none' ? undefined : room
     try {
       return await this.write(maildir, head, content, reservation)
@@ -79,7 +80,7 @@ export class Maildirs {
     try {
       file = this.create(maildir, head.length + content.bytes)
     } catch (error) {
-      return failed(transientFrom(error, `maildir ${maildir}`, this.isEnterable(maildir) ? temporaryText : chdirText))
+      return failed(transientFrom(error, `maildir ${maildir}`, ...(this.isEnterable(maildir) ? troubled : noEntry)))
     }
     const temporary = `${maildir}tmp/${file.name}`
     try {
@@ -90,8 +91,8 @@ export class Maildirs {
       return done(undefined)
     } catch (error) {
       this.removeQuietly(temporary)
-      const text = error instanceof DeadlineError ? timeoutText : temporaryText
-      return failed(transientFrom(error, `maildir ${maildir}`, text))
+      const words = error instanceof DeadlineError ? timedOut : troubled
+      return failed(transientFrom(error, `maildir ${maildir}`, ...words))
     }
   }
 

@@ -4,7 +4,7 @@
  *          back: somebody else may have written meanwhile. */
 import { constants } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
-import { describeError, done, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { describeError, done, failed, type Outcome, type StatusCode, transient } from '../../base/outcome.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { MboxQuoter } from '../../protocols/qmail/mbox-format.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -16,7 +16,7 @@ import { nextTurn, type StoredBytes } from '../../system/spool.ts'
 const lockMillisecondsMax = 30_000
 const lockPollMilliseconds = 25
 const bytesAtOnce: number = 1024 * 1024
-const lockedText = 'File has been locked for 30 seconds straight. (#4.3.0)'
+const lockedWords = 'File has been locked for 30 seconds straight.'
 
 export interface MboxMachine {
   readonly files: QuickFiles
@@ -62,12 +62,12 @@ export class Mboxes {
     try {
       opened = this.open(message.path)
     } catch (error) {
-      return failed(trouble('open', message, error, '(#4.2.1)'))
+      return failed(trouble('open', message, error, '2.1'))
     }
     const { fd, created } = opened
     try {
       const locked = await this.lock(fd)
-      if (locked === 'busy') return failed(transient(lockedText, `${lockedText} ${message.path}`))
+      if (locked === 'busy') return failed(transient('3.0', lockedWords, `${lockedWords} ${message.path}`))
       return await this.append(fd, created, locked === 'locked', message)
     } finally {
       // Also gives up the lock.
@@ -104,7 +104,7 @@ export class Mboxes {
       return done(undefined)
     } catch (error) {
       if (locked) this.cutBack(fd, bytesBefore)
-      return failed(trouble('write', message, error, '(#4.3.0)'))
+      return failed(trouble('write', message, error, '3.0'))
     }
   }
 
@@ -136,7 +136,7 @@ export class Mboxes {
   }
 }
 
-function trouble(attempted: 'open' | 'write', message: MboxMessage, error: unknown, status: string) {
-  const text = `Unable to ${attempted} ${message.shownPath}: ${errnoText(errorCode(error))}. ${status}`
-  return transient(text, `${text} ${describeError(error)}`)
+function trouble(attempted: 'open' | 'write', message: MboxMessage, error: unknown, code: StatusCode) {
+  const words = `Unable to ${attempted} ${message.shownPath}: ${errnoText(errorCode(error))}.`
+  return transient(code, words, `${words} ${describeError(error)}`)
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { Status } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import type { Change, QueuedMessage } from './contract.ts'
 import { StoreError } from './contract.ts'
@@ -32,7 +33,18 @@ function message(id: number, dueMs: number, text = ''): QueuedMessage {
     inFile: false,
     due: { local: undefined, remote: dueMs },
     recipients: ['a@b', 'c@d'].map((address) => {
-      return { channel: 'remote', address, params: noParams, state: 'waiting', lastText: '', lastMs: 0 }
+      const original = `${address}.as-given`
+      const params = new Map([['NOTIFY', 'NEVER']])
+      return {
+        channel: 'remote',
+        address,
+        original,
+        prependBytes: 2,
+        params,
+        state: 'waiting',
+        last: undefined,
+        lastMs: 0,
+      }
     }),
   }
 }
@@ -70,16 +82,35 @@ test('due messages come by due time, held ones do not come, and what is not due 
   await store.close()
 })
 
+const refused: Status = {
+  class: 5,
+  subject: 1,
+  detail: 10,
+  peerText: 'no\n',
+  logText: 'because',
+  answer: { name: 'mx.b', address: '192.0.2.1', code: 550, lines: '550-5.1.10 no\n550 \0\xff\n' },
+}
+
+test('a message that was tried elsewhere is taken over as it stands', async () => {
+  const { store } = await ThreadedQueueStore.open(freshPath())
+  const tried = message(1, 100)
+  const [first] = tried.recipients
+  if (first !== undefined) Object.assign(first, { state: 'done', last: refused, lastMs: 9 })
+  await store.commit([{ kind: 'add', message: tried, content: Buffer.from('x') }])
+  assert.deepEqual(await store.load([1]), [tried])
+  await store.close()
+})
+
 test('marks, due times and removal are kept, and nothing of a removed message stays', async () => {
   const { store } = await ThreadedQueueStore.open(freshPath())
   await store.commit([add(1, 100)])
   await store.commit([
-    { kind: 'mark', id: 1, position: 1, state: 'failed', text: 'no\n', ms: 42 },
+    { kind: 'mark', id: 1, position: 1, state: 'failed', last: refused, ms: 42 },
     { kind: 'due', id: 1, channel: 'remote', atMs: 4000 },
   ])
   const [loaded] = await store.load([1])
   assert.equal(loaded?.recipients[1]?.state, 'failed')
-  assert.equal(loaded?.recipients[1]?.lastText, 'no\n')
+  assert.deepEqual(loaded?.recipients[1]?.last, refused)
   assert.equal(loaded?.recipients[0]?.state, 'waiting')
   assert.equal(loaded?.due.remote, 4000)
   assert.deepEqual(await store.counts(), { messages: 1, waitingLocal: 0, waitingRemote: 1 })
@@ -145,7 +176,17 @@ test('a queue of the first version is taken over', async () => {
   const { store } = await ThreadedQueueStore.open(path)
   const [small, large] = await store.load([7, 8])
   assert.deepEqual([small?.inFile, large?.inFile], [false, true])
-  assert.equal(small?.recipients[0]?.lastText, 'no')
+  assert.deepEqual(small?.recipients[0], {
+    channel: 'remote',
+    address: 'b',
+    original: 'b',
+    prependBytes: 0,
+    params: noParams,
+    state: 'failed',
+    last: { class: 5, subject: 0, detail: 0, peerText: 'no', logText: '', answer: undefined },
+    lastMs: 5,
+  })
+  assert.equal(large?.recipients[0]?.last, undefined)
   await store.close()
 })
 

@@ -1,6 +1,7 @@
 /** What the queue process asks of its store, whatever the engine: changes that are atomic by unit and durable when
  *  `commit` resolves, and reads ordered by due time. Times are milliseconds of the queue's own clock (`StoredClock`). */
 import type { ByteString } from '../../base/byte-string.ts'
+import type { Status } from '../../base/outcome.ts'
 import type { Params } from '../../contracts/envelope.ts'
 
 export type Channel = 'local' | 'remote'
@@ -11,10 +12,14 @@ export interface QueuedRecipient {
   readonly channel: Channel
   /** As routed: with envnoathost, percenthack and the virtual domain's prepend applied. */
   readonly address: ByteString
+  /** As it was handed in. */
+  readonly original: ByteString
+  /** How much of `address` is a virtual domain's prepend, which the sender is not shown. */
+  readonly prependBytes: number
   readonly params: Params
   state: RecipientState
-  /** The last report's text and when it came; empty and 0 before the first attempt. */
-  lastText: ByteString
+  /** Of the last attempt, and when it ended; undefined and 0 before the first. */
+  last: Status | undefined
   lastMs: number
 }
 
@@ -41,7 +46,7 @@ export type Change =
       readonly id: number
       readonly position: number
       readonly state: RecipientState
-      readonly text: ByteString
+      readonly last: Status
       readonly ms: number
     }
   | { readonly kind: 'due'; readonly id: number; readonly channel: Channel; readonly atMs: number | undefined }

@@ -3,8 +3,9 @@
  *  Fails:  throws StoreError, classified from SQLite's result code. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
+import { describeError, type Status } from '../../base/outcome.ts'
 import { decodeParams, encodeParams } from '../../contracts/envelope.ts'
+import { decodeAnswer, decodeCode, encodeAnswer, encodeCode } from '../../contracts/status.ts'
 import {
   type Change,
   type Channel,
@@ -20,6 +21,8 @@ import { prepareDatabase } from './schema.ts'
 
 const states: readonly RecipientState[] = ['waiting', 'done', 'failed']
 const channelNumber = { local: 0, remote: 1 } as const
+
+const nothing = new Uint8Array()
 
 type Row = Record<string, unknown>
 
@@ -156,14 +159,7 @@ export class QueueEngine {
         this.add(change.message, change.content)
         break
       case 'mark':
-        this.run(
-          'UPDATE recipient SET state = ?, last_text = ?, last_ms = ? WHERE message = ? AND position = ?',
-          states.indexOf(change.state),
-          toBuffer(change.text),
-          change.ms,
-          change.id,
-          change.position,
-        )
+        this.mark(change.id, change.position, change.state, change.last, change.ms)
         break
       case 'due':
         this.run(`UPDATE message SET due_${change.channel} = ? WHERE id = ?`, change.atMs ?? null, change.id)
@@ -211,19 +207,37 @@ export class QueueEngine {
       message.due.remote ?? null,
     )
     for (const [position, recipient] of message.recipients.entries()) {
+      const { channel, state, address, original, prependBytes, params, last, lastMs } = recipient
       this.run(
-        'INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        `INSERT INTO recipient (message, position, channel, state, address, original, prepend, params, last_text, last_ms)
+         VALUES (?, ?, ?, 0, ?, ?, ?, ?, x'', 0)`,
         message.id,
         position,
-        channelNumber[recipient.channel],
-        states.indexOf(recipient.state),
-        toBuffer(recipient.address),
-        toBuffer(encodeParams(recipient.params)),
-        toBuffer(recipient.lastText),
-        recipient.lastMs,
+        channelNumber[channel],
+        toBuffer(address),
+        original === address ? nothing : toBuffer(original),
+        prependBytes,
+        toBuffer(encodeParams(params)),
       )
+      // Of a message that is taken over from another store.
+      if (last !== undefined) this.mark(message.id, position, state, last, lastMs)
     }
     if (content !== undefined) this.run('INSERT INTO content VALUES (?, ?)', message.id, content)
+  }
+
+  private mark(id: number, position: number, state: RecipientState, last: Status, ms: number): void {
+    this.run(
+      `UPDATE recipient SET state = ?, last_code = ?, last_text = ?, last_log = ?, last_answer = ?, last_ms = ?
+       WHERE message = ? AND position = ?`,
+      states.indexOf(state),
+      encodeCode(last),
+      toBuffer(last.peerText),
+      toBuffer(last.logText),
+      toBuffer(encodeAnswer(last.answer)),
+      ms,
+      id,
+      position,
+    )
   }
 
   private message(row: Row): QueuedMessage {
@@ -265,13 +279,27 @@ export class QueueEngine {
 }
 
 function recipientFrom(row: Row): QueuedRecipient {
+  const address = bytes(row['address'])
   return {
     channel: row['channel'] === channelNumber.local ? 'local' : 'remote',
-    address: bytes(row['address']),
+    address,
+    original: bytes(row['original']) || address,
+    prependBytes: Number(row['prepend']),
     params: decodeParams(bytes(row['params'])),
     state: states[Number(row['state'])] ?? 'waiting',
-    lastText: bytes(row['last_text']),
+    last: lastFrom(row),
     lastMs: Number(row['last_ms']),
+  }
+}
+
+function lastFrom(row: Row): Status | undefined {
+  const code = Number(row['last_code'])
+  if (code === 0) return undefined
+  return {
+    ...decodeCode(code),
+    peerText: bytes(row['last_text']),
+    logText: bytes(row['last_log']),
+    answer: decodeAnswer(bytes(row['last_answer'])),
   }
 }
 

@@ -37,6 +37,14 @@ const migrations: readonly string[] = [
    ALTER TABLE message ADD COLUMN in_file INTEGER NOT NULL DEFAULT 0;
    UPDATE message SET in_file = 1 WHERE id NOT IN (SELECT id FROM content);
    CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, ahead INTEGER NOT NULL) STRICT;`,
+  // An empty original is the routed address. Of older rows that is all that is known, and of the status its class.
+  `ALTER TABLE recipient ADD COLUMN original BLOB NOT NULL DEFAULT x'';
+   ALTER TABLE recipient ADD COLUMN prepend INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE recipient ADD COLUMN last_code INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE recipient ADD COLUMN last_log BLOB NOT NULL DEFAULT x'';
+   ALTER TABLE recipient ADD COLUMN last_answer BLOB NOT NULL DEFAULT x'';
+   UPDATE recipient SET last_code = CASE state WHEN 0 THEN 4000000 WHEN 1 THEN 2000000 ELSE 5000000 END
+     WHERE last_ms > 0 OR state > 0;`,
 ]
 
 /** Looks whose database it is before anything is written; then the pragmas, and the migrations that are missing. */

@@ -3,7 +3,7 @@
  *  Fails:  an Outcome that names every line that is wrong. */
 import type { RulesName } from '../../contracts/services.ts'
 import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
-import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
+import { describeError, done, failed, type Outcome, plainFailure } from '../../base/outcome.ts'
 import { CdbWriter } from '../../protocols/qmail/cdb.ts'
 import { encodeInstructions, type IdleLine, type ParsedRules, parseRules } from '../../protocols/qmail/tcprules.ts'
 import { type Files, realFiles, replaceFile } from '../../system/files.ts'
@@ -31,11 +31,14 @@ export async function compileRules(
     const text = await files.read(source, rulesBytesMax)
     if (text === undefined) return undefined
     const parsed = parseRules(fromBuffer(text))
-    if (parsed.faults.length > 0) return failed(permanent('bad tcprules', `${name}: ${describeFaults(parsed)}`))
+    if (parsed.faults.length > 0)
+      return failed(plainFailure(5, '3.5', 'bad tcprules', `${name}: ${describeFaults(parsed)}`))
     await replaceFile(files, cdb, cdbOf(parsed), cdbMode)
     return done({ rules: parsed.rules.length, idle: parsed.idle })
   } catch (error) {
-    return failed(transient('tcprules cannot be compiled', `${name} cannot be compiled: ${describeError(error)}`))
+    return failed(
+      plainFailure(4, '3.5', 'tcprules cannot be compiled', `${name} cannot be compiled: ${describeError(error)}`),
+    )
   }
 }
 

@@ -2,7 +2,7 @@
  *  Fails:  an Outcome with qmail-newu's text (without `qmail-newu: fatal: `); the old cdb stays. */
 import { join } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
-import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
+import { describeError, done, failed, type Outcome, plainFailure } from '../../base/outcome.ts'
 import { CdbWriter } from '../../protocols/qmail/cdb.ts'
 import { type AssignResult, parseAssign } from '../../protocols/qmail/users-assign.ts'
 import { type Files, realFiles, replaceFile } from '../../system/files.ts'
@@ -21,14 +21,16 @@ export async function compileAssign(
   const parsed = assign.value
   if (!parsed.ok) {
     const text = 'bad format in users/assign'
-    return failed(permanent(text, `${text}: line ${parsed.line} ${parsed.reason}`))
+    return failed(plainFailure(5, '3.5', text, `${text}: line ${parsed.line} ${parsed.reason}`))
   }
   const writer = new CdbWriter()
   for (const { key, data } of parsed.records) writer.add(key, data)
   try {
     await replaceFile(files, join(home.users, 'cdb'), writer.finish(), cdbMode)
   } catch (error) {
-    return failed(transient('unable to write users/cdb.tmp', `unable to write users/cdb: ${describeError(error)}`))
+    return failed(
+      plainFailure(4, '3.5', 'unable to write users/cdb.tmp', `unable to write users/cdb: ${describeError(error)}`),
+    )
   }
   return done({ records: parsed.records.length - 1 })
 }
@@ -47,9 +49,13 @@ export async function readAssign(home: Home, files: Files = realFiles): Promise<
   try {
     const text = await files.read(join(home.users, 'assign'), assignBytesMax)
     if (text === undefined)
-      return failed(permanent('unable to open users/assign', 'unable to open users/assign: file does not exist'))
+      return failed(
+        plainFailure(5, '3.5', 'unable to open users/assign', 'unable to open users/assign: file does not exist'),
+      )
     return done(parseAssign(fromBuffer(text)))
   } catch (error) {
-    return failed(transient('unable to read users/assign', `unable to read users/assign: ${describeError(error)}`))
+    return failed(
+      plainFailure(4, '3.5', 'unable to read users/assign', `unable to read users/assign: ${describeError(error)}`),
+    )
   }
 }

@@ -1,11 +1,11 @@
 /** Whose mailbox is it: users/cdb, else the machine's accounts as qmail-getpw asks for them, else the account alias.
  *  Knows:  the order, the conditions on an account. Never: remembers; see AccountBook.
- *  Fails:  a report of qmail-lspawn's. */
+ *  Fails:  with a status of qmail-lspawn's. */
 import { stat } from 'node:fs/promises'
 import { type ByteString, fromText } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
+import { describeError, type Failure } from '../../base/outcome.ts'
 import { isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
-import { lspawnReports, type LocalReport } from '../../protocols/qmail/program-exit.ts'
+import { lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import { aliasSplit, splitsOf, type UserRecord } from '../../protocols/qmail/users-lookup.ts'
 import { type Account, askAhead, findAccount } from '../../system/accounts.ts'
 import { type Clock, realClock, within } from '../../system/clock.ts'
@@ -17,8 +17,8 @@ import { UsersDatabase } from './users-database.ts'
 
 export type Lookup =
   | { readonly kind: 'user'; readonly record: UserRecord }
-  /** The reason is for the log; empty if the report says all. */
-  | { readonly kind: 'report'; readonly report: LocalReport; readonly reason: string }
+  /** The reason is for the log; empty if the failure says all. */
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly reason: string }
 
 export interface UserWorld {
   /** Undefined in a demo: it knows users/cdb and the alias only. */
@@ -44,7 +44,7 @@ export class UserLookup {
     try {
       assigned = this.database.lookup(local)
     } catch (error) {
-      return { kind: 'report', report: lspawnReports.usersTrouble, reason: describeError(error) }
+      return { kind: 'failed', failure: lspawnStatuses.usersTrouble, reason: describeError(error) }
     }
     return assigned === undefined ? this.lookupByAccounts(local) : { kind: 'user', record: assigned }
   }
@@ -54,8 +54,8 @@ export class UserLookup {
     try {
       return (await this.lookupAccount(local)) ?? (await this.aliasOf(local))
     } catch (error) {
-      const report = error instanceof HomeTrouble ? lspawnReports.homeTrouble : lspawnReports.accountsTrouble
-      return { kind: 'report', report, reason: describeError(error) }
+      const failure = error instanceof HomeTrouble ? lspawnStatuses.homeTrouble : lspawnStatuses.accountsTrouble
+      return { kind: 'failed', failure, reason: describeError(error) }
     }
   }
 
@@ -75,7 +75,7 @@ export class UserLookup {
 
   private async aliasOf(local: ByteString): Promise<Lookup> {
     const account = await this.world.alias()
-    if (account === undefined) return { kind: 'report', report: lspawnReports.noAlias, reason: '' }
+    if (account === undefined) return { kind: 'failed', failure: lspawnStatuses.noAlias, reason: '' }
     const { name, uid, gid } = account
     return { kind: 'user', record: { user: name, uid, gid, home: fromText(this.home.alias), ...aliasSplit(local) } }
   }

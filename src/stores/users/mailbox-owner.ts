@@ -1,6 +1,6 @@
 /** Whose mailbox an account name stands for, by the routing and the lookup that deliver its mail: an address of users/assign,
  *  of a system user, or the user's bare name.
- *  Fails:  as UserLookup does: a report. */
+ *  Fails:  as UserLookup does. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import type { UserRecord } from '../../protocols/qmail/users-lookup.ts'
@@ -18,7 +18,7 @@ export async function mailboxOwner(
   const { channel, address } = routeRecipient(account, tables)
   if (channel !== 'local') return 'none'
   const found = await users.lookup(address.slice(0, address.lastIndexOf('@')))
-  if (found.kind === 'report') return found.report.letter === 'D' ? 'none' : 'unknown'
+  if (found.kind === 'failed') return found.failure.class === 5 ? 'none' : 'unknown'
   const { dash, ext } = found.record
   return dash === '' && ext === '' ? found.record : 'none'
 }

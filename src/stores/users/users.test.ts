@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Account } from '../../system/accounts.ts'
 import { type Clock, realClock } from '../../system/clock.ts'
 import { homeAt, type Home } from '../home/layout.ts'
+import { reportOf } from '#test/kit/status.ts'
 import { compileAssign, restoreCdb } from './assign.ts'
 import { AccountBook, type AccountSource, machineAccounts, UserLookup } from './lookup-user.ts'
 
@@ -37,7 +38,10 @@ function lookupIn(home: Home, accounts: AccountSource, aliasAccount: Account | u
 
 async function say(users: UserLookup, local: string): Promise<string> {
   const found = await users.lookup(local)
-  if (found.kind === 'report') return `${found.report.letter}${found.report.text}`
+  if (found.kind === 'failed') {
+    const { letter, text } = reportOf(found.failure)
+    return letter + text
+  }
   const { user, uid, home, dash, ext } = found.record
   return [user, uid, home, dash, ext].join(' ')
 }

@@ -35,7 +35,7 @@ function readInstructions(control: Control): Outcome<readonly Instruction[]> {
   const parsed = parseRewriting(text)
   if (parsed.valid) return done(parsed.instructions)
   const logText = `control/rewrite: line ${parsed.line} does not begin with one of = * ? - or has no colon; nobody is served`
-  return failed(transient('unable to read controls (#4.3.0)', logText))
+  return failed(transient('3.0', 'unable to read controls', logText))
 }
 
 /** Undefined: the person has none. */
@@ -53,7 +53,7 @@ export async function readOwnRules(
 }
 
 export function ownRulesTrouble(logText: string): Failure {
-  return transient('unable to read your rules.cdb (#4.3.0)', logText)
+  return transient('3.0', 'unable to read your rules.cdb', logText)
 }
 
 async function read(files: Files, path: string): Promise<CdbReader | undefined> {

@@ -102,4 +102,4 @@ class CleaningSink implements ContentSink {
   }
 }
 
-const headerTooBig: Failure = permanent('sorry, that message has too large a header (#5.3.4)')
+const headerTooBig: Failure = permanent('3.4', 'sorry, that message has too large a header')

@@ -47,5 +47,5 @@ function variablesFor({ grant, facts }: GrantedSession, { rules }: SubmissionToo
   const client = { mayRelay: false, isLoopback: isLoopback(ip) }
   const peer = { ip, ...knownOf(facts) }
   const { verdict, variables, text } = decideConnection('ofmip', rules.current(), peer, client)
-  return verdict === 'unknown' ? failed(transient('unable to read controls (#4.3.0)', text)) : done(variables)
+  return verdict === 'unknown' ? failed(transient('3.0', 'unable to read controls', text)) : done(variables)
 }

@@ -4,7 +4,7 @@
  *  Never:  goes by the uid: accounts that share one are different people.
  *  Fails:  `unknown` when nobody can tell now. */
 import { type ByteString, lowerAscii } from '../../../base/byte-string.ts'
-import { lspawnReports } from '../../../protocols/qmail/program-exit.ts'
+import { lspawnStatuses } from '../../../protocols/qmail/delivery-status.ts'
 import { domainOf, routeRecipient, type RoutingTables } from '../../../protocols/qmail/routing.ts'
 import type { UserLookup } from '../../../stores/users/lookup-user.ts'
 import { type Log, printable } from '../../../system/log.ts'
@@ -46,7 +46,7 @@ export class SenderRights {
     if (route.channel === 'remote') return 'foreign'
     const found = await users.lookup(route.address.slice(0, route.address.lastIndexOf('@')))
     if (found.kind === 'user') return found.record.home === home ? 'own' : 'foreign'
-    if (found.report === lspawnReports.noAlias) return 'foreign'
+    if (found.failure === lspawnStatuses.noAlias) return 'foreign'
     log(`alert: cannot look up ${printable(address)}: ${found.reason}`)
     return 'unknown'
   }

@@ -27,7 +27,7 @@ import type { Allowance } from './usage.ts'
 
 /** Of all address fields of a message: room for ten thousand. */
 const addressBytesMax: number = 256 * 1024
-const tooManyAddresses: Failure = permanent('sorry, that message has too many addresses in its header (#5.3.4)')
+const tooManyAddresses: Failure = permanent('3.4', 'sorry, that message has too many addresses in its header')
 /** Of an address, in a reply. */
 const shownBytesMax = 200
 
@@ -71,7 +71,7 @@ export class Service {
     tools.control.refresh()
     tools.control.reload(routingFiles)
     const unread = tools.control.unread('local')
-    if (unread.length > 0) return failed(transient('unable to read controls (#4.3.0)', unread.join('; ')))
+    if (unread.length > 0) return failed(transient('3.0', 'unable to read controls', unread.join('; ')))
     const rewriting = readRewriting(tools.control)
     if (!rewriting.done) return rewriting
     const plan = planSubmission(session, tools)
@@ -91,7 +91,7 @@ export class Service {
     const right = sender === '' ? 'own' : await this.rights.of(sender)
     if (right !== 'own') return failed(notAllowed(sender, right))
     const named = author && { ...author, address: sender }
-    return done({ sender, author: named, params, recipients: [], recipientParams: new Map() })
+    return done({ sender, author: named, params, recipients: [], recipientParams: new Map(), originals: new Map() })
   }
 
   private ownRule(sender: ByteString): Outcome<SenderRule | undefined> {
@@ -114,7 +114,7 @@ export class Service {
       const limits = `submissionmessages ${allowance.messages}, submissionrecipients ${allowance.recipients}`
       log(`alert: ${printable(this.account)} has sent ${text} in an hour; more is deferred (${limits})`)
     }
-    return transient(`sorry, you have sent ${text} in the last hour; try again later (#4.7.1)`)
+    return transient('7.1', `sorry, you have sent ${text} in the last hour; try again later`)
   }
 
   count(messages: number, recipients: number): void {
@@ -160,7 +160,7 @@ export class Service {
 }
 
 function notAllowed(address: ByteString, right: Right): Failure {
-  if (right === 'unknown') return transient('unable to tell whose address that is (#4.3.0)', `nobody knows ${address}`)
+  if (right === 'unknown') return transient('3.0', 'unable to tell whose address that is', `nobody knows ${address}`)
   const shown = printable(address).slice(0, shownBytesMax)
-  return permanent(`sorry, you may not send as ${shown} (#5.7.1)`)
+  return permanent('7.1', `sorry, you may not send as ${shown}`)
 }

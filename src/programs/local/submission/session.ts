@@ -4,7 +4,7 @@
  *  Fails:  as the service has it; its failure is a reply like any other. */
 import type { ByteString } from '../../../base/byte-string.ts'
 import type { Failure, Outcome } from '../../../base/outcome.ts'
-import type { Envelope } from '../../../contracts/envelope.ts'
+import { type Envelope, recipientFacts } from '../../../contracts/envelope.ts'
 import { loginReplies } from '../../../protocols/smtp/login-replies.ts'
 import { formatExtensions, refusal, replies, type Reply } from '../../../protocols/smtp/replies.ts'
 import { SmtpSession } from '../../../servers/smtp/session.ts'
@@ -73,7 +73,7 @@ export class Session extends SmtpSession<Transaction> {
     this.reply(replies.mailOk)
   }
 
-  protected override recipient(argument: ByteString, { recipients, recipientParams }: Transaction): void {
+  protected override recipient(argument: ByteString, { recipients, recipientParams, originals }: Transaction): void {
     const read = readRecipient(argument, this.service.rewriting.instructions, this.extended)
     if ('code' in read) return this.refuse(read, 'rcpt', argument)
     if (recipients.length >= this.tools.limits.recipientsMax)
@@ -82,17 +82,18 @@ export class Session extends SmtpSession<Transaction> {
     if (full !== undefined) return this.refuse(laterReply(full), 'limit', argument)
     recipients.push(read.address)
     if (read.params.size > 0) recipientParams.set(read.address, read.params)
+    if (read.original !== read.address) originals.set(read.address, read.original)
     this.reply(replies.recipientOk)
   }
 
   protected override data(transaction: Transaction): void {
     const { service } = this
-    const { sender, params, recipients, recipientParams } = transaction
+    const { sender, params, recipients, recipientParams, originals } = transaction
     // Other sessions of the account have sent since RCPT. What is under way counts as sent.
     const full = service.refusalForNow(recipients.length)
     if (full !== undefined) return this.refuse(laterReply(full), 'limit')
     service.count(1, recipients.length)
-    const envelope = recipientParams.size === 0 ? { sender, recipients } : { sender, recipients, recipientParams }
+    const envelope = { sender, recipients, ...recipientFacts(recipientParams, originals) }
     const message = { envelope, params, received: '', databytes: service.databytes }
     const taker = service.takerFor(transaction, () => this.ended)
     this.beginContent(message, taker)

@@ -15,11 +15,14 @@ export interface Transaction {
   readonly params: Params
   readonly recipients: ByteString[]
   readonly recipientParams: Map<ByteString, Params>
+  readonly originals: Map<ByteString, ByteString>
 }
 
 /** A sender or a recipient. */
 export interface ReadAddress {
   readonly address: ByteString
+  /** As it was given. */
+  readonly original: ByteString
   readonly params: Params
 }
 
@@ -34,7 +37,7 @@ export function readSender(
   if ('code' in read) return read
   if (isSenderOfOurs(read.address)) return replies.senderOfOurs
   const params = extended ? mailParameters(read.rest, databytes) : noParams
-  return 'code' in params ? params : { address: read.address, params }
+  return 'code' in params ? params : { address: read.address, original: read.original, params }
 }
 
 /** From the argument of RCPT. */
@@ -47,10 +50,19 @@ export function readRecipient(
   if ('code' in read) return read
   const params = extended ? recipientParameters(read.rest) : noParams
   if ('code' in params) return params
-  return read.address === '' ? replies.syntax : { address: read.address, params }
+  return read.address === '' ? replies.syntax : { address: read.address, original: read.original, params }
 }
 
-function readRewritten(argument: ByteString, rewriting: readonly Instruction[]): ParsedAddress | Reply {
-  const read = readAddress(argument, (address) => rewriteAddress(address, rewriting))
-  return 'code' in read || isAddress(read.address) ? read : replies.syntax
+function readRewritten(
+  argument: ByteString,
+  rewriting: readonly Instruction[],
+): (ParsedAddress & { readonly original: ByteString }) | Reply {
+  let original = ''
+  const read = readAddress(argument, (given) => {
+    original = given
+    return rewriteAddress(given, rewriting)
+  })
+  if ('code' in read) return read
+  if (!isAddress(read.address)) return replies.syntax
+  return { ...read, original: isAddress(original) ? original : read.address }
 }

@@ -1,14 +1,9 @@
-/** How qmail-rspawn makes one K, Z or D of what qmail-remote says: recipient reports (`r` accepted, `h` hard, `s` soft)
+/** The oracle of remote reports: how qmail-rspawn makes one K, Z or D of what qmail-remote says: recipient reports (`r` accepted, `h` hard, `s` soft)
  *  and then a message report (`K`, `Z`, `D`), each ended by NUL. */
-import type { ByteString } from '../../base/byte-string.ts'
-
-export interface DeliveryReport {
-  readonly letter: 'K' | 'Z' | 'D'
-  readonly text: ByteString
-}
+import type { Report } from './status.ts'
 
 /** `exitCode` undefined: the program crashed. */
-export function combineRemoteOutput(output: ByteString, exitCode: number | undefined = 0): DeliveryReport {
+export function combineRemoteOutput(output: string, exitCode: number | undefined = 0): Report {
   if (exitCode === undefined) return { letter: 'Z', text: 'qmail-remote crashed.\n' }
   if (exitCode === 111) return { letter: 'Z', text: 'Unable to run qmail-remote.\n' }
   if (exitCode !== 0) return { letter: 'D', text: 'Unable to run qmail-remote.\n' }
