@@ -55,6 +55,25 @@ test('a sender whose hosts are slow holds half of the slots, whatever their doma
   await drainedTo(queue, 0)
 })
 
+test('several senders whose hosts are slow leave a slot for the next', async (t) => {
+  const queue = await queueFor(t, { ...me, concurrencyremote: '10\n' })
+  const held: Attempt[] = []
+  let release = false
+  const connection = await queue.remote((attempt) => {
+    if (!attempt.sender.startsWith('slow') || release) return attempt.recipients.map(() => ok)
+    held.push(attempt)
+    return undefined
+  })
+  for (const sender of ['slow1@me.example', 'slow2@me.example', 'slow3@me.example'])
+    await submit(queue, sender, ...Array.from({ length: 50 }, (_, n) => `r@${sender.slice(0, 5)}-${n}.example`))
+  await Promise.all(Array.from({ length: 20 }, (_, n) => submit(queue, `other${n % 2}@me.example`, `r@f${n}.example`)))
+  await drainedTo(queue, 3)
+  assert.ok(held.length < 10, `${held.length} held`)
+  release = true
+  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, reports: [ok] }))
+  await drainedTo(queue, 0)
+})
+
 test('an attempt that is given back because its host is crowded takes no slot, costs nothing, and comes again', async (t) => {
   const queue = await queueFor(t, { ...me, concurrencyremote: '4\n' })
   const attempts: Attempt[] = []

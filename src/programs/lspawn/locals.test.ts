@@ -23,7 +23,9 @@ interface Started {
   exit(how: string): void
 }
 
-function world(start: 'serves' | 'fails' | 'never' = 'serves', sessionPath = '/run/') {
+type Beginning = 'serves' | 'fails' | 'never' | Promise<void>
+
+function world(start: Beginning = 'serves', sessionPath = '/run/') {
   const started: Started[] = []
   const log: string[] = []
   let now = 1_000_000
@@ -59,7 +61,8 @@ function world(start: 'serves' | 'fails' | 'never' = 'serves', sessionPath = '/r
   return { locals, started, log, pass }
 }
 
-function beginning(start: 'serves' | 'fails' | 'never'): Promise<void> {
+function beginning(start: Beginning): Promise<void> {
+  if (typeof start !== 'string') return start
   if (start === 'never') return new Promise(() => undefined)
   return start === 'serves' ? Promise.resolve() : Promise.reject(new Error('no process'))
 }
@@ -219,12 +222,31 @@ describe('locals', () => {
     assert.equal(started.length, 4)
   })
 
+  it('tells whose it is while a process is slow to serve, so that the queue counts who waits for it', async () => {
+    let serve = (): void => undefined
+    const { locals, started, pass } = world(new Promise((resolve) => (serve = resolve)))
+    const first = locals.keyFor(1, 1, meaning('a'))
+    await turn()
+    pass(1_000)
+    const key = await first
+    const other = locals.keyFor(1, 1, meaning('b'))
+    await turn()
+    pass(0)
+    await other
+    assert.deepEqual(toldLocals(started[0]), [])
+    serve()
+    await turn()
+    assert.deepEqual(toldLocals(started[0]), ['a', 'b'])
+    assert.equal(await locals.keyFor(1, 1, meaning('a')), key)
+  })
+
   it('waits for a process that does not begin to serve only so long, and for one that keeps crashing not at all', async () => {
     const { locals, pass } = world('never')
-    const mail = assert.rejects(locals.keyFor(1, 1, meaning('a')), /does not begin to serve/)
+    const session = assert.rejects(locals.sessionFor(1, 1, grant('1')), /does not begin to serve/)
     await turn()
     pass(20_000)
-    await mail
+    await session
+    await assert.rejects(locals.keyFor(1, 1, meaning('a')), /does not begin to serve/)
     const crashing = world('fails')
     await assert.rejects(crashing.locals.keyFor(1, 1, meaning('a')), /no process/)
     crashing.pass(2_000)

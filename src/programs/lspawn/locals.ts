@@ -40,6 +40,8 @@ const goodMilliseconds = 60_000
 const goodCrashesMax = 3
 /** Whoever waits for a process that its user keeps from serving holds a place in the queue. */
 const serveMillisecondsMax = 20_000
+/** Until its uid is told, what waits for it holds a slot that is nobody's share. */
+const beginMillisecondsMax = 1_000
 /** Uids that are remembered after their process has gone. */
 const goneMax = 1000
 
@@ -62,6 +64,7 @@ interface Resident {
   readonly known: KnownKeys
   /** Rejects if it cannot be had. */
   readonly serves: Promise<LocalHandle>
+  readonly askedAt: number
   /** Since its place was found; undefined: it waits for one. */
   startedAt: number | undefined
   /** Once it serves. */
@@ -101,7 +104,7 @@ export class Locals {
     this.lastKey = random.bytes(4).readUInt32LE()
   }
 
-  /** The key under which the uid's `local` knows this; it has been told when the promise resolves. */
+  /** The key under which the uid's `local` knows this; if it is slow to begin, it will be told then. */
   async keyFor(uid: number, gid: number, meaning: Omit<Assignment, 'key'>): Promise<number> {
     const resident = await this.residentOf(uid, gid)
     const identity = JSON.stringify(meaning)
@@ -111,8 +114,8 @@ export class Locals {
     known.usedAt = this.clock.monotonic()
     resident.known.delete(identity)
     resident.known.set(identity, known)
-    const process = await this.serving(resident)
-    if (before === undefined) process.tell({ kind: 'assignment', ...known.assignment })
+    if (resident.process === undefined) await this.begun(resident)
+    else if (before === undefined) resident.process.tell({ kind: 'assignment', ...known.assignment })
     return known.assignment.key
   }
 
@@ -168,7 +171,8 @@ export class Locals {
     this.left.delete(uid)
     const known = new Map([...left].filter(([, { usedAt }]) => this.isRecent(usedAt)))
     const served = Promise.withResolvers<LocalHandle>()
-    const rest = { startedAt: undefined, process: undefined, usedAt: 0, isAsked: false }
+    const askedAt = this.clock.monotonic()
+    const rest = { askedAt, startedAt: undefined, process: undefined, usedAt: 0, isAsked: false }
     const resident: Resident = { uid, gid, known, serves: served.promise, ...rest }
     this.residents.set(uid, resident)
     this.begin(resident).then(served.resolve, served.reject)
@@ -180,7 +184,6 @@ export class Locals {
 
   private async begin(resident: Resident): Promise<LocalHandle> {
     const { uid, gid, known } = resident
-    const keys = [...known.values()]
     let serves: (() => void) | undefined
     try {
       serves = await this.places.take()
@@ -191,7 +194,7 @@ export class Locals {
       await process.started
       serves()
       resident.process = process
-      for (const { assignment } of keys) process.tell({ kind: 'assignment', ...assignment })
+      for (const { assignment } of known.values()) process.tell({ kind: 'assignment', ...assignment })
       if (this.stopping) process.letGo()
       return process
     } catch (error) {
@@ -202,6 +205,18 @@ export class Locals {
         this.noteCrash(uid, 0)
       }
       throw error
+    }
+  }
+
+  /** It serves, or is slow to: who waits on for it is counted as its user's by the queue, which has to know the uid for that. */
+  private async begun(resident: Resident): Promise<void> {
+    const rest = Math.max(0, resident.askedAt + beginMillisecondsMax - this.clock.monotonic())
+    const slow = Promise.withResolvers<void>()
+    const cancel = this.clock.after(rest, slow.resolve)
+    try {
+      await Promise.race([this.serving(resident), slow.promise])
+    } finally {
+      cancel()
     }
   }
 

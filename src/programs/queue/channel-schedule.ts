@@ -12,7 +12,8 @@ export interface ChannelSettings {
   readonly concurrency: number
   /** Groups at once of one share: to one domain, or for one uid. */
   readonly concurrencyPerShare: number
-  /** Groups at once of one sender, whatever their domains: nobody's mail holds every slot, however slow its hosts are. */
+  /** Groups at once of one sender, whatever their domains, and no more than it leaves free: nobody's mail holds every slot,
+   *  nor does that of several, however slow its hosts are. */
   readonly concurrencyPerSender: number
   /** A share gets no more slots than it leaves free: several that take all they can leave some for the next. */
   readonly leavesRoom: boolean
@@ -221,7 +222,8 @@ export class ChannelSchedule {
     if (share === '') return false
     const { concurrency, concurrencyPerShare, concurrencyPerSender, leavesRoom } = this.settings
     const running = this.runningByShare.get(share) ?? 0
-    if (isSenderShare(share)) return running >= concurrencyPerSender
+    if (isSenderShare(share))
+      return running >= concurrencyPerSender || (running > 0 && running >= concurrency - this.running)
     const free = concurrency - this.runningInShares
     return running >= concurrencyPerShare || (leavesRoom && running > 0 && running >= free)
   }

@@ -44,9 +44,10 @@ export const crashesMax = 2
 /** An answer of lspawn is used again for so long. */
 export const resolutionSeconds = 5
 export const resolutionsMax = 10_000
-/** How long a resolved recipient waits for its `local` to connect before lspawn is asked again, and how often. */
+/** How long a resolved recipient waits for its `local` to serve before lspawn is asked again, and how often: longer than
+ *  lspawn waits for it. */
 export const localConnectMilliseconds = 500
-export const localConnectTries = 20
+export const localConnectTries = 50
 /** A bounce that could not be injected, a change that could not be committed. */
 export const injectAgainSeconds = 123
 export const commitAgainSeconds = 10

@@ -36,7 +36,8 @@ export async function readCredentialsText(home: Home): Promise<ByteString> {
   try {
     const [facts, directory] = await Promise.all([handle.stat(), stat(home.auth)])
     if (!facts.isFile()) throw new Error(`${path} is not a file: move it away`)
-    if ((facts.uid !== directory.uid && facts.uid !== 0) || facts.nlink !== 1)
+    // Without any name it has been replaced since it was opened: it is whole, and what comes next has another stamp.
+    if ((facts.uid !== directory.uid && facts.uid !== 0) || facts.nlink > 1)
       throw new Error(`${path} does not belong to the owner of ${home.auth}, or has a second name: move it away`)
     if (facts.size > credentialsBytesMax) throw new Error(`${path}: ${facts.size} bytes, limit ${credentialsBytesMax}`)
     const text = fromBuffer(await handle.readFile())

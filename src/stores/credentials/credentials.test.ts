@@ -9,6 +9,7 @@ import { deriveScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
 import { verifyPassword } from '../../system/password-hash.ts'
 import { lockDirectory } from '../accounts/directory-lock.ts'
 import { type Home, homeAt } from '../home/layout.ts'
+import { readCredentialsText, replaceCredentialsText } from './credentials-file.ts'
 import { credentialsPerAccountMax, parseCredentials } from './credential-lines.ts'
 import {
   listCredentials,
@@ -113,6 +114,17 @@ describe('credentials', () => {
     symlinkSync(join(home.path, 'other'), path())
     await assert.rejects(readCredentials(home), /symbolic link/)
     await assert.rejects(setDisabled(home, anna, true), /symbolic link/)
+  })
+
+  it('can be read while they are replaced', async () => {
+    writeFileSync(path(), `${anna}::${phc}:\n`)
+    let replacing = true
+    const replaced = (async () => {
+      for (let n = 0; n < 100; n++) await replaceCredentialsText(home, fromText(`${anna}::${phc}:\n`))
+      replacing = false
+    })()
+    while (replacing) assert.notEqual(await readCredentialsText(home), '')
+    await replaced
   })
 
   it('the file belongs to the owner of its directory, whoever writes it', {
