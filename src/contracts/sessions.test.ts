@@ -10,6 +10,7 @@ import {
   decodeTicketReply,
   decodeTicketRequest,
   encodeLoginRequest,
+  encodeOpenReply,
   encodeSessionStart,
   encodeTicketRequest,
   type SessionStart,
@@ -35,6 +36,14 @@ describe('the sessions contract', () => {
   it('says what was said', () => {
     const open = { kind: 'open', ref: 4_294_967_295, ticket: secret, peer } as const
     assert.deepEqual(decodeLoginRequest(frameOf(encodeLoginRequest(open))), open)
+    // A home may have any name.
+    const opened = {
+      kind: 'opened',
+      ref: 7,
+      path: '/home/é/Téléchargements 日本/run/local/0.1.sock',
+      token: secret,
+    } as const
+    assert.deepEqual(decodeOpenReply(frameOf(encodeOpenReply(opened))), opened)
     const closing = { kind: 'closing', service: 'pop3' } as const
     assert.deepEqual(decodeLoginRequest(frameOf(encodeLoginRequest(closing))), closing)
     const close = { kind: 'close', service: 'pop3' } as const

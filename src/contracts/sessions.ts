@@ -19,7 +19,7 @@
  *  as the account may not do so any more; its tickets are void, and every local is told to end its sessions. `closing`:
  *  the front of a service stops, and so its sessions are ended in the same way. */
 import { loginServices, type LoginService } from './services.ts'
-import type { ByteString } from '../base/byte-string.ts'
+import { type ByteString, fromText, toText } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 
@@ -212,7 +212,7 @@ function readLoginRequest(frameType: number, fields: FieldReader): LoginRequest 
 
 export function encodeOpenReply(reply: OpenReply): Buffer {
   const fields = new FieldWriter().u32(reply.ref)
-  if (reply.kind === 'opened') fields.string(reply.path).string(reply.token)
+  if (reply.kind === 'opened') fields.string(fromText(reply.path)).string(reply.token)
   else fields.u8(refusals.indexOf(reply.why))
   return encodeFrame(type[reply.kind], ...fields.end())
 }
@@ -222,7 +222,7 @@ export function decodeOpenReply(frame: Frame): OpenReply {
   const ref = fields.u32()
   let reply: OpenReply
   if (frame.type === type.opened) {
-    const path = fields.string(pathBytesMax)
+    const path = toText(fields.string(pathBytesMax))
     reply = { kind: 'opened', ref, path, token: exactly(fields.string(ticketBytes)) }
   } else if (frame.type === type.refused) reply = { kind: 'refused', ref, why: choice(fields, refusals) }
   else throw new ContractError(`frame type ${frame.type}, an open reply was expected`)

@@ -27,6 +27,8 @@ describe('troubles', () => {
 
   for (const [text, kind, where] of [
     ["ENOSPC: no space left on device, open '/srv/q/queue.db'", 'disk-full', '/srv/q/queue.db'],
+    ['trouble writing the queue: no space left on device', 'disk-full', ''],
+    ['guard.sqlite: database or disk is full', 'disk-full', ''],
     ['maildir /srv/m/: EDQUOT: disk quota exceeded, write', 'disk-full', '/srv/m/'],
     ["maildir /srv/m/: ENOENT: no such file or directory, open '/srv/m/tmp/1.h'", 'maildir-missing', '/srv/m/'],
     ["maildir /srv/m/: EROFS: read-only file system, open '/srv/m/tmp/1.h'", 'read-only', '/srv/m/'],

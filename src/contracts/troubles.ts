@@ -126,6 +126,9 @@ const kindByCode: ReadonlyMap<string, TroubleKind> = new Map([
   ['ENOTDIR', 'missing'],
 ])
 
+/** As databases say it, without a code. */
+const fullInWords = /no space left on device|database or disk is full/i
+
 /** Begins what is known of a question to the DNS that failed. */
 export const nameServerSays = 'name server: '
 /** That it says SERVFAIL is an answer, and the fault of a domain. */
@@ -136,7 +139,7 @@ const silentNameServer = /\b(?:ETIMEOUT|ECONNREFUSED|no answer in)\b/
 export function troubleIn(text: string): Trouble | undefined {
   if (text.startsWith(nameServerSays))
     return silentNameServer.test(text) ? { kind: 'name-server', where: '', text } : undefined
-  const code = /\b(E[A-Z]{3,})\b/.exec(text)?.[1]
+  const code = fullInWords.test(text) ? 'ENOSPC' : /\b(E[A-Z]{3,})\b/.exec(text)?.[1]
   const kind = code === undefined ? undefined : kindByCode.get(code)
   if (kind === undefined) return undefined
   const where = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')

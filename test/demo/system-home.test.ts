@@ -35,6 +35,14 @@ describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: f
     assert.match(stderr, /no account 'no-such-account' for the role 'queue': useradd/)
   })
 
+  it('shows what is in force, and what a file says instead', async () => {
+    const databytes = join(home, 'control/databytes')
+    writeFileSync(databytes, '50x\n')
+    const { stdout } = await quaver(['control', 'show'])
+    rmSync(databytes)
+    assert.match(stdout, /^databytes +default: 52428800 bytes\n +line 1 is not a number of bytes/m)
+  })
+
   it('gives each program its account, and each socket its owner', async () => {
     writeFileSync(join(home, 'control/accounts'), accountsFile)
     for (const service of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s'])

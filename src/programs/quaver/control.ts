@@ -7,11 +7,13 @@ import { Control } from '../../stores/control/control.ts'
 import { type ControlFile, controlFiles, type ControlName } from '../../stores/control/table.ts'
 import { realClock } from '../../system/clock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
+import { inspect } from './control-check.ts'
 import { CommandError } from './exit.ts'
 import { harmless, print, printJson, styled } from './output.ts'
 
 interface Shown {
   readonly name: string
+  /** And not without meaning, as a number that is none. */
   readonly present: boolean
   /** Lines of the file; undefined if it is not there, cannot be read, or is a secret. */
   readonly lines: readonly string[] | undefined
@@ -19,32 +21,42 @@ interface Shown {
   readonly meaning: string
   readonly readBy: readonly string[]
   readonly reread: string
+  /** What `control check` says of it: then what is shown is not all in force. */
+  readonly faults: readonly string[]
 }
 
 const names = Object.keys(controlFiles) as ControlName[]
 const linesShownMax = 20
 
-export function show(name: string | undefined, options: GlobalOptions & { all?: true }): void {
+export async function show(name: string | undefined, options: GlobalOptions & { all?: true }): Promise<void> {
   const home = requireHome(options)
   const control = new Control(home.control, realClock)
+  const { findings } = await inspect(home)
+  const faultsOf = (one: ControlName): string[] =>
+    findings
+      .filter(({ file }) => file === `control/${one}`)
+      .map(({ line, fault }) => (line === undefined ? fault : `line ${line} ${fault}`))
   if (name !== undefined) {
     const known = names.find((one) => one === name)
     if (known === undefined)
       throw new CommandError(`no program reads control/${name}: 'quaver control show --all' lists those that are read`)
-    const one = describe(known, control)
+    const one = describe(known, control, faultsOf(known))
     if (options.json === true) printJson(one)
     else print(detailed(one))
     return
   }
-  const all = names.map((one) => describe(one, control))
-  const shown = options.all === true || options.json === true ? all : all.filter(({ present }) => present)
+  const all = names.map((one) => describe(one, control, faultsOf(one)))
+  const shown =
+    options.all === true || options.json === true
+      ? all
+      : all.filter(({ present, faults }) => present || faults.length > 0)
   if (options.json === true) printJson(shown)
   else for (const one of shown) print(short(one))
   if (options.json !== true && options.all !== true)
     print(styled('dim', `${all.length - shown.length} others are not there and have their defaults: --all`))
 }
 
-function describe(name: ControlName, control: Control): Shown {
+function describe(name: ControlName, control: Control, faults: readonly string[]): Shown {
   const file: ControlFile = controlFiles[name]
   const present = control.isPresent(name)
   return {
@@ -55,6 +67,7 @@ function describe(name: ControlName, control: Control): Shown {
     meaning: file.meaning,
     readBy: file.readBy,
     reread: file.reread,
+    faults,
   }
 }
 
@@ -74,12 +87,16 @@ function fallbackText({ fallback, unit }: ControlFile, control: Control): string
   return unit === undefined ? String(fallback) : `${fallback} ${unit}`
 }
 
-function short({ name, present, lines, fallback }: Shown): string {
-  const label = styled('bold', name.padEnd(18))
-  if (!present) return `${label}  ${styled('dim', fallback === undefined ? 'absent' : `default: ${fallback}`)}`
-  if (lines === undefined) return `${label}  ${styled('dim', 'present; not shown')}`
+function short(shown: Shown): string {
+  const wrong = shown.faults.map((fault) => `\n    ${styled('red', harmless(fault))}`).join('')
+  return `${styled('bold', shown.name.padEnd(18))}  ${inForce(shown)}${wrong}`
+}
+
+function inForce({ present, lines, fallback }: Shown): string {
+  if (!present) return styled('dim', fallback === undefined ? 'absent' : `default: ${fallback}`)
+  if (lines === undefined) return styled('dim', 'present; not shown')
   const more = lines.length > linesShownMax ? ` … ${lines.length} lines` : ''
-  return `${label}  ${lines.slice(0, linesShownMax).map(harmless).join('  ')}${more}`
+  return `${lines.slice(0, linesShownMax).map(harmless).join('  ')}${more}`
 }
 
 function detailed(shown: Shown): string {

@@ -1,8 +1,8 @@
 /** What troubles a home as a whole, beside its programs: its disk, its certificates, the clock. Looked at now and then, and
  *  whenever somebody asks.
  *  Knows:  since when each trouble is there. Never: mends anything. */
-import { statSync } from 'node:fs'
-import { access, constants, statfs } from 'node:fs/promises'
+import { type StatsFs, statSync } from 'node:fs'
+import { access, constants, stat, statfs } from 'node:fs/promises'
 import { describeError } from '../../base/outcome.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import type { Home } from '../../stores/home/layout.ts'
@@ -85,16 +85,16 @@ export class HomeTroubles {
   }
 }
 
-/** Of the directories that mail and what is known of it are written to. */
+/** Of the directories that mail and what is known of it are written to: a full disk once, by the first of them. */
 async function diskTroubles(home: Home): Promise<Trouble[]> {
   const found: Trouble[] = []
+  const full = new Set<number>()
   for (const path of new Set([home.queue, home.mail, home.log, home.auth, home.run])) {
     try {
-      const { bavail, blocks, bsize, files, ffree } = await statfs(path)
-      const isFull =
-        bavail * bsize < Math.min(roomBytesMin, blocks * bsize * roomShareMin) || (files > 0 && ffree === 0)
-      if (isFull)
-        found.push({ kind: 'disk-full', where: path, text: `${bavail * bsize} bytes and ${ffree} files are left` })
+      const { dev } = await stat(path)
+      const text = fullness(await statfs(path))
+      if (text !== undefined && !full.has(dev)) found.push({ kind: 'disk-full', where: path, text })
+      if (text !== undefined) full.add(dev)
       await access(path, constants.W_OK)
     } catch (error) {
       const text = describeError(error)
@@ -104,4 +104,13 @@ async function diskTroubles(home: Home): Promise<Trouble[]> {
     }
   }
   return found
+}
+
+/** What is left of a file system that is full, for writers other than root; undefined: there is room. */
+export function fullness(room: Pick<StatsFs, 'bavail' | 'blocks' | 'bsize' | 'files' | 'ffree'>): string | undefined {
+  const { bavail, blocks, bsize, files, ffree } = room
+  const bytesMin = Math.min(roomBytesMin, blocks * bsize * roomShareMin)
+  // Some file systems do not count files, and say 0 of 0.
+  const isFull = bavail * bsize < bytesMin || (files > 0 && ffree === 0)
+  return isFull ? `${bavail * bsize} bytes and ${ffree} files are left` : undefined
 }
