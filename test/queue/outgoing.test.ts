@@ -70,7 +70,7 @@ test('several senders whose hosts are slow leave a slot for the next', async (t)
   await drainedTo(queue, 3)
   assert.ok(held.length < 10, `${held.length} held`)
   release = true
-  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, reports: [ok] }))
+  for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
   await drainedTo(queue, 0)
 })
 
