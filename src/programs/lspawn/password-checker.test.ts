@@ -169,13 +169,14 @@ exec "$@"`
   })
 
   it('keeps no descriptor open for what has left the group', { skip: without('setsid') }, async (t) => {
-    const told = join(directory, 'left')
-    const left = `setsid sh -c 'echo $$ >> ${told}; exec sleep 300' &`
+    const told = join(directory, 'left.')
+    // Not before it has left: with its group it would be ended.
+    const left = `setsid sh -c 'echo $$ > ${told}'$$'; exec sleep 300' & until [ -s ${told}$$ ]; do sleep 0.01; done;`
     const { checker: ours } = checker(program(`${left} HOME=/home/joe; export HOME; exec "$@"`))
-    const pids = (): string[] => (existsSync(told) ? readFileSync(told, 'latin1').trim().split('\n') : [])
-    t.after(async () => {
-      while (pids().length < 6) await new Promise((resolve) => setTimeout(resolve, 10))
-      for (const pid of pids()) process.kill(Number(pid), 'SIGKILL')
+    t.after(() => {
+      const pids = readdirSync(directory).filter((name) => name.startsWith('left.'))
+      for (const name of pids) process.kill(Number(readFileSync(join(directory, name), 'latin1')), 'SIGKILL')
+      assert.equal(pids.length, 6)
     })
     await ours.check('joe', 'secret')
     const open = readdirSync('/proc/self/fd').length
