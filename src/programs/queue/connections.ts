@@ -73,8 +73,8 @@ export class Connections {
   private readonly servers: Server[] = []
   private readonly deliverers = new Set<Deliverer>()
   private readonly handInShares = new HandInShares()
-  private handInToldMs = Number.NEGATIVE_INFINITY
-  private handInUntold = 0
+  /** Within a second after a line about local hand-ins: the last one since, and how many. */
+  private handInUntold: { readonly text: string; readonly count: number } | undefined
 
   constructor(ports: ConnectionPorts) {
     this.ports = ports
@@ -141,16 +141,21 @@ export class Connections {
   }
 
   private warn(name: SocketName, text: string): void {
-    const { clock, log } = this.ports
-    if (!forAll.has(name)) return log.warning(text)
-    const nowMs = clock.monotonic()
-    if (nowMs - this.handInToldMs < handInToldMilliseconds) {
-      this.handInUntold++
+    if (!forAll.has(name)) return this.ports.log.warning(text)
+    if (this.handInUntold !== undefined) {
+      this.handInUntold = { text, count: this.handInUntold.count + 1 }
       return
     }
-    log.warning(this.handInUntold === 0 ? text : `${text}; ${this.handInUntold} more of local hand-ins were not told`)
-    this.handInToldMs = nowMs
-    this.handInUntold = 0
+    this.ports.log.warning(text)
+    this.handInUntold = { text, count: 0 }
+    this.ports.clock.after(handInToldMilliseconds, () => this.tellHandIn(name))
+  }
+
+  /** The second is over: the last of what was kept back is told, and how many there were. */
+  private tellHandIn(name: SocketName): void {
+    const { text, count } = this.handInUntold ?? { text: '', count: 0 }
+    this.handInUntold = undefined
+    if (count > 0) this.warn(name, count === 1 ? text : `${text}; ${count - 1} more of local hand-ins were not told`)
   }
 
   private handInFrames(uid: number): FrameLimits {
