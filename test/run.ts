@@ -21,7 +21,7 @@ npm test -- --name TEXT  only the tests whose name matches this regular expressi
 npm test -- --jobs N     so many files at a time (${jobsByDefault()} on this machine)
 `
 /** Of one file. Most tests have limits of their own. */
-const fileMillisecondsMax = 600_000
+const fileMillisecondsMax = 300_000
 /** Begun before all others, so that none of them is left at the end alone. */
 const longest: readonly string[] = [
   'test/conformance/testssl.test.ts',

@@ -5,11 +5,16 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, closeSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { askAll } from '../../src/clients/admin/ask.ts'
+import { addAccount } from '../../src/stores/accounts/accounts.ts'
+import { parseAccountAddress } from '../../src/stores/accounts/address.ts'
+import { homeAt } from '../../src/stores/home/layout.ts'
+import { makeHome } from '../../src/stores/home/make.ts'
 import { realClock } from '../../src/system/clock.ts'
+import { realFiles } from '../../src/system/files.ts'
 import { commandLine, groupOf } from './processes.ts'
 
 export const root: string = join(import.meta.dirname, '../..')
@@ -21,6 +26,8 @@ const stopMillisecondsMax = 60_000
 const commandMillisecondsMax = 60_000
 const adminMillisecondsMax = 5000
 const pollMilliseconds = 25
+/** Each look asks every program how it is. */
+export const statusPollMilliseconds = 100
 
 export interface Setup {
   /** An existing home is used as it is; otherwise one is made and removed at the end. */
@@ -60,6 +67,12 @@ export const everyService: readonly string[] = [...mailServices, 'submission', '
 export type LoginPort = 'submission' | 'submissions' | 'pop3' | 'pop3s'
 /** Of demo@quaver.test in every instance with that account. */
 export const demoPassword = 'a-password-for-tests'
+/** Of that password (`deriveSecrets`). */
+const demoSecrets = {
+  phc: '$argon2id$v=19$m=19456,t=2,p=1$1SaplbHOC6mkwB+0Q2vDfA$2t8kH7IkkGJtZSx4doqufgLaGlZRoXaGsGlkdNxlc2I',
+  scram:
+    'SCRAM-SHA-256$100000:e8+htiyi9sJ22uXr97yeEQ==$w/HMm53RrW9W02KyHc6XP4piNi6FOps8l6bS+hQ6duI=:lXRrfunYa4i5euY9pAZW7AM462xPEJ7SSla19R3+Tzw=',
+}
 
 export interface CommandResult {
   readonly code: number
@@ -86,6 +99,7 @@ export class Instance {
     // Not in ASCII, as `~/Téléchargements` is: bytes and text must not be mistaken anywhere.
     const instance = new Instance(setup.home ?? (await mkdtemp(join(tmpdir(), 'quaver-ü-'))), setup)
     if (setup.home === undefined || setup.files !== undefined) await instance.writeFiles()
+    if (setup.home === undefined) await instance.addDemoAccount()
     await setup.prepare?.(instance.home)
     try {
       await instance.begin()
@@ -236,21 +250,26 @@ export class Instance {
     const failure = async (): Promise<string> =>
       `${await readFile(join(this.home, 'log/terminal'), 'utf8')}\n${await this.log()}`
     let trouble = ''
-    await until('the programs running', startMillisecondsMax, async () => {
-      if (this.process?.exitCode !== null)
-        throw new Error(`start ended with ${this.process?.exitCode}: ${await failure()}`)
-      const rows = await this.ask({ op: 'status' }).catch((error: unknown) => {
-        trouble = String(error)
-        return []
-      })
-      const programs = rows.slice(1) as ProgramStatus[]
-      const expected = programs.filter(({ program }) => this.setup.idle?.includes(program) !== true)
-      if (expected.length === 0 || expected.some(({ state }) => state !== 'running')) return undefined
-      const { listening } = rows[0] as Summary
-      this.ports = new Map(Object.entries(listening).map(([name, addresses]) => [name, portOf(addresses[0])]))
-      this.smtpPort = this.ports.get('smtp') ?? 0
-      return true
-    }).catch(async (error: unknown) => {
+    await until(
+      'the programs running',
+      startMillisecondsMax,
+      async () => {
+        if (this.process?.exitCode !== null)
+          throw new Error(`start ended with ${this.process?.exitCode}: ${await failure()}`)
+        const rows = await this.ask({ op: 'status' }).catch((error: unknown) => {
+          trouble = String(error)
+          return []
+        })
+        const programs = rows.slice(1) as ProgramStatus[]
+        const expected = programs.filter(({ program }) => this.setup.idle?.includes(program) !== true)
+        if (expected.length === 0 || expected.some(({ state }) => state !== 'running')) return undefined
+        const { listening } = rows[0] as Summary
+        this.ports = new Map(Object.entries(listening).map(([name, addresses]) => [name, portOf(addresses[0])]))
+        this.smtpPort = this.ports.get('smtp') ?? 0
+        return true
+      },
+      statusPollMilliseconds,
+    ).catch(async (error: unknown) => {
       throw new Error(`${String(error)}; ${trouble}\n${await failure()}`)
     })
   }
@@ -272,6 +291,17 @@ export class Instance {
     )
     groups.delete(group)
     this.process = undefined
+  }
+
+  /** As the demo does, but for the making of the secrets, which costs more than any other part of a start. */
+  private async addDemoAccount(): Promise<void> {
+    if (Object.keys(this.setup.files ?? {}).some((name) => /^(?:auth|users)\//.test(name))) return
+    const home = homeAt(this.home)
+    const address = parseAccountAddress(demoAddress)
+    const { username: user, uid, gid } = userInfo()
+    await makeHome(home.path, undefined)
+    const owner = { user, uid, gid }
+    await addAccount(realFiles, home, { address, owner, secrets: demoSecrets, alsoFor: [user], oldMail: 'given' })
   }
 
   private async writeFiles(): Promise<void> {
@@ -319,13 +349,18 @@ export function run(file: string, args: readonly string[], input: string | Buffe
 }
 
 /** Asks again and again until there is an answer; throws what was waited for when time is up. */
-export async function until<T>(what: string, millisecondsMax: number, look: () => Promise<T | undefined>): Promise<T> {
+export async function until<T>(
+  what: string,
+  millisecondsMax: number,
+  look: () => Promise<T | undefined>,
+  pauseMilliseconds = pollMilliseconds,
+): Promise<T> {
   const deadline = performance.now() + millisecondsMax
   for (;;) {
     const found = await look()
     if (found !== undefined) return found
     if (performance.now() > deadline) throw new Error(`waited ${millisecondsMax} ms for ${what}`)
-    await pause(pollMilliseconds)
+    await pause(pauseMilliseconds)
   }
 }
 

@@ -7,7 +7,7 @@ import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, r
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Authority } from './certificates.ts'
-import { askAdmin, launcher, type ProgramStatus, run, until } from './instance.ts'
+import { askAdmin, launcher, type ProgramStatus, run, statusPollMilliseconds, until } from './instance.ts'
 import { without, withoutOtherAccounts } from './tool.ts'
 
 const startMillisecondsMax = 120_000
@@ -112,13 +112,18 @@ export class SystemInstance {
     closeSync(log)
     this.process = child
     process.on('exit', () => child.kill('SIGKILL'))
-    this.listening = await until('every program running', startMillisecondsMax, async () => {
-      if (child.exitCode !== null) throw new Error(`start ended with ${child.exitCode}: ${this.log()}`)
-      const rows = await askAdmin(join(this.home, 'run/start.sock'), { op: 'status' }).catch(() => [])
-      const [summary, ...programs] = rows as [Summary, ...ProgramStatus[]]
-      const isUp = programs.length > 0 && programs.every(({ state }) => state === 'running')
-      return isUp ? summary.listening : undefined
-    })
+    this.listening = await until(
+      'every program running',
+      startMillisecondsMax,
+      async () => {
+        if (child.exitCode !== null) throw new Error(`start ended with ${child.exitCode}: ${this.log()}`)
+        const rows = await askAdmin(join(this.home, 'run/start.sock'), { op: 'status' }).catch(() => [])
+        const [summary, ...programs] = rows as [Summary, ...ProgramStatus[]]
+        const isUp = programs.length > 0 && programs.every(({ state }) => state === 'running')
+        return isUp ? summary.listening : undefined
+      },
+      statusPollMilliseconds,
+    )
   }
 
   private writeHome(services: readonly string[]): void {
