@@ -62,7 +62,7 @@ describe('explain beside the live server', () => {
   })
 
   it('logs no refusal: nobody was there, and fail2ban would count it', async () => {
-    const steps = await explained('192.0.2.77', ['x@elsewhere.test', 'spam@quaver.test', 'nobody@quaver.test'])
+    const steps = await explained('192.0.2.77', ['x@elsewhere.test', 'spam@quaver.test', 'not-there@quaver.test'])
     assert.deepEqual(
       steps.map(({ reply }) => reply.slice(0, 3)),
       ['220', '250', '250', '553', '553', '553', '503'],

@@ -181,6 +181,7 @@ describe('replies that are not to the letter', () => {
   for (const [what, said] of [
     ['two codes of success', '250-queued\r\n251 ok\r\n'],
     ['a line that is no reply behind it', '250 queued\r\nas 4711\r\n'],
+    ['text without a code before it', 'ok queued\r\n250 ok\r\n'],
     ['text without a code within', '250-queued\r\nas 4711\r\n250 done\r\n'],
     ['an end that never comes', '250-queued\r\n'],
     ['no line end', '250 queued'],

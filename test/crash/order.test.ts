@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { demoAddress, Instance, run, until } from '#test/kit/instance.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
-import { without } from '#test/kit/tool.ts'
+import { without, withoutRoot } from '#test/kit/tool.ts'
 
 const tracedCalls =
   'fsync,fdatasync,write,pwrite64,pwritev,writev,sendto,sendmsg,rename,renameat,renameat2,link,linkat,openat'
@@ -154,6 +154,9 @@ async function threadsOf(pid: number): Promise<number[]> {
 async function cannotTrace(): Promise<string | false> {
   const missing = without('strace')
   if (missing !== false) return missing
+  // Our processes let nobody of their own account trace them (system/libc.ts).
+  const refused = withoutRoot()
+  if (refused !== false) return refused
   const { code } = await run('strace', ['-o', '/dev/null', 'true'])
   return code === 0 ? false : 'ptrace is not allowed here'
 }

@@ -115,6 +115,7 @@ export class SmtpConnection {
   /** The answer to a message that is out: cut short by no total, because who has taken it may be about to say so. Of an
    *  answer that breaks off, what has come. */
   async lastReply(millisecondsMax: number): Promise<Reply | undefined> {
+    this.parser.textMayComeFirst = true
     const reply = await this.replyBy(this.deadlines.clock.monotonic() + this.cut(millisecondsMax))
     return reply ?? this.parser.rest()
   }

@@ -18,6 +18,9 @@ export const replyLinesMax = 100
 export const replyTextBytesMax = 5000
 
 export class ReplyParser {
+  /** The next reply may begin with lines without a code, which are text then. For the answer to a whole message alone:
+   *  elsewhere such a line tells that the peer is no SMTP server. */
+  textMayComeFirst = false
   private line = ''
   private text = ''
   private codes: number[] = []
@@ -71,7 +74,7 @@ export class ReplyParser {
       return undefined
     }
     // Between the first line and the last, one without a code is text.
-    if (++this.lines > replyLinesMax || (!isReplyLine && this.lines === 1)) {
+    if (++this.lines > replyLinesMax || (!isReplyLine && this.lines === 1 && !this.textMayComeFirst)) {
       this.broken = true
       return undefined
     }
@@ -84,6 +87,7 @@ export class ReplyParser {
 
   private finish(): Reply {
     const reply = { code: meaningOf(this.codes), text: this.text }
+    this.textMayComeFirst = false
     this.text = ''
     this.codes = []
     this.lines = 0
