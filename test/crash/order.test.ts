@@ -101,7 +101,7 @@ describe('order of system calls', { concurrency: false }, () => {
     strace.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
     try {
       await until('strace attached', 10_000, () =>
-        Promise.resolve((said.match(/attached/g)?.length ?? 0) >= programs.length || undefined),
+        Promise.resolve([...pids.values()].every((pid) => said.includes(`Process ${pid} attached`)) || undefined),
       )
       for (const [program, pid] of pids) for (const thread of await threadsOf(pid)) threads.set(thread, program)
       await deliver(instance.smtpPort, { from: 'a@client.test', to: [demoAddress], content })
