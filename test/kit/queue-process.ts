@@ -1,5 +1,6 @@
 /** Runs the real queue process on a home of its own, with its sockets bound as `start` binds them, so that a test can
  *  play smtpd, remote, lspawn and local against it. */
+import type { TestContext } from 'node:test'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -167,4 +168,15 @@ export class QueueProcess {
   async ask(request: object): Promise<Record<string, unknown>[]> {
     return (await askAll(socketPath(this.home, 'queue-admin'), request, realClock)) as Record<string, unknown>[]
   }
+}
+
+/** Runs until the test is over. */
+export async function queueFor(
+  t: TestContext,
+  control: Readonly<Record<string, string>> = { me: 'me.example\n' },
+): Promise<QueueProcess> {
+  const queue = new QueueProcess(control)
+  t.after(() => queue.dispose())
+  await queue.start()
+  return queue
 }

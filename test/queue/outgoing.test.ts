@@ -1,22 +1,15 @@
 /** What the queue takes for other hosts, and whose mail may hold how many of the slots, with the test as remote. */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { type Attempt, encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
-import { QueueProcess } from '../kit/queue-process.ts'
+import { type QueueProcess, queueFor } from '../kit/queue-process.ts'
 import { type Report, statusOf } from '#test/kit/status.ts'
 
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const me = { me: 'me.example\n' }
 const body = Buffer.from('Subject: x\n\nhi\n')
-
-async function queueFor(t: TestContext, control: Readonly<Record<string, string>> = me): Promise<QueueProcess> {
-  const queue = new QueueProcess(control)
-  t.after(() => queue.dispose())
-  await queue.start()
-  return queue
-}
 
 async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<void> {
   const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, body)

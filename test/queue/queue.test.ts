@@ -2,24 +2,17 @@
 import assert from 'node:assert/strict'
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import type { Attempt } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
-import { QueueProcess } from '../kit/queue-process.ts'
+import { QueueProcess, queueFor } from '../kit/queue-process.ts'
 import { type Report, statusOf } from '#test/kit/status.ts'
 
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const me = { me: 'me.example\n' }
 const body = Buffer.from('Subject: x\n\nhi\n')
-
-async function queueFor(t: TestContext, control: Readonly<Record<string, string>> = me): Promise<QueueProcess> {
-  const queue = new QueueProcess(control)
-  t.after(() => queue.dispose())
-  await queue.start()
-  return queue
-}
 
 async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<number> {
   const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, body)
