@@ -237,7 +237,8 @@ describe('an address field after cleaning', () => {
         const header = `${list.join('')}From: a@b.c\n`
         const { text } = cleaned(header, { rewriting, received: '' })
         assert.equal(cleaned(text, { rewriting, received: '' }).text, text)
-        const bare = (all: string): string => all.replace(/@HOST/g, '').replace(/@pc|@/g, '')
+        // An empty quoted string may be a part of the host that is changed.
+        const bare = (all: string): string => all.replace(/@HOST/g, '').replace(/@pc|@/g, '').replace(/""/g, '')
         for (const one of list)
           if (!/^(from|date|message-id)/i.test(one)) assert.ok(bare(text).includes(bare(one)), `${one} in ${text}`)
       }),
