@@ -9,6 +9,7 @@ import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { describeError } from '../src/base/outcome.ts'
 import { nodeFlags } from '../src/system/node-flags.ts'
+import { buildTree } from './built-tree.ts'
 import { grouped } from './groups.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -22,6 +23,8 @@ npm test -- --jobs N     so many files at a time (${jobsByDefault()} on this mac
 `
 /** Of one file. Most tests have limits of their own. */
 const fileMillisecondsMax = 300_000
+/** With fewer files, to build the programs would cost more than it saves. */
+const buildFrom = 10
 /** Begun before all others, so that none of them is left at the end alone. */
 const longest: readonly string[] = [
   'test/conformance/testssl.test.ts',
@@ -65,9 +68,10 @@ if (values.list === true) {
 
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
-const groupDirectory = mkdtempSync(join(tmpdir(), 'quaver-tests-'))
-process.on('exit', () => rmSync(groupDirectory, { recursive: true, force: true }))
-const processes = grouped(files, root, groupDirectory)
+const directory = mkdtempSync(join(tmpdir(), 'quaver-tests-'))
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+const processes = grouped(files, root, directory)
+if (files.length > buildFrom) process.env['QUAVER_TEST_TREE'] = await buildTree(root, directory)
 const inGroups = new Set(processes.flatMap(({ members = [] }) => members))
 /** Milliseconds. Of a file with a process of its own they are the process', otherwise the sum of its tests. */
 const times = new Map<string, number>()

@@ -5,8 +5,10 @@ import { extname, join } from 'node:path'
 /** Bundles of an installed tree are JavaScript and few; there is nothing to keep. */
 const isClone = extname(import.meta.filename) === '.ts'
 
+/** Without the cache of what was compiled. */
+export const plainNodeFlags: readonly string[] = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1']
+
 export const nodeFlags: readonly string[] = [
-  '--disable-warning=ExperimentalWarning',
-  '--disable-sigusr1',
+  ...plainNodeFlags,
   ...(isClone ? [`--require=${join(import.meta.dirname, 'compile-cache.mjs')}`] : []),
 ]

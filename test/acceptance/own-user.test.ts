@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { until } from '../kit/instance.ts'
 import { plain, pop3sClient, type SecureClient, submissionClient } from '../kit/login-client.ts'
-import { allProcesses, commandLine } from '../kit/processes.ts'
+import { allProcesses, commandLine, programOf } from '../kit/processes.ts'
 import { SystemInstance, uidOf, withoutSystemHome } from '../kit/system-instance.ts'
 
 const people = [
@@ -41,7 +41,7 @@ describe('each login in a process of its own user', {
     const clients = []
     for (const person of people) for (const open of [submission, pop3]) clients.push(await loggedIn(person, open))
     const locals = allProcesses()
-      .filter(({ pid }) => commandLine(pid).some((arg) => arg.endsWith('/local/main.ts')))
+      .filter(({ pid }) => programOf(pid) === 'local')
       .filter(({ pid }) => commandLine(pid).includes(running().home))
       .map(({ pid }) => Number(/^Uid:\t(\d+)\t\1\t\1\t\1$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]))
     assert.deepEqual(

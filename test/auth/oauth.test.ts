@@ -14,7 +14,7 @@ import { without } from '#test/kit/tool.ts'
 import type { AuthStep } from '../../src/clients/auth/auth-client.ts'
 import { locksFrom } from '../../src/programs/authd/limits.ts'
 import { setDisabled } from '../../src/stores/credentials/credentials.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from '#test/kit/programs.ts'
 
 const anna = 'anna@example.test'
 const wrong = { kind: 'rejected', why: 'credentials' }
@@ -59,8 +59,7 @@ describe('OAUTHBEARER and XOAUTH2', { skip: without('openssl') }, () => {
     mkdirSync(authd.home.issuers)
     writeFileSync(join(authd.home.control, 'oauthissuers'), `${issuer} quaver email\n`)
     writeFileSync(join(authd.home.path, 'ca.pem'), authority.caPem)
-    const main = join(import.meta.dirname, '../../src/programs/issuers/main.ts')
-    const args = [...nodeFlags, main, '--home', authd.home.path]
+    const args = [...programArguments('issuers'), '--home', authd.home.path]
     issuers = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], SSL_CERT_FILE: join(authd.home.path, 'ca.pem') },

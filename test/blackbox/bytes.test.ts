@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { demoAddress, Instance, run, launcher } from '#test/kit/instance.ts'
-import { commandLine, residentBytes, treeOf } from '#test/kit/processes.ts'
+import { programOf, residentBytes, treeOf } from '#test/kit/processes.ts'
 import { deliver, SmtpClient, stuffed } from '#test/kit/smtp-client.ts'
 
 /** How much a process may grow while 150 MB go through it: whoever held the message would be over it. */
@@ -75,7 +75,7 @@ describe('bytes', { concurrency: false }, () => {
     const line = `${'0123456789'.repeat(7)}\r\n`
     const lines = 2_082_000
     const pids = treeOf(instance.pid).map(({ pid }) => pid)
-    const names = new Map(pids.map((pid) => [pid, /programs\/(\w+)\/main/.exec(commandLine(pid).join(' '))?.[1]]))
+    const names = new Map(pids.map((pid) => [pid, programOf(pid)]))
     const idle = new Map(pids.map((pid) => [pid, residentBytes(pid)]))
     const peak = new Map(idle)
     let watching = true

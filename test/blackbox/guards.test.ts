@@ -6,7 +6,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from '#test/kit/programs.ts'
 import { demoAddress, Instance, launcher, root, run, until } from '#test/kit/instance.ts'
 import { groupOf } from '#test/kit/processes.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
@@ -37,9 +37,7 @@ describe('one at a time', { concurrency: false }, () => {
   })
 
   it('a second queue process on the same home refuses, and the first serves on', async () => {
-    const program = join(root, 'src/programs/queue/main.ts')
-    const node = join(root, 'node_modules/.bin/node')
-    const second = await run(node, [...nodeFlags, program, '--home', instance.home, '--demo'])
+    const second = await run(process.execPath, [...programArguments('queue'), '--home', instance.home, '--demo'])
     assert.equal(second.code, 111, second.stderr)
     assert.match(second.stderr, /queue: alert: cannot start: /)
     await stillServes('after a second queue')

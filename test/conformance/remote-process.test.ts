@@ -17,10 +17,9 @@ import { fetchContent } from '../../src/programs/remote/fetched-content.ts'
 import { homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from '#test/kit/programs.ts'
 import { Sink } from '../kit/sink.ts'
 
-const main = join(import.meta.dirname, '../../src/programs/remote/main.ts')
 const token = '0123456789abcdef'
 
 /** How the played queue answers a fetch. */
@@ -134,7 +133,7 @@ describe('the remote process', () => {
     writeFileSync(join(home.control, 'me'), 'mail.test\n')
     writeFileSync(join(home.control, 'smtproutes'), `:127.0.0.1:${sink.port}\n`)
     queue = new FakeQueue(socketPath(home, 'queue-remote'))
-    const args = [...nodeFlags, main, '--home', home.path]
+    const args = [...programArguments('remote'), '--home', home.path]
     child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
     exit = once(child, 'exit')
     const ready = new Promise<void>((resolve) => {

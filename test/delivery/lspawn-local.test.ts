@@ -8,11 +8,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { compileAssign } from '../../src/stores/users/assign.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from '#test/kit/programs.ts'
 import { withoutOtherAccounts } from '../kit/tool.ts'
 import { FakeQueue } from './fake-queue.ts'
 
-const program = join(import.meta.dirname, '../../src/programs/lspawn/main.ts')
 const uid = process.getuid?.() ?? 0
 const gid = process.getgid?.() ?? 0
 
@@ -51,7 +50,7 @@ describe('lspawn and local', () => {
   })
 
   function startLspawn(): ChildProcess {
-    const child = spawn(process.execPath, [...nodeFlags, program, '--home', directory, '--demo'], {
+    const child = spawn(process.execPath, [...programArguments('lspawn'), '--home', directory, '--demo'], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] },
     })
@@ -219,7 +218,7 @@ describe('QMAILQUEUE', () => {
     await writeFile(join(directory, 'taker'), script, { mode: 0o755 })
     await writeFile(join(directory, 'alias/.qmail-away'), 'far@away\n')
     const queue = new FakeQueue(socketPath(homeAt(directory), 'queue-lspawn'))
-    const flags = [...nodeFlags, program, '--home', directory, '--demo']
+    const flags = [...programArguments('lspawn'), '--home', directory, '--demo']
     const env = { PATH: process.env['PATH'], QMAILQUEUE: './taker' }
     const lspawn = spawn(process.execPath, flags, { stdio: ['ignore', 'ignore', 'inherit'], env })
     try {
@@ -261,7 +260,7 @@ describe('lspawn in a system home', { skip: withoutOtherAccounts() }, () => {
     await writeFile(join(directory, 'users/assign'), `${assign}${other}.\n`)
     assert.ok((await compileAssign(homeAt(directory))).done)
     queue = new FakeQueue(socketPath(homeAt(directory), 'queue-lspawn'))
-    lspawn = spawn(process.execPath, [...nodeFlags, program, '--home', directory], {
+    lspawn = spawn(process.execPath, [...programArguments('lspawn'), '--home', directory], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   })

@@ -19,7 +19,7 @@ import { decodeFromProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from './programs.ts'
 
 const names = ['authd', 'authd-admin'] as const
 const peer = { service: 'submission', remoteIp: '192.0.2.1', remotePort: 4711 } as const
@@ -59,8 +59,7 @@ export class AuthdProcess {
   }
 
   async start(): Promise<void> {
-    const main = join(import.meta.dirname, '../../src/programs/authd/main.ts')
-    const args = [...nodeFlags, main, '--home', this.home.path, '--listen', names.join()]
+    const args = [...programArguments('authd'), '--home', this.home.path, '--listen', names.join()]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...this.bound.map((socket) => socket.fd())],
       env: { PATH: process.env['PATH'] },

@@ -12,7 +12,7 @@ import { decodeFromProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from './programs.ts'
 
 export interface Enqueued {
   readonly envelope: Envelope
@@ -44,8 +44,7 @@ export class ExecProcess {
   }
 
   async start(): Promise<void> {
-    const main = join(import.meta.dirname, '../../src/programs/exec/main.ts')
-    const args = [...nodeFlags, main, '--home', this.home.path, '--listen', 'exec']
+    const args = [...programArguments('exec'), '--home', this.home.path, '--listen', 'exec']
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.bound.fd()],
       env: { PATH: process.env['PATH'], HOME: '/nowhere', NOT_FOR_PLUG_INS: '1' },

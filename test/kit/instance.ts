@@ -15,10 +15,10 @@ import { homeAt } from '../../src/stores/home/layout.ts'
 import { makeHome } from '../../src/stores/home/make.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { realFiles } from '../../src/system/files.ts'
-import { commandLine, groupOf } from './processes.ts'
+import { groupOf, programOf } from './processes.ts'
+import { launcher, programArguments, root } from './programs.ts'
 
-export const root: string = join(import.meta.dirname, '../..')
-export const launcher: string = join(root, 'bin/quaver')
+export { launcher, root }
 export const demoAddress = 'demo@quaver.test'
 
 const startMillisecondsMax = 120_000
@@ -43,7 +43,7 @@ export interface Setup {
   readonly idle?: readonly string[]
   /** After the files are written, before the first start. */
   readonly prepare?: (home: string) => Promise<void>
-  /** Of another tree than this clone. */
+  /** `start` is run by this `quaver` command, not directly. */
   readonly launcher?: string
 }
 
@@ -228,7 +228,7 @@ export class Instance {
   }
 
   private async begin(): Promise<void> {
-    const args = ['start', '--demo', '--no-tour', '--home', this.home, '--smtp-port', '0']
+    const args = ['--demo', '--no-tour', '--home', this.home, '--smtp-port', '0']
     args.push('--services', (this.setup.services ?? mailServices).join(','))
     await mkdir(join(this.home, 'log'), { recursive: true })
     const output = openSync(join(this.home, 'log/terminal'), 'a')
@@ -238,7 +238,12 @@ export class Instance {
       env: { ...process.env, ...this.setup.env },
       stdio: ['ignore', output, output],
     } as const
-    const child = spawn(this.setup.launcher ?? launcher, args, { ...options, stdio: [...options.stdio] })
+    // What `quaver start` becomes, without the command in front of it.
+    const [file, ...before] =
+      this.setup.launcher === undefined
+        ? [process.execPath, ...programArguments('start')]
+        : [this.setup.launcher, 'start']
+    const child = spawn(file, [...before, ...args], { ...options, stdio: [...options.stdio] })
     closeSync(output)
     this.process = child
     await once(child, 'spawn')
@@ -275,7 +280,7 @@ export class Instance {
   }
 
   private localPid(): number | undefined {
-    return groupOf(this.pid).find(({ pid }) => commandLine(pid).some((arg) => arg.endsWith('/local/main.ts')))?.pid
+    return groupOf(this.pid).find(({ pid }) => programOf(pid) === 'local')?.pid
   }
 
   private ask(request: object): Promise<unknown[]> {

@@ -68,6 +68,11 @@ export function commandLine(pid: number): readonly string[] {
   return read(`/proc/${pid}/cmdline`).split('\0').slice(0, -1)
 }
 
+/** Which of our programs it is: the name of its folder. Undefined for others. */
+export function programOf(pid: number): string | undefined {
+  return /\/programs\/(\w+)\/main\./.exec(commandLine(pid).join('\n'))?.[1]
+}
+
 function kibibytesIn(path: string, pattern: RegExp): number {
   return Number(pattern.exec(read(path))?.[1] ?? 0)
 }

@@ -15,7 +15,7 @@ import { decodeFromProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, type SocketName, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from './programs.ts'
 import type { Status } from '../../src/base/outcome.ts'
 import { type Report, statusOf } from './status.ts'
 
@@ -51,8 +51,7 @@ export class QueueProcess {
 
   /** Resolves when the queue serves; rejects with its log if it exits instead. */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
-    const main = join(import.meta.dirname, '../../src/programs/queue/main.ts')
-    const args = [...nodeFlags, main, '--home', this.home.path, '--demo', '--listen', names.join()]
+    const args = [...programArguments('queue'), '--home', this.home.path, '--demo', '--listen', names.join()]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...this.bound.map((socket) => socket.fd())],
       env: { PATH: process.env['PATH'], ...environment },

@@ -7,7 +7,8 @@ import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, r
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Authority } from './certificates.ts'
-import { askAdmin, launcher, type ProgramStatus, run, statusPollMilliseconds, until } from './instance.ts'
+import { askAdmin, type ProgramStatus, run, statusPollMilliseconds, until } from './instance.ts'
+import { launcher, programArguments } from './programs.ts'
 import { without, withoutOtherAccounts } from './tool.ts'
 
 const startMillisecondsMax = 120_000
@@ -108,7 +109,9 @@ export class SystemInstance {
 
   private async begin(): Promise<void> {
     const log = openSync(join(this.home, 'stderr'), 'a')
-    const child = spawn(launcher, ['start', '--home', this.home], { stdio: ['ignore', 'ignore', log] })
+    const child = spawn(process.execPath, [...programArguments('start'), '--home', this.home], {
+      stdio: ['ignore', 'ignore', log],
+    })
     closeSync(log)
     this.process = child
     process.on('exit', () => child.kill('SIGKILL'))

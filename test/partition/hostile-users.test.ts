@@ -10,7 +10,7 @@ import type { Readable, Writable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import { encodeHello } from '../../src/contracts/hello.ts'
 import { everyService, until } from '#test/kit/instance.ts'
-import { allProcesses, commandLine } from '#test/kit/processes.ts'
+import { allProcesses, commandLine, programOf } from '#test/kit/processes.ts'
 import { SmtpClient } from '#test/kit/smtp-client.ts'
 import { SystemInstance, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
@@ -135,7 +135,7 @@ describe('hostile users', { skip: withoutSystemHome(...Object.values(users)), co
   function stopLocals(): void {
     for (const { pid } of allProcesses()) {
       const args = commandLine(pid)
-      const isLocal = args.includes(instance.home) && args.some((arg) => arg.endsWith('/local/main.ts'))
+      const isLocal = args.includes(instance.home) && programOf(pid) === 'local'
       if (isLocal && uidOfProcess(pid) === uidOf(users.holder)) process.kill(pid, 'SIGSTOP')
     }
   }

@@ -21,7 +21,7 @@ import { after, before, describe, it } from 'node:test'
 import { launcher, until } from '#test/kit/instance.ts'
 import { Authority } from '#test/kit/certificates.ts'
 import { MailClient, popLogin, smtpLogin } from '#test/kit/mail-client.ts'
-import { allProcesses, commandLine, treeOf } from '#test/kit/processes.ts'
+import { allProcesses, commandLine, programOf, treeOf } from '#test/kit/processes.ts'
 import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const waitMillisecondsMax = 60_000
@@ -152,7 +152,7 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
   function locals(): Map<number, number> {
     const found = allProcesses().filter(({ pid }) => {
       const args = commandLine(pid)
-      return args.some((arg) => arg.endsWith('/local/main.ts')) && args.includes(home)
+      return programOf(pid) === 'local' && args.includes(home)
     })
     return new Map(found.map(({ pid }) => [statusUids(pid)[0] ?? -1, pid]))
   }

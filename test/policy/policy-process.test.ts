@@ -13,11 +13,10 @@ import { encodeToProgram } from '../../src/contracts/supervise.ts'
 import { type Home, homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock, within } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
-import { nodeFlags } from '../../src/system/node-flags.ts'
+import { programArguments } from '#test/kit/programs.ts'
 import { DnsServer } from '../kit/dns-server.ts'
 
 const waitMillisecondsMax = 20_000
-const main = join(import.meta.dirname, '../../src/programs/policy/main.ts')
 
 class PolicyProcess {
   log = ''
@@ -32,7 +31,7 @@ class PolicyProcess {
   }
 
   async start(): Promise<void> {
-    const args = [...nodeFlags, main, '--home', this.home.path, '--listen', 'policy']
+    const args = [...programArguments('policy'), '--home', this.home.path, '--listen', 'policy']
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.bound.fd()] })
     this.child = child
     child.stderr?.on('data', (text: Buffer) => {

@@ -23,11 +23,11 @@ async function submit(queue: QueueProcess, sender: string, ...recipients: string
 
 /** Waits until so many messages are left. */
 async function drainedTo(queue: QueueProcess, count: number): Promise<void> {
-  const until = Date.now() + 15_000
+  const deadline = Date.now() + 15_000
   for (;;) {
     const left = (await queue.ask({ op: 'counts' }))[0]?.['messages']
     if (left === count) return
-    assert.ok(Date.now() < until, `${String(left)} messages are left, not ${count}`)
+    assert.ok(Date.now() < deadline, `${String(left)} messages are left, not ${count}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { askAdmin, demoAddress, everyService, Instance, until } from '#test/kit/instance.ts'
-import { commandLine, groupOf } from '#test/kit/processes.ts'
+import { askAdmin, demoAddress, everyService, Instance, launcher, until } from '#test/kit/instance.ts'
+import { programOf, groupOf } from '#test/kit/processes.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
 
 const { signals } = constants
@@ -39,6 +39,8 @@ describe('signals', { concurrency: false }, () => {
       // Nobody answers there: what is remote waits.
       files: { 'control/listen-qread': '127.0.0.1:0\n', 'control/dnsservers': '127.0.0.1:1\n' },
       services: [...everyService, 'qread'],
+      // By way of the command, which takes this away.
+      launcher,
       env: { NODE_OPTIONS: '--inspect=127.0.0.1:0' },
     })
   })
@@ -56,12 +58,7 @@ describe('signals', { concurrency: false }, () => {
   it('that mean nothing here end no program, stop none, and open no debugger', async () => {
     await send('before')
     const pids = groupOf(quaver.pid).map(({ pid }) => pid)
-    const names = pids.map((pid) =>
-      commandLine(pid)
-        .find((word) => word.endsWith('/main.ts'))
-        ?.split('/')
-        .at(-2),
-    )
+    const names = pids.map(programOf)
     for (const name of ['start', 'queue', 'lspawn', 'local', 'remote', 'policy', 'exec', 'smtpd', 'authd', 'qread'])
       assert.ok(names.includes(name), name)
     assert.equal(names.filter((name) => name === 'login').length, 2)
