@@ -5,6 +5,10 @@ import { encodeFrame, ContractError, type Frame } from './frame.ts'
 
 const type = { request: 96, row: 97, end: 98, error: 99, rowPart: 100 } as const
 const requestBytesMax: number = 64 * 1024
+/** Of a message that is in a request, before it is encoded in base64. */
+export const requestMessageBytesMax: number = 1024 * 1024
+/** Of such a request. */
+export const messageRequestBytesMax: number = 1536 * 1024
 const partBytes: number = 1024 * 1024
 /** Of a whole row: the longest message, its recipients and what was said of each, and room for more. */
 export const rowBytesMax: number = 64 * 1024 * 1024
@@ -17,9 +21,9 @@ export function encodeAdminRequest(request: object): Buffer {
 }
 
 /** The JSON value, unchecked: the reader validates its shape. */
-export function decodeAdminRequest(frame: Frame): unknown {
+export function decodeAdminRequest(frame: Frame, bytesMax: number = requestBytesMax): unknown {
   if (frame.type !== type.request) throw new ContractError(`frame type ${frame.type}, an admin request was expected`)
-  if (frame.payload.length > requestBytesMax) throw new ContractError('admin request too long')
+  if (frame.payload.length > bytesMax) throw new ContractError('admin request too long')
   return parse(frame.payload)
 }
 

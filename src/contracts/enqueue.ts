@@ -1,12 +1,16 @@
 /** enqueue: envelope + content → a committed message id, or a failure with one class.
  *
  *  Client to queue                                          Queue to client
- *    submit  ref params recipientFacts envelope content      accepted  ref id
+ *    submit  ref params recipientFacts envelope head body    accepted  ref id
  *    open    ref params recipientFacts envelope              refused   ref status
  *    chunk   ref bytes …
- *    close   ref contentBytes   |   abandon ref
+ *    close   ref bodyBytes head   |   abandon ref
  *
- *  A message of at most `inlineBytesMax` goes as one `submit`, any number at once on one connection. A larger one goes
+ *  Content comes in two parts, and the first is given last. The *body* is what whoever sends the message wrote, its own
+ *  header included. The *head* is the header lines that those on its way put on top (trace, results, signatures): some of
+ *  them are known only when the last byte has been seen. Whoever reads the message later sees head + body.
+ *
+ *  A body of at most `inlineBytesMax` goes as one `submit`, any number at once on one connection. A larger one goes
  *  as open, chunks, close on a connection of its own, whose back-pressure is the socket's. `accepted` is sent only
  *  after message and envelope are committed. A connection that ends before `close` leaves nothing behind.
  *  Who is enqueuing (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
@@ -26,12 +30,14 @@ import {
   recipientsMax,
 } from './envelope.ts'
 import type { Failure } from '../base/outcome.ts'
-import { fromText, toText } from '../base/byte-string.ts'
+import { type ByteString, fromText, toText } from '../base/byte-string.ts'
 import { readStatus, writeStatus } from './status.ts'
 
-/** Content up to here travels in one frame and lives in the queue's row. */
+/** A body up to here travels in one frame and lives in the queue's row. */
 export const inlineBytesMax: number = 64 * 1024
 export const chunkBytesMax: number = 64 * 1024
+/** Of whole header lines. What plug-ins may add is 64 KiB of them. */
+export const headBytesMax: number = 128 * 1024
 
 const type = { submit: 16, open: 17, chunk: 18, close: 19, abandon: 20, accepted: 24, refused: 25 } as const
 
@@ -41,11 +47,13 @@ export type EnqueueRequest =
       readonly ref: number
       readonly params: Params
       readonly envelope: Envelope
-      readonly content: Buffer
+      readonly head: ByteString
+      /** In pieces; one, where it was decoded. */
+      readonly body: readonly Buffer[]
     }
   | { readonly kind: 'open'; readonly ref: number; readonly params: Params; readonly envelope: Envelope }
   | { readonly kind: 'chunk'; readonly ref: number; readonly bytes: Buffer }
-  | { readonly kind: 'close'; readonly ref: number; readonly contentBytes: number }
+  | { readonly kind: 'close'; readonly ref: number; readonly bodyBytes: number; readonly head: ByteString }
   | { readonly kind: 'abandon'; readonly ref: number }
 
 export type EnqueueReply =
@@ -60,15 +68,16 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
       const envelope = encodeEnvelope(request.envelope)
       if (envelope.length > envelopeBytesMax) throw new ContractError(`envelope of ${envelope.length} bytes`)
       fields.string(encodeParams(request.params)).strings(encodeRecipientFacts(request.envelope))
+      if (request.kind === 'submit') fields.string(request.head)
       fields.u32(envelope.length).rest(envelope)
-      if (request.kind === 'submit') fields.rest(request.content)
+      if (request.kind === 'submit') for (const piece of request.body) fields.rest(piece)
       break
     }
     case 'chunk':
       fields.rest(request.bytes)
       break
     case 'close':
-      fields.u64(request.contentBytes)
+      fields.u64(request.bodyBytes).string(request.head)
       break
     case 'abandon':
       break
@@ -86,16 +95,17 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
     case type.open: {
       const params = decodeParams(fields.string(paramsBytesMax))
       const facts = decodeRecipientFacts(fields.strings(3 * recipientsMax, paramsBytesMax))
+      const head = frame.type === type.submit ? fields.string(headBytesMax) : ''
       const envelopeBytes = fields.u32()
       const rest = fields.rest()
       if (envelopeBytes > envelopeBytesMax || envelopeBytes > rest.length) throw new ContractError('envelope too long')
       const envelope = { ...decodeEnvelope(rest.subarray(0, envelopeBytes)), ...facts }
-      const content = rest.subarray(envelopeBytes)
+      const body = rest.subarray(envelopeBytes)
       if (frame.type === type.submit) {
-        if (content.length > inlineBytesMax) throw new ContractError(`submit with ${content.length} content bytes`)
-        return { kind: 'submit', ref, params, envelope, content }
+        if (body.length > inlineBytesMax) throw new ContractError(`submit with a body of ${body.length} bytes`)
+        return { kind: 'submit', ref, params, envelope, head, body: [body] }
       }
-      if (content.length > 0) throw new ContractError('open with content')
+      if (body.length > 0) throw new ContractError('open with a body')
       return { kind: 'open', ref, params, envelope }
     }
     case type.chunk: {
@@ -104,9 +114,10 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
       return { kind: 'chunk', ref, bytes }
     }
     case type.close: {
-      const contentBytes = fields.u64()
+      const bodyBytes = fields.u64()
+      const head = fields.string(headBytesMax)
       fields.end()
-      return { kind: 'close', ref, contentBytes }
+      return { kind: 'close', ref, bodyBytes, head }
     }
     default:
       fields.end()

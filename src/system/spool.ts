@@ -65,6 +65,57 @@ export class Spool implements StoredBytes {
   }
 }
 
+/** Of what is gathered, until it becomes a file. */
+const memoryBytesMax: number = 64 * 1024
+
+/** Bytes that come piece by piece, their length not known: few in memory, many in a file. */
+export class Gathered implements StoredBytes {
+  private readonly random: Random
+  private pieces: Buffer[] = []
+  private inMemory = 0
+  private file: Spool | undefined
+
+  constructor(random: Random) {
+    this.random = random
+  }
+
+  get bytes(): number {
+    return this.file?.bytes ?? this.inMemory
+  }
+
+  /** The bytes are its own from now on. */
+  append(bytes: Buffer): void {
+    if (this.file === undefined && this.inMemory + bytes.length <= memoryBytesMax) {
+      this.pieces.push(bytes)
+      this.inMemory += bytes.length
+      return
+    }
+    this.file ??= spooled(this.random, this.pieces)
+    this.pieces = []
+    this.file.append(bytes)
+  }
+
+  chunks(): Iterable<Buffer> {
+    return this.file?.chunks() ?? this.pieces
+  }
+
+  close(): void {
+    this.file?.close()
+  }
+}
+
+/** All of them in a file. */
+export function spooled(random: Random, ...parts: readonly Iterable<Buffer>[]): Spool {
+  const spool = new Spool(random)
+  try {
+    for (const part of parts) for (const bytes of part) spool.append(bytes)
+    return spool
+  } catch (error) {
+    spool.close()
+    throw error
+  }
+}
+
 /** Lets other work run; call it now and then in a long loop over chunks. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))

@@ -1,5 +1,7 @@
 /** `quaver smtp explain` beside a live session of the same client. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Edge } from '#test/kit/edge.ts'
 import { demoAddress } from '#test/kit/instance.ts'
@@ -26,9 +28,14 @@ describe('explain beside the live server', () => {
   })
   after(() => edge.end())
 
-  const explained = async (ip: string, to: readonly string[] = [demoAddress], from = 'a@b.test'): Promise<Step[]> => {
+  const explained = async (
+    ip: string,
+    to: readonly string[] = [demoAddress],
+    from = 'a@b.test',
+    more: readonly string[] = [],
+  ): Promise<Step[]> => {
     const recipients = to.flatMap((one) => ['--to', one])
-    const request = ['--json', '--ip', ip, '--from', from, ...recipients]
+    const request = ['--json', '--ip', ip, '--from', from, ...recipients, ...more]
     const { stdout, stderr } = await edge.instance.quaver('smtp', 'explain', ...request)
     assert.equal(stderr, '')
     return JSON.parse(stdout) as Step[]
@@ -59,6 +66,24 @@ describe('explain beside the live server', () => {
     assert.ok(findingsOf(connects).includes('tcprules (control/tcprules/smtp 2001:db8:5::/48:)'))
     const [own] = await explained('0:0:0:0:0:0:0:1')
     assert.ok(!findingsOf(own).some((finding) => finding.startsWith('name ')), findingsOf(own).join())
+  })
+
+  it('goes to the end of a message that is there, by the same limits', async () => {
+    const file = join(edge.instance.home, 'saved.eml')
+    writeFileSync(file, 'Subject: x\n\nhi\n')
+    const steps = await explained('192.0.2.1', [demoAddress], 'a@b.test', ['--message', file])
+    assert.deepEqual(
+      steps.slice(-2).map(({ command, reply }) => [command, reply.slice(0, 3)]),
+      [
+        ['DATA', '354'],
+        ['.', 'it '],
+      ],
+    )
+    assert.ok(findingsOf(steps.at(-1)).includes('head (smtpd)'))
+    const limited = await explained('2001:db8:5::1', [demoAddress], 'a@b.test', ['--message', file])
+    assert.match(limited.at(-1)?.reply ?? '', /^552 /)
+    assert.ok(findingsOf(limited.at(-1)).some((finding) => finding.startsWith('databytes (DATABYTES, ')))
+    assert.equal((await edge.instance.quaver('queue', 'list')).stdout.includes('a@b.test'), false)
   })
 
   it('logs no refusal: nobody was there, and fail2ban would count it', async () => {

@@ -180,7 +180,7 @@ export class FakeQueue {
     const { ref } = request
     switch (request.kind) {
       case 'submit':
-        this.taken.push({ ...request.envelope, content: request.content.toString('latin1') })
+        this.taken.push({ ...request.envelope, content: request.head + Buffer.concat(request.body).toString('latin1') })
         connection.send(encodeEnqueueReply({ kind: 'accepted', ref, id: ++this.lastId }))
         break
       case 'open':
@@ -192,7 +192,10 @@ export class FakeQueue {
         break
       }
       case 'close':
-        this.taken.push(this.streams.get(ref) as Taken)
+        {
+          const stream = this.streams.get(ref) as Taken
+          this.taken.push({ ...stream, content: request.head + stream.content })
+        }
         connection.send(encodeEnqueueReply({ kind: 'accepted', ref, id: ++this.lastId }))
         break
       case 'abandon':

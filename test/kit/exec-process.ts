@@ -109,10 +109,10 @@ export class ExecProcess {
         if (request === undefined) return
         if (request.kind === 'open') opened = request
         if (request.kind === 'submit') opened = { ...request, kind: 'open' }
-        if (request.kind === 'submit') content = request.content.toString('latin1')
+        if (request.kind === 'submit') content = Buffer.concat(request.body).toString('latin1')
         if (request.kind === 'chunk') content += request.bytes.toString('latin1')
         if ((request.kind !== 'close' && request.kind !== 'submit') || opened === undefined) return
-        this.enqueued.push({ envelope: opened.envelope, params: opened.params, content })
+        this.enqueued.push({ envelope: opened.envelope, params: opened.params, content: request.head + content })
         content = ''
         connection.send(encodeEnqueueReply({ kind: 'accepted', ref: opened.ref, id: queuedId }))
       },

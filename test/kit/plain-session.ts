@@ -4,7 +4,7 @@ import type { ByteString } from '../../src/base/byte-string.ts'
 import type { Outcome } from '../../src/base/outcome.ts'
 import { type Envelope, noParams } from '../../src/contracts/envelope.ts'
 import { replies, type Reply } from '../../src/protocols/smtp/replies.ts'
-import { ContentBudget } from '../../src/servers/smtp/content.ts'
+import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { smtpLimits, type SmtpLimits } from '../../src/servers/smtp/limits.ts'
 import { SmtpSession } from '../../src/servers/smtp/session.ts'
 import { FakeClock, FakeTaker } from './smtpd.ts'
@@ -72,7 +72,7 @@ export class PlainSession extends SmtpSession<Recipients> {
 
   protected override data({ recipients }: Recipients): void {
     const envelope = { sender: 'a@b', recipients }
-    this.beginContent({ envelope, params: noParams, received: '', databytes: 100_000 }, this.taker)
+    this.beginContent({ envelope, params: noParams, head: '', databytes: 100_000 }, this.taker)
   }
 
   protected override hello(name: ByteString): void {

@@ -7,7 +7,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
+import { handOn } from '../../src/clients/queue/taker.ts'
+import type { Envelope, Params } from '../../src/contracts/envelope.ts'
 import { type Attempt, decodeToDeliverer, encodeFromDeliverer, type ToDeliverer } from '../../src/contracts/deliver.ts'
 import { askAll } from '../../src/clients/admin/ask.ts'
 import { encodeHello, type Purpose } from '../../src/contracts/hello.ts'
@@ -16,7 +19,7 @@ import { type Home, homeAt, type SocketName, socketPath } from '../../src/stores
 import { realClock } from '../../src/system/clock.ts'
 import { connectPath, FrameConnection } from '../../src/system/frame-connection.ts'
 import { programArguments } from './programs.ts'
-import type { Status } from '../../src/base/outcome.ts'
+import type { Outcome, Status } from '../../src/base/outcome.ts'
 import { type Report, statusOf } from './status.ts'
 
 const names: readonly SocketName[] = [
@@ -88,6 +91,18 @@ export class QueueProcess {
     await this.kill('SIGKILL')
     for (const socket of this.bound) socket.close()
     rmSync(this.home.path, { recursive: true, force: true })
+  }
+
+  /** As from smtpd. */
+  submit(envelope: Envelope, params: Params, body: Buffer, head = ''): Promise<Outcome<number>> {
+    return handOn(this.enqueue.open(envelope, params), head, [body])
+  }
+
+  /** The same, however small it is, chunk by chunk. */
+  async stream(envelope: Envelope, params: Params, body: Buffer, head = ''): Promise<Outcome<number>> {
+    const path = socketPath(this.home, 'queue-network')
+    const client = new EnqueueClient(() => connectPath(path), realClock, new ContentBudget(0))
+    return handOn(client.open(envelope, params), head, [body])
   }
 
   /** Waits until a line of the log matches. */

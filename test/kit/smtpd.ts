@@ -3,7 +3,7 @@ import { type ByteString, fromBuffer, toBuffer } from '../../src/base/byte-strin
 import { done, failed, type Failure, type Outcome } from '../../src/base/outcome.ts'
 import type { ContentSink, Taker } from '../../src/clients/queue/taker.ts'
 import type { Envelope, Params } from '../../src/contracts/envelope.ts'
-import { ContentBudget } from '../../src/servers/smtp/content.ts'
+import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { type Gate, openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
 import type { Environment } from '../../src/servers/door/peer.ts'
@@ -20,8 +20,8 @@ import type { Clock } from '../../src/system/clock.ts'
 export interface Taken {
   readonly envelope: Envelope
   readonly params: Params
+  /** Head and body. */
   readonly content: ByteString
-  readonly streamed: boolean
 }
 
 /** Takes everything, or fails with what it was told; answers a turn later, as the queue does. */
@@ -29,24 +29,17 @@ export class FakeTaker implements Taker {
   readonly taken: Taken[] = []
   abandoned = 0
   failure: Failure | undefined
-  openFailure: Failure | undefined
 
-  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
-    return this.take({ envelope, params, content: fromBuffer(content), streamed: false })
-  }
-
-  async open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
-    await turn()
-    if (this.openFailure !== undefined) return failed(this.openFailure)
-    let content = ''
-    return done({
+  open(envelope: Envelope, params: Params): ContentSink {
+    let body = ''
+    return {
       write: async (bytes) => {
         await turn()
-        content += fromBuffer(bytes)
+        body += fromBuffer(bytes)
       },
-      close: () => this.take({ envelope, params, content, streamed: true }),
+      close: (head) => this.take({ envelope, params, content: head + body }),
       abandon: () => void this.abandoned++,
-    })
+    }
   }
 
   private async take(taken: Taken): Promise<Outcome<number>> {

@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { unlimited } from '../../src/clients/queue/content-budget.ts'
 import type { Taker } from '../../src/clients/queue/taker.ts'
 import type { SessionGrant } from '../../src/contracts/assign.ts'
 import type { RunningSession } from '../../src/programs/local/session.ts'
@@ -62,7 +63,8 @@ export class SubmissionRig {
     this.control('virtualdomains', 'lab.example:lab.example')
     const log = (text: string): void => void this.log.push(text)
     const stayFor = (milliseconds: number): void => void this.stays.push(milliseconds)
-    const setting = { homePath: this.home.path, demo: true, queue, clock: realClock, random: realRandom, log, stayFor }
+    const machine = { clock: realClock, random: realRandom, budget: unlimited }
+    const setting = { homePath: this.home.path, demo: true, queue, ...machine, log, stayFor }
     const made = submissionTools(setting)
     this.tools = { ...made, limits: { ...made.limits, errorDelayMilliseconds: 5 }, ...more }
     this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>

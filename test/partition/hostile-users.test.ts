@@ -43,7 +43,9 @@ const handIn = `
     require('node:readline').createInterface({ input: process.stdin }).on('line', async (subject) => {
       const client = new EnqueueClient(() => connectPath(path), realClock)
       const content = Buffer.from('Subject: ' + subject + '\\n\\nhello\\n')
-      const outcome = await client.submit({ sender: '', recipients: [recipient] }, noParams, content)
+      const sink = client.open({ sender: '', recipients: [recipient] }, noParams)
+      await sink.write(content)
+      const outcome = await sink.close('')
       client.close()
       console.log(JSON.stringify(outcome))
     })

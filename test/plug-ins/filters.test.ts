@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Outcome } from '../../src/base/outcome.ts'
-import type { Taker } from '../../src/clients/queue/taker.ts'
+import { unlimited } from '../../src/clients/queue/content-budget.ts'
+import { handOn, type Taker } from '../../src/clients/queue/taker.ts'
 import { type FilterTools, planFilters, takerForPlan } from '../../src/clients/queue/filter-chain.ts'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
 import { socketPath } from '../../src/stores/home/layout.ts'
@@ -29,6 +30,7 @@ const tools: FilterTools = {
   queue,
   connectExec: () => exec.connect(),
   clock: realClock,
+  budget: unlimited,
   signatures: () => ['TVqQAAMA'],
   readFile(name) {
     try {
@@ -52,7 +54,7 @@ async function submit(
   more: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   exec.enqueued.length = 0
-  return told(await taker(filters, more).submit(envelope, params, Buffer.from(content, 'latin1')))
+  return told(await handOn(taker(filters, more).open(envelope, params), '', [Buffer.from(content, 'latin1')]))
 }
 
 function told(outcome: Outcome<number>): string {
@@ -153,22 +155,20 @@ test('a large message streams through, and each filter reads it from its start',
   const large = `Subject: large\n\n${'0123456789abcde\n'.repeat(200_000)}`
   const count = sh('count', 'cat | wc -c >> count.out')
   exec.enqueued.length = 0
-  const sink = await taker([count, count, sh('tail', 'cat; echo end')]).open(envelope, params)
-  assert.ok(sink.done)
+  const sink = taker([count, count, sh('tail', 'cat; echo end')]).open(envelope, params)
   const bytes = Buffer.from(large, 'latin1')
-  for (let at = 0; at < bytes.length; at += 100_000) await sink.value.write(bytes.subarray(at, at + 100_000))
-  assert.equal(told(await sink.value.close()), `queued ${queuedId}`)
-  assert.equal(exec.enqueued[0]?.content, `${large}end\n`)
+  for (let at = 0; at < bytes.length; at += 100_000) await sink.write(bytes.subarray(at, at + 100_000))
+  assert.equal(told(await sink.close('X-Head: 1\n')), `queued ${queuedId}`)
+  assert.equal(exec.enqueued[0]?.content, `X-Head: 1\n${large}end\n`)
   const counted = readFileSync(join(exec.home.path, 'count.out'), 'latin1').trim().split(/\s+/)
-  assert.deepEqual(counted, [String(large.length), String(large.length)])
+  assert.deepEqual(counted, Array(2).fill(String(large.length + 'X-Head: 1\n'.length)))
 })
 
 test('what is abandoned before its end is filtered by nobody', async () => {
   const touch = sh('touch', 'echo ran > touched.out')
-  const sink = await taker([touch]).open(envelope, params)
-  assert.ok(sink.done)
-  await sink.value.write(Buffer.from(message, 'latin1'))
-  sink.value.abandon()
+  const sink = taker([touch]).open(envelope, params)
+  await sink.write(Buffer.from(message.repeat(10_000), 'latin1'))
+  sink.abandon()
   assert.equal(await submit([sh('fine', ':')]), `queued ${queuedId}`)
   assert.throws(() => readFileSync(join(exec.home.path, 'touched.out')))
 })
@@ -199,7 +199,8 @@ test('without exec mail that needs it is deferred', async () => {
   const gone = { ...tools, connectExec: () => connectPath(join(exec.home.path, 'no-such.sock')) }
   const environment = new Map<string, string>()
   const plan = planFilters(environment, ['bin/some'], 'smtpfilters', tools.readFile)
-  const outcome = await takerForPlan(plan, environment, gone).submit(envelope, params, Buffer.from(message))
+  const sink = takerForPlan(plan, environment, gone).open(envelope, params)
+  const outcome = await handOn(sink, '', [Buffer.from(message)])
   assert.equal(told(outcome), '4 unable to exec qq (#4.3.0)')
 })
 

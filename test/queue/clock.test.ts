@@ -51,7 +51,7 @@ describe('a clock that is set', () => {
   before(async () => {
     set(0)
     await start()
-    const outcome = await queue.enqueue.submit(
+    const outcome = await queue.submit(
       { sender: 's@me.example', recipients: ['r@x.example'] },
       noParams,
       Buffer.from('Subject: x\n\nhi\n'),

@@ -62,7 +62,7 @@ describe('failed recipients', () => {
   after(() => queue.dispose())
 
   async function submit(content: Buffer, recipients: readonly string[]): Promise<number> {
-    const outcome = await queue.enqueue.submit({ sender: 'sender@me.example', recipients }, noParams, content)
+    const outcome = await queue.submit({ sender: 'sender@me.example', recipients }, noParams, content)
     assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
     return outcome.value
   }

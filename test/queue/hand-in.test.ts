@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
+import { handOn } from '../../src/clients/queue/taker.ts'
 import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import { encodeHello } from '../../src/contracts/hello.ts'
@@ -29,10 +30,9 @@ describe('queue-inject', () => {
   })
 
   async function send(bytes: number): Promise<string> {
-    const stream = await client.open(envelope, noParams)
-    assert.ok(stream.done)
-    for (let left = bytes; left > 0; left -= 50_000) await stream.value.write(Buffer.alloc(Math.min(left, 50_000), 'x'))
-    const outcome = await stream.value.close()
+    const sink = client.open(envelope, noParams)
+    for (let left = bytes; left > 0; left -= 50_000) await sink.write(Buffer.alloc(Math.min(left, 50_000), 'x'))
+    const outcome = await sink.close('')
     return outcome.done ? 'queued' : `${outcome.failure.class} ${outcome.failure.peerText}`
   }
 
@@ -40,7 +40,14 @@ describe('queue-inject', () => {
     const uid = process.getuid?.() ?? 0
     const connection = await queue.connect('queue-inject', 'enqueue', uid + 4711, () => undefined)
     connection.send(
-      encodeEnqueueRequest({ kind: 'submit', ref: 1, params: noParams, envelope, content: Buffer.from('x\n') }),
+      encodeEnqueueRequest({
+        kind: 'submit',
+        ref: 1,
+        params: noParams,
+        envelope,
+        head: '',
+        body: [Buffer.from('x\n')],
+      }),
     )
     const [, id] = await queue.logged(new RegExp(`info msg (\\d+): .* uid ${uid}\\n`))
     const [row] = await queue.ask({ op: 'show', id: Number(id) })
@@ -52,7 +59,10 @@ describe('queue-inject', () => {
     assert.equal(await send(1_000_000), 'queued')
     assert.equal(await send(1_060_000), 'queued')
     assert.equal(await send(1_100_000), '5 sorry, that message size exceeds my databytes limit (#5.3.4)')
-    const relayed = await queue.enqueue.submit(envelope, noParams, Buffer.alloc(1_100_000, 'x'))
+    const long = 'X-Long: x\n'.repeat(10_000)
+    const withHead = await handOn(client.open(envelope, noParams), long, [Buffer.alloc(1_000_000, 'x')])
+    assert.equal(withHead.done, false, 'the head counts')
+    const relayed = await queue.submit(envelope, noParams, Buffer.alloc(1_100_000, 'x'))
     assert.ok(relayed.done, 'what came over the network was measured by smtpd')
   })
 
@@ -74,7 +84,7 @@ describe('queue-inject', () => {
       if (open.has(socket)) await once(socket, 'close')
     }
     for (let n = 0; ; n++) {
-      const outcome = await client.submit(envelope, noParams, Buffer.from('x\n'))
+      const outcome = await handOn(client.open(envelope, noParams), '', [Buffer.from('x\n')])
       if (outcome.done) break
       assert.ok(n < 100, outcome.failure.logText)
       await new Promise((resolve) => setTimeout(resolve, 20))

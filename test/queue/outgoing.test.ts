@@ -12,7 +12,7 @@ const me = { me: 'me.example\n' }
 const body = Buffer.from('Subject: x\n\nhi\n')
 
 async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<void> {
-  const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, body)
+  const outcome = await queue.submit({ sender, recipients }, noParams, body)
   assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
 }
 
@@ -95,13 +95,11 @@ test('a sender without a domain that a host could have is refused; a recipient o
   })
   const bad = 'a@"x.example> SIZE=1"'
   for (const sender of [bad, `${bad}-@[]`]) {
-    const whole = await queue.enqueue.submit({ sender, recipients: ['r@x.example'] }, noParams, body)
+    const whole = await queue.submit({ sender, recipients: ['r@x.example'] }, noParams, body)
     assert.ok(!whole.done)
     assert.equal(whole.failure.peerText, 'sorry, what is behind the @ of the sender is no domain (#5.1.7)')
-    const sink = await queue.enqueue.open({ sender, recipients: ['r@x.example'] }, noParams)
-    assert.ok(sink.done)
-    await sink.value.write(body)
-    assert.equal((await sink.value.close()).done, false)
+    const streamed = await queue.stream({ sender, recipients: ['r@x.example'] }, noParams, body)
+    assert.equal(streamed.done, false)
   }
   await submit(queue, 'list-@x.example-@[]', 'r@x.example')
   await submit(queue, 's@me.example', bad, 'r2@x.example')

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { AdminError, askAll } from '../../src/clients/admin/ask.ts'
 import { fieldsOf, textField } from '../../src/clients/admin/row.ts'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
+import { handOn } from '../../src/clients/queue/taker.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import { socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
@@ -39,7 +40,9 @@ describe('queue-own', { skip: withoutRoot() }, () => {
   async function send(uid: number, sender: string): Promise<void> {
     const connect = (): Promise<Socket> => as(uid, () => connectPath(socketPath(queue.home, 'queue-inject')))
     const client = new EnqueueClient(connect, realClock)
-    const outcome = await client.submit({ sender, recipients: ['r@x.example'] }, noParams, Buffer.from('x\n'))
+    const outcome = await handOn(client.open({ sender, recipients: ['r@x.example'] }, noParams), '', [
+      Buffer.from('x\n'),
+    ])
     client.close()
     assert.ok(outcome.done)
   }

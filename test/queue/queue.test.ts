@@ -16,7 +16,7 @@ const me = { me: 'me.example\n' }
 const body = Buffer.from('Subject: x\n\nhi\n')
 
 async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<number> {
-  const outcome = await queue.enqueue.submit({ sender, recipients }, noParams, body)
+  const outcome = await queue.submit({ sender, recipients }, noParams, body)
   assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
   return outcome.value
 }
@@ -164,11 +164,7 @@ test('a submission under way when the queue dies is either answered or gone, and
   const acknowledged: number[] = []
   const senders = Array.from({ length: 20 }, async () => {
     for (;;) {
-      const outcome = await queue.enqueue.submit(
-        { sender: 's@me.example', recipients: ['r@x.example'] },
-        noParams,
-        body,
-      )
+      const outcome = await queue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, body)
       if (!outcome.done) return outcome.failure.class
       acknowledged.push(outcome.value)
     }
@@ -208,11 +204,7 @@ test('large content goes through a file, is fetched with its token, and the file
     )
     return undefined
   })
-  const outcome = await queue.enqueue.submit(
-    { sender: 's@me.example', recipients: ['joe@me.example'] },
-    noParams,
-    content,
-  )
+  const outcome = await queue.submit({ sender: 's@me.example', recipients: ['joe@me.example'] }, noParams, content)
   assert.ok(outcome.done)
   await queue.logged(/end msg/)
   const received = Buffer.concat(parts)
@@ -224,15 +216,14 @@ test('large content goes through a file, is fetched with its token, and the file
 
 test('a stream that is cut off leaves nothing, and orphans of a crash are removed at start', async (t) => {
   const queue = await queueFor(t)
-  const stream = await queue.enqueue.open({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams)
-  assert.ok(stream.done)
-  await stream.value.write(Buffer.alloc(200_000))
+  const sink = queue.enqueue.open({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams)
+  await sink.write(Buffer.alloc(200_000))
   const directory = join(queue.home.queue, 'content')
   const files = (count: number): Promise<true> =>
     until(`${count} files`, 20_000, async () => readdirSync(directory).length === count || undefined)
   // Otherwise it may be the next queue that reads all this.
   await files(1)
-  stream.value.abandon()
+  sink.abandon()
   await files(0)
   await queue.kill('SIGKILL')
   writeFileSync(join(directory, '12345'), 'orphan')

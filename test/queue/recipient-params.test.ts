@@ -14,7 +14,7 @@ test('parameters of a message and of a recipient are in the queue', async (t) =>
   const address = 'jane%far.example@hack.example'
   const recipientParams = new Map([[address, new Map([['NOTIFY', 'NEVER']])]])
   const envelope = { sender: 'a@b.example', recipients: ['joe@far.example', address], recipientParams }
-  const outcome = await queue.enqueue.submit(envelope, new Map([['RET', 'HDRS']]), Buffer.from('Subject: x\n\nhi\n'))
+  const outcome = await queue.submit(envelope, new Map([['RET', 'HDRS']]), Buffer.from('Subject: x\n\nhi\n'))
   assert.equal(outcome.done, true)
   const expected = [
     { params: { RET: 'HDRS' } },
@@ -42,7 +42,7 @@ test('the status of an attempt is kept: its code, the other host, and what that 
   const later = { ...statusOf({ letter: 'Z', text: 'words\n' }), subject: 2, detail: 1, logText: 'more', answer }
   await queue.remote((attempt) => attempt.recipients.map(() => later))
   const envelope = { sender: 's@me.example', recipients: ['r@far.example'] }
-  assert.equal((await queue.enqueue.submit(envelope, noParams, Buffer.from('Subject: x\n\nhi\n'))).done, true)
+  assert.equal((await queue.submit(envelope, noParams, Buffer.from('Subject: x\n\nhi\n'))).done, true)
   await queue.logged(/deferral: words\/\n[^]*remote 0\/200/)
   const seen = async (): Promise<unknown> => {
     const [row] = (await queue.ask({ op: 'list' })) as unknown as { recipients: Record<string, unknown>[] }[]
@@ -62,7 +62,7 @@ test('a bounce shows the recipient by the virtual domains of its acceptance', as
   await queue.start()
   const originals = new Map([['x@virt.example', 'X@[192.0.2.9]']])
   const envelope = { sender: 's@me.example', recipients: ['x@virt.example'], originals }
-  assert.equal((await queue.enqueue.submit(envelope, noParams, Buffer.from('Subject: x\n\nhi\n'))).done, true)
+  assert.equal((await queue.submit(envelope, noParams, Buffer.from('Subject: x\n\nhi\n'))).done, true)
   const [row] = (await queue.ask({ op: 'list' })) as unknown as { recipients: Record<string, unknown>[] }[]
   const { address, original } = row?.recipients[0] ?? {}
   assert.deepEqual([address, original], ['joe-x@virt.example', 'X@[192.0.2.9]'])

@@ -32,17 +32,15 @@ describe('removal', () => {
 
   async function submit(): Promise<number> {
     queue.log = ''
-    const outcome = await queue.enqueue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, body)
+    const outcome = await queue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, body)
     assert.ok(outcome.done)
     await queue.logged(/starting delivery/)
     return outcome.value
   }
 
   it('what came as a stream leaves no file behind, however small it is', async () => {
-    const stream = await queue.enqueue.open({ sender: 's@me.example', recipients: ['joe@me.example'] }, noParams)
-    assert.ok(stream.done)
-    await stream.value.write(body)
-    assert.ok((await stream.value.close()).done)
+    const envelope = { sender: 's@me.example', recipients: ['joe@me.example'] }
+    assert.ok((await queue.stream(envelope, noParams, body)).done)
     await queue.logged(/end msg/)
     const directory = join(queue.home.queue, 'content')
     for (let n = 0; n < 100 && readdirSync(directory).length > 0; n++)
@@ -63,7 +61,7 @@ describe('removal', () => {
     remote.destroy('')
     queue.log = ''
     const large = Buffer.alloc(100_000, 'line\n')
-    const outcome = await queue.enqueue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, large)
+    const outcome = await queue.submit({ sender: 's@me.example', recipients: ['r@x.example'] }, noParams, large)
     assert.ok(outcome.done)
     await queue.logged(/starting delivery/)
     for (let n = 0; n < 500 && attempts.length === 0; n++) await new Promise((resolve) => setTimeout(resolve, 10))

@@ -46,7 +46,7 @@ describe('shares of the local slots', () => {
   after(() => queue.dispose())
 
   async function submit(...recipients: string[]): Promise<void> {
-    const outcome = await queue.enqueue.submit({ sender: 's@me.example', recipients }, noParams, body)
+    const outcome = await queue.submit({ sender: 's@me.example', recipients }, noParams, body)
     assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
   }
 

@@ -1,10 +1,9 @@
 /** A whole chain: filter after filter, then the queue, or the program that stands for it. */
-import type { ByteString } from '../../base/byte-string.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { builtInFilter, type FilterContext } from '../queue/built-in-filters.ts'
-import type { Taker } from '../queue/taker.ts'
+import { handOn, type Taker } from '../queue/taker.ts'
 import type { Variables } from '../../contracts/execute.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { programTimeout } from '../../protocols/qmail/queue-exit.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
@@ -86,23 +85,12 @@ async function pass(
     if (outcome.value.queueProgram !== '') queueProgram = outcome.value.queueProgram
   }
   if (gone()) return failed(abandoned)
-  if (queueProgram === '') return handOn(tools.queue, files.current, envelope, params)
+  if (queueProgram === '') return handOn(tools.queue.open(envelope, params), '', files.current.chunks())
   const millisecondsMax = Math.floor(deadline - tools.clock.monotonic())
   if (millisecondsMax <= 0) return failed({ ...programTimeout, logText: `${queueProgram}: no time left for it` })
   const message = await files.fresh()
   const input = { filter: queueProgram, message, envelope, environment, millisecondsMax }
   return await runQueueProgram(tools.launcher, tools.random, input)
-}
-
-async function handOn(taker: Taker, message: Spool, envelope: Envelope, params: Params): Promise<Outcome<number>> {
-  if (message.bytes <= inlineBytesMax) return taker.submit(envelope, params, Buffer.concat([...message.chunks()]))
-  const sink = await taker.open(envelope, params)
-  if (!sink.done) return sink
-  for (const chunk of message.chunks()) {
-    await sink.value.write(chunk)
-    await nextTurn()
-  }
-  return sink.value.close()
 }
 
 const abandoned = transient('3.0', 'qq read error', 'nobody waits for this message any more')
@@ -131,7 +119,7 @@ class Files {
     for (const chunk of this.current.chunks()) filter.push(chunk)
     const refusal = filter.refusal()
     if (refusal !== undefined) return failed(refusal)
-    if (filter.prefix.length > 0) await this.copy(filter.prefix)
+    if (filter.prefix !== '') await this.copy(toBuffer(filter.prefix))
     return done(undefined)
   }
 

@@ -1,10 +1,11 @@
-/** A taker in front of a chain of filters that this process runs itself: a message is gathered in a temporary file, and
- *  passed on when it is whole.
+/** A taker in front of a chain of filters that this process runs itself: a message is gathered, and passed on when it is
+ *  whole. Programs read it from a file, the head first.
  *  Fails:  with qmail-queue's texts; a chain that nobody waits for any more is left at its next filter. */
-import { describeError, done, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { toBuffer } from '../../base/byte-string.ts'
+import { describeError, type Failure, failed, transient } from '../../base/outcome.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import type { Random } from '../../system/random.ts'
-import { Spool } from '../../system/spool.ts'
+import { Gathered, spooled } from '../../system/spool.ts'
 import type { ContentSink, Taker } from '../queue/taker.ts'
 import type { Pass } from './filter-pass.ts'
 
@@ -19,44 +20,38 @@ export class FilterTaker implements Taker {
     this.gone = gone
   }
 
-  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
-    const sink = await this.open(envelope, params)
-    if (!sink.done) return sink
-    await sink.value.write(content)
-    return sink.value.close()
-  }
-
-  open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
-    let spool: Spool
-    try {
-      spool = new Spool(this.random)
-    } catch (error) {
-      return Promise.resolve(failed(diskTrouble(error)))
-    }
+  open(envelope: Envelope, params: Params): ContentSink {
+    const { random, pass, gone } = this
+    const body = new Gathered(random)
     let trouble: Failure | undefined
-    const { pass, gone } = this
-    return Promise.resolve(
-      done({
-        write(bytes) {
+    return {
+      write(bytes) {
+        try {
+          if (trouble === undefined) body.append(bytes)
+        } catch (error) {
+          trouble = diskTrouble(error)
+        }
+        return Promise.resolve()
+      },
+      async close(head) {
+        if (trouble !== undefined) {
+          body.close()
+          return failed(trouble)
+        }
+        try {
+          const message = spooled(random, [toBuffer(head)], body.chunks())
+          body.close()
           try {
-            if (trouble === undefined) spool.append(bytes)
-          } catch (error) {
-            trouble = diskTrouble(error)
-          }
-          return Promise.resolve()
-        },
-        async close() {
-          try {
-            return trouble === undefined ? await pass(spool, envelope, params, gone) : failed(trouble)
-          } catch (error) {
-            return failed(diskTrouble(error))
+            return await pass(message, envelope, params, gone)
           } finally {
-            spool.close()
+            message.close()
           }
-        },
-        abandon: () => spool.close(),
-      }),
-    )
+        } catch (error) {
+          return failed(diskTrouble(error))
+        }
+      },
+      abandon: () => body.close(),
+    }
   }
 }
 

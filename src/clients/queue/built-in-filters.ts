@@ -1,7 +1,7 @@
 /** The filters that pkgsrc ships, in process: known by the last part of their path.
  *  Knows:  qmail-qfilter-addtlsheader, qmail-qfilter-viruscan. */
-import { type ByteString, toBuffer } from '../../base/byte-string.ts'
-import { done, failed, type Outcome, permanent } from '../../base/outcome.ts'
+import type { ByteString } from '../../base/byte-string.ts'
+import { failed, permanent } from '../../base/outcome.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
 import { tlsHeader } from '../../protocols/qmail/tls-header.ts'
@@ -16,14 +16,12 @@ export interface FilterContext {
   signatures(): readonly ByteString[]
 }
 
-const nothing = Buffer.alloc(0)
-
 /** A new one for each message; undefined: not ours, to be executed. */
 export function builtInFilter(filter: ByteString, context: FilterContext): StreamFilter | undefined {
   switch (filter.slice(filter.lastIndexOf('/') + 1)) {
     case 'qmail-qfilter-addtlsheader':
       return {
-        prefix: toBuffer(tlsHeader(context.environment, context.now())),
+        prefix: tlsHeader(context.environment, context.now()),
         push: () => undefined,
         refusal: () => undefined,
       }
@@ -42,7 +40,7 @@ export function isBuiltInFilter(filter: ByteString): boolean {
 function virusFilter({ environment, signatures }: FilterContext): StreamFilter {
   const scan = new VirusScan(signatures())
   return {
-    prefix: nothing,
+    prefix: '',
     push: (chunk) => scan.push(chunk),
     refusal() {
       const found = scan.match()
@@ -55,7 +53,8 @@ function virusFilter({ environment, signatures }: FilterContext): StreamFilter {
   }
 }
 
-/** Content passes through the filter on its way to `next`. */
+/** Content passes through the filter on its way to `next`. The head is not shown to it: what these filters look for is in
+ *  no line that we or our plug-ins write. */
 export class FilteringTaker implements Taker {
   private readonly make: () => StreamFilter
   private readonly next: Taker
@@ -65,33 +64,21 @@ export class FilteringTaker implements Taker {
     this.next = next
   }
 
-  submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
+  open(envelope: Envelope, params: Params): ContentSink {
     const filter = this.make()
-    filter.push(content)
-    const refusal = filter.refusal()
-    if (refusal !== undefined) return Promise.resolve(failed(refusal))
-    const whole = filter.prefix.length === 0 ? content : Buffer.concat([filter.prefix, content])
-    return this.next.submit(envelope, params, whole)
-  }
-
-  async open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
-    const filter = this.make()
-    const opened = await this.next.open(envelope, params)
-    if (!opened.done) return opened
-    const sink = opened.value
-    if (filter.prefix.length > 0) await sink.write(filter.prefix)
-    return done({
+    const sink = this.next.open(envelope, params)
+    return {
       write(bytes) {
         filter.push(bytes)
         return sink.write(bytes)
       },
-      close() {
+      close(head) {
         const refusal = filter.refusal()
-        if (refusal === undefined) return sink.close()
+        if (refusal === undefined) return sink.close(filter.prefix + head)
         sink.abandon()
         return Promise.resolve(failed(refusal))
       },
       abandon: () => sink.abandon(),
-    })
+    }
   }
 }

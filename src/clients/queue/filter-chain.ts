@@ -7,8 +7,6 @@ import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { describeError, done, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { encodeExecuteRequest, environmentBytes, environmentBytesMax, filtersMax } from '../../contracts/execute.ts'
 import { encodeHello } from '../../contracts/hello.ts'
 import { parseList } from '../../protocols/qmail/control-format.ts'
@@ -17,8 +15,10 @@ import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Clock } from '../../system/clock.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
 import { builtInFilter, FilteringTaker, isBuiltInFilter } from './built-in-filters.ts'
-import { EnqueuePort } from './enqueue.ts'
-import type { ContentSink, Taker } from './taker.ts'
+import type { ContentBudget } from './content-budget.ts'
+import { EnqueuePort } from './enqueue-port.ts'
+import { type EnqueueLink, QueueSink, type QueueRoute } from './queue-sink.ts'
+import { refusing, type Taker } from './taker.ts'
 
 /** Longer than exec gives a whole chain. */
 const answerMillisecondsMax = 330_000
@@ -29,6 +29,8 @@ export interface FilterTools {
   readonly queue: Taker
   connectExec(): Promise<Socket>
   readonly clock: Clock
+  /** For what goes through exec; the queue has its own. */
+  readonly budget: ContentBudget
   /** control/signatures. */
   signatures(): readonly ByteString[]
   /** The file that QMAILQUEUEFILTERS names, relative to the home; undefined: there is none. */
@@ -80,10 +82,23 @@ export function takerForPlan(plan: Outcome<FilterPlan>, environment: Environment
   const head = filters.findIndex((filter) => !isBuiltInFilter(filter))
   const count = head < 0 ? filters.length : head
   const isQueueNext = count === filters.length && queueProgram === ''
-  let taker: Taker = isQueueNext ? tools.queue : new ExecTaker(filters.slice(count), queueProgram, ownVariables, tools)
+  let taker: Taker = isQueueNext ? tools.queue : takerByExec(filters.slice(count), queueProgram, ownVariables, tools)
   const context = { environment: ownVariables, now: () => tools.clock.now(), signatures: () => tools.signatures() }
   for (const filter of filters.slice(0, count).reverse()) taker = new FilteringTaker(() => made(filter, context), taker)
   return taker
+}
+
+function takerByExec(
+  filters: readonly ByteString[],
+  queueProgram: ByteString,
+  environment: Environment,
+  tools: FilterTools,
+): Taker {
+  if (filters.length > filtersMax) return refusing(unreadable(`${filters.length} filters, limit ${filtersMax}`))
+  const bytes = environmentBytes(environment)
+  if (bytes > environmentBytesMax) return refusing(unreadable(`environment of ${bytes} bytes`))
+  const route = execRoute(filters, queueProgram, environment, tools)
+  return { open: (envelope, params) => new QueueSink(route, envelope, params) }
 }
 
 function isFilterQueue(program: ByteString): boolean {
@@ -96,65 +111,24 @@ function made(filter: ByteString, context: Parameters<typeof builtInFilter>[1]):
   return found
 }
 
-/** One connection to exec for each message. */
-class ExecTaker implements Taker {
-  private readonly filters: readonly ByteString[]
-  private readonly queueProgram: ByteString
-  private readonly environment: Environment
-  private readonly tools: FilterTools
-
-  constructor(filters: readonly ByteString[], queueProgram: ByteString, environment: Environment, tools: FilterTools) {
-    this.filters = filters
-    this.queueProgram = queueProgram
-    this.environment = environment
-    this.tools = tools
+/** To a message's filters by way of exec: one connection for each message. */
+function execRoute(
+  filters: readonly ByteString[],
+  queueProgram: ByteString,
+  environment: Environment,
+  { connectExec, clock, budget }: FilterTools,
+): QueueRoute {
+  const connect = async (): Promise<EnqueueLink> => {
+    const connection: FrameConnection = new FrameConnection(await connectExec(), {
+      onFrame: (frame) => port.handle(frame),
+      onClose: (reason) => port.connectionClosed(reason),
+    })
+    const port = new EnqueuePort(connection, clock, answerMillisecondsMax)
+    connection.send(encodeHello({ purpose: 'execute', uid: 0 }))
+    connection.send(encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment }))
+    return { port, release: () => connection.end() }
   }
-
-  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
-    if (content.length > inlineBytesMax) {
-      const sink = await this.open(envelope, params)
-      if (!sink.done) return sink
-      await sink.value.write(content)
-      return sink.value.close()
-    }
-    const connected = await this.connect()
-    if (!connected.done) return connected
-    const { port, connection } = connected.value
-    const outcome = await port.submit(envelope, params, content)
-    connection.end()
-    return outcome
-  }
-
-  async open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
-    const connected = await this.connect()
-    if (!connected.done) return connected
-    const { port, connection } = connected.value
-    return done(port.open(envelope, params, () => connection.end()))
-  }
-
-  private async connect(): Promise<Outcome<{ port: EnqueuePort; connection: FrameConnection }>> {
-    const { filters, queueProgram, environment, tools } = this
-    if (filters.length > filtersMax) return failed(unreadable(`${filters.length} filters, limit ${filtersMax}`))
-    const bytes = environmentBytes(environment)
-    if (bytes > environmentBytesMax) return failed(unreadable(`environment of ${bytes} bytes`))
-    try {
-      const connection: FrameConnection = new FrameConnection(await tools.connectExec(), {
-        onFrame: (frame) => port.handle(frame),
-        onClose: (reason) => port.connectionClosed(reason),
-      })
-      const port = new EnqueuePort(connection, tools.clock, answerMillisecondsMax)
-      connection.send(encodeHello({ purpose: 'execute', uid: 0 }))
-      connection.send(encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment }))
-      return done({ port, connection })
-    } catch (error) {
-      return failed(transient('3.0', 'unable to exec qq', `cannot reach exec: ${describeError(error)}`))
-    }
-  }
-}
-
-function refusing(failure: Failure): Taker {
-  const outcome = failed(failure)
-  return { submit: () => Promise.resolve(outcome), open: () => Promise.resolve(outcome) }
+  return { to: 'exec', budget, connect }
 }
 
 const emptyProgram: Failure = transient('3.0', 'unable to exec qq', 'QMAILQUEUE is set and empty')

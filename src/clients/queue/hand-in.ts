@@ -13,9 +13,9 @@ import {
 import { realClock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import { connectPath } from '../../system/frame-connection.ts'
-import type { Spooled } from '../../system/input-spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
 import { EnqueueClient } from './enqueue.ts'
-import type { Taker } from './taker.ts'
+import { handOn, type Taker } from './taker.ts'
 
 export type HandedIn =
   | { readonly kind: 'queued'; readonly id: number }
@@ -26,10 +26,10 @@ export interface Ways {
   /** The queue's socket for everybody. */
   readonly socketPath: string
   /** Where the message is as safe; resolves with its path. */
-  readonly leave: (envelope: Envelope, content: Spooled) => Promise<Outcome<string>>
+  readonly leave: (envelope: Envelope, content: StoredBytes) => Promise<Outcome<string>>
 }
 
-export async function handIn(ways: Ways, envelope: Envelope, content: Spooled): Promise<HandedIn> {
+export async function handIn(ways: Ways, envelope: Envelope, content: StoredBytes): Promise<HandedIn> {
   let nobodyServes = false
   const client = enqueueClient(ways.socketPath, (error) => {
     nobodyServes = ['ENOENT', 'ECONNREFUSED'].includes(errorCode(error))
@@ -58,14 +58,10 @@ export function enqueueClient(
   return new EnqueueClient(connect, realClock)
 }
 
-export async function enqueue(taker: Taker, envelope: Envelope, content: Spooled): Promise<Outcome<number>> {
+export async function enqueue(taker: Taker, envelope: Envelope, content: StoredBytes): Promise<Outcome<number>> {
   const fault = envelopeFault(envelope)
   if (fault !== undefined) return failed(fault)
-  if (content.whole !== undefined) return await taker.submit(envelope, noParams, content.whole)
-  const stream = await taker.open(envelope, noParams)
-  if (!stream.done) return stream
-  for await (const chunk of content.chunks()) await stream.value.write(chunk)
-  return await stream.value.close()
+  return await handOn(taker.open(envelope, noParams), '', content.chunks())
 }
 
 /** What no queue of ours takes, however often it is asked. */

@@ -1,5 +1,6 @@
 /** Gives messages to the program that QMAILQUEUE names, through qmail-queue's interface: descriptor 0 is the message,
- *  1 the envelope, 6 (or 4) takes a custom error.
+ *  1 the envelope, 6 (or 4) takes a custom error. The program reads the head first, so it is started when the message is
+ *  closed; until then the body is kept in memory or, if it is large, in a temporary file.
  *  Knows:  how to run it: no shell, no arguments, no search in PATH, the working directory is the home.
  *  Never:  runs two messages through one process. What it is given on 0, 1, 4 and 6 are stream sockets, not pipes, because
  *          that is what Node makes: a program reads and writes them alike, but cannot open them again by /dev/fd.
@@ -9,8 +10,8 @@ import { accessSync, constants } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { assert } from '../../base/assert.ts'
-import { fromBuffer } from '../../base/byte-string.ts'
-import { describeError, done, type Failure, failed, type Outcome } from '../../base/outcome.ts'
+import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
+import { describeError, done, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { encodeEnvelope, type Envelope, type Params } from '../../contracts/envelope.ts'
 import {
   customErrorBytesMax,
@@ -21,6 +22,8 @@ import {
   unableToExec,
 } from '../../protocols/qmail/queue-exit.ts'
 import type { Clock } from '../../system/clock.ts'
+import { realRandom } from '../../system/random.ts'
+import { Gathered, type StoredBytes } from '../../system/spool.ts'
 import type { ContentSink, Taker } from './taker.ts'
 
 /** From the end of the content: a filter may take minutes, and an SMTP client waits ten (RFC 5321 §4.5.3.2.6). */
@@ -51,18 +54,39 @@ export class ProgramTaker implements Taker {
     this.limitMilliseconds = limitMilliseconds
   }
 
-  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
-    const sink = await this.open(envelope, params)
-    if (!sink.done) return sink
-    await sink.value.write(content)
-    return sink.value.close()
+  /** Extension parameters have no place in qmail-queue's interface: they end here. */
+  open(envelope: Envelope, _params: Params): ContentSink {
+    const body = new Gathered(realRandom)
+    let trouble: Failure | undefined
+    return {
+      write(bytes) {
+        try {
+          if (trouble === undefined) body.append(bytes)
+        } catch (error) {
+          trouble = diskTrouble(error)
+        }
+        return Promise.resolve()
+      },
+      close: async (head) => {
+        try {
+          return trouble === undefined ? await this.run(envelope, head, body) : failed(trouble)
+        } catch (error) {
+          return failed(diskTrouble(error))
+        } finally {
+          body.close()
+        }
+      },
+      abandon: () => body.close(),
+    }
   }
 
-  /** Extension parameters have no place in qmail-queue's interface: they end here. */
-  async open(envelope: Envelope, _params: Params): Promise<Outcome<ContentSink>> {
+  private async run(envelope: Envelope, head: ByteString, body: StoredBytes): Promise<Outcome<number>> {
     const started = await this.start()
     if (!started.done) return started
-    return done(new ProgramRun(started.value, envelope, this.clock, this.limitMilliseconds))
+    const run = new ProgramRun(started.value, envelope, this.clock, this.limitMilliseconds)
+    await run.write(toBuffer(head))
+    for (const bytes of body.chunks()) await run.write(bytes)
+    return await run.end()
   }
 
   private async start(): Promise<Outcome<ChildProcess>> {
@@ -96,7 +120,7 @@ export class ProgramTaker implements Taker {
 }
 
 /** One process, one message. */
-class ProgramRun implements ContentSink {
+class ProgramRun {
   private readonly child: ChildProcess
   private readonly envelope: Envelope
   private readonly message: Writable
@@ -140,7 +164,7 @@ class ProgramRun implements ContentSink {
     })
   }
 
-  async close(): Promise<Outcome<number>> {
+  async end(): Promise<Outcome<number>> {
     this.message.end()
     this.envelopeStream.end(encodeEnvelope(this.envelope))
     const code = await this.wait()
@@ -149,14 +173,6 @@ class ProgramRun implements ContentSink {
     const customError = fromBuffer(this.customErrors.find(({ length }) => length > 0) ?? Buffer.alloc(0))
     const failure = queueExitFailure({ code, customError, writeFailed: this.writeFailed })
     return failure === undefined ? done(this.child.pid ?? 0) : failed(failure)
-  }
-
-  /** An envelope that ends before its last NUL makes every qmail-queue give up. */
-  abandon(): void {
-    this.writeFailed = true
-    this.message.end()
-    this.envelopeStream.end()
-    void this.wait()
   }
 
   private async wait(): Promise<number | undefined | 'timeout'> {
@@ -185,6 +201,14 @@ class ProgramRun implements ContentSink {
       this.customErrors[at] = Buffer.concat([before, chunk]).subarray(0, customErrorBytesMax)
     })
   }
+}
+
+function diskTrouble(error: unknown): Failure {
+  return transient(
+    '3.0',
+    'qq write error or disk full',
+    `cannot keep a message for QMAILQUEUE: ${describeError(error)}`,
+  )
 }
 
 /** Node makes every `pipe` descriptor readable and writable; its types know of five, and of 0 alone as writable. */

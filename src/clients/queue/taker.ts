@@ -1,18 +1,44 @@
-/** Whoever takes a message for delivery: our queue, or the program that QMAILQUEUE names. */
-import type { Outcome } from '../../base/outcome.ts'
+/** Whoever takes a message for delivery: our queue, the program that QMAILQUEUE names, or what stands before them. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { failed, type Failure, type Outcome } from '../../base/outcome.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 
+/** Takes one message: write, write …, close. What goes wrong on the way is said by `close`. */
 export interface ContentSink {
-  /** Resolves when the next chunk may come; never rejects: `close` says what went wrong. */
+  /** The bytes are the sink's from now on. Resolves when the next ones may come; never rejects. */
   write(bytes: Buffer): Promise<void>
-  /** Resolves with the `qp` number (the message id, or the program's pid) once the message is durable. */
-  close(): Promise<Outcome<number>>
+  /** `head`: whole header lines to stand above what was written. Resolves with the `qp` number (the message id, or the
+   *  program's pid) once the message is durable. */
+  close(head: ByteString): Promise<Outcome<number>>
+  /** The message will not be closed; also while a write has not resolved. */
   abandon(): void
 }
 
 export interface Taker {
-  /** For content that is at hand as a whole. */
-  submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>>
-  /** For content that comes chunk by chunk. */
-  open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>>
+  open(envelope: Envelope, params: Params): ContentSink
+}
+
+/** What is at hand as a whole, from `open` to `close`. Throws what reading `body` throws; the message is abandoned then. */
+export async function handOn(
+  sink: ContentSink,
+  head: ByteString,
+  body: Iterable<Buffer> | AsyncIterable<Buffer>,
+): Promise<Outcome<number>> {
+  try {
+    for await (const bytes of body) await sink.write(bytes)
+  } catch (error) {
+    sink.abandon()
+    throw error
+  }
+  return await sink.close(head)
+}
+
+/** Takes nothing, and says so at the end of each message. */
+export function refusing(failure: Failure): Taker {
+  const sink: ContentSink = {
+    write: () => Promise.resolve(),
+    close: () => Promise.resolve(failed(failure)),
+    abandon: () => undefined,
+  }
+  return { open: () => sink }
 }

@@ -1,33 +1,25 @@
-/** One message on its way through filter programs: gathered in a temporary file, filtered, handed on.
+/** One message on its way through filter programs: its frames are a sink's, whose taker filters and hands on.
  *  Fails:  whatever goes wrong is the message's failure; nothing of it is left behind. */
-import { describeError, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
+import type { Outcome } from '../../base/outcome.ts'
+import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
-import type { Pass } from '../../clients/filters/filter-pass.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { Random } from '../../system/random.ts'
-import { Spool } from '../../system/spool.ts'
 
 interface Message {
   readonly ref: number
-  readonly envelope: Envelope
-  readonly params: Params
-  readonly spool: Spool
-  /** Why it cannot be kept: told at its end. */
-  trouble: string
+  readonly sink: ContentSink
+  bytes: number
 }
 
 export class Chain {
   private readonly connection: FrameConnection
-  private readonly random: Random
-  private readonly pass: Pass
+  private readonly taker: Taker
   private message: Message | undefined
 
-  constructor(connection: FrameConnection, random: Random, pass: Pass) {
+  constructor(connection: FrameConnection, taker: Taker) {
     this.connection = connection
-    this.random = random
-    this.pass = pass
+    this.taker = taker
   }
 
   handle(frame: Frame): void {
@@ -37,59 +29,42 @@ export class Chain {
     else this.goOn(request)
   }
 
-  closed(): void {
-    this.forget()
+  /** Nothing is left of a message that was not closed. */
+  forget(): void {
+    this.message?.sink.abandon()
+    this.message = undefined
   }
 
   private begin(request: Extract<EnqueueRequest, { kind: 'submit' | 'open' }>): void {
     if (this.message !== undefined) throw new ContractError('two messages on one chain')
     const { ref, envelope, params } = request
-    try {
-      this.message = { ref, envelope, params, spool: new Spool(this.random), trouble: '' }
-    } catch (error) {
-      return this.answer(ref, failed(diskTrouble(describeError(error))))
-    }
+    const message = { ref, sink: this.taker.open(envelope, params), bytes: 0 }
+    this.message = message
     if (request.kind === 'open') return
-    this.append(this.message, request.content)
-    this.finish(this.message)
+    for (const piece of request.body) this.write(message, piece)
+    void this.close(message, request.head)
   }
 
   private goOn(request: Extract<EnqueueRequest, { kind: 'chunk' | 'close' | 'abandon' }>): void {
     const { message } = this
-    // After a failure the caller may still be sending.
     if (message === undefined || message.ref !== request.ref) return
-    if (request.kind === 'chunk') return this.append(message, request.bytes)
+    if (request.kind === 'chunk') return this.write(message, request.bytes)
     if (request.kind === 'abandon') return this.forget()
-    if (request.contentBytes !== message.spool.bytes && message.trouble === '') {
-      throw new ContractError(`${message.spool.bytes} bytes came, ${request.contentBytes} were announced`)
-    }
-    this.finish(message)
+    if (request.bodyBytes !== message.bytes)
+      throw new ContractError(`${message.bytes} bytes came, ${request.bodyBytes} were announced`)
+    void this.close(message, request.head)
   }
 
-  private append(message: Message, bytes: Buffer): void {
-    if (message.trouble !== '') return
-    try {
-      message.spool.append(bytes)
-    } catch (error) {
-      message.trouble = describeError(error)
-    }
+  /** The frame's bytes are a view into a larger buffer that must not be kept. What is written goes to memory or a file: nothing
+   *  is to be waited for. */
+  private write(message: Message, bytes: Buffer): void {
+    message.bytes += bytes.length
+    void message.sink.write(Buffer.from(bytes))
   }
 
-  private finish(message: Message): void {
-    // From here on the spool is `passOn`'s to close.
+  private async close({ ref, sink }: Message, head: string): Promise<void> {
     this.message = undefined
-    void this.passOn(message)
-  }
-
-  private async passOn({ ref, spool, envelope, params, trouble }: Message): Promise<void> {
-    try {
-      if (trouble !== '') return this.answer(ref, failed(diskTrouble(trouble)))
-      this.answer(ref, await this.pass(spool, envelope, params, () => this.connection.closed))
-    } catch (error) {
-      this.answer(ref, failed(diskTrouble(describeError(error))))
-    } finally {
-      spool.close()
-    }
+    this.answer(ref, await sink.close(head))
   }
 
   private answer(ref: number, outcome: Outcome<number>): void {
@@ -98,13 +73,4 @@ export class Chain {
       : ({ kind: 'refused', ref, failure: outcome.failure } as const)
     this.connection.send(encodeEnqueueReply(reply))
   }
-
-  private forget(): void {
-    this.message?.spool.close()
-    this.message = undefined
-  }
-}
-
-function diskTrouble(logText: string): Failure {
-  return transient('3.0', 'qq write error or disk full', `cannot keep a message for its filters: ${logText}`)
 }

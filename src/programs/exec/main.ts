@@ -17,6 +17,7 @@ import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
 import { Chain } from './chain.ts'
 import { filterPass, type PassTools } from '../../clients/filters/filter-pass.ts'
+import { FilterTaker } from '../../clients/filters/filter-taker.ts'
 import { Launcher } from '../../system/launcher.ts'
 import { limits } from './limits.ts'
 import { Runs } from './runs.ts'
@@ -71,12 +72,13 @@ function handlersFor(connection: FrameConnection): FrameHandlers {
       const request = decodeExecuteRequest(frame)
       if (request === undefined) throw new ContractError(`unexpected frame type ${frame.type}`)
       if (request.request !== 'chain') return runs.handle(request)
-      const chain = new Chain(connection, realRandom, filterPass(tools, request))
+      const taker = new FilterTaker(realRandom, filterPass(tools, request), () => connection.closed)
+      const chain = new Chain(connection, taker)
       connection.handOver({
         onFrame: (next) => chain.handle(next),
         onClose: (reason) => {
           closed(connection, reason)
-          chain.closed()
+          chain.forget()
         },
       })
     },

@@ -1,8 +1,7 @@
 /** The forwards of one delivery: all addresses in one enqueue, at its end. */
-import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import { failed, type Outcome, permanent, transient, transientFrom } from '../../base/outcome.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { handOn, type Taker } from '../../clients/queue/taker.ts'
 import { type Envelope, envelopeBytesMax, isAddress, type Params, recipientsMax } from '../../contracts/envelope.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 
@@ -20,15 +19,8 @@ export async function forward(
   const refusal = refuse(envelope)
   if (refusal !== undefined) return refusal
   const kept = new Map([...params].filter(([name]) => keptParams.includes(name)))
-  const head = toBuffer(deliveredTo)
   try {
-    if (head.length + content.bytes <= inlineBytesMax)
-      return await taker.submit(envelope, kept, Buffer.concat([head, ...content.chunks()]))
-    const sink = await taker.open(envelope, kept)
-    if (!sink.done) return sink
-    await sink.value.write(head)
-    for (const chunk of content.chunks()) await sink.value.write(chunk)
-    return await sink.value.close()
+    return await handOn(taker.open(envelope, kept), deliveredTo, content.chunks())
   } catch (error) {
     return failed(transientFrom(error, 'forward', 'qq temporary problem'))
   }

@@ -8,10 +8,13 @@ import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
-import { EnqueuePort } from '../../clients/queue/enqueue.ts'
+import { ContentBudget } from '../../clients/queue/content-budget.ts'
+import { EnqueuePort } from '../../clients/queue/enqueue-port.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
+import { QueueSink } from '../../clients/queue/queue-sink.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { decodeToLocal, encodeAlive } from '../../contracts/assign.ts'
+import { smtpLimits } from '../../servers/smtp/limits.ts'
 import { checkHome } from '../../stores/dot-qmail/home-files.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { Maildirs } from '../../stores/maildir/maildir.ts'
@@ -72,7 +75,9 @@ function serve(homePath: string): void {
     },
   })
   const port = new EnqueuePort(queue, realClock)
-  const tools = deliveryTools(homePath, port)
+  const budget = new ContentBudget(smtpLimits.contentBytesInFlightMax)
+  const taker = queueTaker(port, budget)
+  const tools = deliveryTools(homePath, taker)
   const attempts: Attempts = new Attempts({
     clock: realClock,
     log,
@@ -82,7 +87,7 @@ function serve(homePath: string): void {
     checkHome: (assignment) => checkHome(quickFiles, assignment.home),
     deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
   })
-  const world = { homePath, demo: values.demo, queue: queueTaker(port), log, hold: () => attempts.hold() }
+  const world = { homePath, demo: values.demo, queue: taker, budget, log, hold: () => attempts.hold() }
   const sessions = serveSessions(sessionsFd, world)
   retire = () => {
     sessions?.shutdown()
@@ -130,7 +135,7 @@ function serve(homePath: string): void {
   })
 }
 
-function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
+function deliveryTools(homePath: string, queue: Taker): DeliveryTools {
   const machine = { files: quickFiles, clock: realClock }
   const program = process.env['QMAILQUEUE']
   return {
@@ -141,15 +146,15 @@ function deliveryTools(homePath: string, port: EnqueuePort): DeliveryTools {
     maildirs: new Maildirs({ ...machine, random: realRandom, pid: process.pid, host: fromText(hostname()) }),
     mboxes: new Mboxes(machine),
     takerFor: (environment) =>
-      program === undefined ? queueTaker(port) : new ProgramTaker(program, homePath, textOf(environment), realClock),
+      program === undefined ? queue : new ProgramTaker(program, homePath, textOf(environment), realClock),
   }
 }
 
-function queueTaker(port: EnqueuePort): Taker {
-  return {
-    submit: (envelope, params, content) => port.submit(envelope, params, content),
-    open: (envelope, params) => Promise.resolve({ done: true, value: port.open(envelope, params) }),
-  }
+/** Over the only connection that it has. */
+function queueTaker(port: EnqueuePort, budget: ContentBudget): Taker {
+  const link = { port, release: () => undefined }
+  const route = { to: 'the queue', budget, connect: () => Promise.resolve(link) }
+  return { open: (envelope, params) => new QueueSink(route, envelope, params) }
 }
 
 /** What a `.qmail` program sees besides the variables of its delivery. qmail's programs are on its PATH, before others of

@@ -2,6 +2,7 @@
 import type { LoginService } from '../../contracts/services.ts'
 import { fstatSync } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
+import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
@@ -21,6 +22,8 @@ export interface SessionsWorld {
   readonly homePath: string
   readonly demo: boolean
   readonly queue: Taker
+  /** Of its own messages and of those that sessions take. */
+  readonly budget: ContentBudget
   readonly log: Log
   /** The process stays until the returned function is called. */
   hold(): () => void

@@ -3,7 +3,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import type { Spooled } from '../../system/input-spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
 
 export type Variables = ReadonlyMap<string, ByteString>
 
@@ -22,7 +22,7 @@ export interface Call {
   out(text: ByteString | Uint8Array): void
   err(text: ByteString): void
   /** The queue, or the program that QMAILQUEUE names among `variables`. Resolves with the `qp` number. */
-  enqueue(envelope: Envelope, content: Spooled, variables: Variables): Promise<Outcome<number>>
+  enqueue(envelope: Envelope, content: StoredBytes, variables: Variables): Promise<Outcome<number>>
   /** Another program, found by PATH, in the place that this one has; `input` instead of descriptor 0. */
   run(command: readonly ByteString[], input?: Iterable<Buffer>): Promise<RunEnd>
 }

@@ -2,9 +2,9 @@
 import { handIn, type HandedIn } from '../../clients/queue/hand-in.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
-import type { Spooled } from '../../system/input-spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
 
-export function handOver(home: Home, envelope: Envelope, content: Spooled): Promise<HandedIn> {
+export function handOver(home: Home, envelope: Envelope, content: StoredBytes): Promise<HandedIn> {
   return handIn(
     {
       socketPath: socketPath(home, 'queue-inject'),

@@ -7,7 +7,7 @@ import type { Envelope } from '../../contracts/envelope.ts'
 import { findHome, homePathFault } from '../../stores/home/find.ts'
 import { type Home, homeAt } from '../../stores/home/layout.ts'
 import { errorCode } from '../../system/files.ts'
-import type { Spooled } from '../../system/input-spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
 import { type Call, exit, Fatal, type RunEnd, type Variables } from './call.ts'
 import { handOver } from './hand-over.ts'
 
@@ -121,7 +121,7 @@ function pause(): void {
 async function enqueue(
   home: Home,
   envelope: Envelope,
-  content: Spooled,
+  content: StoredBytes,
   variables: Variables,
 ): Promise<Outcome<number>> {
   const program = variables.get('QMAILQUEUE')

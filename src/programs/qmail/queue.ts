@@ -5,7 +5,8 @@ import { fromBuffer } from '../../base/byte-string.ts'
 import type { Failure } from '../../base/outcome.ts'
 import { addressBytesMax, type Envelope, envelopeBytesMax, isAddress, recipientsMax } from '../../contracts/envelope.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import { readDescriptor, spool, type Spooled } from '../../system/input-spool.ts'
+import { gather, readDescriptor } from '../../system/input-spool.ts'
+import type { Gathered } from '../../system/spool.ts'
 import { type Call, Fatal } from './call.ts'
 import { handOver } from './hand-over.ts'
 
@@ -31,16 +32,16 @@ export async function qmailQueue(call: Call): Promise<number> {
   const home = homeOf(call)
   if (home === undefined) return code.noHome
   setTimeout(() => process.exit(code.timeout), alarmMilliseconds).unref()
-  let content: Spooled | undefined
+  let content: Gathered | undefined
   try {
-    content = await spool(readDescriptor(0))
+    content = await gather(readDescriptor(0))
   } catch (error) {
     return isFull(error) ? code.writeError : code.readError
   }
   const envelope = await readEnvelope()
   if (typeof envelope === 'number') return envelope
   const result = await handOver(home, envelope, content)
-  await content.close()
+  content.close()
   return result.kind === 'failed' ? codeOf(result.failure) : code.queued
 }
 

@@ -3,7 +3,8 @@ import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { errorCode } from '../../system/files.ts'
-import { spool, type Spooled } from '../../system/input-spool.ts'
+import { gather } from '../../system/input-spool.ts'
+import type { Gathered } from '../../system/spool.ts'
 import { type Call, exit, Fatal } from './call.ts'
 
 /** `envelope` is asked when the content has been read. Resolves with the `qp` number. Throws Fatal with the queue's text behind `prefix`. */
@@ -13,17 +14,17 @@ export async function enqueue(
   content: AsyncIterable<Buffer> | Iterable<Buffer>,
   envelope: () => Envelope,
 ): Promise<number> {
-  const spooled = await read(content, prefix)
-  const taken = await call.enqueue(envelope(), spooled, call.variables)
-  await spooled.close()
+  const gathered = await read(content, prefix)
+  const taken = await call.enqueue(envelope(), gathered, call.variables)
+  gathered.close()
   if (taken.done) return taken.value
   const { class: failureClass, peerText } = taken.failure
   throw new Fatal(failureClass === 5 ? exit.permanent : exit.temporary, `${prefix}${peerText}`)
 }
 
-async function read(content: AsyncIterable<Buffer> | Iterable<Buffer>, prefix: ByteString): Promise<Spooled> {
+async function read(content: AsyncIterable<Buffer> | Iterable<Buffer>, prefix: ByteString): Promise<Gathered> {
   try {
-    return await spool(content)
+    return await gather(content)
   } catch (error) {
     const code = errorCode(error)
     if (code === '') throw error

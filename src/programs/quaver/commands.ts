@@ -144,10 +144,15 @@ function addSmtp(program: Command): void {
     .option('--helo <name>', 'what it says in EHLO', 'client.example')
     .requiredOption('--from <sender>', 'its reverse-path; empty for a bounce')
     .requiredOption('--to <recipient...>', 'its recipients')
+    .option('--message <file>', 'what it sends then; without it the explanation ends at DATA')
     .action(async () => (await import('./smtp.ts')).explain(command.optsWithGlobals()))
   examples(command, [
     ['quaver smtp explain --ip 192.0.2.1 --from joe@example.org --to postmaster@here.example', ''],
     ["quaver smtp explain --ip ::1 --from '' --to somebody@elsewhere.example --json", 'for scripts'],
+    [
+      'quaver smtp explain --ip 192.0.2.1 --from joe@example.org --to x@here.example --message saved.eml',
+      'with what is asked about the message itself',
+    ],
   ])
 }
 

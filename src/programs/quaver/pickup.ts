@@ -6,7 +6,6 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { enqueue, enqueueClient } from '../../clients/queue/hand-in.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import { dropDirectory, type Dropped, readDropped, refusedName } from '../../stores/drop/drop.ts'
 import { Control } from '../../stores/control/control.ts'
 import { handInBytesMax } from '../../stores/control/hand-in-limit.ts'
@@ -15,7 +14,7 @@ import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { forbidTracing } from '../../system/libc.ts'
 import { flushLog, type Log, openLog } from '../../system/log.ts'
-import type { Spooled } from '../../system/input-spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
 
 /** Whoever was writing an unfinished file has given up by then; qmail's own limit for leavings in the queue. */
 const unfinishedMillisecondsMax = 36 * 3_600_000
@@ -90,7 +89,7 @@ async function setAside(path: string, log: Log, reason: string): Promise<void> {
   log(`warning: ${path} is refused for good: ${reason}; it lies in ${aside}`)
 }
 
-function contentOf(fd: number, { contentAt, contentBytes }: Dropped): Spooled {
+function contentOf(fd: number, { contentAt, contentBytes }: Dropped): StoredBytes {
   const read = (from: number, count: number): Buffer => {
     const buffer = Buffer.alloc(count)
     let filled = 0
@@ -103,11 +102,8 @@ function contentOf(fd: number, { contentAt, contentBytes }: Dropped): Spooled {
   }
   return {
     bytes: contentBytes,
-    whole: contentBytes <= inlineBytesMax ? read(0, contentBytes) : undefined,
-    async *chunks() {
-      for (let at = 0; at < contentBytes; at += readBytes)
-        yield await Promise.resolve(read(at, Math.min(readBytes, contentBytes - at)))
+    *chunks() {
+      for (let at = 0; at < contentBytes; at += readBytes) yield read(at, Math.min(readBytes, contentBytes - at))
     },
-    close: () => Promise.resolve(),
   }
 }

@@ -13,7 +13,8 @@ import { realClock } from '../../system/clock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { print, printJson } from './output.ts'
-import { readDescriptor, spool, type Spooled } from '../../system/input-spool.ts'
+import { gather, readDescriptor } from '../../system/input-spool.ts'
+import type { Gathered } from '../../system/spool.ts'
 
 export async function send(recipients: readonly string[], options: GlobalOptions & { from?: string }): Promise<void> {
   const home = requireHome(options)
@@ -31,7 +32,7 @@ export async function send(recipients: readonly string[], options: GlobalOptions
   const content = await read((fields) => completeHeader(fields, missing))
   const leave = (...left: Parameters<Ways['leave']>): ReturnType<Ways['leave']> => leaveInDrop(home, ...left)
   const result = await handIn({ socketPath: socketPath(home, 'queue-inject'), leave }, envelope, content)
-  await content.close()
+  content.close()
   if (result.kind === 'failed') {
     const { class: failureClass, peerText, logText } = result.failure
     const text = peerText === logText ? peerText : `${peerText}: ${logText}`
@@ -42,9 +43,9 @@ export async function send(recipients: readonly string[], options: GlobalOptions
   else print(`Quaver does not run; the message is safe in ${result.path} and goes on its way when it starts`)
 }
 
-async function read(complete: Parameters<typeof completed>[1]): Promise<Spooled> {
+async function read(complete: Parameters<typeof completed>[1]): Promise<Gathered> {
   try {
-    return await spool(completed(readDescriptor(0), complete))
+    return await gather(completed(readDescriptor(0), complete))
   } catch (error) {
     if (!(error instanceof HeaderTooLong)) throw error
     throw new CommandError(error.message, exitCode.permanent)

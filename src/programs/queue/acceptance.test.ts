@@ -61,7 +61,9 @@ function acceptanceWith(storeFails: Error, writeFails: Error): Acceptance {
 async function failures(storeFails: Error, writeFails: Error): Promise<Failure[]> {
   const acceptance = acceptanceWith(storeFails, writeFails)
   const stream = acceptance.open(envelope, noParams, origin)
-  const outcomes = [await acceptance.accept(envelope, noParams, Buffer.from('x\n'), origin), await stream.commit()]
+  await stream.write(Buffer.from('x\n'))
+  const content = { head: '', body: [Buffer.from('x\n')] }
+  const outcomes = [await acceptance.accept(envelope, noParams, content, origin), await stream.close('')]
   return outcomes.map((outcome) => {
     assert.ok(!outcome.done)
     return outcome.failure

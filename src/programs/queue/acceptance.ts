@@ -1,7 +1,8 @@
-/** Takes a message into the queue: gives it an id, puts qmail's Received line on top, routes its recipients, commits.
+/** Takes a message into the queue: gives it an id, puts qmail's Received line above its head, routes its recipients, commits.
  *  The answer "done" means committed. Nothing is left behind by what failed. */
-import type { ByteString } from '../../base/byte-string.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Failure, type Outcome, permanent, transient } from '../../base/outcome.ts'
+import type { ContentSink } from '../../clients/queue/taker.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
 import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
@@ -19,6 +20,12 @@ import type { QueueClock } from './queue-clock.ts'
 export interface Origin {
   readonly invoked: Invoked
   readonly uid: number
+}
+
+export interface WholeContent {
+  /** To stand below our Received line. */
+  readonly head: ByteString
+  readonly body: readonly Buffer[]
 }
 
 export interface AcceptancePorts {
@@ -43,7 +50,7 @@ export class Acceptance {
   }
 
   /** For content that came as a whole. */
-  async accept(envelope: Envelope, params: Params, content: Buffer, origin: Origin): Promise<Outcome<number>> {
+  async accept(envelope: Envelope, params: Params, content: WholeContent, origin: Origin): Promise<Outcome<number>> {
     const flaw = flawOf(envelope)
     if (flaw !== undefined) return failed(flaw)
     const prepared = this.prepare(envelope, params, content, origin)
@@ -60,15 +67,17 @@ export class Acceptance {
   prepare(
     envelope: Envelope,
     params: Params,
-    content: Buffer,
+    given: WholeContent,
     origin: Origin,
   ): { message: QueuedMessage; content: Buffer; change: Change } {
     const { ids, clock } = this.ports
     const id = ids.next()
-    const received = Buffer.from(receivedInvoked(id, origin.invoked, clock.machineNow()), 'latin1')
-    const whole = Buffer.concat([received, content])
-    const message = this.route(id, envelope, params, { bytes: whole.length, inFile: false }, origin.uid, clock.now())
-    return { message, content: whole, change: { kind: 'add', message, content: whole } }
+    const head = receivedInvoked(id, origin.invoked, clock.machineNow()) + given.head
+    // The only copy: what is stored is a part of what is delivered.
+    const content = Buffer.concat([toBuffer(head), ...given.body])
+    const message = this.route(id, envelope, params, { bytes: content.length, inFile: false }, origin.uid, clock.now())
+    const stored = { head, body: content.subarray(head.length) }
+    return { message, content, change: { kind: 'add', message, content: stored } }
   }
 
   accepted(message: QueuedMessage, content: Buffer | undefined): void {
@@ -83,14 +92,15 @@ export class Acceptance {
     const { clock } = this.ports
     const nowMs = clock.now()
     const id = this.ports.ids.next()
-    const received = Buffer.from(receivedInvoked(id, origin.invoked, clock.machineNow()), 'latin1')
+    const received = receivedInvoked(id, origin.invoked, clock.machineNow())
     return new StreamedMessage(
       id,
-      received,
       this.ports.files,
-      async (bytes) => {
-        const message = this.route(id, envelope, params, { bytes, inFile: true }, origin.uid, nowMs)
-        await this.ports.store.commit([{ kind: 'add', message, content: undefined }])
+      async (bodyBytes, givenHead) => {
+        const head = received + givenHead
+        const content = { bytes: head.length + bodyBytes, inFile: true }
+        const message = this.route(id, envelope, params, content, origin.uid, nowMs)
+        await this.ports.store.commit([{ kind: 'add', message, content: { head, body: undefined } }])
         this.accepted(message, undefined)
       },
       (error) => this.refusal(error),
@@ -135,24 +145,22 @@ function flawOf({ sender }: Envelope): Failure | undefined {
   return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
 }
 
-/** A message whose content is on its way into a file. Writes are made one after another. */
-export class StreamedMessage {
+/** A message whose body is on its way into a file. Writes are made one after another. */
+export class StreamedMessage implements ContentSink {
   private readonly id: number
   private readonly files: ContentFiles
-  private readonly commitRow: (bytes: number) => Promise<void>
+  private readonly commitRow: (bodyBytes: number, head: ByteString) => Promise<void>
   private readonly refusal: (error: unknown) => Failure
   private readonly flaw: Failure | undefined
   private file: OpenFile | undefined
   private steps: Promise<void>
   private trouble: unknown
-  private bytes: number
-  private readonly receivedBytes: number
+  private bytes = 0
 
   constructor(
     id: number,
-    received: Buffer,
     files: ContentFiles,
-    commitRow: (bytes: number) => Promise<void>,
+    commitRow: (bodyBytes: number, head: ByteString) => Promise<void>,
     refusal: (error: unknown) => Failure,
     flaw: Failure | undefined,
   ) {
@@ -161,11 +169,8 @@ export class StreamedMessage {
     this.commitRow = commitRow
     this.refusal = refusal
     this.flaw = flaw
-    this.bytes = received.length
-    this.receivedBytes = received.length
     this.steps = this.step(async () => {
       this.file = await files.create(id)
-      await this.file.write(received)
     }, Promise.resolve())
   }
 
@@ -176,14 +181,15 @@ export class StreamedMessage {
     return this.steps
   }
 
-  /** Content bytes written so far, without our Received line. */
-  get contentBytes(): number {
-    return this.bytes - this.receivedBytes
+  /** Written so far. */
+  get bodyBytes(): number {
+    return this.bytes
   }
 
-  async commit(): Promise<Outcome<number>> {
+  /** `head`: to stand below our Received line. */
+  async close(head: ByteString): Promise<Outcome<number>> {
     if (this.flaw !== undefined) {
-      await this.abandon()
+      await this.remove()
       return failed(this.flaw)
     }
     this.steps = this.step(async () => {
@@ -191,16 +197,20 @@ export class StreamedMessage {
       if (file === undefined) throw new Error('no content file')
       this.file = undefined
       await this.files.seal(file)
-      await this.commitRow(this.bytes)
+      await this.commitRow(this.bytes, head)
     }, this.steps)
     await this.steps
     if (this.trouble === undefined) return done(this.id)
     const failure = this.refusal(this.trouble)
-    await this.abandon()
+    await this.remove()
     return failed(failure)
   }
 
-  async abandon(): Promise<void> {
+  abandon(): void {
+    void this.remove()
+  }
+
+  private async remove(): Promise<void> {
     await this.steps
     try {
       await this.file?.close()
@@ -210,7 +220,7 @@ export class StreamedMessage {
     }
   }
 
-  /** After the first trouble nothing more is tried; `commit` tells it. */
+  /** After the first trouble nothing more is tried; `close` tells it. */
   private async step(work: () => Promise<void> | undefined, after: Promise<void>): Promise<void> {
     await after
     if (this.trouble !== undefined) return

@@ -108,7 +108,7 @@ export class Admin {
 
   private async show(id: number): Promise<object> {
     const message = await this.find(id)
-    const content = await this.ports.source.head(id, shownContentBytesMax)
+    const content = await this.ports.source.beginningOf(id, shownContentBytesMax)
     return { ...this.row(message), content: fromBuffer(content).length > 0 ? content.toString('base64') : '' }
   }
 

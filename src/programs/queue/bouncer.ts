@@ -5,7 +5,7 @@ import { toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
 import { type Bounce, bounceParagraphs, type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
-import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
+import { handOn, type Taker } from '../../clients/queue/taker.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { ContentSource } from './content-source.ts'
@@ -58,14 +58,16 @@ export class Bouncer {
     const envelope: Envelope = { sender: bounce.sender, recipients: [bounce.recipient] }
     try {
       const copyBytes = await this.copyBytes(message)
-      if (this.program !== undefined)
-        return await this.inject(this.program, message.id, envelope, bounce.head, copyBytes)
-      if (copyBytes > copyInMemoryBytesMax) return await this.addLarge(message.id, envelope, bounce.head, copyBytes)
-      const copy = await this.source.head(message.id, copyBytes)
-      const content = Buffer.concat([toBuffer(bounce.head), copy, lineEndAfter(copy)])
+      const content = this.content(message.id, bounce.head, copyBytes)
+      if (this.program !== undefined) return injected(await handOn(this.program.open(envelope, noParams), '', content))
+      if (copyBytes > copyInMemoryBytesMax) {
+        const intoFile = this.acceptance.open(envelope, noParams, this.acceptance.bounceOrigin)
+        return injected(await handOn(intoFile, '', content))
+      }
+      const body = await Array.fromAsync(content)
       return done({
         kind: 'added',
-        ...this.acceptance.prepare(envelope, noParams, content, this.acceptance.bounceOrigin),
+        ...this.acceptance.prepare(envelope, noParams, { head: '', body }, this.acceptance.bounceOrigin),
       })
     } catch (error) {
       return failed(transientFrom(error, `bounce of ${message.id}`))
@@ -91,47 +93,20 @@ export class Bouncer {
     return (await this.source.wholeLines(id, this.copyBytesMax)) || this.copyBytesMax
   }
 
-  private async inject(
-    taker: Taker,
-    id: number,
-    envelope: Envelope,
-    head: string,
-    copyBytes: number,
-  ): Promise<Outcome<Bounced>> {
-    const sink = await taker.open(envelope, noParams)
-    if (!sink.done) return sink
-    await this.fill(sink.value, id, head, copyBytes)
-    const outcome = await sink.value.close()
-    return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
-  }
-
-  private async addLarge(id: number, envelope: Envelope, head: string, copyBytes: number): Promise<Outcome<Bounced>> {
-    const intoFile = this.acceptance.open(envelope, noParams, this.acceptance.bounceOrigin)
-    await this.fill(intoFile, id, head, copyBytes)
-    const outcome = await intoFile.commit()
-    return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
-  }
-
-  /** Writes head and copy; if the original cannot be read, what was begun is given up. */
-  private async fill(
-    into: Pick<ContentSink, 'write' | 'abandon'>,
-    id: number,
-    head: string,
-    copyBytes: number,
-  ): Promise<void> {
-    try {
-      await into.write(toBuffer(head))
-      let last: Buffer = Buffer.alloc(0)
-      for await (const bytes of this.source.beginning(id, copyBytes)) {
-        last = bytes
-        await into.write(bytes)
-      }
-      await into.write(lineEndAfter(last))
-    } catch (error) {
-      into.abandon()
-      throw error
+  /** The report, and a copy of the original. Throws if that cannot be read. */
+  private async *content(id: number, report: string, copyBytes: number): AsyncGenerator<Buffer> {
+    yield toBuffer(report)
+    let last: Buffer = Buffer.alloc(0)
+    for await (const bytes of this.source.beginning(id, copyBytes)) {
+      last = bytes
+      yield bytes
     }
+    yield lineEndAfter(last)
   }
+}
+
+function injected(outcome: Outcome<number>): Outcome<Bounced> {
+  return outcome.done ? done({ kind: 'injected', qp: outcome.value }) : outcome
 }
 
 /** What we send ends in a line end, whatever the message ended in: SMTP can carry nothing else. */

@@ -1,10 +1,11 @@
 /** Brings a message's content to a deliverer: with the attempt if it is small, on its `fetch` if it is large. */
+import { toBuffer } from '../../base/byte-string.ts'
 import { encodeToDeliverer, tokenBytes } from '../../contracts/deliver.ts'
 import { chunkBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Random } from '../../system/random.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import type { QueueStore } from '../../stores/queue/contract.ts'
+import type { QueueStore, StoredContent } from '../../stores/queue/contract.ts'
 import type { Group, LiveMessage } from './live-message.ts'
 
 const lineFeed = 10
@@ -47,10 +48,8 @@ export class ContentSource {
   }
 
   /** At most so many bytes from the beginning. */
-  async head(messageId: number, bytesMax: number): Promise<Buffer> {
-    const parts: Buffer[] = []
-    for await (const bytes of this.beginning(messageId, bytesMax)) parts.push(bytes)
-    return Buffer.concat(parts)
+  async beginningOf(messageId: number, bytesMax: number): Promise<Buffer> {
+    return Buffer.concat(await Array.fromAsync(this.beginning(messageId, bytesMax)))
   }
 
   /** The same, in chunks. */
@@ -75,29 +74,40 @@ export class ContentSource {
     return whole
   }
 
-  /** In chunks of at most 64 KiB, from the row or from the file. */
+  /** Head and body in chunks of at most 64 KiB. */
   async *read(messageId: number): AsyncGenerator<Buffer> {
-    const small = await this.store.content(messageId)
-    if (small !== undefined) {
-      for (let at = 0; at < small.length; at += chunkBytesMax) yield small.subarray(at, at + chunkBytesMax)
+    const { head, body } = await this.stored(messageId)
+    if (body !== undefined) {
+      const whole = Buffer.concat([toBuffer(head), body])
+      for (let at = 0; at < whole.length; at += chunkBytesMax) yield whole.subarray(at, at + chunkBytesMax)
       return
     }
+    let lead = toBuffer(head)
     const file = await this.files.openForReading(messageId)
     try {
       for (;;) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytesMax), 0, chunkBytesMax)
-        if (bytesRead === 0) return
-        yield buffer.subarray(0, bytesRead)
+        const chunk = Buffer.allocUnsafe(chunkBytesMax)
+        const leadBytes = lead.copy(chunk)
+        lead = lead.subarray(leadBytes)
+        const { bytesRead } = await file.read(chunk, leadBytes, chunkBytesMax - leadBytes)
+        if (leadBytes + bytesRead === 0) return
+        yield chunk.subarray(0, leadBytes + bytesRead)
       }
     } finally {
       await file.close()
     }
   }
 
-  private async smallContent(live: LiveMessage): Promise<Buffer> {
-    const content = (await this.store.content(live.message.id)) ?? (await this.head(live.message.id, inlineBytesMax))
-    if (content.length !== live.message.bytes)
-      throw new Error(`content of ${content.length} bytes, ${live.message.bytes} expected`)
+  private async smallContent({ message }: LiveMessage): Promise<Buffer> {
+    const content = await this.beginningOf(message.id, inlineBytesMax)
+    if (content.length !== message.bytes)
+      throw new Error(`content of ${content.length} bytes, ${message.bytes} expected`)
+    return content
+  }
+
+  private async stored(messageId: number): Promise<StoredContent> {
+    const content = await this.store.content(messageId)
+    if (content === undefined) throw new Error(`message ${messageId} is gone`)
     return content
   }
 }

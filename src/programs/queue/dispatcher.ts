@@ -5,7 +5,6 @@ import { describeError, plainFailure, type Status } from '../../base/outcome.ts'
 import { crashed, lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
 import type { Clock } from '../../system/clock.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import type { Change, Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import { channels } from '../../stores/queue/contract.ts'
@@ -180,7 +179,7 @@ export class Dispatcher {
     if (channel === 'remote') this.logStart(group)
     if (live.deleted) {
       this.reportAll(group, deletedStatus)
-    } else if (live.content !== undefined && live.message.bytes <= inlineBytesMax) {
+    } else if (live.content !== undefined) {
       this.hand(group, live.content)
     } else {
       void source.prepare(group).then(

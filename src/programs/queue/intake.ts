@@ -7,6 +7,8 @@ import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Acceptance, Origin, StreamedMessage } from './acceptance.ts'
 import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
 
+type StreamEnd = Extract<EnqueueRequest, { kind: 'close' }>
+
 /** A connection with more streams open than this breaks the contract. */
 const streamsMax = 64
 const tooLarge = permanent('3.4', 'sorry, that message size exceeds my databytes limit')
@@ -97,7 +99,7 @@ export class Intake {
         this.write(request.ref, request.bytes)
         break
       case 'close':
-        void this.close(request.ref, this.take(request.ref), request.contentBytes)
+        void this.close(request.ref, this.take(request.ref), request)
         break
       case 'abandon':
         this.abandon(this.take(request.ref))
@@ -124,7 +126,7 @@ export class Intake {
   private abandon(stream: StreamedMessage | Failure): void {
     if (!('abandon' in stream)) return
     this.limits.streamEnded()
-    void stream.abandon()
+    stream.abandon()
   }
 
   private async submit(request: Extract<EnqueueRequest, { kind: 'submit' }>): Promise<void> {
@@ -132,7 +134,7 @@ export class Intake {
       this.reply(request.ref, failed(transient('3.0', 'mail server temporarily rejected message', 'stopping')))
       return
     }
-    const { length } = request.content
+    const length = request.body.reduce((sum, piece) => sum + piece.length, request.head.length)
     if (length > this.limits.contentBytesMax()) {
       this.reply(request.ref, failed(tooLarge))
       return
@@ -140,7 +142,7 @@ export class Intake {
     this.unanswered++
     this.uncommitted.add(length, this.connection)
     // The frame's bytes are a view into what was received: `accept` copies them before it waits.
-    const outcome = await this.acceptance.accept(request.envelope, request.params, request.content, this.origin)
+    const outcome = await this.acceptance.accept(request.envelope, request.params, request, this.origin)
     this.uncommitted.remove(length)
     this.unanswered--
     this.reply(request.ref, outcome)
@@ -149,7 +151,7 @@ export class Intake {
   private write(ref: number, bytes: Buffer): void {
     const stream = this.stream(ref)
     if (!('abandon' in stream)) return
-    if (stream.contentBytes + bytes.length > this.limits.contentBytesMax()) {
+    if (stream.bodyBytes + bytes.length > this.limits.contentBytesMax()) {
       this.abandon(stream)
       this.streams.set(ref, tooLarge)
       return
@@ -164,24 +166,28 @@ export class Intake {
     })
   }
 
-  private async close(ref: number, stream: StreamedMessage | Failure, contentBytes: number): Promise<void> {
+  private async close(ref: number, stream: StreamedMessage | Failure, end: StreamEnd): Promise<void> {
     if (!('abandon' in stream)) {
       this.reply(ref, failed(stream))
       return
     }
     this.unanswered++
-    const outcome = await this.committed(stream, contentBytes)
+    const outcome = await this.committed(stream, end)
     this.limits.streamEnded()
     this.unanswered--
     this.reply(ref, outcome)
   }
 
-  private async committed(stream: StreamedMessage, contentBytes: number): Promise<Outcome<number>> {
-    if (stream.contentBytes !== contentBytes || this.isStopping()) {
-      await stream.abandon()
+  private async committed(stream: StreamedMessage, { bodyBytes, head }: StreamEnd): Promise<Outcome<number>> {
+    if (stream.bodyBytes !== bodyBytes || this.isStopping()) {
+      stream.abandon()
       return failed(transient('3.0', 'qq read error', 'content incomplete, or stopping'))
     }
-    return await stream.commit()
+    if (bodyBytes + head.length > this.limits.contentBytesMax()) {
+      stream.abandon()
+      return failed(tooLarge)
+    }
+    return await stream.close(head)
   }
 
   private reply(ref: number, outcome: Outcome<number>): void {

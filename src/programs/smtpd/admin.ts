@@ -1,7 +1,12 @@
 /** smtpd-admin: the command line asks what would happen to a transaction; the live server's own code answers. */
 import type { Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
-import { decodeAdminRequest, encodeAdminReply } from '../../contracts/admin.ts'
+import {
+  decodeAdminRequest,
+  encodeAdminReply,
+  messageRequestBytesMax,
+  requestMessageBytesMax,
+} from '../../contracts/admin.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { decodeHello } from '../../contracts/hello.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -32,7 +37,7 @@ export function serveAdmin(socket: Socket, explain: Explain, clock: Clock): void
 
 async function answer(connection: FrameConnection, frame: Frame, explain: Explain): Promise<void> {
   try {
-    for await (const row of explain(readRequest(decodeAdminRequest(frame)))) {
+    for await (const row of explain(readRequest(decodeAdminRequest(frame, messageRequestBytesMax)))) {
       connection.send(encodeAdminReply({ kind: 'row', row }))
     }
     connection.send(encodeAdminReply({ kind: 'end' }))
@@ -59,5 +64,14 @@ function readRequest(value: unknown): ExplainRequest {
     if (typeof one !== 'string' || /[\r\n\0]/.test(one)) throw new Error("'to' holds texts of one line")
     return one
   })
-  return { ip: text('ip'), helo: text('helo'), from: text('from'), to: recipients }
+  return { ip: text('ip'), helo: text('helo'), from: text('from'), to: recipients, message: readMessage(fields) }
+}
+
+function readMessage(fields: ReadonlyMap<string, unknown>): Buffer | undefined {
+  const found = fields.get('message')
+  if (found === undefined) return undefined
+  const message = typeof found === 'string' ? Buffer.from(found, 'base64') : undefined
+  if (message === undefined || message.length > requestMessageBytesMax)
+    throw new Error(`'message' is at most ${requestMessageBytesMax} bytes in base64`)
+  return message
 }

@@ -1,22 +1,27 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { FakeClock, policyOf } from '#test/kit/smtpd.ts'
+import { done, failed, permanent } from '../../base/outcome.ts'
 import { planFilters } from '../../clients/queue/filter-chain.ts'
 import { parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
 import type { Finding } from '../../servers/door/finding.ts'
-import { ContentBudget } from '../../servers/smtp/content.ts'
+import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { type ExplainStep, Explanation } from './explain.ts'
-import { openGate } from './gate.ts'
+import { type Facts, openGate } from './gate.ts'
 import { limits } from './limits.ts'
+import type { ContentCheck } from './session-gate.ts'
 import { ReplyRules } from './reply-rules.ts'
 
 interface World {
   readonly rules?: string
   readonly to?: string
   readonly variables?: Readonly<Record<string, string>>
+  readonly text?: string
+  readonly checks?: readonly ContentCheck[]
 }
 
-async function explained({ rules = '', to = 'joe@lab.test.example', variables = {} }: World): Promise<ExplainStep[]> {
+async function explained(world: World): Promise<ExplainStep[]> {
+  const { rules = '', to = 'joe@lab.test.example', variables = {}, text, checks = [] } = world
   const parsed = parseFixSmtpIo(rules)
   assert.ok(parsed.valid)
   const environment = new Map(Object.entries(variables))
@@ -24,7 +29,13 @@ async function explained({ rules = '', to = 'joe@lab.test.example', variables = 
   const setting = {
     policy: policyOf({}),
     environment,
-    gate: openGate(environment),
+    gate: {
+      ...openGate(environment),
+      readers: (facts: Facts) =>
+        checks
+          .map((begin) => begin({ facts, environment, tell: (finding) => void findings.push(finding) }))
+          .filter((reader) => reader !== undefined),
+    },
     replyRules: new ReplyRules(parsed.rules, 'lab.test.example'),
     limits,
     clock: new FakeClock(),
@@ -37,7 +48,8 @@ async function explained({ rules = '', to = 'joe@lab.test.example', variables = 
     whole,
     plan: planFilters(whole, [], 'smtpfilters', () => undefined),
   }))
-  const request = { ip: '192.0.2.7', helo: 'client.test', from: 'a@b.test', to: [to] }
+  const message = text === undefined ? undefined : Buffer.from(text)
+  const request = { ip: '192.0.2.7', helo: 'client.test', from: 'a@b.test', to: [to], message }
   return await Array.fromAsync(explanation.steps(request))
 }
 
@@ -82,6 +94,44 @@ describe('explain', () => {
       (await explained({ rules })).map(({ closes }) => closes)
     assert.deepEqual(await closing(':mail::*:1:\n'), [false, false, true])
     assert.deepEqual(await closing(''), [false, false, false, false, false])
+  })
+
+  it('goes to the end of a message that is there, and asks about it', async () => {
+    const asked: string[] = []
+    const check =
+      (result: string): ContentCheck =>
+      ({ facts, tell }) => ({
+        header: ({ fields }) => void asked.push(`${facts.sender} ${fields.map(({ name }) => name).join()}`),
+        body: (bytes) => void asked.push(bytes.toString('latin1')),
+        verdict() {
+          tell({ check: 'colour', rule: 'a test', text: result })
+          return Promise.resolve(
+            result === 'red' ? failed(permanent('7.1', 'not in red')) : done(`X-Colour: ${result}\n`),
+          )
+        },
+        abandon: () => undefined,
+      })
+    const text = 'From: a@b\r\nSubject: x\n\n.dot\nno end'
+    const end = stepOf(await explained({ text, checks: [check('green')] }), '.')
+    assert.equal(end.reply, 'it would be accepted')
+    assert.deepEqual(
+      end.findings.map(({ check: name, text: found }) => `${name}: ${found}`),
+      ['colour: green', 'head: would put on top: X-Colour, Received'],
+    )
+    assert.deepEqual(asked, ['a@b.test from,subject', '.dot\nno end\n'])
+    const refused = stepOf(await explained({ text, checks: [check('red'), check('green')] }), '.')
+    assert.equal(refused.reply, '554 5.7.1 not in red (#5.7.1)')
+    assert.deepEqual(
+      refused.findings.map(({ check: name }) => name),
+      ['colour'],
+    )
+    const loop = await explained({ text: `${'Received: x\n'.repeat(100)}\n` })
+    assert.match(stepOf(loop, '.').reply, /^554 .*too many hops/)
+    assert.equal(
+      (await explained({ text, to: 'x@elsewhere.example' })).some(({ command }) => command === '.'),
+      false,
+      'nothing is sent to nobody',
+    )
   })
 
   it('names the variable that keeps filters from being known', async () => {

@@ -1,10 +1,12 @@
-/** `quaver smtp explain`: what would happen to a transaction. A real session with the real gate is driven up to DATA;
- *  nothing is sent, nothing is kept, and a greylist is only looked at.
+/** `quaver smtp explain`: what would happen to a transaction. A real session with the real gate is driven up to DATA, and if
+ *  there is a message, to its end; nothing is sent, nothing is kept, and a greylist is only looked at.
  *  Knows:  the commands to drive, and which control file is behind a reply of our own. Never: decides anything. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
-import { failed, type Outcome, transient } from '../../base/outcome.ts'
+import { done, type Outcome } from '../../base/outcome.ts'
 import type { FilterPlan } from '../../clients/queue/filter-chain.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
+import { headerFields } from '../../protocols/dkim/header-fields.ts'
+import { ContentEncoder, endOfContent } from '../../protocols/smtp/content-encoder.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { DialoguePort } from '../../servers/door/dialogue.ts'
 import type { Finding } from '../../servers/door/finding.ts'
@@ -19,10 +21,12 @@ export interface ExplainRequest {
   readonly helo: string
   readonly from: string
   readonly to: readonly string[]
+  /** With LF or CRLF at its line ends. */
+  readonly message: Buffer | undefined
 }
 
 export interface ExplainStep {
-  /** As the client would say it; empty for connecting. */
+  /** As the client would say it; empty for connecting, a dot for the end of the message. */
   readonly command: string
   /** Without its last line end; in words where a rule leaves nothing of it; empty where the connection ends without a word. */
   readonly reply: string
@@ -39,11 +43,7 @@ export interface ClientFilters {
 }
 
 const removedReply = 'no reply (removed by control/fixsmtpio)'
-
-const explained: Taker = {
-  submit: () => Promise.resolve(failed(transient('3.0', 'explained only'))),
-  open: () => Promise.resolve(failed(transient('3.0', 'explained only'))),
-}
+const endOfMessage = '.'
 
 /** What is behind the session's own refusals. */
 export interface OwnRules {
@@ -93,7 +93,7 @@ export class Explanation {
   ) {
     const takerFor = (environment: Environment): Taker => {
       findings.push(filtersFinding(filtersOf(environment)))
-      return explained
+      return headTeller(findings)
     }
     this.setting = { ...setting, takerFor }
     this.findings = findings
@@ -129,6 +129,10 @@ export class Explanation {
       const act = (): void => session.receive(Buffer.from(`${fromText(command)}\r\n`, 'latin1'))
       yield await this.step(command, act, recipient)
     }
+    if (request.message !== undefined && session.takesContent && !this.closed) {
+      const content = dataOf(request.message)
+      yield await this.step(endOfMessage, () => session.receive(content))
+    }
     session.abort()
   }
 
@@ -140,7 +144,8 @@ export class Explanation {
     })
     act()
     await replied
-    const reply = this.said && this.output === '' ? removedReply : this.output.trimEnd()
+    const said = this.said && this.output === '' ? removedReply : this.output.trimEnd()
+    const reply = command === endOfMessage && said.startsWith('250') ? 'it would be accepted' : said
     const nobodyAsked = recipient !== undefined && this.findings.length === 0
     if (nobodyAsked && reply.startsWith('250') && isPostmaster(fromText(recipient))) this.findings.push(postmaster)
     return { command, reply, closes: this.closed, findings: this.findings.splice(0) }
@@ -164,6 +169,29 @@ export class Explanation {
     const mayRelay = environment.has('RELAYCLIENT')
     const text = mayRelay ? 'may relay: RELAYCLIENT is set' : 'may not relay'
     this.findings.push({ check: 'client', rule: this.rules.environment, text })
+  }
+}
+
+/** As the client would send it. */
+function dataOf(message: Buffer): Buffer {
+  const encoder = new ContentEncoder()
+  const lines = [encoder.encode(message)]
+  if (!encoder.complete) lines.push(encoder.encode(Buffer.from('\n')))
+  return Buffer.concat([...lines, Buffer.from(endOfContent)])
+}
+
+/** Takes a message that nobody gets, and tells which fields would have been put on top of it. */
+function headTeller(findings: Finding[]): Taker {
+  return {
+    open: () => ({
+      write: () => Promise.resolve(),
+      close(head) {
+        const names = headerFields(head).map(({ raw }) => raw.slice(0, raw.indexOf(':')))
+        findings.push({ check: 'head', rule: 'smtpd', text: `would put on top: ${names.map(printable).join(', ')}` })
+        return Promise.resolve(done(0))
+      },
+      abandon: () => undefined,
+    }),
   }
 }
 

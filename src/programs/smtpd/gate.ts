@@ -1,6 +1,7 @@
 /** The gate: what is asked about a client, beyond the syntax of its commands, at each stage of a session.
  *  The session asks and obeys; what is asked, and of whom, is the gate's. Answers that are at hand come at once. */
 import type { ByteString } from '../../base/byte-string.ts'
+import type { ContentReader } from '../../clients/queue/reading-taker.ts'
 import type { RecipientCounts } from '../../clients/spp/session.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Environment } from '../../servers/door/peer.ts'
@@ -47,6 +48,9 @@ export interface Gate {
   /** One variable of it: for what is looked at with every command, for which the whole need not be put together. */
   variable(name: ByteString): ByteString | undefined
   at(stage: Stage, facts: Facts): Verdict | Promise<Verdict>
+  /** The stage `content`, of a message that begins to come: who reads it, and is asked behind its last byte. Lines of the first
+   *  stand below those of the next. */
+  readers(facts: Facts): readonly ContentReader[]
   /** Whole header lines for the message, below the Received line. */
   headers(): ByteString
   /** RSET: also what was saved for the next MAIL. */
@@ -65,6 +69,7 @@ export function openGate(environment: Environment): Gate {
     environment,
     variable: (name) => environment.get(name),
     at: () => passed,
+    readers: () => [],
     headers: () => '',
     reset: nothing,
     transactionEnded: nothing,

@@ -7,10 +7,12 @@ import { ScriptedSession } from '../../../test/kit/smtpd.ts'
 import type { Answered } from '../../clients/policy/policy-client.ts'
 import type { RecipientFinding } from '../../clients/recipients/recipient-client.ts'
 import type { DnsblAnswer, GreylistAnswer, SpfAnswer, SpfResult } from '../../contracts/policy.ts'
+import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { Control } from '../../stores/control/control.ts'
 import { routingTables } from '../../stores/control/routing-tables.ts'
 import { realClock } from '../../system/clock.ts'
 import { Gates } from './gates.ts'
+import type { ContentCheck } from './session-gate.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'quaver-gates-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -23,6 +25,7 @@ interface Answers {
   readonly spf?: (sender: string) => SpfResult
   readonly greylist?: Partial<GreylistAnswer>
   readonly recipient?: RecipientFinding
+  readonly contentChecks?: readonly ContentCheck[]
 }
 
 function answered<T>(answer: T): Promise<Answered<T>> {
@@ -93,6 +96,7 @@ function sessionWith(answers: Answers): { session: ScriptedSession; asked: strin
         return answers.recipient ?? { verdict: 'exists', rule: 'test' }
       },
     },
+    contentChecks: answers.contentChecks ?? [],
     tables: () => routingTables(control),
   })
   const session = new ScriptedSession({
@@ -269,4 +273,63 @@ test('exempt recipients and domains are not greylisted, in any case', async () =
     asked.filter((one) => one.startsWith('greylist')),
     ['greylist a@b.example mary@here.example'],
   )
+})
+
+test('who has a question about content is asked when it is whole, before anybody takes it', async () => {
+  const asked: string[] = []
+  const check =
+    (name: string, verdict: (subject: string) => Outcome<string>): ContentCheck =>
+    ({ facts, environment }) => {
+      if (facts.sender === '') return undefined
+      let subject = ''
+      return {
+        header: ({ fields }) => (subject = fields.find((field) => field.name === 'subject')?.raw ?? ''),
+        body: () => undefined,
+        verdict() {
+          asked.push(`${name} ${facts.helo} ${environment.get('TCPREMOTEIP')}`)
+          return Promise.resolve(verdict(subject))
+        },
+        abandon: () => void asked.push(`${name} given up`),
+      }
+    }
+  const { session } = sessionWith({
+    contentChecks: [
+      check('first', (subject) =>
+        subject.endsWith('bad') ? failed(transient('7.0', 'not now')) : done('X-First: 1\n'),
+      ),
+      check('second', () => done('X-Second: 2\n')),
+    ],
+  })
+  const send = async (sender: string, subject: string): Promise<string> =>
+    (
+      await talk(
+        session,
+        `MAIL FROM:<${sender}>`,
+        'RCPT TO:<joe@here.example>',
+        'DATA',
+        `Subject: ${subject}\r\n\r\nhi\r\n.`,
+      )
+    )[3] ?? ''
+  await talk(session, 'EHLO x')
+  assert.match(await send('a@b.example', 'good'), /^250 /)
+  assert.match(
+    session.taker.taken[0]?.content ?? '',
+    /^X-Second: 2\nX-First: 1\nReceived: [^]*\nSubject: good\n\nhi\n$/,
+  )
+  assert.equal(await send('a@b.example', 'bad'), '451 4.7.0 not now (#4.7.0)')
+  assert.match(await send('', 'bad'), /^250 /)
+  assert.equal(session.taker.taken.length, 2)
+  await talk(session, 'MAIL FROM:<a@b.example>', 'RCPT TO:<joe@here.example>', 'DATA')
+  session.session.receive(Buffer.from(`Subject: x\r\n\r\n${'y\r\n'.repeat(50_000)}`))
+  await session.settle()
+  session.session.abort()
+  const of = (name: string): string => `${name} x 192.0.2.9`
+  assert.deepEqual(asked, [
+    of('first'),
+    of('second'),
+    of('first'),
+    'second given up',
+    'first given up',
+    'second given up',
+  ])
 })

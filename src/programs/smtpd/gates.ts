@@ -24,7 +24,7 @@ import { ClientLists } from './client-lists.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import type { Gate } from './gate.ts'
 import { type Environment, isLoopback } from '../../servers/door/peer.ts'
-import { SessionGate } from './session-gate.ts'
+import { type ContentCheck, SessionGate } from './session-gate.ts'
 
 const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']
 const defaultChecks: readonly ByteString[] = ['qmail-rcptcheck-realrcptto']
@@ -49,6 +49,8 @@ export interface GateParts {
   readonly policy: Pick<PolicyClient, 'spf' | 'dnsbl' | 'greylist'>
   /** Undefined: this host delivers nothing locally. */
   readonly recipients: Pick<RecipientClient, 'find'> | undefined
+  /** Asked about each message when it is whole, in this order. */
+  readonly contentChecks?: readonly ContentCheck[]
   /** As the queue routes; undefined without locals and me. */
   tables(): RoutingTables | undefined
 }
@@ -90,7 +92,8 @@ export class Gates {
     const isDefault = listed === undefined && plan.decidedBy === 'control/smtpplugins'
     const plugInsFrom = isDefault ? 'default, no control/smtpplugins' : plan.decidedBy
     const spp = new SppSession(plan.plugIns, environment, tools)
-    return new SessionGate(new ClientLists(environment, isLocal, lists, policy), spp, plugInsFrom, tell)
+    const client = new ClientLists(environment, isLocal, lists, policy)
+    return new SessionGate(client, spp, this.parts.contentChecks ?? [], plugInsFrom, tell)
   }
 
   private toolsWith(tell: Tell, log: Log, onlyLooks: boolean): StageTools {

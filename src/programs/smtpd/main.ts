@@ -34,7 +34,7 @@ import { supervised } from '../../system/supervised.ts'
 import { admit } from '../../servers/door/admission.ts'
 import { nameOf } from '../../servers/door/client-name.ts'
 import { type Admitted, Connections } from '../../servers/door/connections.ts'
-import { ContentBudget } from '../../servers/smtp/content.ts'
+import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { serveAdmin } from './admin.ts'
 import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
 import type { Finding } from '../../servers/door/finding.ts'
@@ -60,7 +60,7 @@ const home = homeAt(values.home ?? '.')
 const clock = realClock
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
 const warn = (problem: string): void => log(`warning: ${problem}`)
-const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock)
+const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock, budget)
 const serverTls = new ServerTls('opportunistic')
 
 const supervisor = supervised(
@@ -92,6 +92,7 @@ const filterTools: FilterTools = {
   queue,
   connectExec: () => connectPath(socketPath(home, 'exec')),
   clock,
+  budget,
   signatures: () => control.list('signatures') ?? [],
   readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
 }

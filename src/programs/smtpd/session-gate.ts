@@ -2,6 +2,7 @@
  *  Knows:  in which order they are asked, who is exempt. Never: how any of them finds its answer.
  *  Postmaster is always accepted (RFC 5321 §4.5.1): no list, no greylist and no recipient check is asked about it. */
 import type { ByteString } from '../../base/byte-string.ts'
+import type { ContentReader } from '../../clients/queue/reading-taker.ts'
 import type { SppSession } from '../../clients/spp/session.ts'
 import type { StageOutcome } from '../../clients/spp/stage.ts'
 import { isPostmaster } from '../../protocols/smtp/address.ts'
@@ -12,16 +13,35 @@ import type { Finding } from '../../servers/door/finding.ts'
 import { type Facts, type Gate, passed, type Stage, type Verdict } from './gate.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 
+/** What is known when a message begins to come. */
+export interface ContentFacts {
+  readonly facts: Facts
+  readonly environment: Environment
+  /** For `explain`. */
+  tell(finding: Finding): void
+}
+
+/** A check of the stage `content`. Undefined: it has no question about this message. */
+export type ContentCheck = (facts: ContentFacts) => ContentReader | undefined
+
 export class SessionGate implements Gate {
   private readonly lists: ClientLists
   private readonly spp: SppSession
+  private readonly contentChecks: readonly ContentCheck[]
   private readonly plugInsFrom: string
   private readonly onFinding: (finding: Finding) => void
 
   /** `plugInsFrom`: the file that names the plug-ins. */
-  constructor(lists: ClientLists, spp: SppSession, plugInsFrom: string, onFinding: (finding: Finding) => void) {
+  constructor(
+    lists: ClientLists,
+    spp: SppSession,
+    contentChecks: readonly ContentCheck[],
+    plugInsFrom: string,
+    onFinding: (finding: Finding) => void,
+  ) {
     this.lists = lists
     this.spp = spp
+    this.contentChecks = contentChecks
     this.plugInsFrom = plugInsFrom
     this.onFinding = onFinding
   }
@@ -47,6 +67,12 @@ export class SessionGate implements Gate {
     if (known.block === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
     const pass = this.passRecipient(facts)
     return known.block === undefined ? pass : refused(known.block, 'rblsmtpd')
+  }
+
+  readers(facts: Facts): readonly ContentReader[] {
+    const environment = this.contentChecks.length === 0 ? new Map<string, string>() : this.environment
+    const readers = this.contentChecks.map((begin) => begin({ facts, environment, tell: this.onFinding }))
+    return readers.filter((reader) => reader !== undefined)
   }
 
   headers(): ByteString {

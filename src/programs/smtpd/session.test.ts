@@ -41,7 +41,6 @@ test('a message with everything in one go', async () => {
       params: new Map(),
       content:
         'Received: from unknown (HELO client.example) (192.0.2.9)\n  by 192.0.2.1 with SMTP; 21 Nov 2026 09:08:07 -0000\nSubject: x\n\nhello\n',
-      streamed: false,
     },
   ])
   assert.equal(session.closed, true)

@@ -3,6 +3,7 @@
  *  Never:  a socket, or when input is taken (servers/smtp/session.ts).
  *  Fails:  as the gate has it; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { ReadingTaker } from '../../clients/queue/reading-taker.ts'
 import { isSenderOfOurs } from '../../protocols/smtp/address.ts'
 import { type Command, isForeignVerb } from '../../protocols/smtp/command.ts'
 import { xclientCapability } from '../../protocols/smtp/xclient.ts'
@@ -197,12 +198,15 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     return this.setting.gate.variable('RELAYCLIENT') !== undefined
   }
 
-  private takeMessage({ envelope, params }: Transaction): void {
-    const { gate, clock } = this.setting
-    const received =
-      receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
-    const message = { envelope, params, received, databytes: this.databytes }
-    this.beginContent(message, this.setting.takerFor(gate.environment))
+  private takeMessage(transaction: Transaction): void {
+    const { gate, clock, takerFor } = this.setting
+    const { envelope, params } = transaction
+    const head = receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
+    const message = { envelope, params, head, databytes: this.databytes }
+    let taker = takerFor(gate.environment)
+    for (const reader of gate.readers(factsOf(this.helo, { transaction })).toReversed())
+      taker = new ReadingTaker(() => reader, taker)
+    this.beginContent(message, taker)
   }
 
   /** Asks the gate; goes on with `pass` if it lets the command pass, now or when its answer is there. */

@@ -25,7 +25,16 @@ export interface DataSink {
   write(chunk: Buffer, from: number, to: number, lineEnd: boolean): void
 }
 
-export class DataDecoder {
+/** What takes content apart as the client sends it, and puts it together as we keep it. */
+export interface ContentDecoder {
+  readonly bytes: number
+  readonly header: HeaderWatch
+  readonly fault: DataFault | undefined
+  readonly ended: boolean
+  push(chunk: Buffer, from: number, sink: DataSink): number
+}
+
+export class DataDecoder implements ContentDecoder {
   /** Decoded bytes so far, whether or not they were kept. */
   bytes = 0
   readonly header: HeaderWatch = new HeaderWatch()

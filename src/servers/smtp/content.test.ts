@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeTaker, ScriptedSession } from '#test/kit/smtpd.ts'
-import { plainFailure, transient } from '../../base/outcome.ts'
+import { plainFailure } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
-import { Content, ContentBudget } from './content.ts'
+import { DataDecoder } from '../../protocols/smtp/data-decoder.ts'
+import { Content } from './content.ts'
+import { ContentBudget } from '../../clients/queue/content-budget.ts'
 
 const start = 'MAIL FROM:<a@b>\r\nRCPT TO:<joe@lab.test.example>\r\nDATA\r\n\r\n'
 const line = `${'x'.repeat(76)}\r\n`
 
 function content(taker: FakeTaker, budget = new ContentBudget(1 << 20), databytes = 0): Content {
   const envelope = { sender: 'a@b', recipients: ['c@d'] }
-  return new Content({ envelope, params: noParams, received: 'Received: x\n', databytes }, taker, budget)
+  const message = { envelope, params: noParams, head: 'Received: x\n', databytes }
+  return new Content(message, new DataDecoder(), taker, budget)
 }
 
 async function feed(target: Content, text: string, chunkBytes: number): Promise<void> {
@@ -20,7 +23,7 @@ async function feed(target: Content, text: string, chunkBytes: number): Promise<
   }
 }
 
-test('up to 64 KiB one submit, beyond that a stream; the bytes are the same', async () => {
+test('whatever its length and in whatever pieces, it goes on as it came, below its head', async () => {
   for (const lines of [1, 840, 850, 900, 20_000]) {
     const taker = new FakeTaker()
     const budget = new ContentBudget(1 << 30)
@@ -30,7 +33,6 @@ test('up to 64 KiB one submit, beyond that a stream; the bytes are the same', as
     assert.deepEqual(verdict, { done: true, value: 4711 })
     const expected = `Received: x\n\n${line.replace('\r', '').repeat(lines)}`
     assert.equal(taker.taken[0]?.content === expected, true, `${lines} lines`)
-    assert.equal(taker.taken[0]?.streamed, expected.length > 65_536, `${lines} lines`)
     assert.equal(budget.held, 0)
   }
 })
@@ -45,15 +47,21 @@ test('what a session holds is bounded, whatever the size', async () => {
     most = Math.max(most, budget.held)
     await target.pressure()
   }
-  assert.ok(most <= 256 * 1024, `${most} bytes`)
+  assert.ok(most <= 128 * 1024, `${most} bytes`)
 })
 
-test('above the budget of the process even small content is streamed', async () => {
+test('above the budget of the process nothing is gathered', async () => {
   const taker = new FakeTaker()
-  const target = content(taker, new ContentBudget(100))
-  await feed(target, `\r\n${line.repeat(20)}.\r\n`, 500)
+  const budget = new ContentBudget(100)
+  const target = content(taker, budget)
+  for (const part of [`\r\n${line}`, line, line]) {
+    target.push(Buffer.from(part), 0)
+    await target.pressure()
+    assert.ok(budget.held <= 100, `${budget.held} bytes`)
+  }
+  target.push(Buffer.from('.\r\n'), 0)
   await target.finish()
-  assert.equal(taker.taken[0]?.streamed, true)
+  assert.equal(taker.taken[0]?.content, `Received: x\n\n${line.replace('\r', '').repeat(3)}`)
 })
 
 test('refused while it is streamed: abandoned, and read to its end', async () => {
@@ -66,15 +74,7 @@ test('refused while it is streamed: abandoned, and read to its end', async () =>
   assert.deepEqual([taker.abandoned, taker.taken.length], [1, 0])
 })
 
-test('a queue that does not open is told after the end', async () => {
-  const taker = new FakeTaker()
-  taker.openFailure = transient('3.0', 'unable to exec qq')
-  const target = content(taker)
-  await feed(target, `\r\n${line.repeat(2000)}.\r\n`, 10_000)
-  assert.deepEqual(await target.finish(), { done: false, failure: taker.openFailure })
-})
-
-test('dropped while it is being opened or written: abandoned once', async () => {
+test('dropped while it is being written: abandoned once', async () => {
   const taker = new FakeTaker()
   const target = content(taker)
   target.push(Buffer.from(`\r\n${line.repeat(1000)}`), 0)

@@ -72,7 +72,9 @@ describe('a session in which content comes', () => {
 
   it('ends with a temporary failure if its taker throws', async () => {
     const session = new PlainSession()
-    session.taker.open = () => Promise.reject(new Error('boom'))
+    session.taker.open = () => {
+      throw new Error('boom')
+    }
     session.hears(`${envelope}DATA\r\n`)
     session.hears(`\r\n${'xy\r\n'.repeat(30_000)}`)
     assert.equal(await session.settles(), '451 temporary failure (#4.3.0)\r\n')

@@ -3,7 +3,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { DialoguePort } from '../door/dialogue.ts'
-import type { ContentBudget } from './content.ts'
+import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { SmtpLimits } from './limits.ts'
 
 export interface SmtpSessionSetting {

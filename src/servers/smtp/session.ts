@@ -6,9 +6,11 @@
  *  Fails:  a peer that breaks the protocol gets its reply and is closed; a taker's failure is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
+import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
 import { type Command, hasControl, parseCommand } from '../../protocols/smtp/command.ts'
+import { type ContentDecoder, DataDecoder } from '../../protocols/smtp/data-decoder.ts'
 import {
   accepted,
   faultReplies,
@@ -21,7 +23,7 @@ import {
 } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
 import { printable } from '../../system/log.ts'
-import { Content, type ContentBudget, type Message } from './content.ts'
+import { Content, type Message } from './content.ts'
 import { Input } from './input.ts'
 import type { SmtpLimits } from './limits.ts'
 import { Patience } from './patience.ts'
@@ -114,6 +116,11 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     return this.input.length
   }
 
+  /** What comes now is a message. */
+  get takesContent(): boolean {
+    return this.content !== undefined
+  }
+
   /** Resolves when nothing is under way any more; for a session that has ended. */
   get settled(): Promise<void> {
     return this.work
@@ -179,9 +186,9 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   }
 
   /** The transaction has all it needs: its content comes. */
-  protected beginContent(message: Message, taker: Taker): void {
+  protected beginContent(message: Message, taker: Taker, decoder: ContentDecoder = new DataDecoder()): void {
     this.patience.contentBegun()
-    this.content = new Content(message, taker, this.budget)
+    this.content = new Content(message, decoder, taker, this.budget)
     this.reply(replies.goAhead)
   }
 

@@ -5,13 +5,13 @@ import { describeError, done, failed, type Outcome, permanent, transient } from 
 import type { Envelope } from '../../contracts/envelope.ts'
 import { realClock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
-import type { Spooled } from '../../system/input-spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
 import { realRandom } from '../../system/random.ts'
 import type { Home } from '../home/layout.ts'
 import { drop, dropDirectory } from './drop.ts'
 
 /** Resolves with the path of the file, once the message is durable. */
-export async function leaveInDrop(home: Home, envelope: Envelope, content: Spooled): Promise<Outcome<string>> {
+export async function leaveInDrop(home: Home, envelope: Envelope, content: StoredBytes): Promise<Outcome<string>> {
   // Small programs hand mail in, mostly to a queue that runs: they do not load the table of control files for that.
   const [{ Control }, { handInBytesMax }] = await Promise.all([
     import('../control/control.ts'),

@@ -49,8 +49,10 @@ function message(id: number, dueMs: number, text = ''): QueuedMessage {
   }
 }
 
+const head = 'Received: \xff\n'
+
 function add(id: number, dueMs: number, text = 'x'): Change {
-  return { kind: 'add', message: message(id, dueMs, text), content: Buffer.from(text, 'latin1') }
+  return { kind: 'add', message: message(id, dueMs, head + text), content: { head, body: Buffer.from(text, 'latin1') } }
 }
 
 test('what was committed is read back to the byte, also after the store was opened again', async () => {
@@ -60,8 +62,10 @@ test('what was committed is read back to the byte, also after the store was open
   await store.close()
   const { store: again, largestId } = await ThreadedQueueStore.open(path)
   assert.equal(largestId, 5)
-  assert.deepEqual(await again.load([5, 6]), [message(5, 100, 'body \x00\xff\n')])
-  assert.equal((await again.content(5))?.toString('latin1'), 'body \x00\xff\n')
+  assert.deepEqual(await again.load([5, 6]), [message(5, 100, `${head}body \x00\xff\n`)])
+  const content = await again.content(5)
+  assert.equal(content?.head, head)
+  assert.deepEqual(content.body, Uint8Array.from(Buffer.from('body \x00\xff\n', 'latin1')))
   await again.close()
 })
 
@@ -96,7 +100,7 @@ test('a message that was tried elsewhere is taken over as it stands', async () =
   const tried = message(1, 100)
   const [first] = tried.recipients
   if (first !== undefined) Object.assign(first, { state: 'done', last: refused, lastMs: 9 })
-  await store.commit([{ kind: 'add', message: tried, content: Buffer.from('x') }])
+  await store.commit([{ kind: 'add', message: tried, content: { head: '', body: Buffer.from('x') } }])
   assert.deepEqual(await store.load([1]), [tried])
   await store.close()
 })
@@ -190,6 +194,41 @@ test('a queue of the first version is taken over', async () => {
   await store.close()
 })
 
+test('a queue of the third version is read: what came with a Received line in front needs no head', async () => {
+  const path = freshPath()
+  const { DatabaseSync } = await import('node:sqlite')
+  const old = new DatabaseSync(path)
+  old.exec(`PRAGMA user_version = 3; PRAGMA application_id = 0x51756176;
+    CREATE TABLE message (id INTEGER PRIMARY KEY, born INTEGER NOT NULL, sender BLOB NOT NULL, uid INTEGER NOT NULL,
+      bytes INTEGER NOT NULL, params BLOB NOT NULL, held INTEGER NOT NULL, due_local INTEGER, due_remote INTEGER,
+      in_file INTEGER NOT NULL DEFAULT 0) STRICT;
+    CREATE TABLE recipient (message INTEGER NOT NULL, position INTEGER NOT NULL, channel INTEGER NOT NULL,
+      state INTEGER NOT NULL, address BLOB NOT NULL, params BLOB NOT NULL, last_text BLOB NOT NULL,
+      last_ms INTEGER NOT NULL, original BLOB NOT NULL DEFAULT x'', prepend INTEGER NOT NULL DEFAULT 0,
+      last_code INTEGER NOT NULL DEFAULT 0, last_log BLOB NOT NULL DEFAULT x'', last_answer BLOB NOT NULL DEFAULT x'',
+      PRIMARY KEY (message, position)) STRICT, WITHOUT ROWID;
+    CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+    CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, ahead INTEGER NOT NULL) STRICT;
+    INSERT INTO message VALUES (7, 1, x'61', 0, 3, x'', 0, NULL, 9, 0), (8, 1, x'61', 0, 3, x'', 0, NULL, 9, 1);
+    INSERT INTO recipient (message, position, channel, state, address, params, last_text, last_ms)
+      VALUES (7, 0, 1, 0, x'62', x'', x'', 0), (8, 0, 1, 0, x'62', x'', x'', 0);
+    INSERT INTO content VALUES (7, x'783a0a');`)
+  old.close()
+  const { store } = await ThreadedQueueStore.open(path)
+  assert.deepEqual(
+    (await store.load([7, 8])).map(({ bytes, inFile }) => [bytes, inFile]),
+    [
+      [3, false],
+      [3, true],
+    ],
+  )
+  assert.deepEqual(await store.content(7), { head: '', body: Uint8Array.of(0x78, 0x3a, 0x0a) })
+  assert.deepEqual(await store.content(8), { head: '', body: undefined })
+  await store.commit([add(9, 100)])
+  assert.deepEqual(await store.content(9), { head, body: Uint8Array.of(0x78) })
+  await store.close()
+})
+
 test('a unit that fails changes nothing, and does not harm its neighbours in the same commit', async () => {
   const { store } = await ThreadedQueueStore.open(freshPath())
   await store.commit([add(1, 100)])
@@ -248,7 +287,10 @@ test('a damaged page loses what was on it and nothing else', async () => {
   const { store: fresh } = await ThreadedQueueStore.open(path)
   const saved = await fresh.list(0, 300)
   assert.equal(saved.length, salvage.saved)
-  for (const { id } of saved) assert.equal((await fresh.content(id))?.length, 6000)
+  for (const { id } of saved) {
+    const content = await fresh.content(id)
+    assert.deepEqual([content?.head, content?.body?.length], [head, 6000])
+  }
   await fresh.close()
   assert.equal(salvageIfDamaged(path, marker, 78), undefined)
 })

@@ -28,9 +28,9 @@ export interface QueuedMessage {
   readonly bornMs: number
   readonly sender: ByteString
   readonly uid: number
-  /** Length of the content, with qmail's Received line. */
+  /** Length of the content: head and body. */
   readonly bytes: number
-  /** The content is a file of `content/`, whatever its length; else it is in the store. */
+  /** The body is a file of `content/`, whatever its length; else it is in the store. */
   readonly inFile: boolean
   readonly params: Params
   held: boolean
@@ -38,9 +38,17 @@ export interface QueuedMessage {
   readonly recipients: QueuedRecipient[]
 }
 
+/** What a reader sees is head and body, one behind the other. */
+export interface StoredContent {
+  /** qmail's Received line, and the header lines that came when the content was closed. */
+  readonly head: ByteString
+  /** As it came; undefined if it is in a file. */
+  readonly body: Uint8Array | undefined
+}
+
 export type Change =
-  /** Content is undefined if the message is `inFile`; the file is synced then. */
-  | { readonly kind: 'add'; readonly message: QueuedMessage; readonly content: Uint8Array | undefined }
+  /** A body in a file is synced before. */
+  | { readonly kind: 'add'; readonly message: QueuedMessage; readonly content: StoredContent }
   | {
       readonly kind: 'mark'
       readonly id: number
@@ -103,8 +111,8 @@ export interface QueueStore {
   load(ids: readonly number[]): Promise<QueuedMessage[]>
   /** By id, ascending, after the given one. */
   list(afterId: number, limit: number): Promise<QueuedMessage[]>
-  /** The content if it is in the row; undefined if it is in a file, or the message is gone. */
-  content(id: number): Promise<Buffer | undefined>
+  /** Undefined if the message is gone. */
+  content(id: number): Promise<StoredContent | undefined>
   counts(): Promise<QueueCounts>
   /** Undefined if it was never noted. */
   clock(): Promise<StoredClock | undefined>

@@ -15,6 +15,7 @@ import {
   type QueuedRecipient,
   type RecipientState,
   type StoredClock,
+  type StoredContent,
   StoreError,
 } from './contract.ts'
 import { prepareDatabase } from './schema.ts'
@@ -78,9 +79,12 @@ export class QueueEngine {
     return this.rows(sql, afterId, limit).map((row) => this.message(row))
   }
 
-  content(id: number): Uint8Array | undefined {
-    const found = this.rows('SELECT bytes FROM content WHERE id = ?', id)[0]?.['bytes']
-    return found instanceof Uint8Array ? found : undefined
+  content(id: number): StoredContent | undefined {
+    const sql = 'SELECT head, bytes FROM (SELECT id, head FROM message WHERE id = ?) LEFT JOIN content USING (id)'
+    const row = this.rows(sql, id)[0]
+    if (row === undefined) return undefined
+    const body = row['bytes']
+    return { head: bytes(row['head']), body: body instanceof Uint8Array ? body : undefined }
   }
 
   largestId(): number {
@@ -192,9 +196,9 @@ export class QueueEngine {
     }
   }
 
-  private add(message: QueuedMessage, content: Uint8Array | undefined): void {
+  private add(message: QueuedMessage, { head, body }: StoredContent): void {
     this.run(
-      `INSERT INTO message (${messageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO message (${messageColumns}, head) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       message.id,
       message.bornMs,
       toBuffer(message.sender),
@@ -205,6 +209,7 @@ export class QueueEngine {
       message.inFile ? 1 : 0,
       message.due.local ?? null,
       message.due.remote ?? null,
+      toBuffer(head),
     )
     for (const [position, recipient] of message.recipients.entries()) {
       const { channel, state, address, original, prependBytes, params, last, lastMs } = recipient
@@ -222,7 +227,7 @@ export class QueueEngine {
       // Of a message that is taken over from another store.
       if (last !== undefined) this.mark(message.id, position, state, last, lastMs)
     }
-    if (content !== undefined) this.run('INSERT INTO content VALUES (?, ?)', message.id, content)
+    if (body !== undefined) this.run('INSERT INTO content VALUES (?, ?)', message.id, body)
   }
 
   private mark(id: number, position: number, state: RecipientState, last: Status, ms: number): void {

@@ -91,8 +91,9 @@ function copyMessage(damaged: QueueEngine, fresh: QueueEngine, id: number): bool
   try {
     const message: QueuedMessage | undefined = damaged.load([id])[0]
     if (message === undefined || message.recipients.length === 0) return false
-    const content = message.inFile ? undefined : damaged.content(id)
-    if (!message.inFile && content?.length !== message.bytes) return false
+    const content = damaged.content(id)
+    if (content === undefined || (content.body === undefined) !== message.inFile) return false
+    if (content.body !== undefined && content.head.length + content.body.length !== message.bytes) return false
     return fresh.commit([[{ kind: 'add', message, content }]])[0] === undefined
   } catch {
     // This row cannot be read; it is counted as lost, and the file that holds it is kept.

@@ -45,6 +45,8 @@ const migrations: readonly string[] = [
    ALTER TABLE recipient ADD COLUMN last_answer BLOB NOT NULL DEFAULT x'';
    UPDATE recipient SET last_code = CASE state WHEN 0 THEN 4000000 WHEN 1 THEN 2000000 ELSE 5000000 END
      WHERE last_ms > 0 OR state > 0;`,
+  // Older content has qmail's Received line in front of what came: an empty head is right for it.
+  "ALTER TABLE message ADD COLUMN head BLOB NOT NULL DEFAULT x'';",
 ]
 
 /** Looks whose database it is before anything is written; then the pragmas, and the migrations that are missing. */

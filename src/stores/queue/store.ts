@@ -11,6 +11,7 @@ import {
   type QueuedMessage,
   type QueueStore,
   type StoredClock,
+  type StoredContent,
   StoreError,
 } from './contract.ts'
 import type { StoreFailure, StoreReply, StoreRequest } from './worker.ts'
@@ -81,9 +82,8 @@ export class ThreadedQueueStore implements QueueStore {
     return this.ask({ op: 'list', afterId, limit })
   }
 
-  async content(id: number): Promise<Buffer | undefined> {
-    const bytes = await this.ask<Uint8Array | undefined>({ op: 'content', id })
-    return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  content(id: number): Promise<StoredContent | undefined> {
+    return this.ask({ op: 'content', id })
   }
 
   /** Those of the ids that have a row. */

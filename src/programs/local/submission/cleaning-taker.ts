@@ -3,9 +3,8 @@
  *  Never:  holds more than a header and the piece at hand.
  *  Fails:  with what `clean` says, or the next taker. */
 import { type ByteString, fromBuffer, toBuffer } from '../../../base/byte-string.ts'
-import { done, type Failure, failed, type Outcome, permanent } from '../../../base/outcome.ts'
+import { type Failure, failed, type Outcome, permanent } from '../../../base/outcome.ts'
 import type { ContentSink, Taker } from '../../../clients/queue/taker.ts'
-import { inlineBytesMax } from '../../../contracts/enqueue.ts'
 import type { Envelope, Params } from '../../../contracts/envelope.ts'
 import { type Field, HeaderGatherer } from '../../../protocols/rfc822/header.ts'
 import { headerBytesMax } from '../../../protocols/smtp/data-decoder.ts'
@@ -22,28 +21,14 @@ export class CleaningTaker implements Taker {
     this.next = next
   }
 
-  async submit(envelope: Envelope, params: Params, content: Buffer): Promise<Outcome<number>> {
-    const gatherer = new HeaderGatherer()
-    const body = (gatherer.push(fromBuffer(content)) ?? '') + gatherer.end()
-    const header = await this.clean(gatherer.fields)
-    if (!header.done) return header
-    const whole = toBuffer(header.value + (body === '' ? '\n' : body))
-    if (whole.length <= inlineBytesMax) return this.next.submit(envelope, params, whole)
-    // Cleaning adds fields: what just fitted may not fit any more.
-    const opened = await this.next.open(envelope, params)
-    if (!opened.done) return opened
-    await opened.value.write(whole)
-    return opened.value.close()
-  }
-
-  open(envelope: Envelope, params: Params): Promise<Outcome<ContentSink>> {
-    return Promise.resolve(done(new CleaningSink(this.clean, () => this.next.open(envelope, params))))
+  open(envelope: Envelope, params: Params): ContentSink {
+    return new CleaningSink(this.clean, () => this.next.open(envelope, params))
   }
 }
 
 class CleaningSink implements ContentSink {
   private readonly clean: Clean
-  private readonly openNext: () => Promise<Outcome<ContentSink>>
+  private readonly openNext: () => ContentSink
   private readonly gatherer = new HeaderGatherer()
   private gathered = 0
   private hasBegun = false
@@ -51,7 +36,7 @@ class CleaningSink implements ContentSink {
   private failure: Failure | undefined
   private abandoned = false
 
-  constructor(clean: Clean, openNext: () => Promise<Outcome<ContentSink>>) {
+  constructor(clean: Clean, openNext: () => ContentSink) {
     this.clean = clean
     this.openNext = openNext
   }
@@ -67,14 +52,14 @@ class CleaningSink implements ContentSink {
     else if (this.gathered > headerBytesMax) this.failure = headerTooBig
   }
 
-  async close(): Promise<Outcome<number>> {
+  async close(head: ByteString): Promise<Outcome<number>> {
     if (this.failure === undefined) {
       const rest = this.gatherer.end()
       if (!this.hasBegun) await this.begin(rest)
       else if (rest !== '') await this.sink?.write(toBuffer(rest))
     }
     if (this.failure !== undefined || this.sink === undefined) return failed(this.failure ?? headerTooBig)
-    return this.sink.close()
+    return this.sink.close(head)
   }
 
   abandon(): void {
@@ -90,14 +75,9 @@ class CleaningSink implements ContentSink {
       this.failure = header.failure
       return
     }
-    const opened = await this.openNext()
-    if (!opened.done) {
-      this.failure = opened.failure
-      return
-    }
-    // Given up while it was being opened.
-    if (this.abandoned) return opened.value.abandon()
-    this.sink = opened.value
+    // Given up while it was being cleaned.
+    if (this.abandoned) return
+    this.sink = this.openNext()
     await this.sink.write(toBuffer(header.value + (body === '' ? '\n' : body)))
   }
 }

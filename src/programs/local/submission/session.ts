@@ -94,7 +94,7 @@ export class Session extends SmtpSession<Transaction> {
     if (full !== undefined) return this.refuse(laterReply(full), 'limit')
     service.count(1, recipients.length)
     const envelope = { sender, recipients, ...recipientFacts(recipientParams, originals) }
-    const message = { envelope, params, received: '', databytes: service.databytes }
+    const message = { envelope, params, head: '', databytes: service.databytes }
     const taker = service.takerFor(transaction, () => this.ended)
     this.beginContent(message, taker)
   }

@@ -1,6 +1,6 @@
 /** What submission sessions of one process have in common. */
 import type { Taker } from '../../../clients/queue/taker.ts'
-import { ContentBudget } from '../../../servers/smtp/content.ts'
+import type { ContentBudget } from '../../../clients/queue/content-budget.ts'
 import { type SmtpLimits, smtpLimits } from '../../../servers/smtp/limits.ts'
 import { Control } from '../../../stores/control/control.ts'
 import { type ControlFile, controlFiles } from '../../../stores/control/table.ts'
@@ -36,7 +36,8 @@ export interface SubmissionTools {
   nextNumber(): number
 }
 
-interface ToolsSetting extends Pick<SubmissionTools, 'homePath' | 'queue' | 'clock' | 'random' | 'log' | 'stayFor'> {
+interface ToolsSetting
+  extends Pick<SubmissionTools, 'homePath' | 'queue' | 'budget' | 'clock' | 'random' | 'log' | 'stayFor'> {
   readonly demo: boolean
 }
 
@@ -57,7 +58,6 @@ export function submissionTools(setting: ToolsSetting): SubmissionTools {
     rules: new RulesFile(home, 'ofmip', clock, (problem) => log(`warning: ${problem}`)),
     users: new UserLookup(home, demo ? demoWorld() : systemWorld(control, clock)),
     limits: smtpLimits,
-    budget: new ContentBudget(smtpLimits.contentBytesInFlightMax),
     launcher: new Launcher(clock, log, homePath, filtersMax),
     usage: new Usage(clock),
     nextNumber: () => ++number,

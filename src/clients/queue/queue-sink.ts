@@ -1,0 +1,120 @@
+/** One message on its way to the queue, or to exec: gathered while it is small, and sent in one frame when it is closed;
+ *  streamed beyond that, or as soon as the process holds too much. Nobody else decides that.
+ *  Fails:  with qmail-queue's texts. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { describeError, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { headBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
+import type { Envelope, Params } from '../../contracts/envelope.ts'
+import type { ContentBudget } from './content-budget.ts'
+import type { ContentStream, EnqueuePort } from './enqueue-port.ts'
+import type { ContentSink } from './taker.ts'
+
+/** A connection, for one message. */
+export interface EnqueueLink {
+  readonly port: EnqueuePort
+  /** The message is answered or abandoned. */
+  release(): void
+}
+
+export interface QueueRoute {
+  /** `the queue`, or who stands before it; for the log. */
+  readonly to: string
+  /** Of all sinks of the process. */
+  readonly budget: ContentBudget
+  /** `streamed`: the message is slow, and holds up whatever comes behind it on its connection. Rejects if nobody is there. */
+  connect(manner: 'whole' | 'streamed'): Promise<EnqueueLink>
+}
+
+export class QueueSink implements ContentSink {
+  private readonly route: QueueRoute
+  private readonly envelope: Envelope
+  private readonly params: Params
+  private pieces: Buffer[] = []
+  private gathered = 0
+  private link: EnqueueLink | undefined
+  private stream: ContentStream | undefined
+  private failure: Failure | undefined
+
+  constructor(route: QueueRoute, envelope: Envelope, params: Params) {
+    this.route = route
+    this.envelope = envelope
+    this.params = params
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    if (this.failure !== undefined) return
+    if (this.stream !== undefined) return this.stream.write(bytes)
+    this.pieces.push(bytes)
+    this.gathered += bytes.length
+    this.route.budget.add(bytes.length)
+    if (this.gathered > inlineBytesMax || this.route.budget.exceeded) await this.beginStream()
+  }
+
+  async close(head: ByteString): Promise<Outcome<number>> {
+    if (head.length > headBytesMax) this.fail(headTooLong(head.length))
+    if (this.failure !== undefined) return failed(this.failure)
+    const outcome = await (this.stream === undefined ? this.sendWhole(head) : this.stream.close(head))
+    this.end()
+    return outcome
+  }
+
+  abandon(): void {
+    this.fail(abandoned)
+  }
+
+  private async sendWhole(head: ByteString): Promise<Outcome<number>> {
+    try {
+      const link = await this.route.connect('whole')
+      this.link = link
+      return await link.port.submit(this.envelope, this.params, head, this.takePieces())
+    } catch (error) {
+      return failed(this.unreachable(error))
+    }
+  }
+
+  private async beginStream(): Promise<void> {
+    try {
+      const link = await this.route.connect('streamed')
+      // Given up meanwhile.
+      if (this.failure !== undefined) return link.release()
+      this.link = link
+      this.stream = link.port.open(this.envelope, this.params)
+      for (const piece of this.takePieces()) await this.stream.write(piece)
+    } catch (error) {
+      this.fail(this.unreachable(error))
+    }
+  }
+
+  /** The first failure counts. */
+  private fail(failure: Failure): void {
+    this.failure ??= failure
+    this.stream?.abandon()
+    this.end()
+  }
+
+  private end(): void {
+    this.takePieces()
+    this.stream = undefined
+    this.link?.release()
+    this.link = undefined
+  }
+
+  private takePieces(): Buffer[] {
+    const { pieces } = this
+    this.route.budget.add(-this.gathered)
+    this.gathered = 0
+    this.pieces = []
+    return pieces
+  }
+
+  private unreachable(error: unknown): Failure {
+    return transient('3.0', 'unable to exec qq', `cannot reach ${this.route.to}: ${describeError(error)}`)
+  }
+}
+
+/** Nobody hears of it. */
+const abandoned = transient('3.0', 'qq read error', 'abandoned before its end')
+
+function headTooLong(bytes: number): Failure {
+  return transient('3.0', 'qq temporary problem', `a head of ${bytes} bytes, limit ${headBytesMax}`)
+}

@@ -1,0 +1,88 @@
+/** A taker before which somebody reads along: he is asked when the message is whole, before anybody commits to it, and
+ *  refuses it or adds to its head. The message itself passes as it is.
+ *  Never:  holds more than a header. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { type Failure, failed, type Outcome, permanent } from '../../base/outcome.ts'
+import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { type HeaderField, headerFields } from '../../protocols/dkim/header-fields.ts'
+import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
+import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
+import type { ContentSink, Taker } from './taker.ts'
+
+export interface ReadHeader {
+  /** As it came, lines ended by LF, without the empty line at its end; at most 1 MiB. */
+  readonly text: ByteString
+  readonly fields: readonly HeaderField[]
+}
+
+/** Reads one message. What it hears is what came, without the head that others give. */
+export interface ContentReader {
+  /** Once, before any of the body: what will have to be computed of the body is known now. */
+  header(header: ReadHeader): void
+  /** Pieces of the body as they come: digests are made here. The bytes are a view that may not be kept. */
+  body(bytes: Buffer): void
+  /** Asked behind the last byte: whole header lines to stand above the head, or why the message is not taken. It has a
+   *  time limit of its own. */
+  verdict(): Promise<Outcome<ByteString>>
+  /** The message will not be whole: nobody asks for a verdict. */
+  abandon(): void
+}
+
+export class ReadingTaker implements Taker {
+  private readonly makeReader: (envelope: Envelope, params: Params) => ContentReader
+  private readonly next: Taker
+
+  /** `makeReader`: a new one for each message. */
+  constructor(makeReader: (envelope: Envelope, params: Params) => ContentReader, next: Taker) {
+    this.makeReader = makeReader
+    this.next = next
+  }
+
+  open(envelope: Envelope, params: Params): ContentSink {
+    return new ReadingSink(this.makeReader(envelope, params), this.next.open(envelope, params))
+  }
+}
+
+class ReadingSink implements ContentSink {
+  private readonly reader: ContentReader
+  private readonly next: ContentSink
+  private readonly message: HeaderAndBody
+  private failure: Failure | undefined
+
+  constructor(reader: ContentReader, next: ContentSink) {
+    this.reader = reader
+    this.next = next
+    this.message = new HeaderAndBody({
+      header: (text) => reader.header({ text, fields: headerFields(text) }),
+      body: (bytes) => reader.body(bytes),
+    })
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    if (this.failure !== undefined) return
+    this.message.push(bytes)
+    if ((this.message.headerBytes ?? 0) > headerBytesMax) this.refuse(headerTooBig)
+    else await this.next.write(bytes)
+  }
+
+  async close(head: ByteString): Promise<Outcome<number>> {
+    if (this.failure !== undefined) return failed(this.failure)
+    this.message.end()
+    const verdict = await this.reader.verdict()
+    if (verdict.done) return await this.next.close(verdict.value + head)
+    this.next.abandon()
+    return verdict
+  }
+
+  abandon(): void {
+    this.reader.abandon()
+    this.next.abandon()
+  }
+
+  private refuse(failure: Failure): void {
+    this.failure = failure
+    this.abandon()
+  }
+}
+
+const headerTooBig: Failure = permanent('3.4', 'sorry, that message has too large a header')
