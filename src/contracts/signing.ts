@@ -32,7 +32,10 @@ export type SignAnswer =
   | { readonly kind: 'unsigned' | 'failed'; readonly ref: number; readonly why: ByteString }
 
 export function encodeSignQuestion({ ref, uid, isOurs, bodySha256, header }: SignQuestion): Buffer {
-  const fields = new FieldWriter().u32(ref).u32(uid).u8(isOurs ? 1 : 0)
+  const fields = new FieldWriter()
+    .u32(ref)
+    .u32(uid)
+    .u8(isOurs ? 1 : 0)
   return encodeFrame(type.sign, ...fields.string(bodySha256).string(header).end())
 }
 

@@ -13,7 +13,13 @@ export class SigningClient {
   private readonly link: QuestionLink<SignAnswer>
 
   constructor(connect: () => Promise<Socket>, clock: Clock) {
-    this.link = new QuestionLink({ purpose: 'signing', clock, answerMillisecondsMax, connect, decode: decodeSignAnswer })
+    this.link = new QuestionLink({
+      purpose: 'signing',
+      clock,
+      answerMillisecondsMax,
+      connect,
+      decode: decodeSignAnswer,
+    })
   }
 
   async ask(question: Omit<SignQuestion, 'ref'>): Promise<SignAnswer> {

@@ -65,7 +65,9 @@ export async function checkKey(home: Home, shown: ShownKey, dns: RecordDns): Pro
   })
   const [verdict] = signatures
   if (verdict?.result === 'pass') return { ...shown, verdict: 'pass', why: '' }
-  return fail(`a receiver would say ${verdict?.result ?? 'nothing'}: ${verdict?.reason ?? ''}; the DNS has: ${toText(answer.values[0] ?? '')}`)
+  return fail(
+    `a receiver would say ${verdict?.result ?? 'nothing'}: ${verdict?.reason ?? ''}; the DNS has: ${toText(answer.values[0] ?? '')}`,
+  )
 }
 
 function testMessage(shown: ShownKey, key: KeyObject, now: number) {

@@ -46,18 +46,25 @@ export async function keygen(
 }
 
 export async function show(text: string | undefined, options: GlobalOptions): Promise<void> {
-  const keys = await chosenKeys(requireHome(options), text)
+  const keys = await shownKeys(requireHome(options), text)
   if (options.json === true) return printJson(keys)
   if (keys.length === 0) return print("no keys: 'quaver dkim keygen example.org' makes one")
   print(
-    table(keys.map(({ domain, selector, kind, signs, fault }) => [domain, selector, kind, fault ?? (signs ? 'signs' : 'in reserve')])),
+    table(
+      keys.map(({ domain, selector, kind, signs, fault }) => [
+        domain,
+        selector,
+        kind,
+        fault ?? (signs ? 'signs' : 'in reserve'),
+      ]),
+    ),
   )
   for (const { zone } of keys) if (zone !== '') print(zone)
 }
 
 export async function check(text: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
-  const keys = (await chosenKeys(home, text)).filter(({ signs }) => signs)
+  const keys = (await shownKeys(home, text)).filter(({ signs }) => signs)
   if (keys.length === 0) throw new CommandError("no key signs: 'quaver dkim keygen example.org' makes one that does")
   const dns = dnsOf(home)
   const checked = await Promise.all(keys.map((key) => checkKey(home, key, dns)))
@@ -71,7 +78,7 @@ export async function rotate(text: string, options: GlobalOptions & { now?: true
   const home = requireHome(options)
   const domain = parseDomain(text)
   await changing(home, async () => {
-    const keys = await chosenKeys(home, domain)
+    const keys = await shownKeys(home, domain)
     const before = keys.filter(({ signs }) => signs)
     const kind = before[0]?.kind ?? 'rsa'
     const reserve = keys.findLast((key) => !key.signs && key.kind === kind && isNewer(key, before))
@@ -82,7 +89,8 @@ export async function rotate(text: string, options: GlobalOptions & { now?: true
     if (switches) await setSelectors(realFiles, home, domain, [next.selector, ...others])
     else process.exitCode = exitCode.temporary
     const replaced = before.filter((key) => key.kind === kind).map(({ selector }) => selector)
-    if (options.json === true) return printJson({ next, verdict, why, switched: switches, replaced: switches ? replaced : [] })
+    if (options.json === true)
+      return printJson({ next, verdict, why, switched: switches, replaced: switches ? replaced : [] })
     if (!switches) {
       print(`the DNS does not show the key ${next.selector} of ${domain} yet (${why}); publish it, and run this again:`)
       return print(next.zone)
@@ -99,12 +107,15 @@ export async function retire(text: string, selector: string, options: GlobalOpti
   const home = requireHome(options)
   const domain = parseDomain(text)
   await changing(home, async () => {
-    const key = (await chosenKeys(home, domain)).find((one) => one.selector === selector)
+    const key = (await shownKeys(home, domain)).find((one) => one.selector === selector)
     if (key === undefined) throw new CommandError(`${domain} has no key ${selector} ('quaver dkim show ${domain}')`)
-    if (key.signs) throw new CommandError(`${selector} signs: 'quaver dkim rotate ${domain}' goes over to another first`)
+    if (key.signs)
+      throw new CommandError(`${selector} signs: 'quaver dkim rotate ${domain}' goes over to another first`)
     await realFiles.remove(keyPath(home, { domain, selector }))
     if (options.json === true) return printJson({ domain, selector, retired: true })
-    print(`the key ${selector} of ${domain} is deleted; take ${key.name} out of the zone, or publish it as "v=DKIM1; p="`)
+    print(
+      `the key ${selector} of ${domain} is deleted; take ${key.name} out of the zone, or publish it as "v=DKIM1; p="`,
+    )
   })
 }
 
@@ -127,7 +138,16 @@ async function signerAccount(home: Home): Promise<{ uid: number; gid: number } |
   return account
 }
 
-async function chosenKeys(home: Home, text: string | undefined): Promise<ShownKey[]> {
+/** Where mail is signed at all, a new domain has a key that signs and one in reserve before its first mail. */
+export async function prepareKeys(home: Home, domain: string): Promise<void> {
+  if (new Control(home.control, realClock).map('dkimdomains') === undefined) return
+  if ((await listKeys(home)).some((key) => key.domain === domain)) return
+  const { selector } = await makeKey(home, domain, 'q1', 'rsa')
+  await makeKey(home, domain, 'q2', 'rsa')
+  await setSelectors(realFiles, home, domain, [selector])
+}
+
+export async function shownKeys(home: Home, text?: string): Promise<ShownKey[]> {
   const wanted = text === undefined ? undefined : parseDomain(text)
   const names = (await listKeys(home)).filter(({ domain }) => wanted === undefined || domain === wanted)
   return names.map((name) => describeKey(home, name, new Set(ownSelectors(home, name.domain))))
@@ -159,7 +179,8 @@ function dnsOf(home: Home): SystemDns {
 }
 
 function printChecked({ domain, selector, verdict, why }: CheckedKey): void {
-  if (verdict === 'pass') return print(`${styled('green', 'ok')}  ${domain} ${selector}: receivers can verify what it signs`)
+  if (verdict === 'pass')
+    return print(`${styled('green', 'ok')}  ${domain} ${selector}: receivers can verify what it signs`)
   print(`${styled('red', '!!')}  ${domain} ${selector}: ${why}`)
 }
 

@@ -23,7 +23,7 @@ import { realClock as clock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { FrameServer } from '../../system/frame-server.ts'
 import { interfaceAddressReader } from '../../system/interfaces.ts'
-import { openLog, printable } from '../../system/log.ts'
+import { openLog } from '../../system/log.ts'
 import { supervised } from '../../system/supervised.ts'
 import { DomainOwners } from './domain-owners.ts'
 import { signatures, type SignerWorld } from './signatures.ts'
@@ -81,7 +81,7 @@ ready()
 
 async function answer(question: SignQuestion, send: (reply: SignAnswer) => void): Promise<void> {
   const answered = await signatures(question, world)
-  if (answered.kind === 'failed') log(`alert: cannot sign: ${printable(answered.why)}`)
+  if (answered.kind === 'failed') log(`alert: cannot sign: ${answered.why}`)
   send({ ...answered, ref: question.ref })
 }
 

@@ -47,7 +47,10 @@ describe('signer', () => {
     // Another From on top is seen.
     const forged = `From: boss@example.org\n${answer.fields}${header}\n${body}`
     const after = await verified(forged, records(), 1_800_000_000)
-    assert.deepEqual(after.signatures.map(({ result }) => result), ['fail', 'fail'])
+    assert.deepEqual(
+      after.signatures.map(({ result }) => result),
+      ['fail', 'fail'],
+    )
   })
 
   it('signs for nobody to whom the domain does not belong, whatever the message says', async () => {
@@ -57,8 +60,8 @@ describe('signer', () => {
   })
 
   it('leaves unsigned what has no key, no single author, or our signature already', async () => {
-    const kinds = async (header: string, more: Partial<SignerWorld> = {}): Promise<string> =>
-      (await signatures(question({ header }), world(more))).kind
+    const kinds = async (text: string, more: Partial<SignerWorld> = {}): Promise<string> =>
+      (await signatures(question({ header: text }), world(more))).kind
     assert.equal(await kinds('From: a@elsewhere.test\n'), 'unsigned')
     assert.equal(await kinds(`${header}From: b@elsewhere.test\n`), 'unsigned')
     assert.equal(await kinds(header, { domains: () => undefined }), 'unsigned')
@@ -66,7 +69,10 @@ describe('signer', () => {
     assert.ok(first.kind === 'signed')
     assert.equal(await kinds(first.fields + header), 'unsigned')
     // Of the two keys one has signed: the other does, too.
-    const half = await signatures(question({ header: `DKIM-Signature: v=1; d=Example.org; s=q1; b=\n${header}` }), world())
+    const half = await signatures(
+      question({ header: `DKIM-Signature: v=1; d=Example.org; s=q1; b=\n${header}` }),
+      world(),
+    )
     assert.ok(half.kind === 'signed' && half.fields.includes('s=q2;') && !half.fields.includes('s=q1;'))
   })
 

@@ -5,7 +5,8 @@
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { isName } from './author-domain.ts'
 
-export const signingForm = 'selectors separated by commas, as example.org:q1 or example.org:q1,q2; @ is every other domain'
+export const signingForm =
+  'selectors separated by commas, as example.org:q1 or example.org:q1,q2; @ is every other domain'
 export const signingUserForm = 'domains separated by commas, as www-data:example.org; @ is every domain'
 const selectorsMax = 4
 /** Of a rule for every domain, and of everybody's domains. */

@@ -38,7 +38,10 @@ describe('control/dkimdomains', () => {
   it('names the keys of a domain, of its nearest parent, or of every other', () => {
     assert.deepEqual(signingRuleFor('example.org', lines), { domain: 'example.org', selectors: ['q1'] })
     assert.deepEqual(signingRuleFor('a.b.example.org', lines), { domain: 'example.org', selectors: ['q1'] })
-    assert.deepEqual(signingRuleFor('x.news.example.org', lines), { domain: 'news.example.org', selectors: ['n1', 'n2'] })
+    assert.deepEqual(signingRuleFor('x.news.example.org', lines), {
+      domain: 'news.example.org',
+      selectors: ['n1', 'n2'],
+    })
     assert.deepEqual(signingRuleFor('other.test', lines), { domain: 'other.test', selectors: ['all'] })
     assert.deepEqual(signingRuleFor('xexample.org', lines)?.domain, 'xexample.org')
     assert.equal(signingRuleFor('other.test', new Map([['example.org', 'q1']])), undefined)
