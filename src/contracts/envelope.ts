@@ -30,6 +30,8 @@ export type RecipientFacts = Pick<Envelope, 'recipientParams' | 'originals'>
  *  Names in capitals. A program passes on what it does not know. */
 export type Params = ReadonlyMap<string, ByteString>
 export const noParams: Params = new Map()
+/** smtpd's word that its client may relay; with no value. */
+export const relayedParam = 'RELAYED'
 export const paramsMax = 32
 const paramBytesMax = 1024
 

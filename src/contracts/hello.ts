@@ -21,6 +21,7 @@ export type Purpose =
   | 'tickets'
   | 'login'
   | 'session'
+  | 'signing'
 const purposes: readonly Purpose[] = [
   'enqueue',
   'execute',
@@ -35,6 +36,7 @@ const purposes: readonly Purpose[] = [
   'tickets',
   'login',
   'session',
+  'signing',
 ]
 
 export interface Hello {

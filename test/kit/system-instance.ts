@@ -23,6 +23,7 @@ export const roles = {
   login: 'uucp',
   authd: 'proxy',
   issuers: 'irc',
+  signer: 'list',
 } as const
 /** control/accounts that says so. */
 export const accountsFile: string = Object.entries(roles)

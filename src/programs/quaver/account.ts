@@ -15,6 +15,7 @@ import { noAccount } from './mailbox-account.ts'
 import { confirm, readPassword } from './ask-person.ts'
 import { formatBytes, parseSize } from './bytes.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
+import { prepareKeys } from './dkim.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { print, printJson, styled, table } from './output.ts'
 import { changing, isOwn, ownerFor, reload } from './site-change.ts'
@@ -44,6 +45,7 @@ export async function add(text: string, options: AddOptions): Promise<void> {
     const password = options.passwordStdin === true ? await readPassword() : newPassword(realRandom)
     const oldMail = options.withOldMail === true ? 'given' : 'refused'
     await addAccount(realFiles, home, { address, owner, ownUid, oldMail, secrets: await deriveSecrets(password) })
+    await prepareKeys(home, address.domain)
     const added = (await listAccounts(realFiles, home)).find((one) => one.address === textOf(address))
     if (quota !== undefined && added !== undefined) await limitMaildir(added, quota)
     const reloaded = await reload(home)

@@ -51,7 +51,7 @@ describe('DNS records', () => {
     '100.64.0.9',
     '10.0.0.1',
   ]
-  const facts = { host: 'mail.example.org', addresses, relay: undefined, services: mailServices }
+  const facts = { host: 'mail.example.org', addresses, relay: undefined, services: mailServices, keys: [] }
 
   it('say where mail goes, who sends, and what mail programs look for', () => {
     assert.deepEqual(domainRecords('example.org', facts).map(zoneLine), [
@@ -91,6 +91,12 @@ describe('DNS records', () => {
   it('do not name the senders twice where the host is the domain, and rule nobody out behind a relay', () => {
     const same = [...hostRecords(facts), ...domainRecords('mail.example.org', facts)]
     assert.equal(same.filter(({ value }) => value.includes('v=spf1')).length, 1)
+    const key = { domain: 'example.org', name: 'q1._domainkey.example.org', record: 'v=DKIM1; p=AA==', signs: true }
+    const withKey = domainRecords('example.org', { ...facts, keys: [key, { ...key, domain: 'other.example' }] })
+    assert.deepEqual(
+      withKey.map(zoneLine).filter((line) => line.includes('_domainkey')),
+      ['q1._domainkey.example.org. 3600 IN TXT "v=DKIM1; p=AA=="'],
+    )
     const relayed = domainRecords('example.org', { ...facts, relay: 'smart.example' })
     const spf = relayed.find(({ value }) => value.includes('v=spf1'))
     assert.equal(spf?.value, '"v=spf1 mx ?all"')

@@ -1,6 +1,7 @@
 /** Names, arguments, options, help and examples of all subcommands. What they do is in files of their own. */
 import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
 import { addAccounts } from './account-commands.ts'
+import { addDkim } from './dkim-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 
@@ -37,6 +38,7 @@ export function quaver(): Command {
   addSend(program)
   addControl(program)
   addAccounts(program)
+  addDkim(program)
   addLogin(program)
   addSmtp(program)
   addRules(program)

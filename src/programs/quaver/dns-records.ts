@@ -1,6 +1,8 @@
 /** The DNS records that a hosted domain should have: what others need to send to it and what mail programs look for.
  *  Only what holds today is in it. Never: asks DNS. */
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
+import { zoneStrings } from '../../protocols/dkim/key-text.ts'
+import type { ShownKey } from './dkim-key.ts'
 import { type MailService, mailServices } from './mail-services.ts'
 
 export interface DnsRecord {
@@ -20,12 +22,14 @@ export interface HostFacts {
   readonly relay: string | undefined
   /** What mail programs find here. */
   readonly services: readonly MailService[]
+  /** By which receivers verify what is signed: of all domains. */
+  readonly keys: readonly Pick<ShownKey, 'domain' | 'name' | 'record' | 'signs'>[]
 }
 
 const secondsToLive = 3600
 
 /** Of the host itself. */
-export function hostRecords({ host, addresses, relay }: Omit<HostFacts, 'services'>): DnsRecord[] {
+export function hostRecords({ host, addresses, relay }: Pick<HostFacts, 'host' | 'addresses' | 'relay'>): DnsRecord[] {
   const records: DnsRecord[] = publicAddresses(addresses).map((value) => {
     return { name: host, type: value.includes(':') ? 'AAAA' : 'A', value, note: 'its reverse name must be this one' }
   })
@@ -54,6 +58,7 @@ export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
     { name: domain, type: 'MX', value: `10 ${host}.`, note: '' },
     // The host's own record says it already.
     ...(domain === host ? [] : [sender]),
+    ...facts.keys.filter((key) => key.domain === domain).map(keyRecord),
     {
       name: `_dmarc.${domain}`,
       type: 'TXT',
@@ -65,6 +70,11 @@ export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
       srv(name, domain, '0 0 0 .', at === 0 ? 'not offered (RFC 6186): mail programs need not try' : ''),
     ),
   ]
+}
+
+function keyRecord({ name, record, signs }: HostFacts['keys'][number]): DnsRecord {
+  const note = signs ? 'receivers verify our signatures by it' : 'the next key: published now, it can be used at once'
+  return { name, type: 'TXT', value: zoneStrings(record), note }
 }
 
 export function zoneLine({ name, type, value }: DnsRecord): string {

@@ -1,6 +1,7 @@
 /** `quaver dns`: the records to publish for hosted domains. */
 import { networkInterfaces } from 'node:os'
 import { toText } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { listDomains } from '../../stores/accounts/domains.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -8,6 +9,8 @@ import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
+import { shownKeys } from './dkim.ts'
+import type { ShownKey } from './dkim-key.ts'
 import { CommandError } from './exit.ts'
 import { domainRecords, type DnsRecord, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
@@ -23,7 +26,8 @@ export async function dns(name: string | undefined, options: GlobalOptions): Pro
     if (missing !== undefined)
       throw new CommandError(`${missing} is not hosted here: 'quaver domain add ${missing}' first`)
     if (wanted.length === 0) throw new CommandError("no domain is hosted here: 'quaver domain add example.org' first")
-    const { host, warnings } = await serverName(home)
+    const { host, warnings: found } = await serverName(home)
+    const warnings = [...found]
     if (!host.includes('.'))
       throw new CommandError(
         `${home.control}/me says '${host}', which no other host can find: write this host's full name there`,
@@ -31,7 +35,14 @@ export async function dns(name: string | undefined, options: GlobalOptions): Pro
     const addresses = addressesOfMachine()
     const relay = new Control(home.control, realClock).map('smtproutes')?.get('')
     const services = await offeredServices(home)
-    const facts = { host, addresses, services, relay: relay === undefined || relay === '' ? undefined : toText(relay) }
+    const keys = await publishedKeys(home, warnings)
+    const facts = {
+      host,
+      addresses,
+      services,
+      keys,
+      relay: relay === undefined || relay === '' ? undefined : toText(relay),
+    }
     const records = [...hostRecords(facts), ...wanted.flatMap((domain) => domainRecords(domain, facts))]
     const inside = privateAddresses(addresses)
     const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
@@ -40,6 +51,18 @@ export async function dns(name: string | undefined, options: GlobalOptions): Pro
     for (const note of notes) print(styled('yellow', `; ${note}`))
     for (const record of records) print(lines(record))
   })
+}
+
+/** The keys are the signer's and root's to read: without them the rest is shown. */
+async function publishedKeys(home: Home, notes: string[]): Promise<readonly ShownKey[]> {
+  try {
+    const keys = await shownKeys(home)
+    for (const { fault } of keys) if (fault !== undefined) notes.push(fault)
+    return keys.filter(({ record }) => record !== '')
+  } catch (error) {
+    notes.push(`the records of DKIM are not shown: ${describeError(error)}`)
+    return []
+  }
 }
 
 /** Those that listen, as they listen; all at their usual ports where none can be reached from outside, as in a demo, or

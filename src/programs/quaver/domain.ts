@@ -7,6 +7,7 @@ import { deleteMail } from '../../stores/accounts/mailbox.ts'
 import { realFiles } from '../../system/files.ts'
 import { aliasForJson, describeChange } from './alias.ts'
 import { confirm } from './ask-person.ts'
+import { prepareKeys } from './dkim.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { print, printJson, table } from './output.ts'
@@ -18,6 +19,7 @@ export async function add(text: string, options: GlobalOptions & { to?: string }
     const domain = parseDomain(text)
     const target = options.to === undefined ? undefined : parseTarget(options.to)
     const to = await addDomain(realFiles, home, domain, target, await forwarderFor(home, domain))
+    await prepareKeys(home, domain)
     const reloaded = await reload(home)
     if (options.json === true) return printJson({ domain, roles: to === undefined ? null : toText(to), reloaded })
     print(`${domain} is hosted here`)

@@ -24,6 +24,7 @@ const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
   ['policy', 'policy'],
   ['authd', 'authd'],
   ['issuers', 'issuers'],
+  ['signer', 'signer'],
   ['queue', 'queue'],
   ['remote', 'remote'],
   ['lspawn', 'root'],

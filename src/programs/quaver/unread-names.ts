@@ -4,7 +4,13 @@ import { rulesNames } from '../../contracts/services.ts'
 import type { Finding } from '../../stores/control/inspect.ts'
 
 /** Read, but no rows of the table: TLS of remote hosts; and what is compiled. */
-const alsoRead = new Set(['tlshosts', 'notlshosts', 'clientcert.pem', ...rulesNames.map((name) => `tcprules/${name}`)])
+const alsoRead = new Set([
+  'domainkeys',
+  'tlshosts',
+  'notlshosts',
+  'clientcert.pem',
+  ...rulesNames.map((name) => `tcprules/${name}`),
+])
 /** Of qmail's other programs and well-known patches: there in a home that comes from them, and not for us. */
 const ofOthers = new Set([
   'qmqpservers',

@@ -50,6 +50,7 @@ function acceptanceWith(storeFails: Error, writeFails: Error): Acceptance {
       ids: new MessageIds(clock, 0),
       clock,
       log: new DeliveryLog(() => undefined),
+      signing: undefined,
       tables: () => tables,
       onAccepted: none,
       onStoreTrouble: () => undefined,

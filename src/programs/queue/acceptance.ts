@@ -15,6 +15,7 @@ import type { MessageIds } from '../../stores/queue/ids.ts'
 import { errorCode, type OpenFile } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { QueueClock } from './queue-clock.ts'
+import type { SignedReader, Signing } from './signing.ts'
 
 /** Who hands a message in, as told by the socket on which it came. */
 export interface Origin {
@@ -35,6 +36,8 @@ export interface AcceptancePorts {
   readonly clock: QueueClock
   readonly log: DeliveryLog
   tables(): RoutingTables
+  /** Undefined: nothing is signed. */
+  readonly signing: Signing | undefined
   /** A committed message may be attempted. */
   onAccepted(message: QueuedMessage, content: Buffer | undefined): void
   onStoreTrouble(error: unknown): void
@@ -53,7 +56,9 @@ export class Acceptance {
   async accept(envelope: Envelope, params: Params, content: WholeContent, origin: Origin): Promise<Outcome<number>> {
     const flaw = flawOf(envelope)
     if (flaw !== undefined) return failed(flaw)
-    const prepared = this.prepare(envelope, params, content, origin)
+    const signed = await this.signed(params, content, origin)
+    if (!signed.done) return signed
+    const prepared = this.prepare(envelope, params, signed.value, origin)
     try {
       await this.ports.store.commit([prepared.change])
     } catch (error) {
@@ -61,6 +66,16 @@ export class Acceptance {
     }
     this.accepted(prepared.message, prepared.content)
     return done(prepared.message.id)
+  }
+
+  /** With our signatures on top, where it is to be signed; its bytes are then a copy. */
+  async signed(params: Params, content: WholeContent, origin: Origin): Promise<Outcome<WholeContent>> {
+    const reader = this.ports.signing?.begin(params, origin)
+    if (reader === undefined) return done(content)
+    const body = Buffer.concat(content.body)
+    reader.push(body)
+    const fields = await reader.fields(content.head)
+    return fields.done ? done({ head: fields.value + content.head, body: [body] }) : fields
   }
 
   /** What accepting the message would commit: for a commit that does more than that. Tell `accepted` after it. */
@@ -105,6 +120,7 @@ export class Acceptance {
       },
       (error) => this.refusal(error),
       flawOf(envelope),
+      this.ports.signing?.begin(params, origin),
     )
   }
 
@@ -152,6 +168,7 @@ export class StreamedMessage implements ContentSink {
   private readonly commitRow: (bodyBytes: number, head: ByteString) => Promise<void>
   private readonly refusal: (error: unknown) => Failure
   private readonly flaw: Failure | undefined
+  private readonly signing: SignedReader | undefined
   private file: OpenFile | undefined
   private steps: Promise<void>
   private trouble: unknown
@@ -163,12 +180,14 @@ export class StreamedMessage implements ContentSink {
     commitRow: (bodyBytes: number, head: ByteString) => Promise<void>,
     refusal: (error: unknown) => Failure,
     flaw: Failure | undefined,
+    signing: SignedReader | undefined,
   ) {
     this.id = id
     this.files = files
     this.commitRow = commitRow
     this.refusal = refusal
     this.flaw = flaw
+    this.signing = signing
     this.steps = this.step(async () => {
       this.file = await files.create(id)
     }, Promise.resolve())
@@ -177,6 +196,7 @@ export class StreamedMessage implements ContentSink {
   /** Resolves when the bytes are with the file system (or have been given up with what went wrong before). */
   write(bytes: Buffer): Promise<void> {
     this.bytes += bytes.length
+    this.signing?.push(bytes)
     this.steps = this.step(async () => this.file?.write(bytes), this.steps)
     return this.steps
   }
@@ -188,16 +208,17 @@ export class StreamedMessage implements ContentSink {
 
   /** `head`: to stand below our Received line. */
   async close(head: ByteString): Promise<Outcome<number>> {
-    if (this.flaw !== undefined) {
+    const fields = this.flaw === undefined ? await (this.signing?.fields(head) ?? done('')) : failed(this.flaw)
+    if (!fields.done) {
       await this.remove()
-      return failed(this.flaw)
+      return fields
     }
     this.steps = this.step(async () => {
       const file = this.file
       if (file === undefined) throw new Error('no content file')
       this.file = undefined
       await this.files.seal(file)
-      await this.commitRow(this.bytes, head)
+      await this.commitRow(this.bytes, fields.value + head)
     }, this.steps)
     await this.steps
     if (this.trouble === undefined) return done(this.id)

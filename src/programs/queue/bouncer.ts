@@ -65,10 +65,10 @@ export class Bouncer {
         return injected(await handOn(intoFile, '', content))
       }
       const body = await Array.fromAsync(content)
-      return done({
-        kind: 'added',
-        ...this.acceptance.prepare(envelope, noParams, { head: '', body }, this.acceptance.bounceOrigin),
-      })
+      const { bounceOrigin } = this.acceptance
+      const signed = await this.acceptance.signed(noParams, { head: '', body }, bounceOrigin)
+      if (!signed.done) return signed
+      return done({ kind: 'added', ...this.acceptance.prepare(envelope, noParams, signed.value, bounceOrigin) })
     } catch (error) {
       return failed(transientFrom(error, `bounce of ${message.id}`))
     }

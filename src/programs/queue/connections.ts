@@ -198,6 +198,7 @@ export class Connections {
       case 'tickets':
       case 'login':
       case 'session':
+      case 'signing':
         // Other programs' affair: no socket of ours lets these through.
         throw new ContractError(`${purpose} on ${name}`)
     }

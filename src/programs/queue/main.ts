@@ -7,6 +7,7 @@ import { openStore, damageMarker, type OpenedStore } from './open-store.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
+import { SigningClient } from '../../clients/signing/signing-client.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
 import { handInBytesMax } from '../../stores/control/hand-in-limit.ts'
@@ -20,6 +21,7 @@ import { noteDamage } from '../../stores/queue/salvage.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
+import { connectPath } from '../../system/frame-connection.ts'
 import { interfaceAddressReader } from '../../system/interfaces.ts'
 import { flushLog, openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
@@ -37,6 +39,7 @@ import { stopMillisecondsMax } from './limits.ts'
 import { LocalDeliveries } from './local-deliveries.ts'
 import { RemoteDeliveries } from './remote-deliveries.ts'
 import { bounceSettings, channelSettings } from './settings.ts'
+import { Signing } from './signing.ts'
 import { Timekeeper } from './timekeeper.ts'
 
 const { values } = parseArgs({
@@ -146,6 +149,11 @@ const acceptance = new Acceptance(
     clock,
     log,
     tables: () => tables,
+    signing: new Signing({
+      client: new SigningClient(() => connectPath(socketPath(home, 'queue-signer')), clock),
+      domains: () => control.map('dkimdomains'),
+      warn: (text) => log.warning(text),
+    }),
     onAccepted: (message, content) => dispatcher.accepted(message, content),
     onStoreTrouble,
   },

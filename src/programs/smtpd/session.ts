@@ -4,6 +4,7 @@
  *  Fails:  as the gate has it; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { ReadingTaker } from '../../clients/queue/reading-taker.ts'
+import { relayedParam } from '../../contracts/envelope.ts'
 import { isSenderOfOurs } from '../../protocols/smtp/address.ts'
 import { type Command, isForeignVerb } from '../../protocols/smtp/command.ts'
 import { xclientCapability } from '../../protocols/smtp/xclient.ts'
@@ -200,7 +201,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
 
   private takeMessage(transaction: Transaction): void {
     const { gate, clock, takerFor } = this.setting
-    const { envelope, params } = transaction
+    const { envelope } = transaction
+    const params = this.mayRelay ? new Map([...transaction.params, [relayedParam, '']]) : transaction.params
     const head = receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
     const message = { envelope, params, head, databytes: this.databytes }
     let taker = takerFor(gate.environment)

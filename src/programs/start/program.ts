@@ -21,7 +21,7 @@ export interface Program {
   /** It runs only if one of these services is wanted; undefined runs always. */
   readonly for: readonly ServiceName[] | undefined
   /** And only if this control file is there when `start` starts. */
-  readonly onlyWith?: 'oauthissuers' | 'listen-qread'
+  readonly onlyWith?: 'oauthissuers' | 'listen-qread' | 'dkimdomains'
   /** The sockets it serves, in the order of its descriptors from 4 on: listeners of services, and sockets in HOME/run. */
   readonly listens: readonly (SocketName | ListenerName)[]
   /** Gets the certificate and the key. */
@@ -90,6 +90,7 @@ export const programs: readonly Program[] = [
   { ...plain, name: 'authd', role: 'authd', phase: 1, for: loginServices, listens: ['authd', 'authd-admin'] },
   { ...plain, name: 'issuers', role: 'issuers', phase: 1, for: loginServices, onlyWith: 'oauthissuers' },
   ...loginServices.map((service) => loginProgram(service)),
+  { ...plain, name: 'signer', role: 'signer', phase: 1, onlyWith: 'dkimdomains', listens: ['queue-signer'] },
   // As qmail-qread did, who owns what it shows.
   { ...plain, name: 'qread', role: 'queue', phase: 1, for: ['qread'], onlyWith: 'listen-qread', listens: ['qread'] },
 ]

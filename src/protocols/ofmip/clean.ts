@@ -12,8 +12,6 @@ import { type Instruction, rewriteHost } from './rewriting.ts'
 import type { SenderRule } from './sender-rules.ts'
 
 export interface CleaningFacts extends Omit<MissingFields, 'author'> {
-  /** Goes on top: whole fields. */
-  readonly received: ByteString
   readonly rewriting: readonly Instruction[]
   /** Stands in From if nobody does. As an envelope has it. */
   readonly sender: ByteString
@@ -59,7 +57,7 @@ export function cleanHeader(fields: readonly Field[], facts: CleaningFacts): Cle
   const author = facts.author ?? { name: '', address: facts.sender }
   if (!kept.some(({ name }) => name === 'from')) authors.push(author.address)
   const text = completeHeader(kept, { ...facts, author: printMailbox(author.name, author.address) })
-  return { text: facts.received + text, authors }
+  return { text, authors }
 }
 
 /** What has to be read as addresses: reading costs more than copying, so that callers set a limit. */

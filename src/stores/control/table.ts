@@ -20,6 +20,7 @@ import {
 } from './line-checks.ts'
 import { loginFiles } from './login-files.ts'
 import { outgoingFiles } from './outgoing-files.ts'
+import { signingFiles } from './signing-files.ts'
 import { startFiles } from './start-files.ts'
 import { submissionFiles } from './submission-files.ts'
 
@@ -31,6 +32,7 @@ export const controlFiles = {
   ...submissionFiles,
   ...loginFiles,
   ...outgoingFiles,
+  ...signingFiles,
   ...startFiles,
   me: {
     form: 'line',

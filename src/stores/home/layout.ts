@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 
 /** Roles, not account names: a system home maps each to an account that is looked up at run time. */
-export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote' | 'issuers'
+export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote' | 'issuers' | 'signer'
 
 /** qmail's account names; control/accounts overrides one with a line `role:account`. */
 export const accountOf: Readonly<Record<Role, string>> = {
@@ -16,6 +16,7 @@ export const accountOf: Readonly<Record<Role, string>> = {
   queue: 'qmailq',
   remote: 'qmailr',
   issuers: 'qmailo',
+  signer: 'qmailk',
 }
 
 export interface Home {
@@ -89,6 +90,8 @@ export const sockets = {
   'queue-read': { owner: 'queue', mode: 0o600, servedBy: 'queue' },
   /** Anybody on the machine sees here what waits of the mail that they handed in; root sees everything. */
   'queue-own': { owner: 'root', mode: 0o666, servedBy: 'queue' },
+  /** queue asks here for the signatures of what it is about to commit. */
+  'queue-signer': { owner: 'queue', mode: 0o600, servedBy: 'signer' },
   'queue-admin': { owner: 'root', mode: 0o600, servedBy: 'queue' },
   /** The command line asks here what smtpd would say. */
   'smtpd-admin': { owner: 'root', mode: 0o600, servedBy: 'smtpd' },

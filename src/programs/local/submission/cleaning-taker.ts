@@ -9,8 +9,14 @@ import type { Envelope, Params } from '../../../contracts/envelope.ts'
 import { type Field, HeaderGatherer } from '../../../protocols/rfc822/header.ts'
 import { headerBytesMax } from '../../../protocols/smtp/data-decoder.ts'
 
-/** The header as it is to be sent, without the empty line at its end. */
-export type Clean = (fields: readonly Field[]) => Promise<Outcome<ByteString>>
+export interface Cleaned {
+  /** To stand above the header. */
+  readonly trace: ByteString
+  /** As it is to be sent, without the empty line at its end. */
+  readonly header: ByteString
+}
+
+export type Clean = (fields: readonly Field[]) => Promise<Outcome<Cleaned>>
 
 export class CleaningTaker implements Taker {
   private readonly clean: Clean
@@ -31,6 +37,7 @@ class CleaningSink implements ContentSink {
   private readonly openNext: () => ContentSink
   private readonly gatherer = new HeaderGatherer()
   private gathered = 0
+  private trace = ''
   private hasBegun = false
   private sink: ContentSink | undefined
   private failure: Failure | undefined
@@ -59,7 +66,7 @@ class CleaningSink implements ContentSink {
       else if (rest !== '') await this.sink?.write(toBuffer(rest))
     }
     if (this.failure !== undefined || this.sink === undefined) return failed(this.failure ?? headerTooBig)
-    return this.sink.close(head)
+    return this.sink.close(head + this.trace)
   }
 
   abandon(): void {
@@ -70,15 +77,16 @@ class CleaningSink implements ContentSink {
 
   private async begin(body: ByteString): Promise<void> {
     this.hasBegun = true
-    const header = await this.clean(this.gatherer.fields)
-    if (!header.done) {
-      this.failure = header.failure
+    const cleaned = await this.clean(this.gatherer.fields)
+    if (!cleaned.done) {
+      this.failure = cleaned.failure
       return
     }
+    this.trace = cleaned.value.trace
     // Given up while it was being cleaned.
     if (this.abandoned) return
     this.sink = this.openNext()
-    await this.sink.write(toBuffer(header.value + (body === '' ? '\n' : body)))
+    await this.sink.write(toBuffer(cleaned.value.header + (body === '' ? '\n' : body)))
   }
 }
 

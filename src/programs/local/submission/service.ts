@@ -18,7 +18,7 @@ import { printable } from '../../../system/log.ts'
 import type { GrantedSession } from '../session.ts'
 import { planSubmission, type SubmissionPlan } from './filter-plan.ts'
 import { ownRulesTrouble, readOwnRules, readRewriting, type Rewriting } from './address-rules.ts'
-import { CleaningTaker } from './cleaning-taker.ts'
+import { type Cleaned, CleaningTaker } from './cleaning-taker.ts'
 import { type Right, SenderRights } from './sender-rights.ts'
 import type { SubmissionTools } from './tools.ts'
 import { receivedFields } from './trace.ts'
@@ -141,13 +141,12 @@ export class Service {
     return new CleaningTaker((fields) => this.clean(fields, transaction), taker)
   }
 
-  private async clean(fields: readonly Field[], { sender, author }: Transaction): Promise<Outcome<ByteString>> {
+  private async clean(fields: readonly Field[], { sender, author }: Transaction): Promise<Outcome<Cleaned>> {
     if (addressBytes(fields) > addressBytesMax) return failed(tooManyAddresses)
     const { clock, control, nextNumber } = this.tools
     const now = clock.now()
     const { instructions, idhost } = this.rewriting
     const { text, authors } = cleanHeader(fields, {
-      received: receivedFields(this.environment, control.number('submissionreceivedip') === 1, now),
       milliseconds: now,
       messageId: makeMessageId(now, [nextNumber(), process.pid], idhost),
       rewriting: instructions,
@@ -155,7 +154,9 @@ export class Service {
       author,
     })
     const foreign = await this.rights.firstForeign(authors)
-    return foreign === undefined ? done(text) : failed(notAllowed(foreign.address, foreign.right))
+    if (foreign !== undefined) return failed(notAllowed(foreign.address, foreign.right))
+    const trace = receivedFields(this.environment, control.number('submissionreceivedip') === 1, now)
+    return done({ trace, header: text })
   }
 }
 

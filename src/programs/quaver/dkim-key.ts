@@ -1,0 +1,87 @@
+/** A DKIM key as `quaver dkim` and `quaver dns` show it, and whether the world can verify what it signs. */
+import type { KeyObject } from 'node:crypto'
+import { toText } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import type { RecordDns } from '../../clients/dns/dns.ts'
+import { CanonicalBody } from '../../protocols/dkim/canonical-body.ts'
+import { keyNameInDns, keyText, zoneStrings } from '../../protocols/dkim/key-text.ts'
+import { oversignedFields, signatureField } from '../../protocols/dkim/sign.ts'
+import { type KeyAnswer, verifySignatures } from '../../protocols/dkim/verify.ts'
+import type { Home } from '../../stores/home/layout.ts'
+import { type KeyName, readKey } from '../../stores/signing-keys/signing-keys.ts'
+import { RunningSha256 } from '../../system/digests.ts'
+import { checkSignature, kindOf, makeSignature, publicBytes } from '../../system/signatures.ts'
+
+export interface ShownKey {
+  readonly domain: string
+  readonly selector: string
+  readonly kind: 'rsa' | 'ed25519'
+  /** control/dkimdomains names it. */
+  readonly signs: boolean
+  /** Of the record, without the dot at its end. */
+  readonly name: string
+  /** What a resolver says; empty if the key cannot be read. */
+  readonly record: string
+  /** A line of a zone file. */
+  readonly zone: string
+  readonly fault?: string
+}
+
+export interface CheckedKey extends ShownKey {
+  readonly verdict: 'pass' | 'fail'
+  readonly why: string
+}
+
+export function describeKey(home: Home, name: KeyName, signing: ReadonlySet<string>): ShownKey {
+  const [domain, selector] = [toText(name.domain), toText(name.selector)]
+  const dnsName = keyNameInDns(domain, selector)
+  const common = { domain, selector, signs: signing.has(selector), name: dnsName }
+  try {
+    const key = readKey(home, name)
+    if (key === undefined) throw new Error('there is no such key')
+    const record = keyText(kindOf(key), publicBytes(key))
+    return { ...common, kind: kindOf(key), record, zone: `${dnsName}. 3600 IN TXT ${zoneStrings(record)}` }
+  } catch (error) {
+    return { ...common, kind: 'rsa', record: '', zone: '', fault: describeError(error) }
+  }
+}
+
+/** Signs a message and verifies it with what the DNS says, as a receiver does. */
+export async function checkKey(home: Home, shown: ShownKey, dns: RecordDns): Promise<CheckedKey> {
+  const fail = (why: string): CheckedKey => ({ ...shown, verdict: 'fail', why })
+  if (shown.fault !== undefined) return fail(shown.fault)
+  const key = readKey(home, shown)
+  if (key === undefined) return fail('there is no such key')
+  const answer = await dns.txt(shown.name)
+  if (answer.kind === 'soft') return fail(`the DNS does not answer for ${shown.name}: ${answer.why}`)
+  if (answer.kind !== 'found') return fail(`${shown.name} has no TXT record: publish what 'quaver dkim show' prints`)
+  const keys: KeyAnswer = { kind: 'found', texts: answer.values }
+  const now = Math.floor(Date.now() / 1000)
+  const message = testMessage(shown, key, now)
+  const { signatures } = await verifySignatures(message.header, message.bodies, {
+    keys: () => Promise.resolve(keys),
+    check: checkSignature,
+    now,
+  })
+  const [verdict] = signatures
+  if (verdict?.result === 'pass') return { ...shown, verdict: 'pass', why: '' }
+  return fail(
+    `a receiver would say ${verdict?.result ?? 'nothing'}: ${verdict?.reason ?? ''}; the DNS has: ${toText(answer.values[0] ?? '')}`,
+  )
+}
+
+function testMessage(shown: ShownKey, key: KeyObject, now: number) {
+  const plain = `From: postmaster@${shown.domain}\nSubject: a test\n`
+  const digest = (canonicalization: 'simple' | 'relaxed') => {
+    const hash = new RunningSha256()
+    const body = new CanonicalBody(canonicalization, hash.update)
+    body.push('A test.\n')
+    body.end()
+    return { bytes: body.bytes, sha256: hash.finish() }
+  }
+  const bodies = { simple: digest('simple'), relaxed: digest('relaxed') }
+  const algorithm = shown.kind === 'rsa' ? 'rsa-sha256' : 'ed25519-sha256'
+  const signing = { ...shown, algorithm, sign: (text: string) => makeSignature(key, text) } as const
+  const facts = { bodySha256: bodies.relaxed.sha256, now, validFor: undefined, oversigned: oversignedFields }
+  return { header: `${signatureField(plain, signing, facts) ?? ''}${plain}`, bodies }
+}

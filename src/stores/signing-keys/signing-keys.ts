@@ -1,0 +1,111 @@
+/** Private keys of DKIM: control/domainkeys/DOMAIN/SELECTOR, a PEM each, for the signer's account alone.
+ *  Knows:  place, owner and mode. Never: who may have what signed.
+ *  Fails:  throws with the path and what is wrong with it; never with a word of the key. */
+import { chmod, chown, mkdir, readdir } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import type { KeyObject } from 'node:crypto'
+import { join } from 'node:path'
+import { type ByteString, toText } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import { errorCode, type Files, readSmallFile, replaceFile } from '../../system/files.ts'
+import { readPrivateKey } from '../../system/signatures.ts'
+import type { Home } from '../home/layout.ts'
+
+const keyBytesMax: number = 16 * 1024
+/** Of what was read; a key more makes the oldest go. */
+const keptMax = 1000
+
+export interface KeyName {
+  readonly domain: ByteString
+  readonly selector: ByteString
+}
+
+export function keyPath(home: Home, { domain, selector }: KeyName): string {
+  return join(keysDirectory(home), toText(domain), toText(selector))
+}
+
+export function keysDirectory(home: Home): string {
+  return join(home.control, 'domainkeys')
+}
+
+/** Undefined if there is no such key. */
+export function readKey(home: Home, name: KeyName): KeyObject | undefined {
+  const path = keyPath(home, name)
+  try {
+    const pem = readSmallFile(path, keyBytesMax)
+    return pem === undefined ? undefined : readPrivateKey(pem)
+  } catch (error) {
+    throw new Error(`${path}: ${describeError(error)}`, { cause: error })
+  }
+}
+
+/** In the order of their names. */
+export async function listKeys(home: Home): Promise<KeyName[]> {
+  const names: KeyName[] = []
+  for (const domain of await namesIn(keysDirectory(home)))
+    for (const selector of await namesIn(join(keysDirectory(home), domain))) names.push({ domain, selector })
+  return names
+}
+
+/** Owner: the account that signs; undefined: the caller. */
+export async function writeKey(
+  files: Files,
+  home: Home,
+  name: KeyName,
+  pem: string,
+  owner: { readonly uid: number; readonly gid: number } | undefined,
+): Promise<void> {
+  const path = keyPath(home, name)
+  for (const directory of [keysDirectory(home), join(path, '..')]) {
+    const isNew = (await mkdir(directory, { recursive: true, mode: 0o700 })) !== undefined
+    if (isNew && owner !== undefined) await chown(directory, owner.uid, owner.gid)
+    if (isNew) await chmod(directory, 0o700)
+  }
+  await replaceFile(files, path, Buffer.from(pem), 0o400)
+  if (owner !== undefined) await chown(path, owner.uid, owner.gid)
+}
+
+/** Keys as they were read, read again when their files change. */
+export class SigningKeys {
+  private readonly home: Home
+  private readonly kept = new Map<string, { readonly stamp: string; readonly key: KeyObject }>()
+
+  constructor(home: Home) {
+    this.home = home
+  }
+
+  /** As `readKey`. */
+  of(name: KeyName): KeyObject | undefined {
+    const path = keyPath(this.home, name)
+    const stamp = stampOf(path)
+    const known = this.kept.get(path)
+    if (known !== undefined && known.stamp === stamp) return known.key
+    this.kept.delete(path)
+    const key = readKey(this.home, name)
+    if (key === undefined) return undefined
+    const [oldest] = this.kept.keys()
+    if (this.kept.size >= keptMax && oldest !== undefined) this.kept.delete(oldest)
+    this.kept.set(path, { stamp, key })
+    return key
+  }
+}
+
+function stampOf(path: string): string {
+  try {
+    const { ino, mtimeMs, size } = statSync(path)
+    return `${ino} ${mtimeMs} ${size}`
+  } catch {
+    // Whatever it is: reading it says so.
+    return ''
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory)
+    return entries.filter((name) => !name.startsWith('.')).toSorted()
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return []
+    throw error
+  }
+}
