@@ -1,107 +1,104 @@
-/** A connection on which one program of ours asks another: any number of questions at once, each with a number; answers
- *  come in any order. Made at the first question, and again after it was lost.
+/** A link on which one program of ours asks another: any number of questions at once, each with a number; answers come in
+ *  any order.
  *  Fails:  `ask` rejects: no connection, no answer in time (DeadlineError), too many questions. */
 import type { Socket } from 'node:net'
 import type { Frame } from '../contracts/frame.ts'
-import { encodeHello, type Purpose } from '../contracts/hello.ts'
-import { type Clock, DeadlineError, within } from '../system/clock.ts'
-import { FrameConnection } from '../system/frame-connection.ts'
+import type { Purpose } from '../contracts/hello.ts'
+import { type Clock, DeadlineError } from '../system/clock.ts'
+import { Link, type LinkSetting } from './link.ts'
 
-const connectMillisecondsMax = 10_000
 const questionsMax = 5_000
 
-export interface QuestionLinkSetting<Answer extends { readonly ref: number }> {
+export interface QuestionLinkSetting<Answer extends { readonly ref: number }>
+  extends Pick<LinkSetting, 'connectMillisecondsMax' | 'isServing' | 'backOffMilliseconds'> {
+  /** The other program. */
+  readonly to: string
   readonly purpose: Purpose
   readonly clock: Clock
-  readonly answerMillisecondsMax: number
   connect(): Promise<Socket>
-  /** Throws ContractError. */
-  decode(frame: Frame): Answer
+  /** Undefined: it answers nothing. Throws ContractError, which ends the connection. */
+  decode(frame: Frame): Answer | undefined
 }
 
 interface Waiting<Answer> {
-  settle(answer: Answer): void
-  fail(reason: string): void
+  take(answer: Answer): void
+  fail(error: Error): void
 }
 
 export class QuestionLink<Answer extends { readonly ref: number }> {
+  readonly link: Link
   private readonly setting: QuestionLinkSetting<Answer>
   private readonly waiting = new Map<number, Waiting<Answer>>()
-  private link: Promise<FrameConnection> | undefined
   private lastRef = 0
 
   constructor(setting: QuestionLinkSetting<Answer>) {
     this.setting = setting
+    this.link = new Link({
+      ...setting,
+      onFrame: (frame) => {
+        const answer = setting.decode(frame)
+        // One that came too late has nobody who waits for it.
+        if (answer !== undefined) this.waiting.get(answer.ref)?.take(answer)
+      },
+      onLost: (reason) => this.abandon(`the connection to ${setting.to} was lost ${reason}`.trimEnd()),
+    })
   }
 
-  async ask(question: (ref: number) => Uint8Array): Promise<Answer> {
-    if (this.waiting.size >= questionsMax) throw new Error('too many questions at once')
-    const connection = await this.connected()
-    this.lastRef = (this.lastRef + 1) % 0x1_0000_0000
-    const ref = this.lastRef
-    return await new Promise<Answer>((resolve, reject) => {
-      const { clock, answerMillisecondsMax } = this.setting
+  ask(question: (ref: number) => Uint8Array, millisecondsMax: number): Promise<Answer> {
+    return this.follow(question, (answer) => answer, millisecondsMax)
+  }
+
+  /** For a question with more than one answer: `take` gets each, until it makes something of one. What it throws ends the
+   *  connection. */
+  async follow<Result>(
+    question: (ref: number) => Uint8Array,
+    take: (answer: Answer) => Result | undefined,
+    millisecondsMax: number,
+  ): Promise<Result> {
+    const { to, clock } = this.setting
+    if (this.waiting.size >= questionsMax) throw new Error(`${questionsMax} questions are being asked already`)
+    const connection = await this.link.connected()
+    const ref = this.newRef()
+    const frame = question(ref)
+    if (connection.closed) throw new Error(`the connection to ${to} was lost`)
+    return await new Promise<Result>((resolve, reject) => {
       const forget = (): void => {
         cancel()
         this.waiting.delete(ref)
       }
-      const fail = (reason: string): void => {
+      const fail = (error: Error): void => {
         forget()
-        reject(new Error(reason))
+        reject(error)
       }
-      const cancel = clock.after(answerMillisecondsMax, () => {
-        forget()
-        reject(new DeadlineError(`no answer in ${answerMillisecondsMax} ms`))
+      const cancel = clock.after(millisecondsMax, () =>
+        fail(new DeadlineError(`no answer from ${to} in ${millisecondsMax / 1000} s`)),
+      )
+      this.waiting.set(ref, {
+        take(answer) {
+          const result = take(answer)
+          if (result === undefined) return
+          forget()
+          resolve(result)
+        },
+        fail,
       })
-      const settle = (answer: Answer): void => {
-        forget()
-        resolve(answer)
-      }
-      this.waiting.set(ref, { settle, fail })
-      connection.send(question(ref))
+      connection.send(frame)
     })
   }
 
-  /** What has no answer; said to whoever was asked before, and to nobody else. */
-  tell(message: Uint8Array): void {
-    void this.link?.then(
-      (connection) => connection.send(message),
-      () => undefined,
-    )
-  }
-
+  /** Whoever waits gets no answer; a later question connects again. */
   close(): void {
-    void this.link?.then(
-      (connection) => connection.end(),
-      () => undefined,
-    )
-    this.link = undefined
+    this.link.close()
+    this.abandon('closed')
   }
 
-  private async connected(): Promise<FrameConnection> {
-    const link = (this.link ??= this.connect())
-    try {
-      return await link
-    } catch (error) {
-      if (this.link === link) this.link = undefined
-      throw error
-    }
+  private abandon(why: string): void {
+    for (const { fail } of [...this.waiting.values()]) fail(new Error(why))
   }
 
-  private async connect(): Promise<FrameConnection> {
-    const { clock, purpose, decode } = this.setting
-    const socket = await within(clock, connectMillisecondsMax, purpose, this.setting.connect())
-    const connection: FrameConnection = new FrameConnection(socket, {
-      onFrame: (frame) => {
-        const answer = decode(frame)
-        this.waiting.get(answer.ref)?.settle(answer)
-      },
-      onClose: (reason) => {
-        this.link = undefined
-        for (const { fail } of [...this.waiting.values()]) fail(`the connection was lost ${reason}`.trimEnd())
-      },
-    })
-    connection.send(encodeHello({ purpose, uid: 0 }))
-    return connection
+  private newRef(): number {
+    do this.lastRef = this.lastRef === 0xffffffff ? 1 : this.lastRef + 1
+    while (this.waiting.has(this.lastRef))
+    return this.lastRef
   }
 }

@@ -30,6 +30,7 @@ export class FrameConnection {
   private readonly limits: FrameLimits
   private heldBytes = 0
   private handlers: FrameHandlers
+  private readonly pausedBy = new Set<object>()
   private corked = false
   private ended = false
 
@@ -87,12 +88,14 @@ export class FrameConnection {
     })
   }
 
-  pause(): void {
+  /** Nothing more is read until all who paused it have resumed it. */
+  pause(by: object): void {
+    this.pausedBy.add(by)
     this.stream.pause()
   }
 
-  resume(): void {
-    this.stream.resume()
+  resume(by: object): void {
+    if (this.pausedBy.delete(by) && this.pausedBy.size === 0) this.stream.resume()
   }
 
   /** Sends what is pending, then closes. */

@@ -48,9 +48,9 @@ describe('a front that lies', { concurrency: false }, () => {
     instance = await Instance.start({ services: ['local', 'submission', 'pop3'] })
     auth = new AuthClient(() => connectPath(path('authd')), realClock)
     lspawn = new QuestionLink({
+      to: 'lspawn',
       purpose: 'login',
       clock: realClock,
-      answerMillisecondsMax: 10_000,
       connect: () => connectPath(path('lspawn-login')),
       decode: decodeOpenReply,
     })
@@ -82,7 +82,7 @@ describe('a front that lies', { concurrency: false }, () => {
   }
 
   const open = (ticket: string, by: SessionPeer = peer): Promise<OpenReply> =>
-    lspawn.ask((ref) => encodeLoginRequest({ kind: 'open', ref, ticket, peer: by }))
+    lspawn.ask((ref) => encodeLoginRequest({ kind: 'open', ref, ticket, peer: by }), 10_000)
   const why = (reply: OpenReply): string => (reply.kind === 'refused' ? reply.why : reply.kind)
 
   /** What the other side says to these bytes before it closes. */

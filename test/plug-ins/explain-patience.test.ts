@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { askAll } from '../../src/clients/admin/ask.ts'
 import { explain } from '../../src/programs/quaver/smtp.ts'
-import { serveAdmin } from '../../src/programs/smtpd/admin.ts'
+import { serveExplain } from '../../src/programs/smtpd/admin.ts'
 import { homeAt, socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { demoAddress, Instance, launcher } from '#test/kit/instance.ts'
@@ -31,7 +31,7 @@ describe('explain', () => {
       await thought.promise
       yield { command: '', reply: '553 thought about it', closes: false, findings: [] }
     }
-    const server = createServer((socket) => serveAdmin(socket, thinking, realClock)).listen(path)
+    const server = createServer((socket) => serveExplain(socket, thinking, realClock)).listen(path)
     t.after(() => {
       server.close()
       rmSync(home.path, { recursive: true })

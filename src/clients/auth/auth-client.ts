@@ -14,10 +14,10 @@ import {
   saslDataBytesMax,
 } from '../../contracts/auth.ts'
 import { ContractError } from '../../contracts/frame.ts'
-import { encodeHello } from '../../contracts/hello.ts'
 import type { SessionPeer } from '../../contracts/sessions.ts'
-import { type Clock, within } from '../../system/clock.ts'
-import { FrameConnection } from '../../system/frame-connection.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { FrameConnection } from '../../system/frame-connection.ts'
+import { Link } from '../link.ts'
 
 export interface AuthAttempt {
   readonly mechanism: string
@@ -56,8 +56,7 @@ const stepMillisecondsMax = 30_000
 const servingMillisecondsMax = 30_000
 /** So long an attempt waits for an authd that is away: covers a restart. */
 const awayMillisecondsMax = 3_000
-const backOffMillisecondsMin = 100
-const backOffMillisecondsMax = 5_000
+const backOffMilliseconds = { min: 100, max: 5_000 } as const
 const exchangesMax = 10_000
 
 interface Exchange {
@@ -69,23 +68,29 @@ const temporary: AuthRejected = { kind: 'rejected', why: 'temporary' }
 const malformed: AuthRejected = { kind: 'rejected', why: 'malformed' }
 
 export class AuthClient {
-  private readonly connectSocket: () => Promise<Socket>
   private readonly clock: Clock
+  private readonly link: Link
   private readonly exchanges = new Map<number, Exchange>()
   private serving: FrameConnection | undefined
   private offered: readonly string[] = []
   private waiting: (() => void)[] = []
-  private link: FrameConnection | undefined
-  private cancelRetry = (): void => undefined
-  private backOff = backOffMillisecondsMin
   private lastRef = 0
-  private open = true
 
   /** Connects at once, and again whenever the connection is lost, until `close`. */
-  constructor(connectSocket: () => Promise<Socket>, clock: Clock) {
-    this.connectSocket = connectSocket
+  constructor(connect: () => Promise<Socket>, clock: Clock) {
     this.clock = clock
-    void this.connect()
+    this.link = new Link({
+      to: 'authd',
+      purpose: 'auth',
+      clock,
+      connect,
+      connectMillisecondsMax: servingMillisecondsMax,
+      backOffMilliseconds,
+      isServing: (frame) => decodeAuthReply(frame).kind === 'serving',
+      onFrame: (frame, connection) => this.receive(connection, decodeAuthReply(frame)),
+      onLost: () => this.lost(),
+    })
+    void this.link.keep()
   }
 
   /** Resolves when authd has said what it offers, or has not for a few seconds. */
@@ -119,9 +124,7 @@ export class AuthClient {
 
   /** Exchanges under way are rejected. */
   close(): void {
-    this.open = false
-    this.cancelRetry()
-    this.link?.end()
+    this.link.close()
     this.lost()
   }
 
@@ -179,7 +182,6 @@ export class AuthClient {
     if (reply.kind === 'serving') {
       this.serving = connection
       this.offered = reply.mechanisms
-      this.backOff = backOffMillisecondsMin
       this.release()
       return
     }
@@ -198,37 +200,8 @@ export class AuthClient {
     else exchange.settle({ kind: 'rejected', why: reply.why })
   }
 
-  private async connect(): Promise<void> {
-    try {
-      const socket = await within(this.clock, servingMillisecondsMax, 'authd', this.connectSocket())
-      if (!this.open) return void socket.destroy()
-      const cancel = this.clock.after(servingMillisecondsMax, () => {
-        if (this.serving === undefined) connection.destroy('')
-      })
-      const connection: FrameConnection = new FrameConnection(socket, {
-        onFrame: (frame) => this.receive(connection, decodeAuthReply(frame)),
-        onClose: () => {
-          cancel()
-          this.lost()
-          this.retry()
-        },
-      })
-      this.link = connection
-      connection.send(encodeHello({ purpose: 'auth', uid: 0 }))
-    } catch {
-      this.retry()
-    }
-  }
-
-  private retry(): void {
-    if (!this.open) return
-    this.cancelRetry = this.clock.after(this.backOff, () => void this.connect())
-    this.backOff = Math.min(2 * this.backOff, backOffMillisecondsMax)
-  }
-
   private lost(): void {
     this.serving = undefined
-    this.link = undefined
     const exchanges = [...this.exchanges.values()]
     this.exchanges.clear()
     for (const { settle } of exchanges) settle?.(temporary)

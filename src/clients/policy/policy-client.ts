@@ -6,8 +6,7 @@
 import type { Socket } from 'node:net'
 import { FreshMap } from '../../base/fresh-map.ts'
 import { describeError } from '../../base/outcome.ts'
-import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { encodeHello } from '../../contracts/hello.ts'
+import { ContractError } from '../../contracts/frame.ts'
 import {
   decodePolicyReply,
   type DnsblAnswer,
@@ -18,12 +17,13 @@ import {
   type NameAnswer,
   type NameQuestion,
   type PolicyAnswer,
+  type PolicyReply,
   type PolicyRequest,
   type SpfAnswer,
   type SpfQuestion,
 } from '../../contracts/policy.ts'
-import { type Clock, within } from '../../system/clock.ts'
-import { FrameConnection } from '../../system/frame-connection.ts'
+import { type Clock, DeadlineError } from '../../system/clock.ts'
+import { QuestionLink } from '../question-link.ts'
 
 export type Answered<T> = { readonly answered: true; readonly answer: T } | NotAnswered
 export interface NotAnswered {
@@ -36,34 +36,36 @@ export interface NotAnswered {
 export const policyMilliseconds = { name: 6_000, spf: 22_000, dnsbl: 6_000, greylist: 3_000 } as const
 /** Covers a restart of the policy process. */
 const servingMillisecondsMax = 2_000
-const backOffMillisecondsMin = 250
-const backOffMillisecondsMax = 10_000
-const questionsMax = 5_000
+const backOffMilliseconds = { min: 250, max: 10_000 } as const
 /** About a kilobyte each. */
 const rememberedMax = 5_000
 /** So many questions in a row without any answer: nobody is there, though the socket is open. */
 const silentQuestionsMax = 10
 
-interface Waiting {
-  readonly kind: PolicyAnswer['kind']
-  settle(answered: Answered<PolicyAnswer>): void
-}
+type Reply = Exclude<PolicyReply, { kind: 'serving' }>
 
 export class PolicyClient {
-  private readonly connectSocket: () => Promise<Socket>
   private readonly clock: Clock
   private readonly remembered = new FreshMap<Answered<PolicyAnswer>>(rememberedMax)
-  private readonly waiting = new Map<number, Waiting>()
-  private link: Promise<FrameConnection> | undefined
-  private lastRef = 0
+  private readonly questions: QuestionLink<Reply>
   private silent = 0
-  private backOff = backOffMillisecondsMin
-  private retryAt = Number.NEGATIVE_INFINITY
-  private trouble = ''
 
-  constructor(connectSocket: () => Promise<Socket>, clock: Clock) {
-    this.connectSocket = connectSocket
+  constructor(connect: () => Promise<Socket>, clock: Clock) {
     this.clock = clock
+    this.questions = new QuestionLink<Reply>({
+      to: 'policy',
+      purpose: 'policy',
+      clock,
+      connect,
+      connectMillisecondsMax: servingMillisecondsMax,
+      backOffMilliseconds,
+      isServing: (frame) => decodePolicyReply(frame).kind === 'serving',
+      decode: (frame) => {
+        const reply = decodePolicyReply(frame)
+        this.silent = 0
+        return reply.kind === 'serving' ? undefined : reply
+      },
+    })
   }
 
   name(question: NameQuestion): Promise<Answered<NameAnswer>> {
@@ -88,12 +90,7 @@ export class PolicyClient {
 
   /** What is asked gets no answer; a later question connects again. */
   close(): void {
-    void this.link?.then(
-      (connection) => connection.end(),
-      () => undefined,
-    )
-    this.link = undefined
-    this.abandon('closed')
+    this.questions.close()
   }
 
   /** No field of a question holds a NUL, so no two questions have the same key. */
@@ -110,102 +107,21 @@ export class PolicyClient {
     request: (ref: number) => PolicyRequest,
     kind: T['kind'],
   ): Promise<Answered<T>> {
-    if (this.clock.monotonic() < this.retryAt) return none(this.trouble)
-    if (this.waiting.size >= questionsMax) return none(`${questionsMax} questions are being asked already`)
+    const take = (reply: Reply): Answered<PolicyAnswer> => {
+      if (reply.kind === 'none') return none(reply.why)
+      if (reply.answer.kind !== kind) throw new ContractError(`${reply.answer.kind} answers ${kind}`)
+      return { answered: true, answer: reply.answer }
+    }
     try {
-      this.link ??= this.connect()
-      const connection = await this.link
-      return (await this.send(connection, request, kind)) as Answered<T>
+      const question = (ref: number): Buffer => encodePolicyRequest(request(ref))
+      return (await this.questions.follow(question, take, policyMilliseconds[kind])) as Answered<T>
     } catch (error) {
+      if (error instanceof DeadlineError && ++this.silent >= silentQuestionsMax) {
+        this.silent = 0
+        this.questions.link.drop('policy does not answer')
+      }
       return none(describeError(error))
     }
-  }
-
-  private send(
-    connection: FrameConnection,
-    request: (ref: number) => PolicyRequest,
-    kind: PolicyAnswer['kind'],
-  ): Promise<Answered<PolicyAnswer>> {
-    this.lastRef = this.lastRef === 0xffffffff ? 1 : this.lastRef + 1
-    const ref = this.lastRef
-    const frame = encodePolicyRequest(request(ref))
-    if (connection.closed) return Promise.resolve(none('the connection to policy was lost'))
-    return new Promise((resolve) => {
-      const cancel = this.clock.after(policyMilliseconds[kind], () => {
-        this.settle(ref, none(`no answer from policy in ${policyMilliseconds[kind] / 1000} s`))
-        this.silent++
-        if (this.silent >= silentQuestionsMax) connection.destroy('policy does not answer')
-      })
-      this.waiting.set(ref, {
-        kind,
-        settle(answered) {
-          cancel()
-          resolve(answered)
-        },
-      })
-      connection.send(frame)
-    })
-  }
-
-  private settle(ref: number, answered: Answered<PolicyAnswer>): void {
-    const waiting = this.waiting.get(ref)
-    this.waiting.delete(ref)
-    waiting?.settle(answered)
-  }
-
-  private abandon(why: string): void {
-    for (const ref of [...this.waiting.keys()]) this.settle(ref, none(why))
-  }
-
-  /** Resolves when the policy process has said that it serves. */
-  private async connect(): Promise<FrameConnection> {
-    try {
-      const socket = await within(this.clock, servingMillisecondsMax, 'policy', this.connectSocket())
-      const { promise, resolve, reject } = Promise.withResolvers<FrameConnection>()
-      const connection: FrameConnection = new FrameConnection(socket, {
-        onFrame: (frame) => this.receive(frame, () => resolve(connection)),
-        onClose: (reason) => {
-          reject(new Error(`policy closed the connection ${reason}`.trimEnd()))
-          this.lost(reason)
-        },
-      })
-      connection.send(encodeHello({ purpose: 'policy', uid: 0 }))
-      try {
-        return await within(this.clock, servingMillisecondsMax, 'policy', promise)
-      } catch (error) {
-        connection.destroy('')
-        throw error
-      }
-    } catch (error) {
-      this.link = undefined
-      this.trouble = describeError(error)
-      this.retryAt = this.clock.monotonic() + this.backOff
-      this.backOff = Math.min(2 * this.backOff, backOffMillisecondsMax)
-      throw error
-    }
-  }
-
-  /** What throws here closes the connection. */
-  private receive(frame: Frame, onServing: () => void): void {
-    const reply = decodePolicyReply(frame)
-    this.silent = 0
-    if (reply.kind === 'serving') {
-      this.backOff = backOffMillisecondsMin
-      onServing()
-      return
-    }
-    const waiting = this.waiting.get(reply.ref)
-    // It came too late; nobody waits any more.
-    if (waiting === undefined) return
-    if (reply.kind === 'none') return this.settle(reply.ref, none(reply.why))
-    if (reply.answer.kind !== waiting.kind) throw new ContractError(`${reply.answer.kind} answers ${waiting.kind}`)
-    this.settle(reply.ref, { answered: true, answer: reply.answer })
-  }
-
-  private lost(reason: string): void {
-    this.link = undefined
-    this.silent = 0
-    this.abandon(`the connection to policy was lost ${reason}`.trimEnd())
   }
 }
 

@@ -8,16 +8,14 @@ import { assert } from '../../base/assert.ts'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { describeError, done, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { encodeExecuteRequest, environmentBytes, environmentBytesMax, filtersMax } from '../../contracts/execute.ts'
-import { encodeHello } from '../../contracts/hello.ts'
 import { parseList } from '../../protocols/qmail/control-format.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Clock } from '../../system/clock.ts'
-import { FrameConnection } from '../../system/frame-connection.ts'
 import { builtInFilter, FilteringTaker, isBuiltInFilter } from './built-in-filters.ts'
 import type { ContentBudget } from './content-budget.ts'
-import { EnqueuePort } from './enqueue-port.ts'
-import { type EnqueueLink, QueueSink, type QueueRoute } from './queue-sink.ts'
+import { LinkedPort } from './linked-port.ts'
+import { type EnqueueLink, QueueSink } from './queue-sink.ts'
 import { refusing, type Taker } from './taker.ts'
 
 /** Longer than exec gives a whole chain. */
@@ -88,6 +86,7 @@ export function takerForPlan(plan: Outcome<FilterPlan>, environment: Environment
   return taker
 }
 
+/** One connection to exec for each message. */
 function takerByExec(
   filters: readonly ByteString[],
   queueProgram: ByteString,
@@ -97,8 +96,14 @@ function takerByExec(
   if (filters.length > filtersMax) return refusing(unreadable(`${filters.length} filters, limit ${filtersMax}`))
   const bytes = environmentBytes(environment)
   if (bytes > environmentBytesMax) return refusing(unreadable(`environment of ${bytes} bytes`))
-  const route = execRoute(filters, queueProgram, environment, tools)
-  return { open: (envelope, params) => new QueueSink(route, envelope, params) }
+  const { clock, budget, connectExec } = tools
+  const opening = [encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment })]
+  const link = { to: 'exec', purpose: 'execute', clock, connect: connectExec, opening, answerMillisecondsMax } as const
+  const connect = async (): Promise<EnqueueLink> => {
+    const own = new LinkedPort(link)
+    return { port: await own.port(), release: () => own.close() }
+  }
+  return { open: (envelope, params) => new QueueSink({ to: 'exec', budget, connect }, envelope, params) }
 }
 
 function isFilterQueue(program: ByteString): boolean {
@@ -109,26 +114,6 @@ function made(filter: ByteString, context: Parameters<typeof builtInFilter>[1]):
   const found = builtInFilter(filter, context)
   assert(found !== undefined, 'the head of a chain is built in')
   return found
-}
-
-/** To a message's filters by way of exec: one connection for each message. */
-function execRoute(
-  filters: readonly ByteString[],
-  queueProgram: ByteString,
-  environment: Environment,
-  { connectExec, clock, budget }: FilterTools,
-): QueueRoute {
-  const connect = async (): Promise<EnqueueLink> => {
-    const connection: FrameConnection = new FrameConnection(await connectExec(), {
-      onFrame: (frame) => port.handle(frame),
-      onClose: (reason) => port.connectionClosed(reason),
-    })
-    const port = new EnqueuePort(connection, clock, answerMillisecondsMax)
-    connection.send(encodeHello({ purpose: 'execute', uid: 0 }))
-    connection.send(encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment }))
-    return { port, release: () => connection.end() }
-  }
-  return { to: 'exec', budget, connect }
 }
 
 const emptyProgram: Failure = transient('3.0', 'unable to exec qq', 'QMAILQUEUE is set and empty')

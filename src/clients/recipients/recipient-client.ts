@@ -31,7 +31,7 @@ export class RecipientClient {
   constructor(connect: () => Promise<Socket>, clock: Clock) {
     this.clock = clock
     const decode = decodeRecipientAnswer
-    this.link = new QuestionLink({ purpose: 'recipients', clock, answerMillisecondsMax, connect, decode })
+    this.link = new QuestionLink({ to: 'lspawn', purpose: 'recipients', clock, connect, decode })
   }
 
   /** `address` as routed to the local channel. At once if it is remembered. */
@@ -47,12 +47,15 @@ export class RecipientClient {
 
   private async ask(address: ByteString): Promise<RecipientFinding> {
     try {
-      const { verdict, rule } = await this.link.ask((ref) => encodeRecipientQuestion({ ref, address }))
+      const { verdict, rule } = await this.link.ask(
+        (ref) => encodeRecipientQuestion({ ref, address }),
+        answerMillisecondsMax,
+      )
       const finding = { verdict, rule }
       this.remember(address, finding)
       return finding
     } catch (error) {
-      return { verdict: 'unknown', rule: `lspawn: ${describeError(error)}` }
+      return { verdict: 'unknown', rule: describeError(error) }
     }
   }
 

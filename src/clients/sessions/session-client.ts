@@ -57,8 +57,7 @@ export class SessionClient {
   constructor(connect: () => Promise<Socket>, clock: Clock, deadlines: SessionDeadlines = usualDeadlines) {
     this.clock = clock
     this.deadlines = deadlines
-    const answerMillisecondsMax = deadlines.openMillisecondsMax
-    this.link = new QuestionLink({ purpose: 'login', clock, answerMillisecondsMax, connect, decode: decodeOpenReply })
+    this.link = new QuestionLink({ to: 'lspawn', purpose: 'login', clock, connect, decode: decodeOpenReply })
   }
 
   async begin(holder: TicketHolder): Promise<BegunSession> {
@@ -74,7 +73,7 @@ export class SessionClient {
 
   /** The front stops: those who have sessions of it are told so by the sessions. */
   closing(service: LoginService): void {
-    this.link.tell(encodeLoginRequest({ kind: 'closing', service }))
+    this.link.link.connection?.send(encodeLoginRequest({ kind: 'closing', service }))
   }
 
   close(): void {
@@ -83,7 +82,8 @@ export class SessionClient {
 
   private async tryOnce({ ticket, peer, facts }: TicketHolder): Promise<Try> {
     try {
-      const reply = await this.link.ask((ref) => encodeLoginRequest({ kind: 'open', ref, ticket, peer }))
+      const question = (ref: number): Buffer => encodeLoginRequest({ kind: 'open', ref, ticket, peer })
+      const reply = await this.link.ask(question, this.deadlines.openMillisecondsMax)
       if (reply.kind === 'refused') return { kind: 'refused', why: reply.why, logText: reply.why }
       return await this.enter(reply.path, reply.token, facts)
     } catch (error) {

@@ -13,20 +13,14 @@ export class SigningClient {
   private readonly link: QuestionLink<SignAnswer>
 
   constructor(connect: () => Promise<Socket>, clock: Clock) {
-    this.link = new QuestionLink({
-      purpose: 'signing',
-      clock,
-      answerMillisecondsMax,
-      connect,
-      decode: decodeSignAnswer,
-    })
+    this.link = new QuestionLink({ to: 'signer', purpose: 'signing', clock, connect, decode: decodeSignAnswer })
   }
 
   async ask(question: Omit<SignQuestion, 'ref'>): Promise<SignAnswer> {
     try {
-      return await this.link.ask((ref) => encodeSignQuestion({ ref, ...question }))
+      return await this.link.ask((ref) => encodeSignQuestion({ ref, ...question }), answerMillisecondsMax)
     } catch (error) {
-      return { kind: 'failed', ref: 0, why: `signer: ${describeError(error)}` }
+      return { kind: 'failed', ref: 0, why: describeError(error) }
     }
   }
 

@@ -10,6 +10,7 @@ import { controlTroubles } from '../../stores/control/troubles.ts'
 import { saltKey } from '../../stores/credentials/salt-key.ts'
 import { spellings } from '../../stores/credentials/spellings.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
+import { serveAdmin } from '../../system/admin-server.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { type Clock, realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
@@ -19,7 +20,7 @@ import { realRandom } from '../../system/random.ts'
 import { Remembered } from '../../system/remembered.ts'
 import { Slots } from '../../system/slots.ts'
 import { supervised } from '../../system/supervised.ts'
-import { serveAdmin } from './admin.ts'
+import { answerAbout } from './admin.ts'
 import { Conversations } from './conversations.ts'
 import { CredentialsSource } from './credentials-source.ts'
 import { LoginGuard } from './guard.ts'
@@ -103,7 +104,7 @@ export async function serve(): Promise<void> {
   await look()
   const admin = serveDescriptor(
     program.listeners.get('authd-admin') ?? program.fail('--listen authd-admin is missing'),
-    (socket) => serveAdmin(socket, guard, clock),
+    (socket) => serveAdmin(socket, clock, (request) => answerAbout(guard, clock, request)),
   )
   admin.maxConnections = connectionsMax
   stopped = () => {

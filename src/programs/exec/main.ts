@@ -5,13 +5,13 @@
 import { parseArgs } from 'node:util'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import { decodeExecuteRequest } from '../../contracts/execute.ts'
-import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { decodeHello } from '../../contracts/hello.ts'
+import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
 import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
-import { connectPath, FrameConnection, type FrameHandlers, serveDescriptor } from '../../system/frame-connection.ts'
+import { connectPath, type FrameConnection, type FrameHandlers } from '../../system/frame-connection.ts'
+import { FrameServer } from '../../system/frame-server.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
@@ -30,7 +30,6 @@ const home = homeAt(values.home ?? '.')
 const plugIns = new Launcher(realClock, log, home.path, limits.plugInsMax)
 const filters = new Launcher(realClock, log, home.path, limits.filtersMax)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), realClock)
-const connections = new Set<FrameConnection>()
 
 const supervisor = supervised(
   log,
@@ -49,49 +48,39 @@ const tools: PassTools = {
     return control.list('signatures') ?? []
   },
 }
-const servers = [...supervisor.listeners.values()].map((fd) =>
-  serveDescriptor(fd, (socket) => {
-    const connection: FrameConnection = new FrameConnection(socket, {
-      onFrame(frame) {
-        if (decodeHello(frame).purpose !== 'execute') throw new ContractError('not for this socket')
-        connection.handOver(handlersFor(connection))
-      },
-      onClose: () => connections.delete(connection),
-    })
-    connections.add(connection)
-  }),
+const servers = [...supervisor.listeners.values()].map(
+  (fd) =>
+    new FrameServer(fd, {
+      socket: 'exec',
+      purpose: 'execute',
+      clock: realClock,
+      log,
+      connectionsMax: limits.connectionsMax,
+      frameBytesMax,
+      accept: handlersFor,
+    }),
 )
-await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.once('listening', resolve))))
+await Promise.all(servers.map((server) => server.listening()))
 supervisor.ready()
 
 /** A connection is for runs, until `chain` makes it one message's. */
 function handlersFor(connection: FrameConnection): FrameHandlers {
   const runs = new Runs(connection, plugIns)
+  let chain: Chain | undefined
   return {
     onFrame(frame: Frame) {
+      if (chain !== undefined) return chain.handle(frame)
       const request = decodeExecuteRequest(frame)
       if (request === undefined) throw new ContractError(`unexpected frame type ${frame.type}`)
       if (request.request !== 'chain') return runs.handle(request)
       const taker = new FilterTaker(realRandom, filterPass(tools, request), () => connection.closed)
-      const chain = new Chain(connection, taker)
-      connection.handOver({
-        onFrame: (next) => chain.handle(next),
-        onClose: (reason) => {
-          closed(connection, reason)
-          chain.forget()
-        },
-      })
+      chain = new Chain(connection, taker)
     },
-    onClose: (reason) => {
-      closed(connection, reason)
+    onClose() {
       runs.closed()
+      chain?.forget()
     },
   }
-}
-
-function closed(connection: FrameConnection, reason: string): void {
-  connections.delete(connection)
-  if (reason !== '') log(`warning: lost a caller: ${reason}`)
 }
 
 /** smtpd stops before this program does: whatever still runs is nobody's. */
@@ -99,7 +88,6 @@ function stop(): Promise<void> {
   for (const server of servers) server.close()
   plugIns.killAll()
   filters.killAll()
-  for (const connection of connections) connection.end()
   queue.close()
   return Promise.resolve()
 }

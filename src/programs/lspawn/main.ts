@@ -78,17 +78,16 @@ async function serve(path: string, demo: boolean): Promise<void> {
   }, memoryLookMilliseconds).unref()
   const defaultDelivery = control.line('defaultdelivery')
   const resolver = new Resolver({ users, locals, defaultDelivery, rootMayReceive, log })
-  const link = new QueueLink(queueSocket, resolver, realClock, log)
   const servers = [
     serveRecipients({ users, clock: realClock, defaultDelivery }),
     serveLogins(home, control, users, locals, rootMayReceive),
   ]
+  const link = new QueueLink(queueSocket, resolver, realClock, log, () => start.ready())
   stop = () => {
     for (const server of servers) server?.close()
     link.stop()
     return locals.stop()
   }
-  void link.connect(() => start.ready())
 }
 
 /** Without it the home would know none of its accounts. */

@@ -1,8 +1,8 @@
 /** What the command line may ask the queue: one request a connection (contract `admin`). */
 import { fromBuffer } from '../../base/byte-string.ts'
 import { codeOf } from '../../base/outcome.ts'
-import { decodeAdminRequest, encodeAdminReply } from '../../contracts/admin.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
+import { answerAdmin, readOperation } from '../../system/admin-server.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
@@ -47,20 +47,12 @@ export class Admin {
     this.ports = ports
   }
 
-  async handle(connection: FrameConnection, frame: Frame, asker: Asker): Promise<void> {
-    try {
-      const request = readRequest(decodeAdminRequest(frame))
+  handle(connection: FrameConnection, frame: Frame, asker: Asker): Promise<void> {
+    return answerAdmin(connection, frame, (value) => {
+      const request = readRequest(value)
       if (asker !== 'administrator' && request.op !== 'list') throw new ContractError('only list is answered here')
-      for await (const row of this.rows(request, asker)) {
-        connection.send(encodeAdminReply({ kind: 'row', row }))
-        await connection.pressure()
-      }
-      connection.send(encodeAdminReply({ kind: 'end' }))
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error)
-      connection.send(encodeAdminReply({ kind: 'error', text }))
-    }
-    connection.end()
+      return this.rows(request, asker)
+    })
   }
 
   private async *rows(request: Request, asker: Asker): AsyncGenerator<object> {
@@ -179,17 +171,16 @@ export class Admin {
 }
 
 function readRequest(value: unknown): Request {
-  if (typeof value !== 'object' || value === null) throw new ContractError('an admin request is an object')
-  const fields = new Map<string, unknown>(Object.entries(value))
+  const { op, field } = readOperation(value)
   const whole = (name: string, fallback: number): number => {
-    const found = fields.get(name)
+    const found = field(name)
     return typeof found === 'number' && Number.isSafeInteger(found) && found >= 0 ? found : fallback
   }
   const id = whole('id', -1)
   return {
-    op: String(fields.get('op')),
+    op,
     id: id < 0 ? undefined : id,
-    all: fields.get('all') === true,
+    all: field('all') === true,
     limit: whole('limit', 1000),
     after: whole('after', 0),
   }

@@ -37,7 +37,7 @@ export class UncommittedBytes {
   add(bytes: number, connection: FrameConnection): void {
     this.bytes += bytes
     if (this.bytes > uncommittedBytesMax) {
-      connection.pause()
+      connection.pause(this)
       this.paused.add(connection)
     }
   }
@@ -45,7 +45,7 @@ export class UncommittedBytes {
   remove(bytes: number): void {
     this.bytes -= bytes
     if (this.bytes > uncommittedBytesMax / 2 || this.paused.size === 0) return
-    for (const connection of this.paused) connection.resume()
+    for (const connection of this.paused) connection.resume(this)
     this.paused.clear()
   }
 
@@ -158,11 +158,11 @@ export class Intake {
     }
     const before = this.unwritten
     this.unwritten += bytes.length
-    if (before <= unwrittenBytesMax && this.unwritten > unwrittenBytesMax) this.connection.pause()
+    if (before <= unwrittenBytesMax && this.unwritten > unwrittenBytesMax) this.connection.pause(this)
     void stream.write(bytes).then(() => {
       const was = this.unwritten
       this.unwritten -= bytes.length
-      if (was > unwrittenBytesMax && this.unwritten <= unwrittenBytesMax) this.connection.resume()
+      if (was > unwrittenBytesMax && this.unwritten <= unwrittenBytesMax) this.connection.resume(this)
     })
   }
 

@@ -81,7 +81,7 @@ class Arrivals {
       const chunk = this.chunks.shift()
       if (chunk !== undefined) {
         this.buffered -= chunk.length
-        if (this.buffered < bufferedBytesMax) this.connection.resume()
+        if (this.buffered < bufferedBytesMax) this.connection.resume(this)
         return chunk
       }
       if (this.end === 'complete') return undefined
@@ -96,7 +96,7 @@ class Arrivals {
     if (message?.kind === 'content' && message.ref === this.ref && this.end === 'open') {
       this.chunks.push(Buffer.from(message.bytes))
       this.buffered += message.bytes.length
-      if (this.buffered >= bufferedBytesMax) this.connection.pause()
+      if (this.buffered >= bufferedBytesMax) this.connection.pause(this)
       this.wake()
     } else if (message?.kind === 'contentEnd' && message.ref === this.ref) this.finish('complete')
     else this.finish('broken')

@@ -2,16 +2,15 @@
  *  Knows:  the deliver contract, back-off, an orderly retreat.
  *  Never:  reports on another connection than the one an attempt came on: the queue has deferred it then. */
 import type { Socket } from 'node:net'
-import { describeError, type Status } from '../../base/outcome.ts'
+import { Link } from '../../clients/link.ts'
+import type { Status } from '../../base/outcome.ts'
 import { type Attempt, decodeToDeliverer, encodeFromDeliverer } from '../../contracts/deliver.ts'
 import type { Frame } from '../../contracts/frame.ts'
-import { encodeHello } from '../../contracts/hello.ts'
 import { type Clock, within } from '../../system/clock.ts'
-import { FrameConnection } from '../../system/frame-connection.ts'
+import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Log } from '../../system/log.ts'
 
-const backOffMillisecondsMin = 100
-const backOffMillisecondsMax = 10_000
+const backOffMilliseconds = { min: 100, max: 10_000 } as const
 const connectMillisecondsMax = 30_000
 /** The queue answers `retire` at once; if it does not, it is gone. */
 const retireMillisecondsMax = 2_000
@@ -30,39 +29,42 @@ export interface LinkParts {
 
 export class QueueLink {
   private readonly parts: LinkParts
+  private readonly link: Link
   private readonly running = new Set<Promise<void>>()
-  private connection: FrameConnection | undefined
-  private backOff = backOffMillisecondsMin
-  private stopping = false
+  private isStopping = false
   private onRetired: () => void = () => undefined
 
   constructor(parts: LinkParts) {
+    const { connect, clock, log, capacity } = parts
     this.parts = parts
+    this.link = new Link({
+      to: 'the queue',
+      purpose: 'remote',
+      clock,
+      connect,
+      connectMillisecondsMax,
+      backOffMilliseconds,
+      opening: [encodeFromDeliverer({ kind: 'ready', capacity })],
+      onFrame: (frame, connection) => this.receive(connection, frame),
+      onLost: (reason) => {
+        this.onRetired()
+        if (!this.isStopping) log(`warning: lost the queue ${reason}`.trimEnd())
+      },
+      onAway: (reason) => log(`warning: cannot reach the queue: ${reason}`),
+    })
   }
 
   /** Resolves when the first connection is made, or will be tried again. */
-  async start(): Promise<void> {
-    const { clock, log, capacity } = this.parts
-    try {
-      const socket = await within(clock, connectMillisecondsMax, 'queue', this.parts.connect())
-      const connection: FrameConnection = new FrameConnection(socket, {
-        onFrame: (frame) => this.receive(connection, frame),
-        onClose: (reason) => this.lost(reason),
-      })
-      this.connection = connection
-      connection.send(encodeHello({ purpose: 'remote', uid: 0 }))
-      connection.send(encodeFromDeliverer({ kind: 'ready', capacity }))
-    } catch (error) {
-      if (this.backOff === backOffMillisecondsMin) log(`warning: cannot reach the queue: ${describeError(error)}`)
-      this.againLater()
-    }
+  start(): Promise<void> {
+    return this.link.keep()
   }
 
   /** Asks for no more, lets what runs finish; what is not reported by then is deferred by the queue. */
   async stop(): Promise<void> {
-    this.stopping = true
-    const { connection } = this
-    if (connection !== undefined && !connection.closed) {
+    this.isStopping = true
+    this.link.leave()
+    const { connection } = this.link
+    if (connection !== undefined) {
       const retired = new Promise<void>((resolve) => {
         this.onRetired = resolve
       })
@@ -70,12 +72,11 @@ export class QueueLink {
       await this.atMost(retireMillisecondsMax, retired)
     }
     await this.atMost(finishMillisecondsMax, Promise.all(this.running))
-    connection?.end()
+    this.link.close()
   }
 
   private receive(connection: FrameConnection, frame: Frame): void {
     const message = decodeToDeliverer(frame)
-    this.backOff = backOffMillisecondsMin
     if (message?.kind === 'retired') this.onRetired()
     if (message?.kind !== 'attempt') return
     const running = this.run(connection, message).finally(() => this.running.delete(running))
@@ -88,24 +89,6 @@ export class QueueLink {
     connection.send(
       encodeFromDeliverer(statuses === 'crowded' ? { kind: 'crowded', ref } : { kind: 'report', ref, statuses }),
     )
-  }
-
-  private lost(reason: string): void {
-    this.connection = undefined
-    this.onRetired()
-    if (this.stopping) return
-    this.parts.log(`warning: lost the queue ${reason}`.trimEnd())
-    this.againLater()
-  }
-
-  private againLater(): void {
-    if (this.stopping) return
-    const pause = this.backOff
-    this.backOff = Math.min(2 * pause, backOffMillisecondsMax)
-    // A plain timer: with no connection it is all that keeps the process alive.
-    setTimeout(() => {
-      if (!this.stopping) void this.start()
-    }, pause)
   }
 
   private async atMost(milliseconds: number, promise: Promise<unknown>): Promise<void> {

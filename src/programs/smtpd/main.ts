@@ -35,7 +35,7 @@ import { admit } from '../../servers/door/admission.ts'
 import { nameOf } from '../../servers/door/client-name.ts'
 import { type Admitted, Connections } from '../../servers/door/connections.ts'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
-import { serveAdmin } from './admin.ts'
+import { serveExplain } from './admin.ts'
 import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import { Gates } from './gates.ts'
@@ -116,7 +116,7 @@ const connections = new Connections(connectionLimits, clock, log, {
 })
 const adminFd = supervisor.listeners.get('smtpd-admin')
 const adminServer =
-  adminFd === undefined ? undefined : serveDescriptor(adminFd, (socket) => serveAdmin(socket, explain, clock))
+  adminFd === undefined ? undefined : serveDescriptor(adminFd, (socket) => serveExplain(socket, explain, clock))
 const smtpFds = [...supervisor.listeners.values()].filter((fd) => fd !== adminFd)
 const acceptor = new Acceptor(smtpFds, (socket) => connections.accept(socket), clock, log)
 await acceptor.listening()

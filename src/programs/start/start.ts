@@ -12,9 +12,10 @@ import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
 import { keepRulesCompiled } from '../../stores/tcprules/keep-compiled.ts'
 import { migrateRules } from '../../stores/tcprules/migrate.ts'
+import { serveAdmin } from '../../system/admin-server.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { compileForOthers, shareCompiled } from '../../system/shared-compile-cache.ts'
-import { serveAdmin } from './admin-server.ts'
+import { operate } from './operations.ts'
 import { commandFor } from './command.ts'
 import { Fleet } from './fleet.ts'
 import { HomeTroubles } from './home-troubles.ts'
@@ -107,7 +108,9 @@ export async function start(
     reload: () => fleet.tell({ kind: 'reload' }),
     stop,
   }
-  listening.bound.get('start')?.[0]?.serve((socket) => serveAdmin(socket, operations, clock))
+  listening.bound
+    .get('start')?.[0]
+    ?.serve((socket) => serveAdmin(socket, clock, (request) => operate(operations, request)))
   if (ownerOf !== undefined) await compileForAccounts(programs, ownerOf)
   fleet.start()
   return { home, screen, listening, fleet, stop, stopped }
