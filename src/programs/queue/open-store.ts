@@ -5,7 +5,7 @@ import { ContentFiles } from '../../stores/queue/content-files.ts'
 import { StoreError } from '../../stores/queue/contract.ts'
 import { MessageIds } from '../../stores/queue/ids.ts'
 import { noteDamage, salvageIfDamaged } from '../../stores/queue/salvage.ts'
-import { ThreadedQueueStore } from '../../stores/queue/store.ts'
+import { SyncedQueueStore } from '../../stores/queue/store.ts'
 import { demandWritable } from '../../stores/queue/writable.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
@@ -13,7 +13,7 @@ import type { DeliveryLog } from './delivery-log.ts'
 import { noteMilliseconds, QueueClock } from './queue-clock.ts'
 
 export interface OpenedStore {
-  readonly store: ThreadedQueueStore
+  readonly store: SyncedQueueStore
   readonly files: ContentFiles
   readonly ids: MessageIds
   /** Births and due times are told by it. */
@@ -34,7 +34,7 @@ export async function openStore(
   try {
     demandWritable(join(directory, 'queue.db'))
     const salvaged = salvageAndTell(directory, machine, log)
-    const opened = await openSound(directory, machine, log)
+    const opened = openSound(directory, machine, log)
     const files = new ContentFiles(join(directory, 'content'), system)
     // After a salvage a file without a row may be all that is left of a message: it is kept.
     if (!salvaged && !opened.salvaged) await removeOrphans(opened.store, files, log)
@@ -50,19 +50,19 @@ export async function openStore(
 }
 
 /** Damage that shows only when the database is opened for use is salvaged too, once. */
-async function openSound(
+function openSound(
   directory: string,
   clock: Clock,
   log: DeliveryLog,
-): Promise<{ store: ThreadedQueueStore; largestId: number; salvaged: boolean }> {
+): { store: SyncedQueueStore; largestId: number; salvaged: boolean } {
   const path = join(directory, 'queue.db')
   try {
-    return { ...(await ThreadedQueueStore.open(path)), salvaged: false }
+    return { ...SyncedQueueStore.open(path), salvaged: false }
   } catch (error) {
     if (!(error instanceof StoreError) || error.kind !== 'damaged') throw error
     noteDamage(damageMarker(directory), error.message)
     salvageAndTell(directory, clock, log)
-    return { ...(await ThreadedQueueStore.open(path)), salvaged: true }
+    return { ...SyncedQueueStore.open(path), salvaged: true }
   }
 }
 
@@ -75,7 +75,7 @@ function salvageAndTell(directory: string, clock: Clock, log: DeliveryLog): bool
 }
 
 /** Contents whose row was never committed (states Q2, Q3), or whose message is gone. */
-async function removeOrphans(store: ThreadedQueueStore, files: ContentFiles, log: DeliveryLog): Promise<void> {
+async function removeOrphans(store: SyncedQueueStore, files: ContentFiles, log: DeliveryLog): Promise<void> {
   const { ids, foreign } = await files.inventory()
   for (const name of foreign) log.warning(`queue/content/${name} is not ours; left alone`)
   const known = new Set(await store.existing(ids))

@@ -45,8 +45,6 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
     // Node takes a file for a module by the nearest package.json.
     file(`${tree}/app/package.json`, { from: 'text', text: '{ "type": "module" }\n' }),
     ...programs.flatMap((name) => [directory(`${tree}/app/programs/${name}`), programFile(name)]),
-    // The queue's second thread, loaded from beside its process.
-    file(`${tree}/app/programs/queue/worker.js`, { from: 'module', path: 'src/stores/queue/worker.ts' }),
     ...['README.md', 'CHANGES.md', 'LICENSE'].map((name) =>
       file(`share/doc/quaver/${name}`, { from: 'source', path: name }),
     ),

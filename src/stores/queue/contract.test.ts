@@ -10,7 +10,7 @@ import type { Change, QueuedMessage } from './contract.ts'
 import { StoreError } from './contract.ts'
 import { storeError } from './engine.ts'
 import { noteDamage, salvageIfDamaged } from './salvage.ts'
-import { ThreadedQueueStore } from './store.ts'
+import { SyncedQueueStore } from './store.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'quaver-store-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -57,10 +57,10 @@ function add(id: number, dueMs: number, text = 'x'): Change {
 
 test('what was committed is read back to the byte, also after the store was opened again', async () => {
   const path = freshPath()
-  const { store } = await ThreadedQueueStore.open(path)
+  const { store } = SyncedQueueStore.open(path)
   await store.commit([add(5, 100, 'body \x00\xff\n')])
   await store.close()
-  const { store: again, largestId } = await ThreadedQueueStore.open(path)
+  const { store: again, largestId } = SyncedQueueStore.open(path)
   assert.equal(largestId, 5)
   assert.deepEqual(await again.load([5, 6]), [message(5, 100, `${head}body \x00\xff\n`)])
   const content = await again.content(5)
@@ -70,7 +70,7 @@ test('what was committed is read back to the byte, also after the store was open
 })
 
 test('due messages come by due time, held ones do not come, and what is not due waits', async () => {
-  const { store } = await ThreadedQueueStore.open(freshPath())
+  const { store } = SyncedQueueStore.open(freshPath())
   await store.commit([add(1, 300), add(2, 100), add(3, 200), add(4, 999)])
   await store.commit([{ kind: 'hold', id: 3, held: true }])
   const [second, first] = [
@@ -96,7 +96,7 @@ const refused: Status = {
 }
 
 test('a message that was tried elsewhere is taken over as it stands', async () => {
-  const { store } = await ThreadedQueueStore.open(freshPath())
+  const { store } = SyncedQueueStore.open(freshPath())
   const tried = message(1, 100)
   const [first] = tried.recipients
   if (first !== undefined) Object.assign(first, { state: 'done', last: refused, lastMs: 9 })
@@ -106,7 +106,7 @@ test('a message that was tried elsewhere is taken over as it stands', async () =
 })
 
 test('marks, due times and removal are kept, and nothing of a removed message stays', async () => {
-  const { store } = await ThreadedQueueStore.open(freshPath())
+  const { store } = SyncedQueueStore.open(freshPath())
   await store.commit([add(1, 100)])
   await store.commit([
     { kind: 'mark', id: 1, position: 1, state: 'failed', last: refused, ms: 42 },
@@ -131,7 +131,7 @@ test('marks, due times and removal are kept, and nothing of a removed message st
 })
 
 test('messages due at the same time are paged without losing one', async () => {
-  const { store } = await ThreadedQueueStore.open(freshPath())
+  const { store } = SyncedQueueStore.open(freshPath())
   await store.commit([add(3, 100), add(1, 100), add(2, 100)])
   const page = await store.due('remote', 100, 2)
   assert.deepEqual(
@@ -143,7 +143,7 @@ test('messages due at the same time are paged without losing one', async () => {
 })
 
 test('times later than can be are brought back, and the clock is noted', async () => {
-  const { store } = await ThreadedQueueStore.open(freshPath())
+  const { store } = SyncedQueueStore.open(freshPath())
   assert.equal(await store.clock(), undefined)
   await store.commit([add(1, 100), add(2, 9000), { kind: 'clock', seenMs: 5, aheadMs: -7 }])
   await store.commit([{ kind: 'clamp', bornMs: 500, dueMs: { local: 600, remote: 700 } }])
@@ -177,7 +177,7 @@ test('a queue of the first version is taken over', async () => {
     INSERT INTO recipient VALUES (7, 0, 1, 2, x'62', x'', x'6e6f', 5), (8, 0, 1, 0, x'62', x'', x'', 0);
     INSERT INTO content VALUES (7, x'78');`)
   old.close()
-  const { store } = await ThreadedQueueStore.open(path)
+  const { store } = SyncedQueueStore.open(path)
   const [small, large] = await store.load([7, 8])
   assert.deepEqual([small?.inFile, large?.inFile], [false, true])
   assert.deepEqual(small?.recipients[0], {
@@ -214,7 +214,7 @@ test('a queue of the third version is read: what came with a Received line in fr
       VALUES (7, 0, 1, 0, x'62', x'', x'', 0), (8, 0, 1, 0, x'62', x'', x'', 0);
     INSERT INTO content VALUES (7, x'783a0a');`)
   old.close()
-  const { store } = await ThreadedQueueStore.open(path)
+  const { store } = SyncedQueueStore.open(path)
   assert.deepEqual(
     (await store.load([7, 8])).map(({ bytes, inFile }) => [bytes, inFile]),
     [
@@ -230,7 +230,7 @@ test('a queue of the third version is read: what came with a Received line in fr
 })
 
 test('a unit that fails changes nothing, and does not harm its neighbours in the same commit', async () => {
-  const { store } = await ThreadedQueueStore.open(freshPath())
+  const { store } = SyncedQueueStore.open(freshPath())
   await store.commit([add(1, 100)])
   const outcomes = await Promise.allSettled([
     store.commit([add(2, 100)]),
@@ -250,9 +250,9 @@ test('a unit that fails changes nothing, and does not harm its neighbours in the
 
 test('a second store on the same file is refused as busy', async () => {
   const path = freshPath()
-  const { store } = await ThreadedQueueStore.open(path)
-  await assert.rejects(
-    ThreadedQueueStore.open(path),
+  const { store } = SyncedQueueStore.open(path)
+  assert.throws(
+    () => SyncedQueueStore.open(path),
     (error: unknown) => error instanceof StoreError && error.kind === 'busy',
   )
   await store.close()
@@ -265,7 +265,7 @@ test("another program's database is refused and left as it is", async () => {
   foreign.exec('PRAGMA application_id = 42; CREATE TABLE t (x)')
   foreign.close()
   const before = readFileSync(path)
-  await assert.rejects(ThreadedQueueStore.open(path), /another program/)
+  assert.throws(() => SyncedQueueStore.open(path), /another program/)
   assert.equal(salvageIfDamaged(path, `${path}.mark`, 1), undefined)
   assert.deepEqual(readFileSync(path), before)
 })
@@ -273,7 +273,7 @@ test("another program's database is refused and left as it is", async () => {
 test('a damaged page loses what was on it and nothing else', async () => {
   const path = freshPath()
   const marker = `${path}.mark`
-  const { store } = await ThreadedQueueStore.open(path)
+  const { store } = SyncedQueueStore.open(path)
   const units = Array.from({ length: 200 }, (_, n) => [add(n + 1, 100, 'y'.repeat(6000))])
   await Promise.all(units.map((unit) => store.commit(unit)))
   await store.close()
@@ -284,7 +284,7 @@ test('a damaged page loses what was on it and nothing else', async () => {
   assert.equal(salvage?.asideAs, `${path}.damaged-77`)
   assert.ok(salvage.saved >= 150, `${salvage.saved} saved`)
   assert.equal(salvage.saved + salvage.lost, 200)
-  const { store: fresh } = await ThreadedQueueStore.open(path)
+  const { store: fresh } = SyncedQueueStore.open(path)
   const saved = await fresh.list(0, 300)
   assert.equal(saved.length, salvage.saved)
   for (const { id } of saved) {
@@ -300,7 +300,7 @@ test('a file that is no database is set aside and a fresh one begun', async () =
   writeFileSync(path, 'this is not a database, and longer than a header needs to be'.repeat(100))
   const salvage = salvageIfDamaged(path, `${path}.mark`, 9)
   assert.deepEqual(salvage, { asideAs: `${path}.damaged-9`, saved: 0, lost: 0 })
-  const { store } = await ThreadedQueueStore.open(path)
+  const { store } = SyncedQueueStore.open(path)
   await store.commit([add(1, 1)])
   await store.close()
 })

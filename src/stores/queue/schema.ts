@@ -69,6 +69,8 @@ export function prepareDatabase(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE')
   for (const migration of migrations.slice(version)) database.exec(migration)
   database.exec(`PRAGMA user_version = ${migrations.length}; PRAGMA application_id = ${applicationId}; COMMIT`)
+  // From now on the log is synced by store.ts, before it answers; SQLite itself syncs around its checkpoints.
+  database.exec('PRAGMA synchronous = NORMAL')
 }
 
 function readPragma(database: DatabaseSync, name: string): number {

@@ -1,7 +1,10 @@
-/** The queue store as its process sees it: promises in front, the engine's thread behind, group commit between them.
- *  Whatever is to be committed while a commit is being synced goes together into the next one.
- *  Fails:  rejects with StoreError; a dead thread is a bug and ends the process. */
-import { Worker } from 'node:worker_threads'
+/** The queue store as its process sees it: group commit, and one sync for all who wait. A commit writes SQLite's log, which
+ *  costs microseconds; the sync of the log, which costs milliseconds, is the thread pool's. `commit` resolves after it.
+ *  What is to be committed meanwhile goes together into the next one.
+ *  Fails:  rejects with StoreError. After a failed sync nobody knows what is on disk: `damaged`, from then on. */
+import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { describeError } from '../../base/outcome.ts'
 import {
   type Change,
   type Channel,
@@ -14,13 +17,16 @@ import {
   type StoredContent,
   StoreError,
 } from './contract.ts'
-import type { StoreFailure, StoreReply, StoreRequest } from './worker.ts'
+import { QueueEngine } from './engine.ts'
 
 /** One commit takes at most so many units: a bound on how long one transaction can grow. */
 const unitsPerCommitMax = 1000
 /** How long a change that nobody waits for is kept, so that it can share the sync of one that somebody does. A crash in
  *  this time means one delivery more, never one less. */
 const patienceMilliseconds = 10
+/** Pages given back after commits that removed messages; bounded, so that it stays short. */
+const shrinkPages = 64
+const commitsPerShrink = 200
 
 interface Unit {
   readonly changes: readonly Change[]
@@ -28,32 +34,32 @@ interface Unit {
   readonly reject: (error: StoreError) => void
 }
 
-export class ThreadedQueueStore implements QueueStore {
-  private readonly worker: Worker
-  private readonly replies: ((reply: StoreReply) => void)[] = []
+export class SyncedQueueStore implements QueueStore {
+  private readonly engine: QueueEngine
+  /** The log, for its syncs alone. */
+  private readonly logFd: number
   private gathered: Unit[] = []
-  private committing = false
+  private syncing: Promise<void> | undefined
+  private broken: StoreError | undefined
   private scheduled = false
   private urgent = false
   private patient: NodeJS.Timeout | undefined
+  private commits = 0
 
-  private constructor(worker: Worker) {
-    this.worker = worker
-    worker.on('message', (reply: StoreReply) => this.replies.shift()?.(reply))
-    worker.on('error', (error: unknown) => {
-      throw error
-    })
+  private constructor(engine: QueueEngine, logFd: number) {
+    this.engine = engine
+    this.logFd = logFd
   }
 
   /** Opens or creates the database; the largest id in it comes with the store. */
-  static async open(path: string): Promise<{ store: ThreadedQueueStore; largestId: number }> {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData: path })
-    const store = new ThreadedQueueStore(worker)
+  static open(path: string): { store: SyncedQueueStore; largestId: number } {
+    const engine = new QueueEngine(path)
     try {
-      return { store, largestId: await store.ask<number>({ op: 'open' }) }
+      const logFd = openSync(`${path}-wal`, 'r')
+      syncDirectory(dirname(path))
+      return { store: new SyncedQueueStore(engine, logFd), largestId: engine.largestId() }
     } catch (error) {
-      await worker.terminate()
+      engine.close()
       throw error
     }
   }
@@ -67,47 +73,54 @@ export class ThreadedQueueStore implements QueueStore {
   }
 
   due(channel: Channel, atMs: number, limit: number, after?: DueKey): Promise<DueKey[]> {
-    return this.ask({ op: 'due', channel, atMs, limit, after })
+    return this.read((engine) => engine.due(channel, atMs, limit, after))
   }
 
   nextDue(channel: Channel, afterMs: number): Promise<number | undefined> {
-    return this.ask({ op: 'nextDue', channel, afterMs })
+    return this.read((engine) => engine.nextDue(channel, afterMs))
   }
 
   load(ids: readonly number[]): Promise<QueuedMessage[]> {
-    return this.ask({ op: 'load', ids })
+    return this.read((engine) => engine.load(ids))
   }
 
   list(afterId: number, limit: number): Promise<QueuedMessage[]> {
-    return this.ask({ op: 'list', afterId, limit })
+    return this.read((engine) => engine.list(afterId, limit))
   }
 
   content(id: number): Promise<StoredContent | undefined> {
-    return this.ask({ op: 'content', id })
+    return this.read((engine) => engine.content(id))
   }
 
   /** Those of the ids that have a row. */
   existing(ids: readonly number[]): Promise<number[]> {
-    return this.ask({ op: 'existing', ids })
+    return this.read((engine) => ids.filter((id) => engine.has(id)))
   }
 
   counts(): Promise<QueueCounts> {
-    return this.ask({ op: 'counts' })
+    return this.read((engine) => engine.counts())
   }
 
   clock(): Promise<StoredClock | undefined> {
-    return this.ask({ op: 'clock' })
+    return this.read((engine) => engine.clock())
   }
 
   async close(): Promise<void> {
-    await this.ask({ op: 'close' })
-    await this.worker.terminate()
+    await this.syncing
+    this.engine.close()
+    closeSync(this.logFd)
+  }
+
+  /** Shows nothing that a power cut could still take back. */
+  private async read<T>(look: (engine: QueueEngine) => T): Promise<T> {
+    await this.syncing
+    return look(this.engine)
   }
 
   /** Urgent units leave at the end of this turn, whose rest may bring more; the others wait for an urgent one, or for
    *  `patienceMilliseconds`. Either way, what is gathered leaves together. */
   private schedule(): void {
-    if (this.committing || this.scheduled || this.gathered.length === 0) return
+    if (this.syncing !== undefined || this.scheduled || this.gathered.length === 0) return
     if (this.urgent) {
       this.scheduled = true
       setImmediate(() => this.flush())
@@ -118,39 +131,59 @@ export class ThreadedQueueStore implements QueueStore {
     this.scheduled = false
     clearTimeout(this.patient)
     this.patient = undefined
-    if (this.committing || this.gathered.length === 0) return
-    this.committing = true
+    if (this.syncing !== undefined || this.gathered.length === 0) return
     this.urgent = this.gathered.length > unitsPerCommitMax
     const units = this.gathered.splice(0, unitsPerCommitMax)
-    void this.ask<(StoreFailure | undefined)[]>({ op: 'commit', units: units.map((unit) => unit.changes) }).then(
-      (failures) => {
-        for (const [index, unit] of units.entries()) {
-          const failure = failures[index]
-          if (failure === undefined) unit.resolve()
-          else unit.reject(new StoreError(failure.kind, failure.message))
+    const written = this.write(units)
+    if (written.length === 0) this.schedule()
+    else this.syncing = this.sync(written)
+  }
+
+  /** Those of the units that are in the log; the others are told why not. */
+  private write(units: readonly Unit[]): Unit[] {
+    if (this.broken !== undefined) {
+      for (const unit of units) unit.reject(this.broken)
+      return []
+    }
+    const failures = this.engine.commit(units.map((unit) => unit.changes))
+    for (const [index, unit] of units.entries()) {
+      const failure = failures[index]
+      if (failure !== undefined) unit.reject(failure)
+    }
+    return units.filter((_, index) => failures[index] === undefined)
+  }
+
+  private sync(units: readonly Unit[]): Promise<void> {
+    return new Promise((resolve) => {
+      fdatasync(this.logFd, (error) => {
+        this.syncing = undefined
+        if (error !== null) this.broken = new StoreError('damaged', `sync of the log: ${describeError(error)}`)
+        for (const unit of units) {
+          if (this.broken === undefined) unit.resolve()
+          else unit.reject(this.broken)
         }
-        this.committed()
-      },
-      (error: unknown) => {
-        const failure = error instanceof StoreError ? error : new StoreError('other', String(error))
-        for (const unit of units) unit.reject(failure)
-        this.committed()
-      },
-    )
-  }
-
-  private committed(): void {
-    this.committing = false
-    this.schedule()
-  }
-
-  private ask<T>(request: StoreRequest): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.replies.push((reply) => {
-        if ('failure' in reply) reject(new StoreError(reply.failure.kind, reply.failure.message))
-        else resolve(reply.value as T)
+        resolve()
+        this.shrinkAtTimes()
+        this.schedule()
       })
-      this.worker.postMessage(request)
     })
+  }
+
+  private shrinkAtTimes(): void {
+    if (++this.commits % commitsPerShrink !== 0 || this.broken !== undefined) return
+    try {
+      this.engine.shrink(shrinkPages)
+    } catch {
+      // No promise hangs on it; whatever is wrong shows at the next commit.
+    }
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
