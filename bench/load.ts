@@ -13,6 +13,10 @@ export interface Cell {
   readonly to: 'maildir' | 'relay'
   readonly connections: number
   readonly bytes: number
+  /** Messages follow one another on a connection. */
+  readonly kept: boolean
+  /** Of the messages of a row, so many are sent. */
+  readonly share: number
 }
 
 export interface Measured {
@@ -77,7 +81,15 @@ function counterOf(server: Server, cell: Cell, sink: SinkProcess): () => number 
 
 async function source(tree: PostfixTree, server: Server, cell: Cell, messages: number): Promise<void> {
   const program = join(tree.root, 'usr/sbin/smtp-source')
-  const args = ['-s', String(cell.connections), '-m', String(messages), '-l', String(cell.bytes)]
+  const args = [
+    ...(cell.kept ? ['-d'] : []),
+    '-s',
+    String(cell.connections),
+    '-m',
+    String(messages),
+    '-l',
+    String(cell.bytes),
+  ]
   args.push('-f', 'sender@source.test', '-t', server.recipients[cell.to], `127.0.0.1:${server.port}`)
   const child = spawn(program, args, { env: tree.env, stdio: ['ignore', 'inherit', 'inherit'] })
   const timer = setTimeout(() => child.kill('SIGKILL'), cellMillisecondsMax)

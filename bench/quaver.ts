@@ -6,6 +6,7 @@ import { Instance } from '../test/kit/instance.ts'
 import { meterOf } from './cpu.ts'
 import type { Server } from './load.ts'
 
+/** From the programs of QUAVER_TEST_TREE if that is set (kit/programs.ts), else from the sources. */
 export async function startQuaver(home: string, sinkPort: number): Promise<Server> {
   mkdirSync(home)
   const instance = await Instance.start({

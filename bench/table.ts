@@ -1,21 +1,37 @@
 /** Medians and ratios as a Markdown table. The last server is what the first is compared with. */
 import type { Cell, Measured, Server } from './load.ts'
 
+/** A row in numbers: medians of messages a second and CPU milliseconds a message, by server. */
+export interface Summary {
+  readonly name: string
+  readonly servers: Readonly<Record<string, { readonly perSecond: number; readonly cpuMilliseconds: number }>>
+  /** Of the first server to the second; undefined if there is one alone. */
+  readonly speedRatio: number | undefined
+  readonly cpuRatio: number | undefined
+}
+
+export function summaries(results: ReadonlyMap<Cell, ReadonlyMap<Server, readonly Measured[]>>): Summary[] {
+  return [...results].map(([cell, measured]) => {
+    const both = [...measured].filter(([, runs]) => runs.length > 0)
+    const servers = Object.fromEntries(
+      both.map(([server, runs]) => [server.name, { perSecond: speed(runs), cpuMilliseconds: cpu(runs) }]),
+    )
+    const [ours, theirs] = both.map(([, runs]) => runs)
+    return {
+      name: cell.name,
+      servers,
+      speedRatio: ours && theirs ? speed(ours) / speed(theirs) : undefined,
+      cpuRatio: ours && theirs ? cpu(ours) / cpu(theirs) : undefined,
+    }
+  })
+}
+
 export function table(results: ReadonlyMap<Cell, ReadonlyMap<Server, readonly Measured[]>>): string {
   const servers = [...([...results.values()][0]?.keys() ?? [])]
   const [first, second] = servers
   const heads = servers.map(({ name }) => `${name}: end to end/s (min..max), CPU ms`)
-  const lines = [
-    row(['4 KiB, one message a connection', ...heads, ...(second ? ['ratio of speed', 'ratio of CPU'] : [])]),
-  ]
-  lines.push(
-    row(
-      lines[0]
-        ?.split('|')
-        .slice(1, -1)
-        .map(() => '---') ?? [],
-    ),
-  )
+  const head = ['row', ...heads, ...(second ? ['ratio of speed', 'ratio of CPU'] : [])]
+  const lines = [row(head), row(head.map(() => '---'))]
   for (const [cell, measured] of results) {
     const texts = servers.map((server) => describe(measured.get(server) ?? []))
     if (first && second) texts.push(...ratios(measured.get(first) ?? [], measured.get(second) ?? []))

@@ -27,7 +27,7 @@ export const shareWaitingMax = 50
 /** Ids set aside, per channel; beyond them passes wait in memory and no more is brought in. */
 export const parkedMax = 1_000_000
 /** Local deliveries at once for one uid: what its `local` holds. */
-export const deliveriesPerUidMax = 20
+export const deliveriesPerUidMax = 50
 /** The clock may be set while the schedule sleeps: it looks at it again after so long. */
 export const wakeMillisecondsMax = 300_000
 /** Reports kept of one message's recipients. What comes beyond them is kept by its beginning. */
