@@ -12,6 +12,7 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   forward: async () => (await import('./forward.ts')).forward,
   iftocc: async () => (await import('./read-header.ts')).iftocc,
   maildirmake: async () => (await import('./maildirmake.ts')).maildirmake,
+  maildir2mbox: async () => (await import('./maildir2mbox.ts')).maildir2mbox,
   mailq: async () => (await import('./sendmail.ts')).sendmail,
   mailsubj: async () => (await import('./small-senders.ts')).mailsubj,
   newaliases: async () => (await import('./sendmail.ts')).sendmail,
@@ -27,7 +28,9 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   'qmail-qstat': async () => (await import('./qstat.ts')).qstat,
   'qmail-queue': async () => (await import('./queue.ts')).qmailQueue,
   'qmail-showctl': async () => (await import('./showctl.ts')).showctl,
+  qreceipt: async () => (await import('./qreceipt.ts')).qreceipt,
   sendmail: async () => (await import('./sendmail.ts')).sendmail,
+  splogger: async () => (await import('./splogger.ts')).splogger,
 }
 
 export const programs: ReadonlyMap<string, () => Promise<Program>> = new Map(Object.entries(loaders))

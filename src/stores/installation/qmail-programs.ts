@@ -10,6 +10,7 @@ export const qmailPrograms = [
   'forward',
   'iftocc',
   'maildirmake',
+  'maildir2mbox',
   'mailq',
   'mailsubj',
   'newaliases',
@@ -25,7 +26,9 @@ export const qmailPrograms = [
   'qmail-qstat',
   'qmail-queue',
   'qmail-showctl',
+  'qreceipt',
   'sendmail',
+  'splogger',
 ] as const
 
 export type QmailProgram = (typeof qmailPrograms)[number]
