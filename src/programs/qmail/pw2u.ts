@@ -35,7 +35,6 @@ export function pw2u(call: Call): number {
     if (name === 'alias') call.out(`+:${fieldsOf(account)}${settings.dash}::\n`)
     for (const one of otherNames.get(name) ?? [name]) assign(call, settings, one, account, '')
   }
-  if (!accounts.has('alias')) throw new Fatal(exit.temporary, 'qmail-pw2u: fatal: unable to find alias user')
   for (const line of lines('subusers') ?? []) {
     const [sub, user, prefix, end] = line.split(':')
     const account = accounts.get(user ?? '')
