@@ -4,7 +4,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { done, type Outcome } from '../../base/outcome.ts'
 import { noParams, recipientFacts, type Envelope, type Params } from '../../contracts/envelope.ts'
-import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
 import { readAddress } from '../../protocols/smtp/address.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
 import { formatExtensions, replies } from '../../protocols/smtp/replies.ts'
@@ -15,7 +15,7 @@ import { SmtpSession } from '../../servers/smtp/session.ts'
 import type { SmtpSessionPort } from '../../servers/smtp/session-setting.ts'
 import { readLineOrMe } from '../../stores/control/line-file.ts'
 import { realClock } from '../../system/clock.ts'
-import { spool } from '../../system/input-spool.ts'
+import { spool, type Spooled } from '../../system/input-spool.ts'
 import type { Call } from './call.ts'
 
 const tickMilliseconds = 1000
@@ -137,37 +137,21 @@ function greetingOf(call: Call): ByteString | undefined {
 
 /** What is larger than a frame waits in a file until it is whole. */
 function takerOf(call: Call): Taker {
-  const take = async (
-    envelope: Envelope,
-    content: AsyncIterable<Buffer> | Iterable<Buffer>,
-  ): Promise<Outcome<number>> => {
-    const spooled = await spool(content)
+  const take = async (envelope: Envelope, spooled: Spooled): Promise<Outcome<number>> => {
     const outcome = await call.enqueue(envelope, spooled, call.variables)
     await spooled.close()
     return outcome
   }
   return {
-    submit: (envelope, _params, content) => take(envelope, [content]),
+    submit: async (envelope, _params, content) => take(envelope, await spool([content])),
     async open(envelope) {
-      const { PassThrough } = await import('node:stream')
-      const pipe = new PassThrough()
-      const taken = take(envelope, pipe as AsyncIterable<Buffer>)
-      const sink: ContentSink = {
-        write: (bytes) =>
-          new Promise((resolve) => {
-            if (pipe.write(bytes)) resolve()
-            else pipe.once('drain', resolve)
-          }),
-        close() {
-          pipe.end()
-          return taken
-        },
-        abandon() {
-          taken.catch(() => undefined)
-          pipe.destroy()
-        },
-      }
-      return done(sink)
+      const { SpoolingSink } = await import('../../system/spooling-sink.ts')
+      const spooling = new SpoolingSink()
+      return done({
+        write: async (bytes) => spooling.write(bytes),
+        close: async () => take(envelope, await spooling.finish()),
+        abandon: () => spooling.abandon(),
+      })
     },
   }
 }

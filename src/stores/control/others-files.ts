@@ -50,7 +50,7 @@ export const othersFiles: ReadonlyMap<string, OthersFile> = new Map(
       there: 'named hosts to which qmail-qmqpc gave all mail',
       here: 'a line :HOST in control/smtproutes sends all mail to a host, by SMTP.',
     },
-    timeoutqmtpd: { there: 'was the limit on waiting for a QMTP client', here: 'there is no QMTP service.' },
+    timeoutqmtpd: { there: 'was the limit on waiting for a QMTP client', here: 'five minutes, for QMTP and QMQP.' },
     outgoingip: { there: 'was the address from which mail was sent', here: sourceAddress },
     domainbindings: { there: 'said from which address a domain’s mail was sent', here: sourceAddress },
     authsenders: {
