@@ -18,7 +18,7 @@ import {
 } from '../kit/qmail-home.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
 import { skipWithout } from '../kit/shared.ts'
-import { accountsFile, withoutSystemHome } from '../kit/system-instance.ts'
+import { accountsFile, roles, uidOf, withoutSystemHome } from '../kit/system-instance.ts'
 
 const isRoot = process.getuid?.() === 0
 const skip = skipWithout('fixtures', 'manifest.json') || (isRoot && withoutSystemHome())
@@ -139,6 +139,7 @@ describe('adopt, of a home that is half there', { skip: isRoot && withoutSystemH
     write(join(source, 'control/me'), 'h.example')
     write(join(source, 'control/queuelifetime'), '7d\n')
     write(join(source, 'control/concurrencyremote'), '30 at once\n')
+    write(join(source, 'control/domainkeys/h.example/default'), 'a key\n')
     write(join(source, 'queue/mess/1/1'), 'Received: (qmail 7 invoked by uid 5001); 1 Dec 2026 00:00:00 -0000\n\nx\n')
     write(join(source, 'queue/info/1/1'), 'F\0')
     write(join(source, 'queue/remote/1/1'), 'Ta@x.example\0')
@@ -176,6 +177,12 @@ describe('adopt, of a home that is half there', { skip: isRoot && withoutSystemH
       '30\n',
       './Mailbox\n',
     ])
+  })
+
+  it('keeps keys for the account that signs', () => {
+    const { mode, uid } = statSync(join(home, 'control/domainkeys/h.example/default'))
+    assert.equal(mode & 0o777, 0o600)
+    if (isRoot) assert.equal(uid, uidOf(roles.signer))
   })
 
   it('moves out, and is gone here', async () => {

@@ -4,7 +4,7 @@ import { mapAddresses } from '../../protocols/inject/address-list.ts'
 import { addressText, parseTokens } from '../../protocols/inject/tokens.ts'
 import type { Field } from '../../protocols/rfc822/header.ts'
 import { toBuffer } from '../../base/byte-string.ts'
-import { spool } from '../../system/input-spool.ts'
+import { gather } from '../../system/input-spool.ts'
 import { type Call, exit, Fatal } from './call.ts'
 import { readHeader } from './read-header.ts'
 
@@ -21,9 +21,9 @@ export async function qreceipt(call: Call): Promise<number> {
     `From: DELIVERY NOTICE SYSTEM <${quoted}>\nTo: <${quoted}>\nSubject: success notice\n\n` +
     'Hi! This is the qreceipt program. Your message was delivered to the\n' +
     `following address: ${target}. Thanks for asking.\n${messageId === undefined ? '' : `Your ${messageId}`}`
-  const content = await spool([toBuffer(notice)])
+  const content = await gather([toBuffer(notice)])
   const taken = await call.enqueue({ sender: '', recipients: [sender] }, content, call.variables)
-  await content.close()
+  content.close()
   if (taken.done) return exit.ok
   const isPermanent = taken.failure.class === 5
   const kind = isPermanent ? 'permanent' : 'temporary'

@@ -1,21 +1,22 @@
 /** `sendmail -bs`: SMTP with whoever calls, on descriptors 0 and 1, as mail programs of old speak it with their own host.
  *  The caller may send what they could hand in anyhow: nothing is asked about them, and their uid is the message's.
  *  Fails:  without a name for this host with 421, as qmail-smtpd; 1 where the caller hangs up without QUIT. */
-import type { ByteString } from '../../base/byte-string.ts'
-import { done, type Outcome } from '../../base/outcome.ts'
-import { noParams, recipientFacts, type Envelope, type Params } from '../../contracts/envelope.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { failed, transientFrom } from '../../base/outcome.ts'
+import { noParams, recipientFacts, type Params } from '../../contracts/envelope.ts'
+import { unlimited } from '../../clients/queue/content-budget.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { readAddress } from '../../protocols/smtp/address.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
 import { formatExtensions, replies } from '../../protocols/smtp/replies.ts'
-import { ContentBudget } from '../../servers/smtp/content.ts'
 import { smtpLimits } from '../../servers/smtp/limits.ts'
 import { mailParameters, recipientParameters } from '../../servers/smtp/parameters.ts'
 import { SmtpSession } from '../../servers/smtp/session.ts'
 import type { SmtpSessionPort } from '../../servers/smtp/session-setting.ts'
 import { readLineOrMe } from '../../stores/control/line-file.ts'
 import { realClock } from '../../system/clock.ts'
-import { spool, type Spooled } from '../../system/input-spool.ts'
+import { realRandom } from '../../system/random.ts'
+import { Gathered } from '../../system/spool.ts'
 import type { Call } from './call.ts'
 
 const tickMilliseconds = 1000
@@ -37,8 +38,7 @@ export class CallerSession extends SmtpSession<Transaction> {
   private helo: ByteString = ''
 
   constructor(greeting: ByteString, taker: Taker, now: () => number, port: SmtpSessionPort) {
-    const budget = new ContentBudget(smtpLimits.contentBytesInFlightMax)
-    super({ limits: smtpLimits, clock: realClock, budget, greeting, idleSecondsMax }, port)
+    super({ limits: smtpLimits, clock: realClock, budget: unlimited, greeting, idleSecondsMax }, port)
     this.taker = taker
     this.now = now
   }
@@ -77,7 +77,7 @@ export class CallerSession extends SmtpSession<Transaction> {
   }
 
   protected override data({ sender, recipients, recipientParams: own }: Transaction): void {
-    const received = receivedField({
+    const head = receivedField({
       remoteHost: 'localhost',
       remoteIp: '127.0.0.1',
       remoteInfo: 'sendmail-bs',
@@ -87,7 +87,7 @@ export class CallerSession extends SmtpSession<Transaction> {
       milliseconds: this.now(),
     })
     const envelope = { sender, recipients, ...recipientFacts(own, new Map()) }
-    this.beginContent({ envelope, params: noParams, received, databytes: 0 }, this.taker)
+    this.beginContent({ envelope, params: noParams, head, databytes: 0 }, this.taker)
   }
 
   /** Whoever speaks reads the replies. */
@@ -135,23 +135,38 @@ function greetingOf(call: Call): ByteString | undefined {
   }
 }
 
-/** What is larger than a frame waits in a file until it is whole. */
+/** A message waits here until it is whole. */
 function takerOf(call: Call): Taker {
-  const take = async (envelope: Envelope, spooled: Spooled): Promise<Outcome<number>> => {
-    const outcome = await call.enqueue(envelope, spooled, call.variables)
-    await spooled.close()
-    return outcome
-  }
   return {
-    submit: async (envelope, _params, content) => take(envelope, await spool([content])),
-    async open(envelope) {
-      const { SpoolingSink } = await import('../../system/spooling-sink.ts')
-      const spooling = new SpoolingSink()
-      return done({
-        write: async (bytes) => spooling.write(bytes),
-        close: async () => take(envelope, await spooling.finish()),
-        abandon: () => spooling.abandon(),
-      })
+    open(envelope) {
+      const gathered = new Gathered(realRandom)
+      let trouble: unknown
+      return {
+        write(bytes) {
+          try {
+            if (trouble === undefined) gathered.append(bytes)
+          } catch (error) {
+            trouble = error
+          }
+          return Promise.resolve()
+        },
+        async close(head) {
+          try {
+            if (trouble !== undefined) return failed(transientFrom(trouble, 'content', 'qq write error or disk full'))
+            const top = toBuffer(head)
+            const content = { bytes: top.length + gathered.bytes, chunks: () => both(top, gathered.chunks()) }
+            return await call.enqueue(envelope, content, call.variables)
+          } finally {
+            gathered.close()
+          }
+        },
+        abandon: () => gathered.close(),
+      }
     },
   }
+}
+
+function* both(top: Buffer, rest: Iterable<Buffer>): Generator<Buffer> {
+  yield top
+  yield* rest
 }

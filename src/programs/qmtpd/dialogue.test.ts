@@ -24,25 +24,19 @@ function dialogueOf(
   let closed = ''
   let nowMs = 1_796_125_866_000
   const taker: Taker = {
-    submit(envelope, _params, content) {
-      taken.push({ envelope, content: content.toString('latin1') })
-      return Promise.resolve(outcome)
-    },
     open(envelope) {
       const chunks: Buffer[] = []
-      return Promise.resolve(
-        done({
-          write(bytes) {
-            chunks.push(bytes)
-            return Promise.resolve()
-          },
-          close() {
-            taken.push({ envelope, content: Buffer.concat(chunks).toString('latin1') })
-            return Promise.resolve(outcome)
-          },
-          abandon() {},
-        }),
-      )
+      return {
+        write(bytes) {
+          chunks.push(bytes)
+          return Promise.resolve()
+        },
+        close(head) {
+          taken.push({ envelope, content: head + Buffer.concat(chunks).toString('latin1') })
+          return Promise.resolve(outcome)
+        },
+        abandon() {},
+      }
     },
   }
   const environment = new Map([

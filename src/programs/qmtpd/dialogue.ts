@@ -2,8 +2,8 @@
  *  (QMQP) what became of it, in the words of qmail-qmtpd and qmail-qmqpd.
  *  Never:  asks whether the client may relay; nobody else is let in (main.ts).
  *  Fails:  what is no netstring ends the connection without a word, as there. */
-import { type ByteString } from '../../base/byte-string.ts'
-import { type Outcome, transientFrom } from '../../base/outcome.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { enqueue } from '../../clients/queue/hand-in.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { type Form, type Named, netstring, PackageReader } from '../../protocols/netstring/package-reader.ts'
@@ -12,7 +12,8 @@ import type { Dialogue, DialoguePort } from '../../servers/door/dialogue.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
-import { SpoolingSink } from '../../system/spooling-sink.ts'
+import { realRandom } from '../../system/random.ts'
+import { Gathered } from '../../system/spool.ts'
 import type { QmtpdLimits } from './limits.ts'
 
 export interface RelaySetting {
@@ -38,9 +39,9 @@ export class RelayDialogue implements Dialogue {
   private lastInputAt: number
   private input: Buffer[] = []
   private reader: PackageReader
-  private sink: SpoolingSink | undefined
-  /** What the sink is still writing. */
-  private pressure: Promise<void> | undefined
+  private content: Gathered | undefined
+  /** Why the content could not be kept. */
+  private trouble: unknown
   private busy = false
   private endOfInput = false
   private stopping = false
@@ -90,8 +91,7 @@ export class RelayDialogue implements Dialogue {
   abort(): void {
     this.ended = true
     this.input = []
-    this.sink?.abandon()
-    this.sink = undefined
+    if (!this.busy) this.drop()
   }
 
   private process(): void {
@@ -102,7 +102,6 @@ export class RelayDialogue implements Dialogue {
       if (at < chunk.length) this.input.unshift(chunk.subarray(at))
       if (this.reader.fault !== undefined) return this.giveUp(this.reader.fault)
       if (this.reader.isOver) this.wait(this.finish(this.reader))
-      else if (this.pressure !== undefined) this.wait(this.pressure)
     }
     if (this.endOfInput && !this.busy && !this.ended) this.close('goodbye')
   }
@@ -111,7 +110,6 @@ export class RelayDialogue implements Dialogue {
     this.busy = true
     void work.then(() => {
       this.busy = false
-      this.pressure = undefined
       this.lastInputAt = this.setting.clock.monotonic()
       this.process()
       if (!this.ended) this.port.progress()
@@ -120,7 +118,7 @@ export class RelayDialogue implements Dialogue {
 
   private async finish(reader: PackageReader): Promise<void> {
     const answers = await this.answersTo(reader)
-    this.sink = undefined
+    this.drop()
     if (this.ended) return
     this.port.send(answers.map(netstring).join(''))
     this.reader = this.nextReader()
@@ -144,16 +142,13 @@ export class RelayDialogue implements Dialogue {
 
   private async take(sender: ByteString, recipients: readonly ByteString[]): Promise<Outcome<number>> {
     try {
-      const content = await this.content().finish()
-      try {
-        return await enqueue(this.setting.taker, { sender, recipients }, content)
-      } finally {
-        await content.close()
-      }
+      const content = this.begun()
+      if (this.trouble !== undefined) throw this.trouble
+      return await enqueue(this.setting.taker, { sender, recipients }, content)
     } catch (error) {
       const failure = transientFrom(error, 'content', 'qq write error or disk full')
       this.setting.log(`warning: ${failure.logText}`)
-      return { done: false, failure }
+      return failed(failure)
     }
   }
 
@@ -162,15 +157,19 @@ export class RelayDialogue implements Dialogue {
     const reader: PackageReader = new PackageReader(form, limits, (bytes) => {
       // What is refused for its size is read to its end, and not kept.
       if (databytes > 0 && reader.contentBytes > databytes) return
-      this.pressure = this.content().write(bytes) ?? this.pressure
+      try {
+        if (this.trouble === undefined) this.begun().append(bytes)
+      } catch (error) {
+        this.trouble = error
+      }
     })
     return reader
   }
 
   /** The Received line is on top. */
-  private content(): SpoolingSink {
-    if (this.sink !== undefined) return this.sink
-    this.sink = new SpoolingSink()
+  private begun(): Gathered {
+    if (this.content !== undefined) return this.content
+    this.content = new Gathered(realRandom)
     const { environment, form, clock } = this.setting
     const known = (name: string): ByteString => environment.get(name) ?? 'unknown'
     const received = receivedField({
@@ -182,8 +181,14 @@ export class RelayDialogue implements Dialogue {
       protocol: form.toUpperCase(),
       milliseconds: clock.now(),
     })
-    void this.sink.write(Buffer.from(received, 'latin1'))
-    return this.sink
+    this.content.append(toBuffer(received))
+    return this.content
+  }
+
+  private drop(): void {
+    this.content?.close()
+    this.content = undefined
+    this.trouble = undefined
   }
 
   private giveUp(why: string): void {

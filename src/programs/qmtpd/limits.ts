@@ -12,6 +12,8 @@ export const limits = {
   recipientsMax,
   /** Of silence, within a package and between two. */
   idleMillisecondsMax: 300_000,
+  /** On its way to the queue, in memory, of all connections. */
+  contentBytesInFlightMax: 67_108_864,
   /** qmail's alarm. */
   sessionMillisecondsMax: 3_600_000,
 } as const satisfies Record<string, number>

@@ -5,6 +5,7 @@
  *  Fails:   without the queue every message is deferred; nothing is kept here. */
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
+import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
@@ -48,7 +49,9 @@ const service = named ?? supervisor.fail(`--service is one of ${relayServices.jo
 const { program: tag, rules: rulesName } = services[service]
 const control = new Control(home.control, clock, warn)
 control.demandFor(tag, supervisor.fail)
-const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock)
+/** What larger messages have in memory is in files meanwhile. */
+const budget = new ContentBudget(limits.contentBytesInFlightMax)
+const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock, budget)
 const names = new PolicyClient(() => connectPath(socketPath(home, 'policy')), clock)
 const rules = new RulesFile(home, rulesName, clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
@@ -58,6 +61,7 @@ const filterTools: FilterTools = {
   queue,
   connectExec: () => connectPath(socketPath(home, 'exec')),
   clock,
+  budget,
   signatures: () => control.list('signatures') ?? [],
   readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
 }

@@ -56,7 +56,8 @@ async function consider(directory: string, options: AdoptOptions): Promise<Adopt
   try {
     const plan = planHome(source)
     const queue = options.queue ? readQmailQueue(join(source, 'queue')) : undefined
-    const { ownerOf, fault } = await ownersFor(home)
+    const signs = plan.moves.some(({ to }) => to === 'control/domainkeys')
+    const { ownerOf, fault } = await ownersFor(home, signs)
     const faults = [
       ...plan.faults,
       ...fault,
@@ -121,14 +122,20 @@ async function queueFaults(home: Home, queue: QmailQueue | undefined, options: A
   return faults
 }
 
-const rolesOfHome = Object.keys(accountOf).filter((role): role is Role => role !== 'root' && role !== 'issuers')
+/** Those of every home; issuers and the signer are of some. */
+const rolesOfHome = Object.keys(accountOf).filter(
+  (role): role is Role => role !== 'root' && role !== 'issuers' && role !== 'signer',
+)
 
 /** Started by somebody else than root, all of the home is the caller's: for a look. */
-async function ownersFor(home: Home): Promise<{ ownerOf: OwnerOf; fault: string[] }> {
+async function ownersFor(home: Home, signs: boolean): Promise<{ ownerOf: OwnerOf; fault: string[] }> {
   if (process.getuid?.() !== 0) return { ownerOf: undefined, fault: [] }
   try {
     const overrides = new Control(home.control, realClock).map('accounts')
-    return { ownerOf: await findOwners(new Set(rolesOfHome), overrides), fault: [] }
+    return {
+      ownerOf: await findOwners(new Set([...rolesOfHome, ...(signs ? (['signer'] as const) : [])]), overrides),
+      fault: [],
+    }
   } catch (error) {
     if (!(error instanceof HomeError)) throw error
     return { ownerOf: undefined, fault: error.message.split('\n') }
@@ -142,7 +149,11 @@ async function carryOut({ home, plan, queue, ownerOf }: Adoption, options: Adopt
     throw error instanceof HomeError ? new CommandError(error.message) : error
   })
   const uids = new Set(rolesOfHome.map((role) => ownerOf?.(role).uid))
-  await carryHome(plan, home, ownerOf && { alias: ownerOf('alias'), isOurs: (uid) => uids.has(uid) })
+  await carryHome(
+    plan,
+    home,
+    ownerOf && { alias: ownerOf('alias'), signer: ownerOf('signer'), isOurs: (uid) => uids.has(uid) },
+  )
   if (plan.assignLines > 0) {
     const compiled = await compileAssign(home)
     if (!compiled.done) throw new CommandError(compiled.failure.logText)

@@ -14,6 +14,8 @@ import type { HomeMove, HomePlan } from './plan.ts'
 export interface CarryOwners {
   /** Of alias/ and all in it. */
   readonly alias: OwnerIds
+  /** Of control/domainkeys/: nobody else may read the keys. */
+  readonly signer: OwnerIds
   /** Whether a file of control/ stays a uid's, because an account of ours has it; else it is the caller's. */
   isOurs(uid: number): boolean
 }
@@ -54,20 +56,21 @@ function contentOf({ found, instead }: HomeMove): Buffer {
 
 async function make(
   path: ByteString,
-  { found }: HomeMove,
+  { found, to }: HomeMove,
   content: Buffer,
   owners: CarryOwners | undefined,
 ): Promise<void> {
   const at = pathOf(path)
-  const owner = owners?.isOurs(found.uid) === true ? found : undefined
+  const isKey = /^control\/domainkeys(?:\/|$)/.test(to)
+  const owner = isKey ? owners?.signer : owners?.isOurs(found.uid) === true ? found : undefined
   if (found.kind === 'link') return await symlink(content, at)
   if (found.kind === 'directory') {
     await mkdir(at, { mode: 0o700 })
     if (owner !== undefined) await chown(at, owner.uid, owner.gid)
-    return await chmod(at, found.mode & 0o2755)
+    return await chmod(at, isKey ? 0o700 : found.mode & 0o2755)
   }
   // Nobody but the owner writes in control/ and users/; in alias/ what others may is alias's own affair.
-  const mode = found.mode & (owners === undefined ? 0o777 : 0o755)
+  const mode = isKey ? 0o600 : found.mode & (owners === undefined ? 0o777 : 0o755)
   await makeFile(path, content, mode, owner)
   if (found.modifiedMs !== undefined) await lutimes(at, found.modifiedMs / 1000, found.modifiedMs / 1000)
 }

@@ -73,6 +73,10 @@ class Planning implements HomePlan {
       this.changes.push(
         'control/rcpthosts does not exist: qmail-smtpd took mail for every domain, Quaver takes it for none from strangers',
       )
+    if (present.has('domainkeys'))
+      this.changes.push(
+        'control/domainkeys moves, and signs nothing before control/dkimdomains has a line DOMAIN:SELECTOR for each key',
+      )
     if (!present.has('defaultdelivery')) this.defaultDelivery()
   }
 

@@ -4,6 +4,7 @@
  *  Fails:  throws StoreError, `busy` where a `queue` runs; of what moves in, all is taken or nothing. */
 import { closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { toBuffer } from '../../base/byte-string.ts'
 import { asOwner, type OwnerIds } from '../../system/as-owner.ts'
 import type { Clock } from '../../system/clock.ts'
 import { realFiles, replaceFile } from '../../system/files.ts'
@@ -114,8 +115,9 @@ export class ClosedQueue {
         const inRow = bytes <= rowBytesMax && rowBytes + bytes <= commitBytesMax
         if (inRow) rowBytes += bytes
         else filesMade.push(id)
-        const content = inRow ? readWhole(one) : await this.copy(one)
-        changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content })
+        const body = inRow ? readWhole(one) : await this.copy(one)
+        // Its head is the beginning of the file.
+        changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content: { head: '', body } })
         onProgress(index + 1)
       }
       const arrival = { ...origin, seenMs: this.nowMs, atMs: machineMs, messages: moving.length }
@@ -138,14 +140,14 @@ export class ClosedQueue {
 
   /** The content in portions; throws where the message has none. */
   async *content({ id, inFile }: QueuedMessage): AsyncGenerator<Uint8Array> {
+    const content = this.engine.content(id)
+    if (content === undefined) throw new StoreError('other', `message ${id} is gone`)
+    if (content.head !== '') yield toBuffer(content.head)
     if (inFile) {
       const handle = await asOwner(this.owner, () => this.contents.openForReading(id))
       yield* handle.createReadStream() as AsyncIterable<Buffer>
-      return
-    }
-    const bytes = this.engine.content(id)
-    if (bytes === undefined) throw new StoreError('other', `message ${id} has no content`)
-    yield bytes
+    } else if (content.body === undefined) throw new StoreError('other', `message ${id} has no content`)
+    else yield content.body
   }
 
   async remove(messages: readonly QueuedMessage[]): Promise<void> {
