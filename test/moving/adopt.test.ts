@@ -210,6 +210,9 @@ describe('adopt, of a home that is half there', { skip: isRoot && withoutSystemH
     const { code, stderr } = await run(launcher, ['adopt', base, '--home', home])
     assert.equal(code, 1)
     assert.match(stderr, /is no home of a qmail: there is no directory control in it/)
+    rmSync(join(source, 'queue'), { recursive: true })
+    assert.match((await adopt()).stderr, /queue is not there: --no-queue takes the rest/)
+    assert.equal((await adopt('--no-queue')).code, 0)
   })
 })
 

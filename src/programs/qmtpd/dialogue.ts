@@ -41,7 +41,7 @@ export class RelayDialogue implements Dialogue {
   private reader: PackageReader
   private content: Gathered | undefined
   /** Why the content could not be kept. */
-  private trouble: unknown
+  private trouble: Error | undefined
   private busy = false
   private endOfInput = false
   private stopping = false
@@ -160,7 +160,7 @@ export class RelayDialogue implements Dialogue {
       try {
         if (this.trouble === undefined) this.begun().append(bytes)
       } catch (error) {
-        this.trouble = error
+        this.trouble = error instanceof Error ? error : new Error(String(error))
       }
     })
     return reader

@@ -55,7 +55,7 @@ async function consider(directory: string, options: AdoptOptions): Promise<Adopt
     throw new CommandError(`${source} is the home itself: give Quaver one of its own, as --home /var/lib/quaver`)
   try {
     const plan = planHome(source)
-    const queue = options.queue ? readQmailQueue(join(source, 'queue')) : undefined
+    const queue = options.queue ? queueIn(source) : undefined
     const signs = plan.moves.some(({ to }) => to === 'control/domainkeys')
     const { ownerOf, fault } = await ownersFor(home, signs)
     const faults = [
@@ -69,6 +69,12 @@ async function consider(directory: string, options: AdoptOptions): Promise<Adopt
     if (error instanceof CommandError) throw error
     throw new CommandError(describeError(error))
   }
+}
+
+function queueIn(source: string): QmailQueue {
+  const directory = join(source, 'queue')
+  if (!existsSync(directory)) throw new CommandError(`${directory} is not there: --no-queue takes the rest`)
+  return readQmailQueue(realpathSync(directory))
 }
 
 function sourceAt(directory: string): string {

@@ -48,7 +48,7 @@ export const othersFiles: ReadonlyMap<string, OthersFile> = new Map(
     tlsclientciphers: { there: 'said which ciphers qmail-remote offered', here: ciphers },
     qmqpservers: {
       there: 'named hosts to which qmail-qmqpc gave all mail',
-      here: 'a line :HOST in control/smtproutes sends all mail to a host, by SMTP.',
+      here: 'qmail-qmqpc reads it when QMAILQUEUE names that; for all mail, control/smtproutes has a line :HOST, by SMTP.',
     },
     timeoutqmtpd: { there: 'was the limit on waiting for a QMTP client', here: 'five minutes, for QMTP and QMQP.' },
     outgoingip: { there: 'was the address from which mail was sent', here: sourceAddress },

@@ -23,6 +23,7 @@ export const programMeanings = {
   'qmail-newmrh': 'compile control/morercpthosts',
   'qmail-newu': 'compile users/assign',
   'qmail-pw2u': 'make lines of users/assign of passwd lines',
+  'qmail-qmqpc': 'as qmail-queue, for a host without a queue: the message goes to a host of control/qmqpservers',
   'qmail-qread': 'list the queue: to ordinary users what they handed in, to root everything',
   'qmail-qstat': 'count what is in the queue',
   'qmail-queue': 'take a message from descriptor 0 and its envelope from descriptor 1',

@@ -42,6 +42,11 @@ export function filesBelow(directory: string): {
             : undefined
       if (kind === undefined) skipped.push({ path: name, why: 'is neither a file nor a directory' })
       else if (level === levelsMax) skipped.push({ path: name, why: 'lies too deep' })
+      else if (facts.size > wholeBytesMax)
+        skipped.push({
+          path: name,
+          why: `has ${facts.size} bytes, more than ${wholeBytesMax}: copy it with its owner (cp -p)`,
+        })
       else {
         if (files.length >= filesMax) throw new Error(`${directory} has more than ${filesMax} files`)
         const { mode, uid, gid, mtimeMs } = facts
