@@ -39,7 +39,7 @@ export async function exportQueue(directory: string, options: ExportOptions): Pr
     throw new CommandError(`${home.queue} has no messages: nothing to write`)
   const ours = await openQueue(home)
   try {
-    const messages = [...ours.messages()]
+    const messages = await Array.fromAsync(ours.messages())
     const losses: Loss[] = messages
       .map((message) => ({ id: message.id, sender: message.sender, losses: lossesOf(message) }))
       .filter(({ losses: some }) => some.length > 0)

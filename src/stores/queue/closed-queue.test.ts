@@ -46,16 +46,16 @@ describe('a queue on which nobody runs', () => {
       queue.takeIn(origin, [...both, third], 0, () => undefined),
       /ENOENT/,
     )
-    assert.deepEqual([...queue.messages()], [])
+    assert.deepEqual(await Array.fromAsync(queue.messages()), [])
     assert.deepEqual(readdirSync(join(directory, 'content')), [])
     const shorter = [...both, moving(queue, join(directory, 'small'), 60)]
     await assert.rejects(
       queue.takeIn(origin, shorter, 0, () => undefined),
       /became shorter while it was read/,
     )
-    assert.deepEqual([...queue.messages()], [])
+    assert.deepEqual(await Array.fromAsync(queue.messages()), [])
     await queue.takeIn(origin, both, 77, () => undefined)
-    const messages = [...queue.messages()]
+    const messages = await Array.fromAsync(queue.messages())
     const contents = await Promise.all(messages.map((message) => Array.fromAsync(queue.content(message))))
     assert.deepEqual(
       contents.map((portions) => Buffer.concat(portions).length),
@@ -78,8 +78,8 @@ describe('a queue on which nobody runs', () => {
     assert.equal(queue.arrivalOf({ path: '/moved', identity: '1:2' })?.getTime(), 77)
     assert.equal(queue.arrivalOf({ path: origin.path, identity: '9:9' })?.getTime(), 77)
     assert.equal(queue.arrivalOf({ path: '/other', identity: '3:4' }), undefined)
-    await queue.remove([...queue.messages()])
-    assert.deepEqual([...queue.messages()], [])
+    await queue.remove(await Array.fromAsync(queue.messages()))
+    assert.deepEqual(await Array.fromAsync(queue.messages()), [])
     await queue.close()
   })
 

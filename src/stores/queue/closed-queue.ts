@@ -10,9 +10,9 @@ import type { Clock } from '../../system/clock.ts'
 import { realFiles, replaceFile } from '../../system/files.ts'
 import { aheadAfterAbsence, noteMilliseconds } from './absence.ts'
 import { ContentFiles } from './content-files.ts'
-import { type Change, type QueuedMessage, StoreError } from './contract.ts'
-import { QueueEngine } from './engine.ts'
+import { type Change, type QueuedMessage, type StoredClock, StoreError } from './contract.ts'
 import { MessageIds } from './ids.ts'
+import { SyncedQueueStore } from './store.ts'
 
 /** A message and the file that its content is read from. */
 export interface MovingIn {
@@ -45,7 +45,7 @@ export class ClosedQueue {
   readonly nowMs: number
   private readonly directory: string
   private readonly owner: OwnerIds
-  private readonly engine: QueueEngine
+  private readonly store: SyncedQueueStore
   private readonly contents: ContentFiles
   private readonly ids: MessageIds
   private readonly seenBeforeMs: number
@@ -54,22 +54,22 @@ export class ClosedQueue {
   private constructor(
     directory: string,
     owner: OwnerIds,
-    engine: QueueEngine,
+    { store, largestId }: { readonly store: SyncedQueueStore; readonly largestId: number },
+    stored: StoredClock | undefined,
     machine: Clock,
     arrivals: readonly Arrival[],
   ) {
     this.directory = directory
     this.owner = owner
-    this.engine = engine
+    this.store = store
     this.contents = new ContentFiles(join(directory, 'content'), realFiles)
     this.arrivals = arrivals
-    const stored = engine.clock()
     this.seenBeforeMs = stored?.seenMs ?? 0
     const machineMs = machine.now()
     this.aheadMs = aheadAfterAbsence(stored, machineMs).aheadMs
     this.nowMs = Math.max(machineMs + this.aheadMs, this.seenBeforeMs + 1)
     const clock: Clock = { ...machine, now: () => this.nowMs }
-    this.ids = new MessageIds(clock, engine.largestId(), stored && stored.seenMs + noteMilliseconds)
+    this.ids = new MessageIds(clock, largestId, stored && stored.seenMs + noteMilliseconds)
   }
 
   /** The directory is there, and its owner is the queue's account. */
@@ -77,11 +77,12 @@ export class ClosedQueue {
     const { uid, gid } = statSync(directory)
     const owner = { uid, gid }
     return await asOwner(owner, async () => {
-      const engine = new QueueEngine(join(directory, 'queue.db'))
+      const opened = SyncedQueueStore.open(join(directory, 'queue.db'))
       try {
-        return new ClosedQueue(directory, owner, engine, machine, await readArrivals(directory))
+        const stored = await opened.store.clock()
+        return new ClosedQueue(directory, owner, opened, stored, machine, await readArrivals(directory))
       } catch (error) {
-        engine.close()
+        await opened.store.close()
         throw error
       }
     })
@@ -131,16 +132,16 @@ export class ClosedQueue {
   }
 
   /** By id, ascending. */
-  *messages(): Generator<QueuedMessage> {
-    for (let page = this.engine.list(0, pageMax); page.length > 0; ) {
+  async *messages(): AsyncGenerator<QueuedMessage> {
+    for (let page = await this.store.list(0, pageMax); page.length > 0; ) {
       yield* page
-      page = this.engine.list(page.at(-1)?.id ?? 0, pageMax)
+      page = await this.store.list(page.at(-1)?.id ?? 0, pageMax)
     }
   }
 
   /** The content in portions; throws where the message has none. */
   async *content({ id, inFile }: QueuedMessage): AsyncGenerator<Uint8Array> {
-    const content = this.engine.content(id)
+    const content = await this.store.content(id)
     if (content === undefined) throw new StoreError('other', `message ${id} is gone`)
     if (content.head !== '') yield toBuffer(content.head)
     if (inFile) {
@@ -152,16 +153,13 @@ export class ClosedQueue {
 
   async remove(messages: readonly QueuedMessage[]): Promise<void> {
     await asOwner(this.owner, async () => {
-      this.apply(messages.map(({ id }) => ({ kind: 'remove', id })))
+      await this.store.commit(messages.map(({ id }) => ({ kind: 'remove', id })))
       for (const { id, inFile } of messages) if (inFile) await this.contents.remove(id)
     })
   }
 
   async close(): Promise<void> {
-    await asOwner(this.owner, () => {
-      this.engine.close()
-      return Promise.resolve()
-    })
+    await asOwner(this.owner, () => this.store.close())
   }
 
   /** The arrival is noted first: whether the commit behind it was made, the clock in the commit tells. */
@@ -170,13 +168,8 @@ export class ClosedQueue {
       await realFiles.syncDirectory(join(this.directory, 'content'))
       const lines = [...this.arrivals, arrival].map((one) => `${JSON.stringify(one)}\n`)
       await replaceFile(realFiles, arrivalsPath(this.directory), Buffer.from(lines.join('')), 0o600)
-      this.apply([...changes, { kind: 'clock', seenMs: this.nowMs, aheadMs: this.aheadMs }])
+      await this.store.commit([...changes, { kind: 'clock', seenMs: this.nowMs, aheadMs: this.aheadMs }])
     })
-  }
-
-  private apply(changes: readonly Change[]): void {
-    const [error] = this.engine.commit([changes])
-    if (error !== undefined) throw error
   }
 
   private async copy(one: MovingIn): Promise<undefined> {
