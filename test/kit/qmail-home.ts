@@ -43,7 +43,7 @@ interface Manifest {
   readonly messages: readonly ExpectedMessage[]
 }
 
-/** Those that are at hand: a second one is kept back. */
+/** Those that are at hand. */
 export const qmailHomes: readonly { readonly archive: string; readonly manifest: string }[] = [
   { archive: 'notqmail-home.tar.gz', manifest: 'manifest.json' },
   { archive: 'notqmail-home-2.tar.gz', manifest: 'manifest-2.json' },

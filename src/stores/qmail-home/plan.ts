@@ -89,6 +89,11 @@ class Planning implements HomePlan {
       if (parsed.ok) this.assignLines = parsed.records.length - 1
       else
         this.faults.push(`${this.source}/users/assign line ${parsed.line} ${parsed.reason}: qmail-newu refuses it too`)
+      const cdb = files.find(({ name }) => name === 'cdb')
+      if ((assign.modifiedMs ?? 0) > (cdb?.modifiedMs ?? Number.POSITIVE_INFINITY))
+        this.changes.push(
+          'users/assign was changed after qmail-newu made users/cdb of it: what it says now counts here',
+        )
     } else if (files.some(({ name }) => name === 'cdb'))
       this.changes.push(
         'users/cdb moves as it is, and users/assign, of which it was made, is not there: accounts cannot be changed until it is',
