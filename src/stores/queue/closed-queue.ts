@@ -107,28 +107,10 @@ export class ClosedQueue {
     machineMs: number,
     onProgress: (done: number) => void,
   ): Promise<void> {
-    const changes: Change[] = []
-    const filesMade: number[] = []
-    try {
-      let rowBytes = 0
-      for (const [index, one] of moving.entries()) {
-        const { bytes, id } = one.message
-        const inRow = bytes <= rowBytesMax && rowBytes + bytes <= commitBytesMax
-        if (inRow) rowBytes += bytes
-        else filesMade.push(id)
-        const body = inRow ? readWhole(one) : await this.copy(one)
-        // Its head is the beginning of the file.
-        changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content: { head: '', body } })
-        onProgress(index + 1)
-      }
-      const arrival = { ...origin, seenMs: this.nowMs, atMs: machineMs, messages: moving.length }
-      await this.commit(changes, arrival)
-    } catch (error) {
-      await asOwner(this.owner, async () => {
-        for (const id of filesMade) await this.contents.remove(id)
-      })
-      throw error
-    }
+    const changes = await this.additions(moving, onProgress)
+    // Nothing is taken back if the commit fails: nobody may know then what is on disk, and contents without a row are
+    // removed at the next start.
+    await this.commit(changes, { ...origin, seenMs: this.nowMs, atMs: machineMs, messages: moving.length })
   }
 
   /** By id, ascending. */
@@ -160,6 +142,31 @@ export class ClosedQueue {
 
   async close(): Promise<void> {
     await asOwner(this.owner, () => this.store.close())
+  }
+
+  /** With the contents that are to be in files. If one cannot be read or written, none is left. */
+  private async additions(moving: readonly MovingIn[], onProgress: (done: number) => void): Promise<Change[]> {
+    const changes: Change[] = []
+    const filesMade: number[] = []
+    let rowBytes = 0
+    try {
+      for (const [index, one] of moving.entries()) {
+        const { bytes, id } = one.message
+        const inRow = bytes <= rowBytesMax && rowBytes + bytes <= commitBytesMax
+        if (inRow) rowBytes += bytes
+        else filesMade.push(id)
+        const body = inRow ? readWhole(one) : await this.copy(one)
+        // Its head is the beginning of the file.
+        changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content: { head: '', body } })
+        onProgress(index + 1)
+      }
+      return changes
+    } catch (error) {
+      await asOwner(this.owner, async () => {
+        for (const id of filesMade) await this.contents.remove(id)
+      })
+      throw error
+    }
   }
 
   /** The arrival is noted first: whether the commit behind it was made, the clock in the commit tells. */
