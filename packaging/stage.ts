@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Content, type Entry, installedEntries } from '../src/stores/installation/layout.ts'
 import { bundle } from './bundle.ts'
+import { manualPage } from './manual.ts'
 
 export type Architecture = 'x64' | 'arm64'
 
@@ -47,7 +48,7 @@ export async function stage(staging: Staging): Promise<void> {
 }
 
 async function writeContent(
-  { root, architecture, onProgress }: Staging,
+  { root, architecture, epoch, onProgress }: Staging,
   path: string,
   content: Content,
   packages: Set<string>,
@@ -55,6 +56,8 @@ async function writeContent(
   switch (content.from) {
     case 'source':
       return copyFile(join(root, content.path), path)
+    case 'manual':
+      return writeFile(path, manualPage(content.page, epoch))
     case 'text':
       return writeFile(path, content.text)
     case 'runtime':

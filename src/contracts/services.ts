@@ -50,6 +50,20 @@ export const services = {
     login: { alpn: 'pop3', purpose: 'fetching' },
     listeners: { pop3: { port: 110, tls: 'STLS' }, pop3s: { port: 995, tls: 'TLS' } },
   },
+  qmtp: {
+    program: 'qmtpd',
+    title: 'QMTP',
+    rules: 'qmtp',
+    onRequest: true,
+    listeners: { qmtp: { port: 209, tls: '' } },
+  },
+  qmqp: {
+    program: 'qmqpd',
+    title: 'QMQP',
+    rules: 'qmqp',
+    onRequest: true,
+    listeners: { qmqp: { port: 628, tls: '' } },
+  },
   local: { program: 'lspawn', title: 'local delivery', listeners: {} },
   remote: { program: 'remote', title: 'remote delivery', listeners: {} },
   qread: {
@@ -67,6 +81,9 @@ export type ListenerName = { [S in ServiceName]: keyof Services[S]['listeners'] 
 export type LoginService = {
   [S in ServiceName]: Services[S] extends { readonly login: object } ? S : never
 }[ServiceName]
+/** Of other mail programs, which may relay: no stranger has anything to say there. */
+export const relayServices = ['qmtp', 'qmqp'] as const satisfies readonly ServiceName[]
+export type RelayService = (typeof relayServices)[number]
 export type RulesName = Extract<Services[ServiceName], { readonly rules: string }>['rules']
 
 export interface Listener {

@@ -101,7 +101,8 @@ describe("qmail's programs", { concurrency: false }, () => {
 
   it('say what is wrong in qmail’s words and codes', async () => {
     const usage = 'sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]\n'
-    assert.deepEqual(await program('sendmail', ['-K']), { code: 100, stdout: '', stderr: usage })
+    const stderr = `sendmail: illegal option -- K\n${usage}`
+    assert.deepEqual(await program('sendmail', ['-K']), { code: 100, stdout: '', stderr })
     assert.deepEqual(await program('newaliases', []), {
       code: 100,
       stdout: '',
@@ -138,6 +139,26 @@ describe("qmail's programs", { concurrency: false }, () => {
     assert.match(end.stderr, /^forward: qp \d+\n$/)
     assert.equal(await readFile(join(quaver.home, 'message'), 'latin1'), 'X: \xe9\nbody\n')
     assert.equal(await readFile(join(quaver.home, 'envelope'), 'latin1'), 'Fa\xe9@b\0Tc\xe9@d\0\0')
+  })
+
+  it('sendmail -bs speaks SMTP with whoever calls, also about what is larger than a frame', async () => {
+    const large = `${'x'.repeat(990)}\r\n`.repeat(200)
+    const { code, stdout } = await program(
+      'sendmail',
+      ['-bs'],
+      `EHLO mutt\r\nMAIL FROM:<${demoAddress}>\r\nRCPT TO:<${demoAddress}>\r\nRCPT TO:<a b@[x>\r\nDATA\r\nX-Case: bs\r\n\r\n..dot\r\n.\r\n` +
+        `MAIL FROM:<>\r\nRCPT TO:<${demoAddress}>\r\nDATA\r\nX-Case: large\r\n\r\n${large}.\r\nQUIT\r\n`,
+    )
+    assert.equal(code, 0)
+    const codes = stdout.split('\r\n').map((line) => line.slice(0, 4))
+    const first = ['220 ', '250-', '250-', '250-', '250-', '250 ', '250 ', '250 ', '553 ', '354 ', '250 ']
+    assert.deepEqual(codes, [...first, '250 ', '250 ', '354 ', '250 ', '221 ', ''])
+    const content = await arrives(/^X-Case: bs$/m)
+    assert.match(content, /^Received: from localhost \(HELO mutt\) \(sendmail-bs@127\.0\.0\.1\)$/m)
+    assert.match(content, new RegExp(`invoked by uid ${process.getuid?.()}`))
+    assert.match(content, /^\.dot$/m)
+    assert.ok((await arrives(/^X-Case: large$/m)).length > 190_000)
+    assert.equal((await program('sendmail', ['-bs'], 'NOOP\r\n')).code, 1)
   })
 
   it('sendmail says yes while the daemons are down, and the mail arrives when they are up', async () => {

@@ -2,7 +2,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
 import { type Call, exit, Fatal } from './call.ts'
-import { parseOptions } from './options.ts'
+import { type ParsedOptions, parseOptions } from './options.ts'
 import { withHead } from './send.ts'
 
 /** Its exit code. Throws Fatal 111 where nobody can tell now. */
@@ -35,19 +35,27 @@ const lines = { f: 'UFLINE', r: 'RPLINE', d: 'DTLINE' } as const
 export async function preline(call: Call): Promise<number> {
   const prefix = 'preline: fatal: '
   const usage = 'preline: usage: preline cmd [ arg ... ]'
-  const { options, operands } = parseOptions(call.args, 'frdFRD', 'preline', usage)
+  const { options, operands } = readOptions(call, usage)
   const [program] = operands
-  if (program === undefined) throw new Fatal(exit.permanent, usage)
+  // All three are wanted, whatever is asked for.
+  if (program === undefined || Object.values(lines).some((name) => !call.variables.has(name)))
+    throw new Fatal(exit.permanent, usage)
   const head = Object.entries(lines).map(([letter, name]) => {
     const last = options.findLast((option) => option.letter.toLowerCase() === letter)
-    if (last?.letter === letter) return ''
-    const line = call.variables.get(name)
-    if (line === undefined) throw new Fatal(exit.permanent, `${prefix}${name} not set`)
-    return line
+    return last?.letter === letter ? '' : (call.variables.get(name) ?? '')
   })
   const end = await call.run(operands, withHead(head.join(''), call.input()))
   if (end.kind === 'crash') throw new Fatal(exit.temporary, `${prefix}child crashed`)
   if (end.kind === 'exit') return end.code
   const code = isTemporaryErrno(end.error) ? exit.temporary : exit.permanent
   throw new Fatal(code, `${prefix}unable to run ${program}: ${errnoText(end.error)}`)
+}
+
+/** Of an option that there is not, preline says its usage alone. */
+function readOptions(call: Call, usage: string): ParsedOptions {
+  try {
+    return parseOptions(call.args, 'frdFRD', 'preline')
+  } catch (error) {
+    throw error instanceof Fatal ? new Fatal(exit.permanent, usage) : error
+  }
 }

@@ -4,7 +4,7 @@ import { Control } from '../../stores/control/control.ts'
 import { accountName } from '../../stores/home/account-name.ts'
 import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
 import { realClock } from '../../system/clock.ts'
-import { type Call, Fatal } from './call.ts'
+import { type Call, exit } from './call.ts'
 
 /** By the report that lspawn would give. */
 const exitCodes: ReadonlyMap<object, number> = new Map<object, number>([
@@ -15,7 +15,7 @@ const troubleCode = 118
 
 export async function getpw(call: Call): Promise<number> {
   const [local] = call.args
-  if (local === undefined) throw new Fatal(100, 'qmail-getpw: usage: qmail-getpw local')
+  if (local === undefined) return exit.permanent
   const home = call.home()
   const overrides = new Control(home.control, realClock).map('accounts')
   const accounts = new AccountBook(realClock)

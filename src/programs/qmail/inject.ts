@@ -33,6 +33,7 @@ interface Settings {
   readonly letters: ByteString
   readonly prints: boolean
   readonly recipients: Recipients
+  /** None where those of the header alone count: then nobody looks whether they are addresses. */
   readonly argumentRecipients: readonly ByteString[]
   /** By `-f`, completed. */
   readonly sender: ByteString | undefined
@@ -40,7 +41,7 @@ interface Settings {
 
 export async function inject(call: Call): Promise<number> {
   const settings = settingsOf(call)
-  const recipients = settings.recipients === 'header' ? [] : [...settings.argumentRecipients]
+  const recipients = [...settings.argumentRecipients]
   let sender = settings.sender ?? ''
   const content = completed(call.input(), (fields) => {
     const done = complete(call, settings, fields)
@@ -76,13 +77,14 @@ function settingsOf(call: Call): Settings {
   const chosen = last('aAhH')
   const byDefault: Recipients = operands.length > 0 ? 'arguments' : 'header'
   const from = options.findLast(({ letter }) => letter === 'f')?.value
+  const recipients = chosen === 'a' || chosen === 'h' || chosen === 'H' ? whom[chosen] : byDefault
   return {
     hosts,
     idhost: setting(call, 'idhost', 'QMAILIDHOST'),
     letters: call.variables.get('QMAILINJECT') ?? '',
     prints: last('nN') === 'n',
-    recipients: chosen === 'a' || chosen === 'h' || chosen === 'H' ? whom[chosen] : byDefault,
-    argumentRecipients: operands.map((operand) => argument(operand, hosts)),
+    recipients,
+    argumentRecipients: recipients === 'header' ? [] : operands.map((operand) => argument(operand, hosts)),
     sender: from === undefined ? undefined : from === '' ? '' : argument(from, hosts),
   }
 }

@@ -12,6 +12,7 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   forward: async () => (await import('./forward.ts')).forward,
   iftocc: async () => (await import('./read-header.ts')).iftocc,
   maildirmake: async () => (await import('./maildirmake.ts')).maildirmake,
+  maildir2mbox: async () => (await import('./maildir2mbox.ts')).maildir2mbox,
   mailq: async () => (await import('./sendmail.ts')).sendmail,
   mailsubj: async () => (await import('./small-senders.ts')).mailsubj,
   newaliases: async () => (await import('./sendmail.ts')).sendmail,
@@ -23,11 +24,14 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   'qmail-newmrh': async () => (await import('./compile.ts')).newmrh,
   'qmail-newu': async () => (await import('./compile.ts')).newu,
   'qmail-pw2u': async () => (await import('./pw2u.ts')).pw2u,
+  'qmail-qmqpc': async () => (await import('./qmqpc.ts')).qmqpc,
   'qmail-qread': async () => (await import('./qread.ts')).qread,
   'qmail-qstat': async () => (await import('./qstat.ts')).qstat,
   'qmail-queue': async () => (await import('./queue.ts')).qmailQueue,
   'qmail-showctl': async () => (await import('./showctl.ts')).showctl,
+  qreceipt: async () => (await import('./qreceipt.ts')).qreceipt,
   sendmail: async () => (await import('./sendmail.ts')).sendmail,
+  splogger: async () => (await import('./splogger.ts')).splogger,
 }
 
 export const programs: ReadonlyMap<string, () => Promise<Program>> = new Map(Object.entries(loaders))
@@ -37,6 +41,7 @@ export const namesHome: ReadonlySet<string> = new Set([
   'qmail-newmrh',
   'qmail-newu',
   'qmail-pw2u',
+  'qmail-qmqpc',
   'qmail-qread',
   'qmail-qstat',
   'qmail-queue',

@@ -9,14 +9,14 @@ export interface ParsedOptions {
 }
 
 /** `letters` as for getopt(3): a colon after a letter says that it takes an argument.
- *  Throws Fatal 100, with `usage` if there is one, else with getopt's words. */
+ *  Throws Fatal 100 with getopt's words, and `usage` under them if there is one. */
 export function parseOptions(
   args: readonly ByteString[],
   letters: string,
   program: string,
   usage?: string,
 ): ParsedOptions {
-  const fail = (text: string): Fatal => new Fatal(100, usage ?? `${program}: ${text}`)
+  const fail = (text: string): Fatal => new Fatal(100, `${program}: ${text}${usage === undefined ? '' : `\n${usage}`}`)
   const options: { letter: string; value: ByteString }[] = []
   let next = 0
   for (; next < args.length; next++) {

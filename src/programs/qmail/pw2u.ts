@@ -9,7 +9,6 @@ import { errorCode, readSmallFile } from '../../system/files.ts'
 import { type Call, exit, Fatal } from './call.ts'
 import { parseOptions } from './options.ts'
 
-const usage = 'qmail-pw2u: usage: qmail-pw2u [ -/ohHuUC ] [ -c char ]'
 const fileBytesMax: number = 64 * 1024 * 1024
 
 interface Settings {
@@ -66,7 +65,7 @@ function fieldsOf({ name, uid, gid, home }: Account): ByteString {
 }
 
 function settingsOf(call: Call): Settings {
-  const { options } = parseOptions(call.args, '/ohHuUCc:', 'qmail-pw2u', usage)
+  const { options } = parseOptions(call.args, '/ohHuUCc:', 'qmail-pw2u')
   const last = (letters: string) => options.findLast(({ letter }) => letters.includes(letter))
   const homes = last('ohH')?.letter
   const breaking = last('cC')

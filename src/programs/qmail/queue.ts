@@ -64,7 +64,7 @@ export function parseEnvelope(bytes: ByteString): Envelope | number {
   }
 }
 
-async function readEnvelope(): Promise<Envelope | number> {
+export async function readEnvelope(): Promise<Envelope | number> {
   const chunks: Buffer[] = []
   let bytes = 0
   try {

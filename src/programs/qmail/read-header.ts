@@ -32,7 +32,7 @@ export function header822(call: Call): number {
   return exit.ok
 }
 
-function readHeader(call: Call): readonly Field[] {
+export function readHeader(call: Call): readonly Field[] {
   const gatherer = new HeaderGatherer()
   let bytes = 0
   try {

@@ -18,11 +18,7 @@ export async function sendmail(call: Call): Promise<number> {
   if (call.name === 'newaliases' || mode === 'i')
     throw new Fatal(exit.permanent, 'sendmail: fatal: please use fastforward/newaliases instead')
   if (mode === 'p') return listQueue(call)
-  if (mode === 's')
-    throw new Fatal(
-      exit.permanent,
-      'sendmail: fatal: -bs is not there yet: speak SMTP to the port of control/listen-smtp',
-    )
+  if (mode === 's') return (await import('./smtp-service.ts')).serveSmtp(call)
   if (mode !== 'm') throw new Fatal(exit.permanent, usage)
   // A queue run: our queue needs none.
   if (has('q') && !has('t') && operands.length === 0) return exit.ok

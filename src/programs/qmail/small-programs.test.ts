@@ -133,7 +133,8 @@ describe('preline', () => {
       await say(preline, { ...call, args: ['cat'] }),
       '100 preline: fatal: unable to run cat: file does not exist',
     )
-    assert.equal(await say(preline, { ...call, args: ['cat'], variables: {} }), '100 preline: fatal: UFLINE not set')
+    const usage = '100 preline: usage: preline cmd [ arg ... ]'
+    assert.equal(await say(preline, { ...call, args: ['cat'], variables: {} }), usage)
   })
 })
 

@@ -1,7 +1,7 @@
 /** mailsubj(1), predate(1), datemail(1): small ways to hand a message in. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { localHeaderDate } from '../../protocols/qmail/date.ts'
-import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
+import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { type Call, exit, Fatal } from './call.ts'
 import { inject } from './inject.ts'
 import { withHead } from './send.ts'
@@ -24,8 +24,7 @@ export async function predate(call: Call): Promise<number> {
   const end = await call.run(call.args, withHead(dateField(call), call.input()))
   if (end.kind === 'crash') throw new Fatal(exit.temporary, 'predate: fatal: child crashed')
   if (end.kind === 'exit') return end.code
-  const code = isTemporaryErrno(end.error) ? exit.temporary : exit.permanent
-  throw new Fatal(code, `predate: fatal: unable to run ${program}: ${errnoText(end.error)}`)
+  throw new Fatal(exit.temporary, `predate: fatal: unable to run ${program}: ${errnoText(end.error)}`)
 }
 
 /** predate sendmail. */

@@ -11,7 +11,17 @@ export function common(command: Command): Command {
     .option('--json', 'answer in JSON')
 }
 
-export function examples(command: Command, lines: readonly (readonly [command: string, meaning: string])[]): void {
+export type Example = readonly [command: string, meaning: string]
+
+const examplesByCommand = new WeakMap<Command, readonly Example[]>()
+
+export function examples(command: Command, lines: readonly Example[]): void {
+  examplesByCommand.set(command, lines)
   const shown = lines.map(([line, meaning]) => (meaning === '' ? `  ${line}` : `  ${line}\n      ${meaning}`))
   command.addHelpText('after', `\nExamples:\n${shown.join('\n')}`)
+}
+
+/** For the manual. */
+export function examplesOf(command: Command): readonly Example[] {
+  return examplesByCommand.get(command) ?? []
 }

@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
 import { addAccounts } from './account-commands.ts'
 import { addDkim } from './dkim-commands.ts'
+import { addAdopt, addExport } from './moving-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 
@@ -35,6 +36,7 @@ export function quaver(): Command {
   addStop(program)
   addStatus(program)
   addQueue(program)
+  addAdopt(program)
   addSend(program)
   addControl(program)
   addAccounts(program)
@@ -132,6 +134,7 @@ function addQueue(program: Command): void {
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).remove(id, remove.optsWithGlobals()))
   examples(remove, [['quaver queue delete 1795', '']])
+  addExport(group)
 }
 
 function addSmtp(program: Command): void {

@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { Authority } from '#test/kit/certificates.ts'
 import { homeAt } from '../../stores/home/layout.ts'
+import { othersFiles } from '../../stores/control/others-files.ts'
+import { controlFiles } from '../../stores/control/table.ts'
 import { inspect } from './control-check.ts'
 
 /** What a working site has: files, comments, blank lines, units, wildcards, exceptions, built-in programs. */
@@ -81,7 +83,8 @@ async function foundWith(name: string, text: string | undefined, mode?: number):
 
 describe('control check', () => {
   it('says nothing about a home that is right', async () => {
-    assert.deepEqual(await inspect(home, noAccounts), { findings: [], unread: [] })
+    const { others, ...found } = await inspect(home, noAccounts)
+    assert.deepEqual([found, others.length], [{ findings: [], unread: [] }, 1])
   })
 
   const planted: readonly (readonly [string, string | undefined, RegExp, number?])[] = [
@@ -250,6 +253,26 @@ describe('control check', () => {
     const { findings, unread } = await inspect(home, noAccounts)
     put('control/frobnicate', undefined)
     assert.deepEqual([findings, unread], [[], ['control/frobnicate']])
+  })
+
+  it('of what other qmails read it says what does that here', async () => {
+    for (const name of ['tarpitcount', 'servercert.pem', 'locals.cdb']) put(`control/${name}`, 'x\n')
+    const { findings, unread, others } = await inspect(home, noAccounts)
+    for (const name of ['tarpitcount', 'servercert.pem', 'locals.cdb']) put(`control/${name}`, undefined)
+    assert.deepEqual([findings, unread], [[], []])
+    assert.deepEqual(
+      others.map(({ file }) => file),
+      ['control/locals.cdb', 'control/servercert.pem', 'control/tarpitcount'],
+    )
+    assert.match(others[2]?.here ?? '', /^refusals cost a client a second/)
+  })
+
+  it('every sentence ends, and none is about a file of ours', () => {
+    for (const [name, { there, here }] of othersFiles) {
+      assert.ok(!(name in controlFiles), name)
+      assert.match(`${name} ${there}`, /^[a-z0-9_.]+ (?:was|were|said|gave|named|held|listed|turned|had|refused) /)
+      assert.match(here, /\.$/)
+    }
   })
 
   it('never shows what is secret', async () => {

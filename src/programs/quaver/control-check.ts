@@ -18,32 +18,36 @@ import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 import { harmless, print, printJson, styled } from './output.ts'
 import { type FindAccount, HomeReaders, surroundingsOf } from './surroundings.ts'
-import { strangeNames } from './unread-names.ts'
+import { type StrangeNames, strangeNames } from './unread-names.ts'
 
 export async function check(options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
-  const { findings, unread } = await inspect(home)
+  const { findings, unread, others } = await inspect(home)
   if (findings.length > 0) process.exitCode = exitCode.failed
-  if (options.json === true) return printJson({ home: home.path, findings, unread })
+  if (options.json === true) return printJson({ home: home.path, findings, others, unread })
   for (const { file, line, fault, remedy } of findings) {
     print(harmless(`${file}${line === undefined ? '' : ` line ${line}`}`) + ` ${styled('red', harmless(fault))}`)
     print(`    ${harmless(remedy)}`)
+  }
+  for (const { file, there, here } of others) {
+    print(`${styled('yellow', 'other')}   ${file} ${there}`)
+    print(`    here: ${here}`)
   }
   for (const name of unread) print(`${styled('yellow', 'unread')}  ${harmless(name)}: no program reads this file`)
   if (findings.length > 0) print(`${findings.length} of these in ${home.path}`)
   else print(`${styled('green', 'ok')}      ${home.path}: every file that is read can be read, and means something`)
 }
 
-/** `unread`: names that resemble none of ours. */
+/** `unread`: names that resemble none of ours; `others`: what other qmails read. */
 export async function inspect(
   home: Home,
   find: FindAccount = findAccount,
-): Promise<{ readonly findings: Finding[]; readonly unread: string[] }> {
+): Promise<{ readonly findings: Finding[] } & Omit<StrangeNames, 'misspelt'>> {
   const control = new Control(home.control, realClock)
   const readers = await HomeReaders.of(home, control, find)
   const surroundings = await surroundingsOf(home, control, readers, find)
   const names = Object.keys(controlFiles) as ControlName[]
-  const { misspelt, unread } = strangeNames(namesIn(home.control), names)
+  const { misspelt, ...strange } = strangeNames(namesIn(home.control), names)
   const findings = [
     ...(isThere(join(home.control, 'me')) ? [] : [missingMe(home)]),
     ...names.flatMap((name) => {
@@ -53,7 +57,7 @@ export async function inspect(
     ...misspelt,
     ...(await inspectHome(home, control, readers, surroundings)),
   ]
-  return { findings, unread }
+  return { findings, ...strange }
 }
 
 function missingMe(home: Home): Finding {

@@ -19,6 +19,8 @@ import type { Account } from '../../system/accounts.ts'
 const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
   ['smtpd', 'smtpd'],
   ['exec', 'smtpd'],
+  ['qmtpd', 'smtpd'],
+  ['qmqpd', 'smtpd'],
   ['ofmipd', 'login'],
   ['pop3d', 'login'],
   ['policy', 'policy'],

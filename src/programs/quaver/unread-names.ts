@@ -2,6 +2,7 @@
  *  Knows:  what editors and package managers leave behind; what other qmails read. */
 import { rulesNames } from '../../contracts/services.ts'
 import type { Finding } from '../../stores/control/inspect.ts'
+import { type OthersFile, othersFiles } from '../../stores/control/others-files.ts'
 
 /** Read, but no rows of the table: TLS of remote hosts; and what is compiled. */
 const alsoRead = new Set([
@@ -11,22 +12,6 @@ const alsoRead = new Set([
   'clientcert.pem',
   ...rulesNames.map((name) => `tcprules/${name}`),
 ])
-/** Of qmail's other programs and well-known patches: there in a home that comes from them, and not for us. */
-const ofOthers = new Set([
-  'qmqpservers',
-  'timeoutqmtpd',
-  'servercert.pem',
-  'servercert.cnf',
-  'clientca.pem',
-  'clientcrl.pem',
-  'dh1024.pem',
-  'dh2048.pem',
-  'rsa512.pem',
-  'rsa2048.pem',
-  'tlsserverciphers',
-  'tlsclientciphers',
-  'tlsserverclients',
-])
 const leftBehind = /(?:~|\.(?:cdb|tmp|bak|old|orig|save|sav|rej|new|sw[a-p]|dpkg-[a-z]+|ucf-[a-z]+|rpm[a-z]+|[0-9]+))$/
 /** As editors on Windows append them. */
 const foreignEnding = /\.(?:txt|conf|cfg|ini|lst|list|rtf)$/
@@ -34,16 +19,21 @@ const foreignEnding = /\.(?:txt|conf|cfg|ini|lst|list|rtf)$/
 export interface StrangeNames {
   readonly misspelt: Finding[]
   readonly unread: string[]
+  /** Of other qmails. */
+  readonly others: readonly (OthersFile & { readonly file: string })[]
 }
 
 /** `present`: paths below control/. */
 export function strangeNames(present: readonly string[], known: readonly string[]): StrangeNames {
   const misspelt: Finding[] = []
   const unread: string[] = []
+  const others: (OthersFile & { file: string })[] = []
   const wanted = [...known, ...rulesNames.map((name) => `tcprules/${name}`), 'tlshosts', 'notlshosts']
   for (const name of present.toSorted()) {
     const last = name.slice(name.lastIndexOf('/') + 1)
-    if (known.includes(name) || alsoRead.has(name) || ofOthers.has(name)) continue
+    const other = othersFiles.get(name)
+    if (other !== undefined) others.push({ file: `control/${name}`, ...other })
+    if (known.includes(name) || alsoRead.has(name) || other !== undefined) continue
     if (last.startsWith('.') || last.startsWith('#') || leftBehind.test(last)) continue
     const meant = closest(name.replace(foreignEnding, ''), wanted)
     if (meant === undefined) unread.push(`control/${name}`)
@@ -55,7 +45,7 @@ export function strangeNames(present: readonly string[], known: readonly string[
         remedy: `if that is meant: mv control/${name} control/${meant}`,
       })
   }
-  return { misspelt, unread }
+  return { misspelt, unread, others }
 }
 
 /** The name that differs least, by two letters at most, and by less than half of them. */

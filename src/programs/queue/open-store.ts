@@ -10,7 +10,8 @@ import { demandWritable } from '../../stores/queue/writable.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
-import { noteMilliseconds, QueueClock } from './queue-clock.ts'
+import { noteMilliseconds } from '../../stores/queue/absence.ts'
+import { QueueClock } from './queue-clock.ts'
 
 export interface OpenedStore {
   readonly store: SyncedQueueStore

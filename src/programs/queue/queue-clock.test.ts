@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { isLastAttempt, longestWaitMs, nextAttemptMs } from '../../protocols/qmail/schedule.ts'
 import { MessageIds } from '../../stores/queue/ids.ts'
 import type { Clock } from '../../system/clock.ts'
-import { noteMilliseconds, QueueClock } from './queue-clock.ts'
+import { noteMilliseconds } from '../../stores/queue/absence.ts'
+import { QueueClock } from './queue-clock.ts'
 
 const minute = 60_000
 const hour = 60 * minute

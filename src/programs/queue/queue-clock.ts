@@ -3,15 +3,12 @@
  *  empty makes mail a year older or puts it off for one.
  *  Knows:  how far it is ahead of the machine's clock, kept in the store; `toMachine` tells people's time.
  *  Never:  goes back. */
+import { aheadAfterAbsence } from '../../stores/queue/absence.ts'
 import type { StoredClock } from '../../stores/queue/contract.ts'
 import type { Clock } from '../../system/clock.ts'
 
 /** Smaller steps of the machine's clock are followed: a leap second, an NTP daemon that starts. */
 const stepMilliseconds = 60_000
-/** Its reading is noted in the store so often: it may have shown so much more when the process was killed. */
-export const noteMilliseconds = 60_000
-/** Of the time between two runs at most so much counts: nobody knows whether it passed, or the clock was set. */
-const absenceMillisecondsMax = 3_600_000
 
 export class QueueClock implements Clock {
   private readonly machine: Clock
@@ -20,20 +17,15 @@ export class QueueClock implements Clock {
   private lookedMs: number
   private lookedMonotonic: number
   /** Time may have passed that does not count: what waits is to be tried. */
-  private jumped = false
+  private jumped: boolean
 
   constructor(machine: Clock, stored: StoredClock | undefined) {
     this.machine = machine
     this.lookedMs = machine.now()
     this.lookedMonotonic = machine.monotonic()
-    this.aheadMs = stored?.aheadMs ?? 0
-    if (stored === undefined) return
-    const passed = this.lookedMs + this.aheadMs - stored.seenMs
-    if (passed < 0) this.aheadMs += noteMilliseconds - passed
-    if (passed > absenceMillisecondsMax) {
-      this.aheadMs -= passed - absenceMillisecondsMax
-      this.jumped = true
-    }
+    const { aheadMs, jumped } = aheadAfterAbsence(stored, this.lookedMs)
+    this.aheadMs = aheadMs
+    this.jumped = jumped
   }
 
   now(): number {

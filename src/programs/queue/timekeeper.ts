@@ -3,7 +3,8 @@
 import { longestWaitMs } from '../../protocols/qmail/schedule.ts'
 import type { Change, Channel, QueueStore } from '../../stores/queue/contract.ts'
 import type { ChannelSettings } from './channel-schedule.ts'
-import { noteMilliseconds, type QueueClock } from './queue-clock.ts'
+import { noteMilliseconds } from '../../stores/queue/absence.ts'
+import type { QueueClock } from './queue-clock.ts'
 
 export interface TimekeeperPorts {
   readonly store: QueueStore

@@ -7,6 +7,8 @@ import {
   listenersOf,
   type LoginService,
   loginServices,
+  type RelayService,
+  relayServices,
   type ServiceName,
   services,
 } from '../../contracts/services.ts'
@@ -21,7 +23,7 @@ export interface Program {
   /** It runs only if one of these services is wanted; undefined runs always. */
   readonly for: readonly ServiceName[] | undefined
   /** And only if this control file is there when `start` starts. */
-  readonly onlyWith?: 'oauthissuers' | 'listen-qread' | 'dkimdomains'
+  readonly onlyWith?: 'oauthissuers' | 'dkimdomains' | `listen-${'qread' | RelayService}`
   /** The sockets it serves, in the order of its descriptors from 4 on: listeners of services, and sockets in HOME/run. */
   readonly listens: readonly (SocketName | ListenerName)[]
   /** Gets the certificate and the key. */
@@ -73,10 +75,10 @@ export const programs: readonly Program[] = [
     name: 'policy',
     role: 'policy',
     phase: 1,
-    for: ['smtp', ...loginServices],
+    for: ['smtp', ...loginServices, ...relayServices],
     listens: ['policy', 'policy-names'],
   },
-  { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp'], listens: ['exec'] },
+  { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp', ...relayServices], listens: ['exec'] },
   {
     ...plain,
     name: 'smtpd',
@@ -91,6 +93,7 @@ export const programs: readonly Program[] = [
   { ...plain, name: 'issuers', role: 'issuers', phase: 1, for: loginServices, onlyWith: 'oauthissuers' },
   ...loginServices.map((service) => loginProgram(service)),
   { ...plain, name: 'signer', role: 'signer', phase: 1, onlyWith: 'dkimdomains', listens: ['queue-signer'] },
+  ...relayServices.map((service) => relayProgram(service)),
   // As qmail-qread did, who owns what it shows.
   { ...plain, name: 'qread', role: 'queue', phase: 1, for: ['qread'], onlyWith: 'listen-qread', listens: ['qread'] },
 ]
@@ -101,6 +104,24 @@ function loginProgram(service: LoginService): Program {
   const listens = listenersOf(service).map((listener) => listener.name)
   const args = ['--service', service]
   return { ...plain, name, role: 'login', phase: 2, for: [service], listens, tls: true, file: fileOf('login'), args }
+}
+
+/** `qmtpd` once for each protocol. */
+function relayProgram(service: RelayService): Program {
+  const { program: name } = services[service]
+  const listens = listenersOf(service).map((listener) => listener.name)
+  const way = { file: fileOf('qmtpd'), args: ['--service', service] }
+  return {
+    ...plain,
+    name,
+    role: 'smtpd',
+    phase: 2,
+    for: [service],
+    onlyWith: `listen-${service}`,
+    listens,
+    injects: true,
+    ...way,
+  }
 }
 
 /** It does not listen before there is a certificate: a password must never come in clear. */

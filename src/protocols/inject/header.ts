@@ -1,7 +1,9 @@
 /** What qmail-inject makes of a header: who gets the message, who sent it, and which fields it goes out with
  *  (qmail-inject(8), qmail-header(5)).
  *  Never:  reads an environment or a clock; programs/qmail/inject.ts does.
- *  Fails:  a recipient field in which something is not closed stays as it is, and names nobody; any other is an error. */
+ *  Fails:  a recipient field that cannot be read to its beginning stays as it is, and names those who stand behind the
+ *          fault: it is read from right to left. Where something is not closed, that is nobody. In any other field it is an
+ *          error. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { quoteLocalPart } from '../qmail/quote.ts'
 import type { Field } from '../rfc822/header.ts'
@@ -59,13 +61,12 @@ export function injectHeader(fields: readonly Field[], hosts: InjectHosts, choic
     if (name === 'return-path' && choices.ignoresReturnPath) continue
     names.add(name)
     const use = uses.get(name)
-    const read = use === undefined ? { text: field.raw, addresses: [] } : rewriteField(field, hosts)
-    if (read === undefined && use !== 'to' && use !== 'resent to') throw new UnreadableField(field.raw)
-    const addresses = read?.addresses ?? []
+    const { text, addresses } = use === undefined ? { text: field.raw, addresses: [] } : rewriteField(field.raw, hosts)
+    if (text === undefined && use !== 'to' && use !== 'resent to') throw new UnreadableField(field.raw)
     if (use === 'to' || use === 'resent to') recipients[use].push(...addresses)
     if (use === 'return path') returnPaths.push(...addresses)
     if (shownFields.has(name)) shown.push(...addresses)
-    if (!droppedFields.has(name)) kept.push(read?.text ?? field.raw)
+    if (!droppedFields.has(name)) kept.push(text ?? field.raw)
   }
   const isResent = [...names].some((name) => resentFields.has(name))
   return {
@@ -88,8 +89,11 @@ export class UnreadableField extends Error {
   }
 }
 
-/** Addresses in qmail's order: from right to left. */
-function rewriteField({ raw }: Field, hosts: InjectHosts): { text: ByteString; addresses: ByteString[] } | undefined {
+/** Addresses in qmail's order: from right to left. `text` is undefined where it cannot be read to its beginning. */
+function rewriteField(
+  raw: ByteString,
+  hosts: InjectHosts,
+): { readonly text: ByteString | undefined; readonly addresses: readonly ByteString[] } {
   const addresses: ByteString[] = []
   const tokens = parseTokens(raw)
   const mapped =
@@ -99,7 +103,7 @@ function rewriteField({ raw }: Field, hosts: InjectHosts): { text: ByteString; a
       addresses.push(addressText(rewritten))
       return rewritten
     })
-  return mapped && { text: printTokens(mapped, columnsMax), addresses }
+  return { text: mapped && printTokens(mapped, columnsMax), addresses }
 }
 
 /** What stands in From of a message that has none. */
@@ -137,10 +141,12 @@ export function printHeader({ has, isResent, kept }: InjectedHeader, missing: Mi
   return parts.join('') + kept.join('')
 }
 
+/** The value of From. Throws UnreadableField. */
 export function printAuthor({ user, host, name, nameInComment }: Author, hosts: InjectHosts): ByteString {
-  const address = authorTokens(user, host, hosts)
+  const word: Token = { kind: quoteLocalPart(user) === user ? 'atom' : 'quoted', text: user }
+  const address = [word, ...hostTokens(host)]
   const tokens = name === undefined ? address : named(address, name, nameInComment)
-  return printTokens([special(':'), ...tokens], columnsMax).slice(': '.length, -1)
+  return writtenField('From', tokens, hosts).text.slice('From: '.length, -1)
 }
 
 function named(address: readonly Token[], name: ByteString, nameInComment: boolean): readonly Token[] {
@@ -148,14 +154,25 @@ function named(address: readonly Token[], name: ByteString, nameInComment: boole
   return [{ kind: 'quoted', text: name }, special('<'), ...address, special('>')]
 }
 
-/** The envelope's form of the same. */
+/** The envelope's form of the same. Throws UnreadableField. */
 export function authorAddress(user: ByteString, host: ByteString | undefined, hosts: InjectHosts): ByteString {
-  return addressText(authorTokens(user, host, hosts))
+  const tokens: Token[] = [{ kind: 'quoted', text: user }, ...hostTokens(host)]
+  return writtenField('Return-Path', tokens, hosts).addresses[0] ?? ''
 }
 
-/** The user is one word, whatever is in it; without a host it gets the default one. */
-function authorTokens(user: ByteString, host: ByteString | undefined, hosts: InjectHosts): readonly Token[] {
-  const word: Token = { kind: quoteLocalPart(user) === user ? 'atom' : 'quoted', text: user }
-  const at = host === undefined ? [] : (parseTokens(`@${host}`) ?? [special('@'), { kind: 'atom', text: host }])
-  return rewriteTokens([word, ...at], hosts)
+/** Without a host the default one is put there. */
+function hostTokens(host: ByteString | undefined): Token[] {
+  return host === undefined ? [] : [special('@'), { kind: 'atom', text: host }]
+}
+
+/** Written, and read again as if somebody had written it: what is no host becomes whatever stands there. */
+function writtenField(
+  name: string,
+  value: readonly Token[],
+  hosts: InjectHosts,
+): { readonly text: ByteString; readonly addresses: readonly ByteString[] } {
+  const written = printTokens([{ kind: 'atom', text: name }, special(':'), ...value], columnsMax)
+  const { text, addresses } = rewriteField(written, hosts)
+  if (text === undefined) throw new UnreadableField(written)
+  return { text, addresses }
 }

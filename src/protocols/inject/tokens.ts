@@ -52,7 +52,8 @@ function readText(field: ByteString, from: number): { token: Token; end: number 
     if (field[at] === '\\' && ++at >= field.length) break
     text += field.charAt(at++)
   } while (at < field.length && !' \t\r\n(["<>;:@,.'.includes(field.charAt(at)))
-  return { token: { kind: 'atom', text }, end: at }
+  // Written again, it needs quotes.
+  return { token: { kind: /[^ -~]|[)\]\\]/.test(text) ? 'quoted' : 'atom', text }, end: at }
 }
 
 function readUntil(

@@ -56,7 +56,9 @@ test('VERP names the recipient in the sender, and its bounces go to the plain se
   assert.equal(senderFor('joe-@h.example-@[]', 'nodomain'), 'joe-@h.example-@[]')
   assert.equal(isVerp('#@[]'), false)
   assert.equal(bounceRecipient('owner-@host-@[]'), 'owner-@host')
-  assert.equal(composeBounce('owner-@host-@[]', paragraph, 0, settings)?.recipient, 'owner-@host')
+  const bounce = composeBounce('owner-@host-@[]', paragraph, 0, settings)
+  assert.equal(bounce?.recipient, 'owner-@host')
+  assert.match(bounce.head, /\nReturn-Path: <owner-@host>\n$/)
 })
 
 test('a bounce with more failures than it may name says how many they are', () => {

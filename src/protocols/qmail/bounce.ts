@@ -79,6 +79,6 @@ export function composeBounce(
     '\n' +
     `Hi. This is the qmail-send program at ${settings.bouncehost}.\n` +
     `${reason}${leftOut === 0 ? '' : `There are ${leftOut} more of them than are listed here.\n`}\n${paragraphs}${separator}\n` +
-    `Return-Path: <${quoteAddress(originalSender)}>\n`
+    `Return-Path: <${quoteAddress(bounceRecipient(originalSender))}>\n`
   return { sender: isDouble ? '#@[]' : '', recipient, head }
 }

@@ -49,7 +49,7 @@ export function localized(address: ByteString, own: OwnLiteral | undefined): Byt
 
 /** What qmail leaves out where it shows the address: only the first key that exists counts (domain, its suffixes, empty;
  *  never the full address), and only if its prepend really stands there. */
-function prependBytesOf(address: ByteString, virtualdomains: ReadonlyMap<ByteString, ByteString>): number {
+export function prependBytesOf(address: ByteString, virtualdomains: ReadonlyMap<ByteString, ByteString>): number {
   if (virtualdomains.size === 0) return 0
   for (const key of domainKeys(domainOf(address))) {
     const prepend = virtualdomains.get(key)

@@ -163,5 +163,5 @@ function isEmpty(line: ByteString): boolean {
 
 /** The line between messages of an mbox file, quoted or not. */
 function isMboxLine(line: ByteString): boolean {
-  return /^>{0,9}From [^:\s]/.test(line) && !fieldName.test(line)
+  return /^>{0,9}From [^:]/.test(line) && !fieldName.test(line)
 }

@@ -49,7 +49,8 @@ export class Connection {
     this.listen(socket)
     // Whoever read a proxy's header before us has paused it.
     if (socket.isPaused()) socket.resume()
-    this.greetLater()
+    if (setting.clientFirst === true) this.greet()
+    else this.greetLater()
   }
 
   /** To be called every second or so. */

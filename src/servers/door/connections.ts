@@ -201,10 +201,11 @@ export class Connections {
     place.holder = connection
     this.open.add(connection)
     this.startTicking()
-    // Behind a proxy's header the first bytes of a handshake may have come in the same piece.
-    if (setting.implicitTls && early.length > 0) socket.unshift(early)
+    const mayTalk = setting.implicitTls || setting.clientFirst === true
+    // Behind a proxy's header the first bytes of a handshake, or of a client who begins, may have come in the same piece.
+    if (mayTalk && early.length > 0) socket.unshift(early)
     connection.begin()
-    if (!setting.implicitTls && early.length > 0) connection.refuseEarlyTalker()
+    if (!mayTalk && early.length > 0) connection.refuseEarlyTalker()
   }
 
   private turnAwayByRules(arrival: Arrival, { turnedAway, environment, finding }: TurnedAway): void {

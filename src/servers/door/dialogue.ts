@@ -60,6 +60,8 @@ export interface ConnectionSetting {
   readonly protocol: string
   /** The handshake comes first (RFC 8314). */
   readonly implicitTls: boolean
+  /** The protocol has no greeting: whoever talks at once talks in turn. */
+  readonly clientFirst?: true
   open(port: FrontPort): Dialogue
   /** How a refusal by the door reads in this protocol, with its line end. */
   say(reply: Reply): string

@@ -72,13 +72,13 @@ export const incomingFiles = {
   signatures: {
     form: 'list',
     meaning: 'starts of MIME parts refused by qmail-qfilter-viruscan',
-    readBy: ['smtpd', 'exec', 'local'],
+    readBy: ['smtpd', 'exec', 'local', 'qmtpd', 'qmqpd'],
     reread: 'live',
   },
   localfilters: {
     form: 'list',
     meaning: 'filter programs that mail from relay clients passes, in order',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'qmtpd', 'qmqpd'],
     reread: 'live',
     check: runs('filter'),
   },

@@ -37,7 +37,7 @@ export const controlFiles = {
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver', 'qmtpd', 'qmqpd'],
     reread: 'start',
     check: isHost,
   },
@@ -78,7 +78,7 @@ export const controlFiles = {
     fallback: 50,
     unit: 'connections',
     meaning: 'connections at once from one IPv4 address or one IPv6 /64, to each service',
-    readBy: ['smtpd', 'ofmipd', 'pop3d'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'qmtpd', 'qmqpd'],
     reread: 'start',
   },
   concurrencylocal: {
@@ -110,7 +110,7 @@ export const controlFiles = {
     fallback: 52428800,
     unit: 'bytes',
     meaning: 'largest message accepted; 0 = no limit',
-    readBy: ['smtpd', 'local', 'queue', 'quaver'],
+    readBy: ['smtpd', 'local', 'queue', 'quaver', 'qmtpd', 'qmqpd'],
     reread: 'live',
   },
   defaultdelivery: {
@@ -194,7 +194,7 @@ export const controlFiles = {
   proxyclients: {
     form: 'list',
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
-    readBy: ['smtpd', 'ofmipd', 'pop3d'],
+    readBy: ['smtpd', 'ofmipd', 'pop3d', 'qmtpd', 'qmqpd'],
     reread: 'live',
     check: isPeer,
   },
@@ -225,7 +225,7 @@ export const controlFiles = {
     form: 'list',
     meaning:
       'addresses and networks that may relay, without control/tcprules/smtp; absent = 127.0.0.0/8 and ::1, empty = nobody',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'qmtpd', 'qmqpd'],
     reread: 'live',
     check: isPeer,
   },

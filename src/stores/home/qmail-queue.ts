@@ -10,16 +10,11 @@ export async function refuseQmailQueue(home: Home): Promise<void> {
   const count = await messagesIn(join(home.queue, 'mess'))
   if (count === undefined) return
   const messages = count === 1 ? '1 message' : `${count} messages`
-  const away = `mv ${home.queue} ${home.queue}.qmail`
-  const way =
-    count === 0
-      ? `If no qmail runs on it any more: ${away}`
-      : `'quaver adopt' will take them over one day; until then, stop its qmail-smtpd, let qmail-send deliver what is there (qmail-qstat counts), stop it too, and then: ${away}`
   throw new HomeError(
     [
       `${home.path} is the home of a qmail: ${home.queue}/mess holds ${messages} that Quaver does not read, so nothing was started or changed.`,
-      way,
-      `Or give Quaver a home of its own, with the same control files: mkdir -p /var/lib/quaver && cp -r ${home.control} /var/lib/quaver/`,
+      `Stop that qmail; then a home of Quaver's own takes all of it over: quaver adopt ${home.path} --home /var/lib/quaver --dry-run`,
+      `Or, if no qmail runs on it any more and its messages do not count: mv ${home.queue} ${home.queue}.qmail`,
     ].join('\n'),
   )
 }

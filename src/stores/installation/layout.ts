@@ -20,7 +20,13 @@ export type Content =
   | { readonly from: 'runtime' }
   /** The licences of the packages that are bundled, and of the runtime. */
   | { readonly from: 'licences' }
+  /** A page of the manual, made of the tables that the programs have. */
+  | { readonly from: 'manual'; readonly page: ManualPage }
   | { readonly from: 'text'; readonly text: string }
+
+/** With its section. */
+export type ManualPage = 'quaver.8' | 'quaver-control.5' | 'quaver-programs.7'
+const manualPages: readonly ManualPage[] = ['quaver.8', 'quaver-control.5', 'quaver-programs.7']
 
 /** The tree that holds all code; it may stand anywhere, and finds itself. */
 const tree = 'lib/quaver'
@@ -38,6 +44,9 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
     directory('share'),
     directory('share/doc'),
     directory('share/doc/quaver'),
+    directory('share/man'),
+    ...['5', '7', '8'].map((section) => directory(`share/man/man${section}`)),
+    ...manualPages.map((page) => file(`share/man/man${page.slice(-1)}/${page}`, { from: 'manual', page })),
     ...['quaver', ...qmailPrograms.filter(isOnPath)].map((name) => link(`bin/${name}`, `../${tree}/bin/${name}`)),
     file(`${tree}/bin/quaver`, { from: 'source', path: 'bin/quaver' }, 0o755),
     ...qmailPrograms.map((name) => link(`${tree}/bin/${name}`, 'quaver')),

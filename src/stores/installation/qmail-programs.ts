@@ -1,34 +1,41 @@
 /** qmail's programs that we have, by name. `start` links each in HOME/bin, a package beside its launcher. */
 
-export const qmailPrograms = [
-  '822field',
-  '822header',
-  'bouncesaying',
-  'condredirect',
-  'datemail',
-  'except',
-  'forward',
-  'iftocc',
-  'maildirmake',
-  'mailq',
-  'mailsubj',
-  'newaliases',
-  'predate',
-  'preline',
-  'qmail-getpw',
-  'qmail-inject',
-  'qmail-local',
-  'qmail-newmrh',
-  'qmail-newu',
-  'qmail-pw2u',
-  'qmail-qread',
-  'qmail-qstat',
-  'qmail-queue',
-  'qmail-showctl',
-  'sendmail',
-] as const
+/** And what each does, for the manual. */
+export const programMeanings = {
+  '822field': 'print what stands behind the colon of a field (default: subject) of the message on standard input',
+  '822header': 'print the header of the message on standard input',
+  bouncesaying: 'in .qmail: bounce with a text, always or where a program exits 0',
+  condredirect: 'in .qmail: send the message on where a program exits 0',
+  datemail: 'sendmail, with a Date of this zone in front',
+  except: 'in .qmail: turn the answer of a program round',
+  forward: 'in .qmail: send the message on',
+  iftocc: 'exit 0 if an address is in To or Cc of the message on standard input',
+  maildirmake: 'make a Maildir, for its owner alone',
+  maildir2mbox: 'move what is in $MAILDIR into the mbox $MAIL, which is made anew as $MAILTMP',
+  mailq: 'list the queue, as qmail-qread',
+  mailsubj: 'send standard input with a subject, to the recipients that are named',
+  newaliases: 'say that fastforward has it',
+  predate: 'give a program standard input with a Date of this zone in front',
+  preline: 'in .qmail: give a program the message with From, Return-Path and Delivered-To lines in front',
+  'qmail-getpw': 'print which account gets the mail of a local part about which users/assign says nothing',
+  'qmail-inject': 'hand a message in, with a header as people and scripts write it',
+  'qmail-local': 'with -n: print what a delivery would do',
+  'qmail-newmrh': 'compile control/morercpthosts',
+  'qmail-newu': 'compile users/assign',
+  'qmail-pw2u': 'make lines of users/assign of passwd lines',
+  'qmail-qmqpc': 'as qmail-queue, for a host without a queue: the message goes to a host of control/qmqpservers',
+  'qmail-qread': 'list the queue: to ordinary users what they handed in, to root everything',
+  'qmail-qstat': 'count what is in the queue',
+  'qmail-queue': 'take a message from descriptor 0 and its envelope from descriptor 1',
+  'qmail-showctl': 'print what the control files say',
+  qreceipt: 'in .qmail: tell a sender who asked for it that the message has arrived',
+  sendmail: 'hand a message in by the rules of qmail-inject; -bs speaks SMTP',
+  splogger: 'pass lines to syslog, with the time in front',
+} as const satisfies Record<string, string>
 
-export type QmailProgram = (typeof qmailPrograms)[number]
+export type QmailProgram = keyof typeof programMeanings
+
+export const qmailPrograms: readonly QmailProgram[] = Object.keys(programMeanings).toSorted() as QmailProgram[]
 
 /** What a package puts on everybody's PATH. Other mail servers and other packages bring programs of the other names: which
  *  `sendmail` is the machine's is for its administrator to say. */

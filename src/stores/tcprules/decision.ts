@@ -1,7 +1,7 @@
 /** What the rules of a service say about a peer, with the defaults where there are none. One answer for the listener, for
  *  `quaver smtp explain` and for `quaver rules check`.
  *  Fails:  rules that cannot be read let nobody in (`unknown`), as tcpserver drops connections then. */
-import type { RulesName } from '../../contracts/services.ts'
+import { relayServices, type RulesName, services } from '../../contracts/services.ts'
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Variables, Verdict } from '../../protocols/qmail/tcprules.ts'
@@ -55,8 +55,10 @@ function byDefault(
   { mayRelay, isLoopback }: { readonly mayRelay: boolean; readonly isLoopback: boolean },
 ): ConnectionDecision {
   const rule = `default, no control/tcprules/${service}`
-  if (service !== 'smtp') return decision('allow', tlsNeeded, rule)
+  const isForRelays = relayServices.some((name) => services[name].rules === service)
+  if (service !== 'smtp' && !isForRelays) return decision('allow', tlsNeeded, rule)
   if (mayRelay) return decision('allow', relay, 'control/relayclients')
+  if (isForRelays) return decision('deny', nobody, rule)
   return decision('allow', isLoopback ? nobody : stranger, rule)
 }
 

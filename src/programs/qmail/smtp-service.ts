@@ -1,0 +1,172 @@
+/** `sendmail -bs`: SMTP with whoever calls, on descriptors 0 and 1, as mail programs of old speak it with their own host.
+ *  The caller may send what they could hand in anyhow: nothing is asked about them, and their uid is the message's.
+ *  Fails:  without a name for this host with 421, as qmail-smtpd; 1 where the caller hangs up without QUIT. */
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { failed, transientFrom } from '../../base/outcome.ts'
+import { noParams, recipientFacts, type Params } from '../../contracts/envelope.ts'
+import { unlimited } from '../../clients/queue/content-budget.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import { readAddress } from '../../protocols/smtp/address.ts'
+import { receivedField } from '../../protocols/smtp/received.ts'
+import { formatExtensions, replies } from '../../protocols/smtp/replies.ts'
+import { smtpLimits } from '../../servers/smtp/limits.ts'
+import { mailParameters, recipientParameters } from '../../servers/smtp/parameters.ts'
+import { SmtpSession } from '../../servers/smtp/session.ts'
+import type { SmtpSessionPort } from '../../servers/smtp/session-setting.ts'
+import { readLineOrMe } from '../../stores/control/line-file.ts'
+import { realClock } from '../../system/clock.ts'
+import { realRandom } from '../../system/random.ts'
+import { Gathered } from '../../system/spool.ts'
+import type { Call } from './call.ts'
+
+const tickMilliseconds = 1000
+/** qmail's default of timeoutsmtpd: a person may be typing. */
+const idleSecondsMax = 1200
+/** More input than this is not read while the session is busy. */
+const pendingBytesMax: number = 64 * 1024
+const hungUp = 1
+
+interface Transaction {
+  readonly sender: ByteString
+  readonly recipients: ByteString[]
+  readonly recipientParams: Map<ByteString, Params>
+}
+
+export class CallerSession extends SmtpSession<Transaction> {
+  private readonly taker: Taker
+  private readonly now: () => number
+  private helo: ByteString = ''
+
+  constructor(greeting: ByteString, taker: Taker, now: () => number, port: SmtpSessionPort) {
+    super({ limits: smtpLimits, clock: realClock, budget: unlimited, greeting, idleSecondsMax }, port)
+    this.taker = taker
+    this.now = now
+  }
+
+  greet(): void {
+    this.reply({ code: 220, text: `${this.greeting} ESMTP` })
+  }
+
+  protected override hello(name: ByteString): void {
+    this.helo = name
+    this.say(this.extended ? formatExtensions(this.greeting, 0, false) : `250 ${this.greeting}\r\n`)
+  }
+
+  protected override mail(argument: ByteString): void {
+    const read = readAddress(argument, (address) => address)
+    if ('code' in read) return this.refuse(read, 'mail')
+    const { address: sender } = read
+    const params = this.extended ? mailParameters(read.rest, 0) : noParams
+    if ('code' in params) return this.refuse(params, 'mail')
+    this.endTransaction()
+    this.transaction = { sender, recipients: [], recipientParams: new Map() }
+    this.reply(replies.mailOk)
+  }
+
+  protected override recipient(argument: ByteString, { recipients, recipientParams: own }: Transaction): void {
+    const read = readAddress(argument, (given) => given)
+    if ('code' in read) return this.refuse(read, 'rcpt')
+    const { address } = read
+    if (address === '') return this.refuse(replies.syntax, 'rcpt')
+    if (recipients.length >= smtpLimits.recipientsMax) return this.refuse(replies.tooManyRecipients, 'rcpt')
+    const params = this.extended ? recipientParameters(read.rest) : noParams
+    if ('code' in params) return this.refuse(params, 'rcpt')
+    recipients.push(address)
+    if (params.size > 0) own.set(address, params)
+    this.reply(replies.recipientOk)
+  }
+
+  protected override data({ sender, recipients, recipientParams: own }: Transaction): void {
+    const head = receivedField({
+      remoteHost: 'localhost',
+      remoteIp: '127.0.0.1',
+      remoteInfo: 'sendmail-bs',
+      helo: this.helo,
+      local: 'localhost',
+      protocol: 'SMTP',
+      milliseconds: this.now(),
+    })
+    const envelope = { sender, recipients, ...recipientFacts(own, new Map()) }
+    this.beginContent({ envelope, params: noParams, head, databytes: 0 }, this.taker)
+  }
+
+  /** Whoever speaks reads the replies. */
+  protected override note(): void {}
+  protected override noteEnd(): void {}
+}
+
+export async function serveSmtp(call: Call): Promise<number> {
+  const greeting = greetingOf(call)
+  if (greeting === undefined) {
+    call.out('421 unable to read controls (#4.3.0)\r\n')
+    return hungUp
+  }
+  const { stdin } = process
+  return await new Promise((resolve) => {
+    let over = false
+    const port: SmtpSessionPort = {
+      send: (text) => call.out(text),
+      progress: () => stdin.resume(),
+      close(how) {
+        if (over) return
+        over = true
+        clearInterval(ticker)
+        stdin.destroy()
+        resolve(how === 'goodbye' ? 0 : hungUp)
+      },
+    }
+    const session = new CallerSession(greeting, takerOf(call), () => call.now(), port)
+    const ticker = setInterval(() => session.tick(), tickMilliseconds)
+    stdin.on('data', (bytes: Buffer) => {
+      session.receive(bytes)
+      if (session.pendingBytes > pendingBytesMax) stdin.pause()
+    })
+    stdin.on('end', () => session.receiveEnd())
+    stdin.on('error', () => session.receiveEnd())
+    session.greet()
+  })
+}
+
+function greetingOf(call: Call): ByteString | undefined {
+  try {
+    return readLineOrMe(call.home().control, 'smtpgreeting')
+  } catch {
+    return undefined
+  }
+}
+
+/** A message waits here until it is whole. */
+function takerOf(call: Call): Taker {
+  return {
+    open(envelope) {
+      const gathered = new Gathered(realRandom)
+      let trouble: unknown
+      return {
+        write(bytes) {
+          try {
+            if (trouble === undefined) gathered.append(bytes)
+          } catch (error) {
+            trouble = error
+          }
+          return Promise.resolve()
+        },
+        async close(head) {
+          try {
+            if (trouble !== undefined) return failed(transientFrom(trouble, 'content', 'qq write error or disk full'))
+            const top = toBuffer(head)
+            const content = { bytes: top.length + gathered.bytes, chunks: () => both(top, gathered.chunks()) }
+            return await call.enqueue(envelope, content, call.variables)
+          } finally {
+            gathered.close()
+          }
+        },
+        abandon: () => gathered.close(),
+      }
+    },
+  }
+}
+
+function* both(top: Buffer, rest: Iterable<Buffer>): Generator<Buffer> {
+  yield top
+  yield* rest
+}

@@ -1,0 +1,127 @@
+/** qmtpd: takes mail by QMTP, or by QMQP, from whoever may relay, and hands it to the queue. Runs only where
+ *  control/listen-qmtp or listen-qmqp says where.
+ *  Touches: control/ (reads), the queue's socket `queue-network`, `exec` for filters, `policy` for names.
+ *  Never:   lets anybody in without RELAYCLIENT: what strangers send passes smtpd's checks, and there are none here.
+ *  Fails:   without the queue every message is deferred; nothing is kept here. */
+import { resolve as resolvePath } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ContentBudget } from '../../clients/queue/content-budget.ts'
+import { EnqueueClient } from '../../clients/queue/enqueue.ts'
+import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
+import { PolicyClient } from '../../clients/policy/policy-client.ts'
+import { relayServices, services } from '../../contracts/services.ts'
+import { NetworkList } from '../../protocols/qmail/network-list.ts'
+import { parseBytes } from '../../protocols/qmail/quantity.ts'
+import { admitTo } from '../../servers/door/admission.ts'
+import { goesByName, nameOf } from '../../servers/door/client-name.ts'
+import { type Admitted, Connections } from '../../servers/door/connections.ts'
+import type { Environment, Host, Known, Peer } from '../../servers/door/peer.ts'
+import { Control, controlBytesMax } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
+import { homeAt, socketPath } from '../../stores/home/layout.ts'
+import { defaultRelayClients } from '../../stores/tcprules/decision.ts'
+import { RulesFile } from '../../stores/tcprules/rules-file.ts'
+import { Acceptor } from '../../system/acceptor.ts'
+import { realClock as clock } from '../../system/clock.ts'
+import { readSmallFile } from '../../system/files.ts'
+import { connectPath } from '../../system/frame-connection.ts'
+import { openLog } from '../../system/log.ts'
+import { ServerTls } from '../../system/server-tls.ts'
+import { supervised } from '../../system/supervised.ts'
+import { RelayDialogue } from './dialogue.ts'
+import { limits } from './limits.ts'
+
+const { values } = parseArgs({
+  options: {
+    home: { type: 'string' },
+    listen: { type: 'string', default: '' },
+    demo: { type: 'boolean' },
+    service: { type: 'string', default: '' },
+  },
+})
+const named = relayServices.find((name) => name === values.service)
+const log = openLog(named === undefined ? 'qmtpd' : services[named].program)
+const home = homeAt(values.home ?? '.')
+const warn = (problem: string): void => log(`warning: ${problem}`)
+const supervisor = supervised(log, { stop, troubles: () => controlTroubles(control, tag) }, values.listen.split(','))
+const service = named ?? supervisor.fail(`--service is one of ${relayServices.join(', ')}`)
+const { program: tag, rules: rulesName } = services[service]
+const control = new Control(home.control, clock, warn)
+control.demandFor(tag, supervisor.fail)
+/** What larger messages have in memory is in files meanwhile. */
+const budget = new ContentBudget(limits.contentBytesInFlightMax)
+const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock, budget)
+const names = new PolicyClient(() => connectPath(socketPath(home, 'policy')), clock)
+const rules = new RulesFile(home, rulesName, clock, warn)
+const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
+const relays = new NetworkList('relayclients', () => control.list('relayclients') ?? defaultRelayClients, warn)
+const host: Host = { me: control.optionalLine('me'), mayRelay: (ip) => relays.has(ip) }
+const filterTools: FilterTools = {
+  queue,
+  connectExec: () => connectPath(socketPath(home, 'exec')),
+  clock,
+  budget,
+  signatures: () => control.list('signatures') ?? [],
+  readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
+}
+/** Never given a certificate: these protocols have no TLS. */
+const noTls = new ServerTls()
+const doorLimits = { ...limits, connectionsPerPeerMax: control.number('concurrencyperip') }
+const connections = new Connections(doorLimits, clock, log, { isProxy, settingFor, say: () => '' })
+const acceptor = new Acceptor([...supervisor.listeners.values()], (socket) => connections.accept(socket), clock, log)
+await acceptor.listening()
+supervisor.ready()
+
+function isProxy(ip: string): boolean {
+  control.refresh()
+  return proxies.has(ip)
+}
+
+function settingFor(peer: Peer): Admitted | Promise<Admitted> {
+  const inForce = rules.current()
+  const asked = goesByName(inForce) ? nameOf(peer.remoteIp, inForce, names) : undefined
+  return asked === undefined ? settingOf(peer, {}) : asked.then(({ known }) => settingOf(peer, known))
+}
+
+function settingOf(peer: Peer, known: Known): Admitted {
+  const { verdict, environment, finding } = admitTo(rulesName, peer, host, rules.current(), known)
+  const mayRelay = environment.has('RELAYCLIENT')
+  if (verdict !== 'allow' || !mayRelay)
+    return { turnedAway: verdict === 'unknown' ? 'unknown' : 'deny', environment, finding }
+  const door = {
+    environment,
+    limits,
+    clock,
+    log,
+    tls: noTls,
+    protocol: service,
+    implicitTls: false,
+    say: () => '',
+    clientFirst: true,
+  } as const
+  const relay = { form: service, environment, limits, clock, log, databytes: databytesFor(environment) }
+  return { ...door, open: (port) => new RelayDialogue({ ...relay, taker: takerFor(environment) }, port) }
+}
+
+/** DATABYTES of the rules wins. */
+function databytesFor(environment: Environment): number {
+  const override = environment.get('DATABYTES')
+  return (override === '' ? 0 : parseBytes(override ?? '')) ?? control.number('databytes')
+}
+
+/** As smtpd does for who may relay: filters of control/localfilters, and the program that QMAILQUEUE names. */
+function takerFor(environment: Environment): Taker {
+  const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
+  const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
+  const plan = planFilters(whole, control.list('localfilters') ?? [], 'localfilters', filterTools.readFile)
+  if (program === undefined && plan.done && plan.value.filters.length === 0) return queue
+  return takerForPlan(plan, whole, filterTools)
+}
+
+async function stop(): Promise<void> {
+  acceptor.close()
+  await connections.stop()
+  queue.close()
+  names.close()
+}

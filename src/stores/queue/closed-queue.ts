@@ -1,0 +1,251 @@
+/** The queue of a home on which no `queue` runs, opened by the command line: for messages that move in or out all together.
+ *  Knows:  the lock that keeps two from opening it, and that what is made must belong to the queue's account.
+ *  Never:  schedules; says what a message means.
+ *  Fails:  throws StoreError, `busy` where a `queue` runs; of what moves in, all is taken or nothing. */
+import { closeSync, constants, openSync, readSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { toBuffer } from '../../base/byte-string.ts'
+import { asOwner, type OwnerIds } from '../../system/as-owner.ts'
+import type { Clock } from '../../system/clock.ts'
+import { realFiles, replaceFile } from '../../system/files.ts'
+import { aheadAfterAbsence, noteMilliseconds } from './absence.ts'
+import { ContentFiles } from './content-files.ts'
+import { type Change, type QueuedMessage, type StoredClock, StoreError } from './contract.ts'
+import { MessageIds } from './ids.ts'
+import { SyncedQueueStore } from './store.ts'
+
+/** A message and the file that its content is read from. */
+export interface MovingIn {
+  readonly message: QueuedMessage
+  readonly contentPath: string
+}
+
+/** Where messages came from: a directory is known again by its path or by what it is. */
+export interface Origin {
+  readonly path: string
+  readonly identity: string
+}
+
+interface Arrival extends Origin {
+  /** What the queue's clock shows from the commit on: whether it was made can be told by it. */
+  readonly seenMs: number
+  readonly atMs: number
+  readonly messages: number
+}
+
+const rowBytesMax: number = 64 * 1024
+/** Of contents that go into rows within one commit, and so through memory; the rest go into files. */
+const commitBytesMax: number = 64 * 1024 * 1024
+const arrivalsBytesMax: number = 1024 * 1024
+const pageMax = 200
+
+export class ClosedQueue {
+  /** How far the queue's clock is ahead of the machine's. */
+  readonly aheadMs: number
+  readonly nowMs: number
+  private readonly directory: string
+  private readonly owner: OwnerIds
+  private readonly store: SyncedQueueStore
+  private readonly contents: ContentFiles
+  private readonly ids: MessageIds
+  private readonly seenBeforeMs: number
+  private readonly arrivals: readonly Arrival[]
+
+  private constructor(
+    directory: string,
+    owner: OwnerIds,
+    { store, largestId }: { readonly store: SyncedQueueStore; readonly largestId: number },
+    stored: StoredClock | undefined,
+    machine: Clock,
+    arrivals: readonly Arrival[],
+  ) {
+    this.directory = directory
+    this.owner = owner
+    this.store = store
+    this.contents = new ContentFiles(join(directory, 'content'), realFiles)
+    this.arrivals = arrivals
+    this.seenBeforeMs = stored?.seenMs ?? 0
+    const machineMs = machine.now()
+    this.aheadMs = aheadAfterAbsence(stored, machineMs).aheadMs
+    this.nowMs = Math.max(machineMs + this.aheadMs, this.seenBeforeMs + 1)
+    const clock: Clock = { ...machine, now: () => this.nowMs }
+    this.ids = new MessageIds(clock, largestId, stored && stored.seenMs + noteMilliseconds)
+  }
+
+  /** The directory is there, and its owner is the queue's account. */
+  static async open(directory: string, machine: Clock): Promise<ClosedQueue> {
+    const { uid, gid } = statSync(directory)
+    const owner = { uid, gid }
+    return await asOwner(owner, async () => {
+      const opened = SyncedQueueStore.open(join(directory, 'queue.db'))
+      try {
+        const stored = await opened.store.clock()
+        return new ClosedQueue(directory, owner, opened, stored, machine, await readArrivals(directory))
+      } catch (error) {
+        await opened.store.close()
+        throw error
+      }
+    })
+  }
+
+  nextId(): number {
+    return this.ids.next()
+  }
+
+  /** When the messages of this directory were taken in, or may have been; undefined: never. */
+  arrivalOf({ path, identity }: Origin): Date | undefined {
+    const known = this.arrivals.find(
+      (one) => (one.path === path || one.identity === identity) && one.seenMs <= this.seenBeforeMs,
+    )
+    return known && new Date(known.atMs)
+  }
+
+  /** All or none. `machineMs`: when, by the machine's clock. */
+  async takeIn(
+    origin: Origin,
+    moving: readonly MovingIn[],
+    machineMs: number,
+    onProgress: (done: number) => void,
+  ): Promise<void> {
+    const changes = await this.additions(moving, onProgress)
+    // Nothing is taken back if the commit fails: nobody may know then what is on disk, and contents without a row are
+    // removed at the next start.
+    await this.commit(changes, { ...origin, seenMs: this.nowMs, atMs: machineMs, messages: moving.length })
+  }
+
+  /** By id, ascending. */
+  async *messages(): AsyncGenerator<QueuedMessage> {
+    for (let page = await this.store.list(0, pageMax); page.length > 0; ) {
+      yield* page
+      page = await this.store.list(page.at(-1)?.id ?? 0, pageMax)
+    }
+  }
+
+  /** The content in portions; throws where the message has none. */
+  async *content({ id, inFile }: QueuedMessage): AsyncGenerator<Uint8Array> {
+    const content = await this.store.content(id)
+    if (content === undefined) throw new StoreError('other', `message ${id} is gone`)
+    if (content.head !== '') yield toBuffer(content.head)
+    if (inFile) {
+      const handle = await asOwner(this.owner, () => this.contents.openForReading(id))
+      yield* handle.createReadStream() as AsyncIterable<Buffer>
+    } else if (content.body === undefined) throw new StoreError('other', `message ${id} has no content`)
+    else yield content.body
+  }
+
+  async remove(messages: readonly QueuedMessage[]): Promise<void> {
+    await asOwner(this.owner, async () => {
+      await this.store.commit(messages.map(({ id }) => ({ kind: 'remove', id })))
+      for (const { id, inFile } of messages) if (inFile) await this.contents.remove(id)
+    })
+  }
+
+  async close(): Promise<void> {
+    await asOwner(this.owner, () => this.store.close())
+  }
+
+  /** With the contents that are to be in files. If one cannot be read or written, none is left. */
+  private async additions(moving: readonly MovingIn[], onProgress: (done: number) => void): Promise<Change[]> {
+    const changes: Change[] = []
+    const filesMade: number[] = []
+    let rowBytes = 0
+    try {
+      for (const [index, one] of moving.entries()) {
+        const { bytes, id } = one.message
+        const inRow = bytes <= rowBytesMax && rowBytes + bytes <= commitBytesMax
+        if (inRow) rowBytes += bytes
+        else filesMade.push(id)
+        const body = inRow ? readWhole(one) : await this.copy(one)
+        // Its head is the beginning of the file.
+        changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content: { head: '', body } })
+        onProgress(index + 1)
+      }
+      return changes
+    } catch (error) {
+      await asOwner(this.owner, async () => {
+        for (const id of filesMade) await this.contents.remove(id)
+      })
+      throw error
+    }
+  }
+
+  /** The arrival is noted first: whether the commit behind it was made, the clock in the commit tells. */
+  private async commit(changes: readonly Change[], arrival: Arrival): Promise<void> {
+    await asOwner(this.owner, async () => {
+      await realFiles.syncDirectory(join(this.directory, 'content'))
+      const lines = [...this.arrivals, arrival].map((one) => `${JSON.stringify(one)}\n`)
+      await replaceFile(realFiles, arrivalsPath(this.directory), Buffer.from(lines.join('')), 0o600)
+      await this.store.commit([...changes, { kind: 'clock', seenMs: this.nowMs, aheadMs: this.aheadMs }])
+    })
+  }
+
+  private async copy(one: MovingIn): Promise<undefined> {
+    const { id } = one.message
+    // Opened as the caller, who may read it; written as the queue's account.
+    const portions = readPortions(one)
+    await asOwner(this.owner, async () => {
+      const file = await this.contents.create(id)
+      try {
+        for (const portion of portions) await file.write(portion)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+    })
+  }
+}
+
+function readWhole(one: MovingIn): Buffer {
+  return Buffer.concat([...readPortions(one)])
+}
+
+/** The file is opened now, and read when the portions are asked for. */
+function readPortions({ contentPath, message: { bytes } }: MovingIn): Iterable<Buffer> {
+  const fd = openSync(contentPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  return portionsOf(fd, contentPath, bytes)
+}
+
+function* portionsOf(fd: number, path: string, bytes: number): Generator<Buffer> {
+  try {
+    let at = 0
+    while (at < bytes) {
+      const portion = Buffer.alloc(Math.min(rowBytesMax, bytes - at))
+      const count = readSync(fd, portion, 0, portion.length, at)
+      if (count === 0) throw new Error(`${path} became shorter while it was read: nothing was taken`)
+      at += count
+      yield portion.subarray(0, count)
+    }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function arrivalsPath(directory: string): string {
+  return join(directory, 'adopted')
+}
+
+async function readArrivals(directory: string): Promise<Arrival[]> {
+  const path = arrivalsPath(directory)
+  const text = await realFiles.read(path, arrivalsBytesMax)
+  const lines = (text?.toString('utf8') ?? '').split('\n').filter((line) => line !== '')
+  return lines.map((line, index) => {
+    const arrival = parseArrival(line)
+    if (arrival !== undefined) return arrival
+    throw new Error(`${path} line ${index + 1} is not what was written there: it says what was taken over before`)
+  })
+}
+
+function parseArrival(line: string): Arrival | undefined {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  const fields = new Map<string, unknown>(typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [])
+  const [path, identity] = [fields.get('path'), fields.get('identity')]
+  const [seenMs, atMs, messages] = ['seenMs', 'atMs', 'messages'].map((name) => fields.get(name))
+  if (typeof path !== 'string' || typeof identity !== 'string') return undefined
+  if (typeof seenMs !== 'number' || typeof atMs !== 'number' || typeof messages !== 'number') return undefined
+  return { path, identity, seenMs, atMs, messages }
+}
