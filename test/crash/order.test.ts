@@ -1,15 +1,13 @@
 /** The order of system calls behind our two promises, seen from outside with strace: sync before 250, and sync of file and
  *  directory before a local delivery is reported. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { demoAddress, Instance, run, until } from '#test/kit/instance.ts'
+import { demoAddress, Instance } from '#test/kit/instance.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
-import { without, withoutRoot } from '#test/kit/tool.ts'
+import { cannotTrace, trace } from '#test/kit/strace.ts'
 
 const tracedCalls =
   'fsync,fdatasync,write,pwrite64,pwritev,writev,sendto,sendmsg,rename,renameat,renameat2,link,linkat,openat'
@@ -88,32 +86,21 @@ describe('order of system calls', { concurrency: false }, () => {
   }
 
   async function traced(content: string, name: string): Promise<Trace> {
-    const programs = ['smtpd', 'queue', 'local']
-    const pids = new Map<string, number>()
-    for (const program of programs) pids.set(program, await instance.pidOf(program))
-    const threads = new Map<number, string>()
     const output = join(directory, name)
-    const attach = [...pids.values()].flatMap((pid) => ['-p', String(pid)])
-    const strace = spawn('strace', ['-f', '-y', '-s', '256', '-e', `trace=${tracedCalls}`, '-o', output, ...attach], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    let said = ''
-    strace.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const tracing = await trace(
+      instance,
+      ['smtpd', 'queue', 'local'],
+      ['-y', '-s', '256', '-e', `trace=${tracedCalls}`, '-o', output],
+    )
     try {
-      await until('strace attached', 10_000, () =>
-        Promise.resolve([...pids.values()].every((pid) => said.includes(`Process ${pid} attached`)) || undefined),
-      )
-      for (const [program, pid] of pids) for (const thread of await threadsOf(pid)) threads.set(thread, program)
       await deliver(instance.smtpPort, { from: 'a@client.test', to: [demoAddress], content })
       await instance.message((found) => found.includes(`Subject: ${name}\n`), name)
       await instance.drained(10_000)
-      for (const [program, pid] of pids) for (const thread of await threadsOf(pid)) threads.set(thread, program)
     } finally {
-      strace.kill('SIGINT')
-      await once(strace, 'exit')
+      await tracing.end()
     }
     const lines = joined((await readFile(output, 'latin1')).split('\n'))
-    return { calls: lines, is: (program, thread) => threads.get(thread) === program }
+    return { calls: lines, is: (program, thread) => tracing.threads.get(thread) === program }
   }
 })
 
@@ -141,22 +128,4 @@ function joined(lines: readonly string[]): Call[] {
 
 function call(pid: number, text: string): Call {
   return { pid, name: /^\w+/.exec(text)?.[0] ?? '', text }
-}
-
-async function threadsOf(pid: number): Promise<number[]> {
-  const { stdout } = await run('ls', [`/proc/${pid}/task`])
-  return stdout
-    .split('\n')
-    .filter((name) => name !== '')
-    .map(Number)
-}
-
-async function cannotTrace(): Promise<string | false> {
-  const missing = without('strace')
-  if (missing !== false) return missing
-  // Our processes let nobody of their own account trace them (system/libc.ts).
-  const refused = withoutRoot()
-  if (refused !== false) return refused
-  const { code } = await run('strace', ['-o', '/dev/null', 'true'])
-  return code === 0 ? false : 'ptrace is not allowed here'
 }

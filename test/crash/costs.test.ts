@@ -1,0 +1,85 @@
+/** What a small message costs, counted: system calls and syncs of the programs on its way. The figures do not depend on how
+ *  fast the machine is, and are today's: a change that costs more says so here first.
+ *  One client, one message after another on one connection, nothing shared with others. */
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { demoAddress, Instance, until } from '#test/kit/instance.ts'
+import { SmtpClient } from '#test/kit/smtp-client.ts'
+import { cannotTrace, trace } from '#test/kit/strace.ts'
+
+const messages = 20
+const programs = ['smtpd', 'queue', 'local'] as const
+const syncs: ReadonlySet<string> = new Set(['fsync', 'fdatasync'])
+/** Waiting, waking and memory are the runtime's, and differ from run to run. */
+const notCounted =
+  /^(?:futex|epoll_\w+|poll|restart_syscall|m(?:un)?map|mprotect|madvise|mremap|brk|rt_sig\w+|sched_yield|clock_\w+|gettid|getpid|rseq|set_robust_list|clone3?|membarrier|eventfd2)$/
+
+/** A message, rounded up. */
+const callsMax: Readonly<Record<(typeof programs)[number], number>> = { smtpd: 16, queue: 34, local: 26 }
+const syncsMax: Readonly<Record<(typeof programs)[number], number>> = { smtpd: 0, queue: 2, local: 2 }
+
+const skip = await cannotTrace()
+
+describe('the cost of a small message', { concurrency: false }, () => {
+  let instance: Instance
+  let directory = ''
+  before(async () => {
+    if (skip !== false) return
+    directory = await mkdtemp(join(tmpdir(), 'quaver-costs-'))
+    instance = await Instance.start()
+    await send(3)
+  })
+  after(async () => {
+    if (skip !== false) return
+    await instance.end()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  async function send(count: number): Promise<void> {
+    const client = await SmtpClient.greeted(instance.smtpPort)
+    for (let n = 0; n < count; n++) {
+      const before = (await instance.delivered()).size
+      await client.command('MAIL FROM:<a@client.test>', 250)
+      await client.command(`RCPT TO:<${demoAddress}>`, 250)
+      await client.command('DATA', 354)
+      await client.command(`Subject: ${n}\r\n\r\n${'x'.repeat(70)}\r\n.`, 250)
+      await until('the message', 20_000, async () => (await instance.delivered()).size > before || undefined)
+    }
+    await client.command('QUIT', 221)
+    await instance.drained(10_000)
+  }
+
+  it('is no more than it was', { skip }, async (t) => {
+    const output = join(directory, 'calls')
+    const tracing = await trace(instance, programs, ['-o', output])
+    try {
+      await send(messages)
+    } finally {
+      await tracing.end()
+    }
+    const calls = new Map<string, number>()
+    const synced = new Map<string, number>()
+    for (const line of (await readFile(output, 'latin1')).split('\n')) {
+      const [, thread = '', name = ''] = /^(\d+) +(\w+)\(/.exec(line) ?? []
+      const program = tracing.threads.get(Number(thread))
+      if (program === undefined || notCounted.test(name)) continue
+      calls.set(program, (calls.get(program) ?? 0) + 1)
+      if (syncs.has(name)) synced.set(program, (synced.get(program) ?? 0) + 1)
+    }
+    for (const program of programs) {
+      const perMessage = (calls.get(program) ?? 0) / messages
+      const syncsPerMessage = (synced.get(program) ?? 0) / messages
+      t.diagnostic(`${program}: ${perMessage.toFixed(1)} calls, ${syncsPerMessage.toFixed(2)} syncs a message`)
+      assert.ok(
+        perMessage <= callsMax[program],
+        `${program}: ${perMessage} calls a message, ${callsMax[program]} at most`,
+      )
+      // Now and then SQLite carries its log over, which costs two more.
+      assert.ok(syncsPerMessage <= syncsMax[program] + 0.2, `${program}: ${syncsPerMessage} syncs a message`)
+    }
+    assert.ok((synced.get('queue') ?? 0) >= messages && (synced.get('local') ?? 0) >= 2 * messages, 'syncs were seen')
+  })
+})
