@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { demoAddress, Instance, until } from '#test/kit/instance.ts'
 import { SmtpClient } from '#test/kit/smtp-client.ts'
-import { cannotTrace, trace } from '#test/kit/strace.ts'
+import { attachStrace, cannotTrace } from '#test/kit/strace.ts'
 
 const messages = 20
 const programs = ['smtpd', 'queue', 'local'] as const
@@ -41,12 +41,12 @@ describe('the cost of a small message', { concurrency: false }, () => {
   async function send(count: number): Promise<void> {
     const client = await SmtpClient.greeted(instance.smtpPort)
     for (let n = 0; n < count; n++) {
-      const before = (await instance.delivered()).size
+      const there = (await instance.delivered()).size
       await client.command('MAIL FROM:<a@client.test>', 250)
       await client.command(`RCPT TO:<${demoAddress}>`, 250)
       await client.command('DATA', 354)
       await client.command(`Subject: ${n}\r\n\r\n${'x'.repeat(70)}\r\n.`, 250)
-      await until('the message', 20_000, async () => (await instance.delivered()).size > before || undefined)
+      await until('the message', 20_000, async () => (await instance.delivered()).size > there || undefined)
     }
     await client.command('QUIT', 221)
     await instance.drained(10_000)
@@ -54,7 +54,7 @@ describe('the cost of a small message', { concurrency: false }, () => {
 
   it('is no more than it was', { skip }, async (t) => {
     const output = join(directory, 'calls')
-    const tracing = await trace(instance, programs, ['-o', output])
+    const tracing = await attachStrace(instance, programs, ['-o', output])
     try {
       await send(messages)
     } finally {

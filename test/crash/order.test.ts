@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { demoAddress, Instance } from '#test/kit/instance.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
-import { cannotTrace, trace } from '#test/kit/strace.ts'
+import { attachStrace, cannotTrace } from '#test/kit/strace.ts'
 
 const tracedCalls =
   'fsync,fdatasync,write,pwrite64,pwritev,writev,sendto,sendmsg,rename,renameat,renameat2,link,linkat,openat'
@@ -87,7 +87,7 @@ describe('order of system calls', { concurrency: false }, () => {
 
   async function traced(content: string, name: string): Promise<Trace> {
     const output = join(directory, name)
-    const tracing = await trace(
+    const tracing = await attachStrace(
       instance,
       ['smtpd', 'queue', 'local'],
       ['-y', '-s', '256', '-e', `trace=${tracedCalls}`, '-o', output],

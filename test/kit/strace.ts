@@ -23,7 +23,7 @@ export interface Tracing {
 }
 
 /** `options`: what is traced, and into which file. */
-export async function trace(
+export async function attachStrace(
   instance: Instance,
   programs: readonly string[],
   options: readonly string[],
