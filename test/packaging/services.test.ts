@@ -124,7 +124,8 @@ describe('services that run', { concurrency: false, skip: withoutSystemHome() },
       const { code, stderr } = await call(word)
       assert.equal(code, 0, `${word}: ${stderr}`)
     }
-    assert.equal((await call('stop')).code, 0)
+    await call('pause')
+    assert.equal((await call('stop')).code, 0, 'what is paused stops, too')
     assert.ok(!(await isRunning()))
     assert.ok(!existsSync(join(base, 'pid')))
     assert.equal((await call('status')).code, 3)

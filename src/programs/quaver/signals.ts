@@ -24,10 +24,9 @@ export async function resume(options: GlobalOptions): Promise<void> {
 async function signalAll(options: GlobalOptions, signal: 'SIGSTOP' | 'SIGCONT'): Promise<number[]> {
   const pids: number[] = []
   const home = requireHome(options)
-  await askProgram(home, 'start', { op: 'status' }, (row) => {
-    const fields = fieldsOf(row)
-    const pid = numberField(fields, 'pid')
-    if ('program' in fields && pid > 0) pids.push(pid)
+  await askProgram(home, 'start', { op: 'programs' }, (row) => {
+    const pid = numberField(fieldsOf(row), 'pid')
+    if (pid > 0) pids.push(pid)
   })
   const done: number[] = []
   for (const pid of pids) {

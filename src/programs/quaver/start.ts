@@ -28,7 +28,19 @@ export async function start(options: StartOptions): Promise<void> {
   if (options.pidFile !== undefined && options.background !== true)
     throw new CommandError('--pid-file goes with --background', exitCode.usage)
   const home = options.demo === true ? demoHome(options) : systemHome(options)
-  const args = [
+  const args = startArguments(home, options)
+  if (options.background === true) return await startInBackground(args, home, options.pidFile)
+  if (process.execve === undefined)
+    throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)
+  if (options.readyFd !== undefined && /^\d{1,4}$/.test(options.readyFd)) keepForNextProgram(Number(options.readyFd))
+  // This process never exits: it becomes another.
+  flushCompileCache()
+  process.execve(process.execPath, args, process.env)
+}
+
+/** The runtime, and what follows it. */
+export function startArguments(home: string, options: StartOptions): readonly string[] {
+  return [
     process.execPath,
     ...nodeFlags,
     startFile,
@@ -41,13 +53,6 @@ export async function start(options: StartOptions): Promise<void> {
     ...(options.log === undefined ? [] : ['--log', options.log]),
     ...(options.readyFd === undefined ? [] : ['--ready-fd', options.readyFd]),
   ]
-  if (options.background === true) return await startInBackground(args, home, options.pidFile)
-  if (process.execve === undefined)
-    throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)
-  if (options.readyFd !== undefined && /^\d{1,4}$/.test(options.readyFd)) keepForNextProgram(Number(options.readyFd))
-  // This process never exits: it becomes another.
-  flushCompileCache()
-  process.execve(process.execPath, args, process.env)
 }
 
 /** Never the system home: the demo makes accounts and opens no port to anybody. */

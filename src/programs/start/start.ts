@@ -105,6 +105,7 @@ export async function start(
       },
       ...fleet.status(),
     ],
+    programs: () => fleet.status(),
     reload: () => fleet.tell({ kind: 'reload' }),
     stop,
   }

@@ -1,6 +1,14 @@
 /** rc.d scripts for NetBSD, FreeBSD and OpenBSD, each with the sub-commands that qmail-run has. */
-import { actionBranches, actionNames, actions, type BootService, quaverFunctions } from './description.ts'
-import { quoted, serviceName, type ServiceFile } from './description.ts'
+import {
+  actionBranches,
+  actionNames,
+  actions,
+  type BootService,
+  quaverFunctions,
+  quoted,
+  serviceName,
+  type ServiceFile,
+} from './description.ts'
 
 const pidFile = `/var/run/${serviceName}.pid`
 

@@ -1,6 +1,14 @@
 /** Scripts for SysV init and OpenRC: neither supervises, so `quaver start --background` does, and waits until it serves. */
-import { actionBranches, actionNames, actions, type BootService, quaverFunctions } from './description.ts'
-import { serviceName, type ServiceFile, serviceTitle } from './description.ts'
+import {
+  actionBranches,
+  actionNames,
+  actions,
+  type BootService,
+  quaverFunctions,
+  serviceName,
+  type ServiceFile,
+  serviceTitle,
+} from './description.ts'
 
 const pidFile = `/run/${serviceName}.pid`
 export const initScript = `/etc/init.d/${serviceName}`

@@ -1,6 +1,12 @@
 /** XML: a property list for launchd (macOS), a manifest for SMF (illumos, Solaris). */
-import { type BootService, serviceName, type ServiceFile, serviceTitle, startSecondsMax } from './description.ts'
-import { stopSecondsMax } from './description.ts'
+import {
+  type BootService,
+  serviceName,
+  type ServiceFile,
+  serviceTitle,
+  startSecondsMax,
+  stopSecondsMax,
+} from './description.ts'
 
 export const launchdLabel = 'org.quaver.mail'
 export const launchdFile = `/Library/LaunchDaemons/${launchdLabel}.plist`
@@ -16,7 +22,7 @@ export function launchdFiles({ launcher, home }: BootService): readonly ServiceF
   <string>${launchdLabel}</string>
   <key>ProgramArguments</key>
   <array>
-${words.map((text) => `    <string>${escaped(text)}</string>`).join('\n')}
+${words.map((one) => `    <string>${escaped(one)}</string>`).join('\n')}
   </array>
   <key>RunAtLoad</key>
   <true/>

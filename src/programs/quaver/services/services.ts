@@ -126,7 +126,7 @@ export async function removeService(
     if (why === undefined) gone.push(path)
     else kept.push(`${path} ${why}, and stays`)
   }
-  for (const one of made.all().toReversed())
+  for (const one of made.toRemove())
     if (one.kind === 'directory' && files.some(({ path }) => path.startsWith(`${one.path}/`))) await made.remove(one)
   return { gone, kept }
 }

@@ -1,6 +1,5 @@
 /** Service directories for runit, s6 and daemontools: a `run` that becomes `quaver start`, and a logger beside it. */
-import { type BootService, quoted, serviceName, type ServiceFile } from './description.ts'
-import { stopSecondsMax } from './description.ts'
+import { type BootService, quoted, serviceName, type ServiceFile, stopSecondsMax } from './description.ts'
 
 const logDirectory = `/var/log/${serviceName}`
 

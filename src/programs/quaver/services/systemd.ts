@@ -1,6 +1,13 @@
 /** A unit for systemd: hardened as far as programs of users' `.qmail` files allow, whose homes it must reach. */
-import { type BootService, grants, serviceName, type ServiceFile, serviceTitle } from './description.ts'
-import { startSecondsMax, stopSecondsMax } from './description.ts'
+import {
+  type BootService,
+  grants,
+  serviceName,
+  type ServiceFile,
+  serviceTitle,
+  startSecondsMax,
+  stopSecondsMax,
+} from './description.ts'
 
 export const systemdUnit = `/etc/systemd/system/${serviceName}.service`
 

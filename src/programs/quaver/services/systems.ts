@@ -5,8 +5,14 @@ import { freebsdFiles, netbsdFiles, openbsdFiles } from './bsd.ts'
 import { actionNames, type BootService, serviceName, type ServiceFile } from './description.ts'
 import { initScript, openrcFiles, sysvFiles } from './init-scripts.ts'
 import { launchdFile, launchdFiles, launchdLabel, smfFile, smfFiles } from './launchd-smf.ts'
-import { daemontoolsDirectory, daemontoolsFiles, runitDirectory, runitFiles } from './supervisors.ts'
-import { s6Directory, s6Files } from './supervisors.ts'
+import {
+  daemontoolsDirectory,
+  daemontoolsFiles,
+  runitDirectory,
+  runitFiles,
+  s6Directory,
+  s6Files,
+} from './supervisors.ts'
 import { systemdFiles } from './systemd.ts'
 
 export interface InitSystem {
