@@ -7,7 +7,7 @@ usage() {
   cat <<'HELP'
 Usage: ./install.sh [--prefix DIRECTORY]
 
-Installs Quaver below DIRECTORY (default: /usr/local): bin/quaver, lib/quaver, share/doc/quaver.
+Installs Quaver below DIRECTORY (default: /usr/local): bin/quaver, lib/quaver, share/doc/quaver, manual pages.
 
 Then:  quaver setup you@example.org    makes this machine a mail host
 Back:  quaver uninstall --programs     takes everything away
@@ -47,7 +47,7 @@ note_missing() {
 $1"
   mkdir "$1"
 }
-for directory in bin lib share/doc; do note_missing "$prefix/$directory"; done
+for directory in bin lib $(cd "$here" && find share -type d); do note_missing "$prefix/$directory"; done
 
 for name in "$here"/bin/*; do
   target=$prefix/bin/${name##*/}
@@ -66,8 +66,7 @@ if [ "$(id -u)" = 0 ]; then chown -R 0:0 "$new"; fi
 mv "$new" "$prefix/lib/quaver"
 rm -rf "$old"
 for name in "$here"/bin/*; do ln -sf "../lib/quaver/bin/${name##*/}" "$prefix/bin/${name##*/}"; done
-mkdir -p "$prefix/share/doc/quaver"
-cp -R "$here/share/doc/quaver/." "$prefix/share/doc/quaver/"
+cp -R "$here/share/." "$prefix/share/"
 
 "$prefix/bin/quaver" check
 echo "Quaver $("$prefix/bin/quaver" --version) is in $prefix."

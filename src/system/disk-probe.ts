@@ -28,7 +28,7 @@ export async function probeDisk(directory: string, clock: Clock): Promise<DiskFa
   const times: number[] = []
   for (let round = 0; round < rounds; round++) {
     const begun = clock.monotonic()
-    await oneRound(join(directory, `.quaver-probe.${process.pid}`))
+    await oneRound(directory)
     times.push(clock.monotonic() - begun)
   }
   const { type, bavail, bsize } = await statfs(directory)
@@ -36,7 +36,12 @@ export async function probeDisk(directory: string, clock: Clock): Promise<DiskFa
   return { milliseconds: median, kind: kinds.get(type) ?? 'disk', freeBytes: bavail * bsize }
 }
 
-async function oneRound(path: string): Promise<void> {
+/** Begins the names of its files; the process's number and `.new` end them, as those of `replaceFile`. */
+export const probePrefix = '.quaver-probe.'
+
+async function oneRound(place: string): Promise<void> {
+  const path = join(place, `${probePrefix}${process.pid}.new`)
+  const renamed = join(place, `${probePrefix}renamed.${process.pid}.new`)
   try {
     const file = await open(
       path,
@@ -49,8 +54,8 @@ async function oneRound(path: string): Promise<void> {
     } finally {
       await file.close()
     }
-    await rename(path, `${path}.renamed`)
-    const directory = await open(join(path, '..'), constants.O_RDONLY)
+    await rename(path, renamed)
+    const directory = await open(place, constants.O_RDONLY)
     try {
       await directory.sync()
     } finally {
@@ -58,6 +63,6 @@ async function oneRound(path: string): Promise<void> {
     }
   } finally {
     await rm(path, { force: true })
-    await rm(`${path}.renamed`, { force: true })
+    await rm(renamed, { force: true })
   }
 }

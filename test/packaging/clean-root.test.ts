@@ -156,11 +156,8 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     assert.match(arrived.stdout, /Received: from [^\n]*elsewhere/)
     const sent = await machine.runWith(
       'Subject: out\n\nHello.\n',
-      'quaver',
-      'send',
-      '-f',
-      'you@example.org',
-      'friend@elsewhere.test',
+      '/var/qmail/bin/sendmail',
+      ...['-f', 'you@example.org', 'friend@elsewhere.test'],
     )
     assert.equal(sent.code, 0, sent.stderr)
     const [received] = await machine.received()

@@ -10,7 +10,7 @@ import type { Dns, RecordDns } from '../../../clients/dns/dns.ts'
 import { type Judged, judgeForward, judgeListing, judgeMx, judgeReverse } from '../../../clients/dns/host-records.ts'
 import { greets, reachOutward } from '../../../clients/smtp/outward.ts'
 import { clockOffset } from '../../../clients/time/sntp.ts'
-import { listeners } from '../../../contracts/services.ts'
+import { listeners, services } from '../../../contracts/services.ts'
 import { realClock } from '../../../system/clock.ts'
 import { probeDisk } from '../../../system/disk-probe.ts'
 import { type PortHolder, portHolders } from '../../../system/listening-ports.ts'
@@ -41,6 +41,9 @@ const syncMillisecondsGood = 50
 const clockMillisecondsGood = 5_000
 const clockMillisecondsMax = 300_000
 const answerMillisecondsMax = 8_000
+
+/** Whose errors can be left out of account. */
+export const checkNames: readonly string[] = ['ports', 'outgoing', 'resolver', 'clock', 'disk', 'room', 'memory']
 
 export async function examine(machine: Machine): Promise<MachineFinding[]> {
   const found = await Promise.all([
@@ -221,7 +224,7 @@ const holders: ReadonlyMap<string, { readonly name: string; readonly service: st
 
 /** Ports of the services that Quaver will have, held by another. */
 export function checkPorts(): MachineFinding[] {
-  const wanted = listeners.filter(({ name }) => name !== 'qread').map(({ port }) => port)
+  const wanted = listeners.filter(({ service }) => !('onRequest' in services[service])).map(({ port }) => port)
   const byProcess = new Map<string, PortHolder[]>()
   for (const holder of portHolders(wanted)) {
     const key = String(holder.pid)

@@ -9,6 +9,7 @@ import { parseRelay } from '../../../protocols/qmail/smtproutes.ts'
 import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { type AccountAddress, parseAccountAddress } from '../../../stores/accounts/address.ts'
 import { Control } from '../../../stores/control/control.ts'
+import { accountName } from '../../../stores/home/account-name.ts'
 import { homePathFault, systemHome } from '../../../stores/home/find.ts'
 import { accountOf, type Home, homeAt, type Role } from '../../../stores/home/layout.ts'
 import { realClock, within } from '../../../system/clock.ts'
@@ -16,7 +17,7 @@ import { realFiles } from '../../../system/files.ts'
 import type { GlobalOptions } from '../context.ts'
 import { publicAddresses } from '../dns-records.ts'
 import { CommandError, exitCode } from '../exit.ts'
-import { machineAddresses } from '../machine/checks.ts'
+import { checkNames, machineAddresses } from '../machine/checks.ts'
 import { systemNamed } from '../services/services.ts'
 import { type InitSystemName, systemHere } from '../services/systems.ts'
 
@@ -73,20 +74,36 @@ export async function planOf(
   if (fault !== undefined) throw new CommandError(fault)
   if (!path.startsWith('/'))
     throw new CommandError(`--home ${path}: a system home has an absolute path`, exitCode.usage)
+  const unknown = options.ignore?.find((name) => !checkNames.includes(name))
+  if (unknown !== undefined)
+    throw new CommandError(`--ignore ${unknown}: checks are ${checkNames.join(', ')}`, exitCode.usage)
   const home = homeAt(path)
   const address = parseAccountAddress(text)
+  const accounts = accountsOf(options.account ?? linesOf(home, 'accounts'))
+  const mailUser = options.mailUser ?? (await ownerOfMail(home, address.domain)) ?? usualMailUser
+  refuseRole(mailUser, accounts)
   return {
     address,
     host: await hostOf(home, options.host),
     home,
     configuration: path === systemHome ? configurationOfSystemHome : undefined,
-    accounts: accountsOf(options.account ?? linesOf(home, 'accounts')),
-    mailUser: options.mailUser ?? (await ownerOfMail(home, address.domain)) ?? usualMailUser,
+    accounts,
+    mailUser,
     smarthost: smarthostOf(options.smarthost),
     smarthostLogin: smarthostLogin(options, smarthostPassword),
     service: serviceOf(options.service),
     varQmail: options.varQmail,
   }
+}
+
+/** Mail is behind a wall of its own. */
+function refuseRole(mailUser: string, accounts: ReadonlyMap<Role, string>): void {
+  const role = (Object.keys(accountOf) as Role[]).find((one) => accountName(accounts, one) === mailUser)
+  if (role !== undefined)
+    throw new CommandError(
+      `--mail-user ${mailUser}: that is the account of the role '${role}'; mail needs one that does nothing else`,
+      exitCode.usage,
+    )
 }
 
 function linesOf(home: Home, name: 'accounts'): string[] {

@@ -3,13 +3,14 @@
  *  Fails:  what was done by then stays and is known; the next run goes on there. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describeError } from '../../../base/outcome.ts'
 import { SystemDns } from '../../../clients/dns/resolver.ts'
 import { askAll } from '../../../clients/admin/ask.ts'
 import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { textOf } from '../../../stores/accounts/address.ts'
+import { lockDirectory } from '../../../stores/accounts/directory-lock.ts'
 import { Control } from '../../../stores/control/control.ts'
 import { type Home, socketPath } from '../../../stores/home/layout.ts'
 import { refuseQmailQueue } from '../../../stores/home/qmail-queue.ts'
@@ -17,7 +18,7 @@ import { type Made, MadeThings } from '../../../stores/installation/made.ts'
 import { removeLeftovers } from '../../../stores/installation/leftovers.ts'
 import { realClock } from '../../../system/clock.ts'
 import { realFiles } from '../../../system/files.ts'
-import { confirm, readPassword } from '../ask-person.ts'
+import { confirm, readSecret } from '../ask-person.ts'
 import { isRunning } from '../context.ts'
 import { printZone, type Zone, zoneOf } from '../dns.ts'
 import { CommandError, exitCode } from '../exit.ts'
@@ -55,47 +56,58 @@ export async function setup(text: string | undefined, given: SetupOptions): Prom
     throw new CommandError('only root can set up a mail host; --dry-run shows to anybody what it would do')
   process.umask(0o022)
   const { address, options } = await askForOptions(text, given)
-  const password = options.smarthostPasswordStdin === true ? await readPassword() : undefined
-  const plan = await planOf(address, options, password)
-  if (existsSync(join(plan.home.path, 'demo-password')))
-    throw new CommandError(`${plan.home.path} is a demo's home: --home names another place`)
-  await refuseQmailQueue(plan.home).catch((error: unknown) => {
+  const secret = options.smarthostPasswordStdin === true ? await readSecret('--smarthost-password-stdin') : undefined
+  try {
+    const plan = await planOf(address, options, secret)
+    await refuseOthersHome(plan.home)
+    if (options.dryRun === true) return await look(plan, options)
+    const unlock = await lockDirectory(existingAbove(plan.home.path), 0)
+    try {
+      await make(plan, options)
+    } finally {
+      await unlock()
+    }
+  } catch (error) {
     throw asCommandError(error)
-  })
-  const passwords: Passwords = { first: undefined }
-  if (options.dryRun !== true) await removeLeftovers(plan.home)
-  const steps = stepsOf(plan, passwords)
-  const undone: Step[] = []
-  for (const step of steps) if (!(await step.isDone())) undone.push(step)
-  const report: Report = {
-    home: plan.home.path,
-    host: plan.host,
-    address: textOf(plan.address),
-    findings: [],
-    done: [],
-    tests: [],
-    next: [],
   }
+}
+
+async function refuseOthersHome(home: Home): Promise<void> {
+  if (existsSync(join(home.path, 'demo-password')))
+    throw new CommandError(`${home.path} is a demo's home: --home names another place`)
+  await refuseQmailQueue(home)
+}
+
+/** Two set-ups at once must not make the same things. */
+function existingAbove(path: string): string {
+  let directory = dirname(path)
+  while (!existsSync(directory)) directory = dirname(directory)
+  return directory
+}
+
+/** `--dry-run`. */
+async function look(plan: SetupPlan, options: SetupOptions): Promise<void> {
+  const undone = await undoneOf(stepsOf(plan, { first: undefined }))
+  const findings = await gate(plan, options)
+  if (options.json === true) printJson({ ...emptyReport(plan), findings, next: undone.map(({ title }) => title) })
+  else {
+    printFindings(findings)
+    printPlan(undone)
+  }
+  if (findings.some(({ level }) => level === 'error')) process.exitCode = exitCode.failed
+}
+
+async function make(plan: SetupPlan, options: SetupOptions): Promise<void> {
+  const isLoud = options.json !== true
+  const passwords: Passwords = { first: undefined }
+  const report = emptyReport(plan)
+  await removeLeftovers(plan.home)
+  const undone = await undoneOf(stepsOf(plan, passwords))
   const isTested = !options.selfTest || testOf(await MadeThings.read(plan.home.path))?.passed === true
   if (undone.length === 0 && isTested) return nothingToDo(report, options)
-  const isLoud = options.json !== true
   report.findings = await gate(plan, options)
   if (isLoud) printFindings(report.findings)
-  const stops = report.findings.filter(({ level }) => level === 'error')
-  if (options.dryRun === true) {
-    report.next = undone.map(({ title }) => title)
-    if (isLoud) printPlan(undone)
-    else printJson(report)
-    if (stops.length > 0) process.exitCode = exitCode.failed
-    return
-  }
-  if (stops.length > 0) {
-    if (!isLoud) printJson({ ...report, failure: 'the machine is not ready' })
-    const names = [...new Set(stops.map(({ check }) => check))]
-    throw new CommandError(
-      `nothing was written: mend the errors above, or leave one out of account: ${names.map((name) => `--ignore ${name}`).join(' ')}`,
-    )
-  }
+  refuseUnready(report, isLoud)
   if (isLoud && options.yes !== true) printPlan(undone)
   if (undone.length > 0) await confirm(`make these on ${plan.host}`, options.yes === true)
   try {
@@ -106,13 +118,31 @@ export async function setup(text: string | undefined, given: SetupOptions): Prom
     report.next = stepsToStart(plan, options)
   } catch (error) {
     report.failure = describeError(error)
-    throw asCommandError(error)
+    throw error
   } finally {
     if (passwords.first !== undefined) report.password = passwords.first
     if (isLoud) printEnd(plan, report)
     else printJson(report)
   }
   if (report.tests.some(({ state }) => state === 'failed')) process.exitCode = exitCode.failed
+}
+
+function emptyReport({ home, host, address }: SetupPlan): Report {
+  return { home: home.path, host, address: textOf(address), findings: [], done: [], tests: [], next: [] }
+}
+
+async function undoneOf(steps: readonly Step[]): Promise<Step[]> {
+  const undone: Step[] = []
+  for (const step of steps) if (!(await step.isDone())) undone.push(step)
+  return undone
+}
+
+function refuseUnready(report: Report, isLoud: boolean): void {
+  const stops = report.findings.filter(({ level }) => level === 'error')
+  if (stops.length === 0) return
+  if (!isLoud) printJson({ ...report, failure: 'the machine is not ready' })
+  const ignoring = [...new Set(stops.map(({ check }) => `--ignore ${check}`))].join(' ')
+  throw new CommandError(`nothing was written: mend the errors above, or leave them out of account: ${ignoring}`)
 }
 
 function nothingToDo(report: Report, { json }: SetupOptions): void {

@@ -192,6 +192,8 @@ function firstAccountStep(plan: SetupPlan, passwords: Passwords): Step {
         owner: { user: mailUser, uid: found.uid, gid: found.gid },
         secrets: await deriveSecrets(password),
         oldMail: 'given',
+        // Mail of the machine's own programs is for names at the host.
+        alsoFor: address.domain === plan.host ? ['root', 'mailer-daemon'] : [],
       })
       passwords.first = password
       return undefined

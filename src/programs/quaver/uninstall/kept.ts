@@ -1,9 +1,10 @@
 /** What the programs keep in a home while they run, which nobody wrote down: sockets, databases, compiled files, links.
  *  Never:  removes what a person may have put there, or mail. */
-import { readdirSync, readlinkSync, lstatSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { lstat, readdir, readFile, rm, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rulesNames } from '../../../contracts/services.ts'
+import { listCredentials } from '../../../stores/credentials/credentials.ts'
 import type { Home } from '../../../stores/home/layout.ts'
 import { qmailPrograms } from '../../../stores/installation/qmail-programs.ts'
 import { rulePaths } from '../../../stores/tcprules/files.ts'
@@ -21,7 +22,8 @@ const placesMax = 50
 
 /** `keepsMail`: mail, and whose it is, stay. */
 export async function removeKept(home: Home, keepsMail: boolean, gone: string[]): Promise<void> {
-  const states = [home.run, home.log, home.greylist, home.issuers, ...(keepsMail ? [] : [home.queue, home.auth])]
+  const states = [home.run, home.log, home.greylist, home.issuers, ...(keepsMail ? [] : [home.queue])]
+  if (!keepsMail && !(await hasLogins(home))) states.push(home.auth)
   for (const directory of states) {
     for (const name of namesIn(directory)) await rm(join(directory, name), { recursive: true, force: true })
     if (await isRemoved(directory)) gone.push(directory)
@@ -39,6 +41,11 @@ export async function removeKept(home: Home, keepsMail: boolean, gone: string[])
     await removeIfEmpty(join(home.control, 'virtualdomains'), '')
     for (const name of ['cur', 'new', 'tmp', '']) await isRemoved(join(home.alias, 'Maildir', name))
   }
+}
+
+/** Passwords of users of the machine, or of whatever else is no account of a hosted domain. */
+async function hasLogins(home: Home): Promise<boolean> {
+  return existsSync(home.auth) && (await listCredentials(home)).size > 0
 }
 
 /** Files that are still there, and that nobody has spoken of: somebody put them there. */

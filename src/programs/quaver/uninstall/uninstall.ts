@@ -3,12 +3,13 @@
  *          of the machine, the home. Never: touches what somebody else made or edited; it says what stays, and why.
  *  Fails:  what was removed by then is gone; the next run goes on there. */
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describeError } from '../../../base/outcome.ts'
 import { askAll } from '../../../clients/admin/ask.ts'
 import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { parseAccountAddress } from '../../../stores/accounts/address.ts'
+import { lockDirectory } from '../../../stores/accounts/directory-lock.ts'
 import { listDomains, removeDomain } from '../../../stores/accounts/domains.ts'
 import { deleteMail } from '../../../stores/accounts/mailbox.ts'
 import { type Home, homeAt, socketPath } from '../../../stores/home/layout.ts'
@@ -60,15 +61,24 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
     const messages = running ? undefined : await messagesLeft(home)
     await confirm(question(home, options, messages), options.yes === true || options.dryRun === true)
     if (options.dryRun === true) return showPlan(made, options)
-    try {
+    await underLock(home, async () => {
       await stopServices(home, outcome)
       await takeAway(home, made, outcome, options.deleteMail === true)
-    } catch (error) {
-      throw asCommandError(error)
-    }
+    })
   }
   await programs(outcome, options)
   report(outcome, options)
+}
+
+async function underLock(home: Home, work: () => Promise<void>): Promise<void> {
+  const unlock = await lockDirectory(dirname(home.path), 0)
+  try {
+    await work()
+  } catch (error) {
+    throw asCommandError(error)
+  } finally {
+    await unlock()
+  }
 }
 
 function question(home: Home, { deleteMail: deletes }: UninstallOptions, messages: number | undefined): string {
