@@ -16,6 +16,8 @@ export interface Archive {
   readonly epoch: number
   /** Where the archive goes. */
   readonly directory: string
+  /** Of a Debian package; undefined: as small as it gets. */
+  readonly compression?: 'none'
 }
 
 /** Unpacks to `quaver-VERSION-linux-ARCHITECTURE/`, whose content goes below any prefix. Returns the path. */
@@ -33,7 +35,7 @@ const depends = 'libc6 (>= 2.28), libstdc++6 (>= 6), libgcc-s1, libatomic1'
 const debianArchitecture: Readonly<Record<Architecture, string>> = { x64: 'amd64', arm64: 'arm64' }
 
 /** Holds no maintainer script: dpkg alone unpacks it and takes it away. `staged` is a root with `usr` in it. */
-export async function deb({ staged, version, architecture, epoch, directory }: Archive): Promise<string> {
+export async function deb({ staged, version, architecture, epoch, directory, compression }: Archive): Promise<string> {
   const path = join(directory, `quaver_${version}_${debianArchitecture[architecture]}.deb`)
   const work = await mkdtemp(join(tmpdir(), 'quaver-deb-'))
   try {
@@ -42,7 +44,17 @@ export async function deb({ staged, version, architecture, epoch, directory }: A
     await writeFile(join(work, 'DEBIAN/control'), control(version, architecture))
     for (const name of ['DEBIAN/control', 'DEBIAN', '.']) await utimes(join(work, name), epoch, epoch)
     await chmod(work, 0o755)
-    await tool('dpkg-deb', ['--root-owner-group', '-Zxz', '--threads-max=1', '--build', work, path], epoch)
+    await tool(
+      'dpkg-deb',
+      [
+        '--root-owner-group',
+        ...(compression === 'none' ? ['-Znone'] : ['-Zxz', '--threads-max=1']),
+        '--build',
+        work,
+        path,
+      ],
+      epoch,
+    )
   } finally {
     await rm(work, { recursive: true, force: true })
   }
@@ -62,7 +74,8 @@ Description: qmail, rebuilt to be easy to run
  A mail server with qmail's architecture and interfaces: SMTP in and out,
  a queue that survives a power cut, Maildirs, submission and POP3.
  .
- Nothing runs after the installation: 'quaver --help' says how to begin.
+ Nothing runs after the installation: 'quaver setup you@example.org' makes the
+ machine a mail host, and 'quaver uninstall' takes back what that made.
 `
 }
 

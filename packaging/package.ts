@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs, promisify } from 'node:util'
@@ -63,6 +63,7 @@ async function main(): Promise<void> {
       const staged = join(work, format)
       await mkdir(staged)
       await stage({ root, destination: staged, prefix, architecture, epoch, onProgress: progress })
+      if (format === 'tar') await addInstaller(staged, epoch)
       progress(format)
       const path = await write({ staged, version, architecture, epoch, directory: work })
       await rename(path, join(values.out, basename(path)))
@@ -77,6 +78,14 @@ async function main(): Promise<void> {
     await writeFile(`${path}.sha256`, `${sum}  ${basename(path)}\n`)
     process.stdout.write(`${path}  ${Math.round((await stat(path)).size / 2 ** 20)} MiB  sha256 ${sum}\n`)
   }
+}
+
+/** What a package manager does elsewhere. */
+async function addInstaller(staged: string, epoch: number): Promise<void> {
+  const path = join(staged, 'install.sh')
+  await copyFile(join(root, 'packaging/install.sh'), path)
+  await chmod(path, 0o755)
+  for (const one of [path, staged]) await utimes(one, epoch, epoch)
 }
 
 function architectureNamed(name: string): Architecture {

@@ -4,6 +4,7 @@ import { chmod, copyFile, mkdir, readdir, readFile, symlink, utimes, lutimes, wr
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Content, type Entry, installedEntries } from '../src/stores/installation/layout.ts'
+import { manifestOf } from '../src/stores/installation/manifest.ts'
 import { bundle } from './bundle.ts'
 import { manualPage } from './manual.ts'
 
@@ -28,12 +29,12 @@ export async function stage(staging: Staging): Promise<void> {
   const base = join(staging.destination, staging.prefix)
   await mkdir(base, { recursive: true })
   const packages = new Set<string>()
-  // The list of licences is written when all the bundles are made.
-  const isLast = (entry: Entry): boolean => entry.kind === 'file' && entry.content.from === 'licences'
-  for (const entry of [...entries.filter((one) => !isLast(one)), ...entries.filter(isLast)]) {
+  // The list of licences is written when all the bundles are made, that of all files when those are there.
+  for (const entry of entries.toSorted((one, other) => turnOf(one) - turnOf(other))) {
     const path = join(base, entry.path)
     if (entry.kind === 'link') await symlink(entry.target, path)
     else if (entry.kind === 'directory') await mkdir(path)
+    else if (entry.content.from === 'manifest') await writeFile(path, await manifestOf(base, entries))
     else await writeContent(staging, path, entry.content, packages)
     if (entry.kind !== 'link') await chmod(path, entry.mode)
   }
@@ -47,10 +48,15 @@ export async function stage(staging: Staging): Promise<void> {
   await utimes(staging.destination, staging.epoch, staging.epoch)
 }
 
+function turnOf(entry: Entry): number {
+  if (entry.kind !== 'file') return 0
+  return entry.content.from === 'manifest' ? 2 : entry.content.from === 'licences' ? 1 : 0
+}
+
 async function writeContent(
   { root, architecture, epoch, onProgress }: Staging,
   path: string,
-  content: Content,
+  content: Exclude<Content, { from: 'manifest' }>,
   packages: Set<string>,
 ): Promise<void> {
   switch (content.from) {

@@ -1,4 +1,4 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl, signals without a name), called
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl, signals without a name, datagrams to a Unix socket), called
  *  through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
@@ -20,6 +20,10 @@ const logPipeBytes = 1_048_576
 const openCloseOnExec = 0o2000000
 const ignoredDisposition = 1n
 const setDumpable = 4
+const familyUnix = 1
+const datagram = 2
+const withoutWaiting = 0x40
+const addressPathBytesMax = 107
 
 interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
@@ -29,6 +33,9 @@ interface Libc {
   fcntl(fd: number, command: number, argument: number): number
   signal(number: number, disposition: bigint): bigint
   prctl(option: number, argument: bigint, third: bigint, fourth: bigint, fifth: bigint): number
+  socket(domain: number, type: number, protocol: number): number
+  sendto(fd: number, bytes: Buffer, length: bigint, flags: number, address: Buffer, addressLength: number): bigint
+  close(fd: number): number
 }
 
 let opened: Libc | undefined
@@ -51,6 +58,9 @@ function libc(): Libc | undefined {
         fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
         signal: { arguments: ['i32', 'u64'], return: 'u64' },
         prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
+        socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+        sendto: { arguments: ['i32', 'pointer', 'u64', 'i32', 'pointer', 'i32'], return: 'i64' },
+        close: { arguments: ['i32'], return: 'i32' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -117,6 +127,27 @@ export function ignoreSignal(number: number): void {
  *  (ptrace, pidfd_getfd, /proc/PID/fd), and it leaves no core. Where the system has no such call, nothing is changed. */
 export function forbidTracing(): void {
   libc()?.prctl(setDumpable, 0n, 0n, 0n, 0n)
+}
+
+/** A descriptor that this process inherited stays open in the program that it becomes: the runtime would close it. */
+export function keepForNextProgram(fd: number): void {
+  libc()?.fcntl(fd, setDescriptorFlags, 0)
+}
+
+/** One datagram to a Unix socket; `path` may begin with `@` (a name without a file). False: it could not be sent. */
+export function sendDatagram(path: string, text: string): boolean {
+  const library = libc()
+  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : path)
+  if (library === undefined || name.length === 0 || name.length > addressPathBytesMax) return false
+  const address = Buffer.alloc(2 + name.length)
+  address.writeUInt16LE(familyUnix)
+  name.copy(address, 2)
+  const fd = library.socket(familyUnix, datagram | openCloseOnExec, 0)
+  if (fd < 0) return false
+  const bytes = Buffer.from(text)
+  const sent = library.sendto(fd, bytes, BigInt(bytes.length), withoutWaiting, address, address.length)
+  library.close(fd)
+  return sent === BigInt(bytes.length)
 }
 
 /** What the caller's shell or service manager had open besides standard input and outputs goes to no program that this

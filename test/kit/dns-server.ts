@@ -43,14 +43,14 @@ export class DnsServer {
     tcp.on('connection', (socket) => this.serve(socket))
   }
 
-  static async listen(): Promise<DnsServer> {
+  static async listen(host = '127.0.0.1', port = 0): Promise<DnsServer> {
     const tcp = createServer()
-    tcp.listen(0, '127.0.0.1')
+    tcp.listen(port, host)
     await once(tcp, 'listening')
     const address = tcp.address()
     if (address === null || typeof address === 'string') throw new Error('not listening')
     const udp = createSocket('udp4')
-    udp.bind(address.port, '127.0.0.1')
+    udp.bind(address.port, host)
     await once(udp, 'listening')
     return new DnsServer(udp, tcp)
   }

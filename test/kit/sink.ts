@@ -26,10 +26,10 @@ export class Sink {
     server.on('connection', (socket) => this.serve(socket))
   }
 
-  static async listen(port = 0): Promise<Sink> {
+  static async listen(port = 0, host = '127.0.0.1'): Promise<Sink> {
     const server = createServer({ noDelay: true })
     const sink = new Sink(server)
-    server.listen(port, '127.0.0.1')
+    server.listen(port, host)
     await once(server, 'listening')
     // A forgotten sink must not keep the test process alive.
     server.unref()

@@ -1,5 +1,5 @@
 /** The Call of this process: its arguments and variables byte for byte, its descriptors, the home that it belongs to. */
-import { existsSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync, readSync, realpathSync, writeSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
 import { done, failed, type Outcome } from '../../base/outcome.ts'
@@ -63,7 +63,8 @@ function nulSeparated(path: string): ByteString[] {
 
 /** `--home`; else the home in whose `bin` the program was called; else as everywhere. */
 function homeOf(name: string, path: string, option: string | undefined): Home {
-  const around = path.includes('/') ? resolve(dirname(path), '..') : undefined
+  // /var/qmail/bin may be a link to that of the home.
+  const around = path.includes('/') ? resolve(realDirectory(dirname(path)), '..') : undefined
   const isHome = around !== undefined && existsSync(join(around, 'control'))
   const root = join(import.meta.dirname, '../../..')
   const clone = existsSync(join(root, 'package.json')) ? root : undefined
@@ -73,6 +74,14 @@ function homeOf(name: string, path: string, option: string | undefined): Home {
   if (found.exists) return homeAt(found.path)
   const remedy = 'QUAVER_HOME names another'
   throw new Fatal(111, fromText(`${name}: fatal: there is no home at ${found.path} (${found.because}): ${remedy}`))
+}
+
+function realDirectory(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
 }
 
 /** At once, without a stream: what is small costs no more than it must. */

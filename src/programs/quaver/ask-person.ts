@@ -7,10 +7,17 @@ const passwordCharactersMax = 1024
 const passwordCharactersMin = 6
 const passwordCharactersGood = 10
 
-/** The first line of standard input, without its end. */
+/** The first line of standard input, without its end: a password that somebody will log in with here. */
 export async function readPassword(): Promise<string> {
+  const password = await readSecret('--password-stdin')
+  judgeLength(password)
+  return password
+}
+
+/** The same, of a password that others judge. `option`: what asked for it. */
+export async function readSecret(option: string): Promise<string> {
   if (process.stdin.isTTY)
-    throw new CommandError('--password-stdin reads a pipe or a file, not the terminal, where it would be seen')
+    throw new CommandError(`${option} reads a pipe or a file, not the terminal, where it would be seen`)
   const chunks: Buffer[] = []
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     chunks.push(chunk)
@@ -19,12 +26,11 @@ export async function readPassword(): Promise<string> {
   const bytes = Buffer.concat(chunks)
   const end = bytes.indexOf(10)
   const line = end < 0 ? bytes : bytes.subarray(0, end)
-  if (!isUtf8(line)) throw new CommandError('--password-stdin: the first line is not UTF-8')
+  if (!isUtf8(line)) throw new CommandError(`${option}: the first line is not UTF-8`)
   const password = line.toString('utf8').replace(/\r$/, '')
-  if (password === '') throw new CommandError('--password-stdin: the first line is empty')
+  if (password === '') throw new CommandError(`${option}: the first line is empty`)
   if (password.length > passwordCharactersMax)
-    throw new CommandError(`--password-stdin: longer than ${passwordCharactersMax} characters`)
-  judgeLength(password)
+    throw new CommandError(`${option}: longer than ${passwordCharactersMax} characters`)
   return password
 }
 

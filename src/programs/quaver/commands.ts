@@ -5,6 +5,7 @@ import { addDkim } from './dkim-commands.ts'
 import { addAdopt, addExport } from './moving-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
+import { addInstallation } from './installation-commands.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
   try {
@@ -34,6 +35,7 @@ export function quaver(): Command {
   ])
   addStart(program)
   addStop(program)
+  addSignals(program)
   addStatus(program)
   addQueue(program)
   addAdopt(program)
@@ -45,6 +47,7 @@ export function quaver(): Command {
   addSmtp(program)
   addRules(program)
   addOfmipname(program)
+  addInstallation(program)
   addTour(program)
   return program
 }
@@ -60,7 +63,7 @@ export function suggestByBeginning(program: Command, text: string): string {
 const version = '0.1.0'
 
 function addStart(program: Command): void {
-  const command = subcommand(program, 'start', 'Start Quaver and stay in the foreground; Ctrl-C or TERM stops it.')
+  const command = subcommand(program, 'start', 'Start Quaver; Ctrl-C or TERM stops it.')
     .option('--demo', 'loopback only, every process as the caller; makes what is missing')
     .option(
       '--services <names>',
@@ -69,11 +72,16 @@ function addStart(program: Command): void {
     .option('--smtp-port <port>', 'SMTP port instead of that of control/listen-smtp (0 = a free one)')
     .option('--verbose', 'demo: show the log of all programs on the terminal')
     .option('--no-tour', 'demo: send no message to show its way')
+    .option('--background', 'return when everything serves, or say why it does not; for scripts of init systems')
+    .option('--pid-file <file>', 'with --background: the number of the process goes there')
+    .option('--log <form>', 'where it logs if control/log does not say: stderr, stamp, syslog, journal or json')
+    .option('--ready-fd <number>', 'write a line end to this descriptor when everything serves (s6)')
     .action(async () => (await import('./start.ts')).start(command.optsWithGlobals()))
   examples(command, [
     ['quaver start --demo', 'the demo, in .quaver beside package.json'],
     ['quaver start --demo --home /tmp/try --smtp-port 2526', 'a second one'],
     ['quaver start --services remote,local', 'a host that sends but does not listen'],
+    ['quaver start --background', 'as a script of an init system does'],
   ])
 }
 
@@ -84,6 +92,23 @@ function addStop(program: Command): void {
     'Stop the Quaver of this home: what runs is finished, then all end.',
   ).action(async () => (await import('./status.ts')).stop(command.optsWithGlobals()))
   examples(command, [['quaver stop --home /tmp/try', 'waits until everything has stopped']])
+}
+
+function addSignals(program: Command): void {
+  const reload = subcommand(program, 'reload', 'Read control/locals, virtualdomains and percenthack again.').action(
+    async () => (await import('./signals.ts')).reload(reload.optsWithGlobals()),
+  )
+  examples(reload, [['quaver reload', 'as HUP does; other control files are read when they change, or at the start']])
+  const pause = subcommand(
+    program,
+    'pause',
+    'Stop every program where it is. Connections wait, nothing is delivered, until resume.',
+  ).action(async () => (await import('./signals.ts')).pause(pause.optsWithGlobals()))
+  examples(pause, [['quaver pause && cp -a /var/lib/quaver /backup; quaver resume', 'nothing changes meanwhile']])
+  const resume = subcommand(program, 'resume', 'Let paused programs go on.').action(async () =>
+    (await import('./signals.ts')).resume(resume.optsWithGlobals()),
+  )
+  examples(resume, [['quaver resume', '']])
 }
 
 function addStatus(program: Command): void {

@@ -37,6 +37,16 @@ export function requireHome(options: GlobalOptions): Home {
   )
 }
 
+/** Whether `start` answers on this home. */
+export async function isRunning(home: Home): Promise<boolean> {
+  try {
+    await ask(socketPath(home, 'start'), { op: 'programs' }, () => undefined, realClock)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Asks a program of this home; says what to do when it does not run. */
 export async function askProgram(
   home: Home,

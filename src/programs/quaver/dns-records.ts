@@ -91,7 +91,8 @@ function srv(service: string, domain: string, value: string, note: string): DnsR
   return { name: `_${service}._tcp.${domain}`, type: 'SRV', value, note }
 }
 
-function publicAddresses(addresses: readonly string[]): string[] {
+/** Addresses of the machine under which others reach it. */
+export function publicAddresses(addresses: readonly string[]): string[] {
   return addresses.filter((text) => rangeOf(text) === 'unicast')
 }
 

@@ -1,5 +1,4 @@
 /** `quaver dns`: the records to publish for hosted domains. */
-import { networkInterfaces } from 'node:os'
 import { toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
@@ -13,6 +12,7 @@ import { shownKeys } from './dkim.ts'
 import type { ShownKey } from './dkim-key.ts'
 import { CommandError } from './exit.ts'
 import { domainRecords, type DnsRecord, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
+import { machineAddresses } from './machine/checks.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
 import { changing } from './site-change.ts'
@@ -26,31 +26,48 @@ export async function dns(name: string | undefined, options: GlobalOptions): Pro
     if (missing !== undefined)
       throw new CommandError(`${missing} is not hosted here: 'quaver domain add ${missing}' first`)
     if (wanted.length === 0) throw new CommandError("no domain is hosted here: 'quaver domain add example.org' first")
-    const { host, warnings: found } = await serverName(home)
-    const warnings = [...found]
-    if (!host.includes('.'))
-      throw new CommandError(
-        `${home.control}/me says '${host}', which no other host can find: write this host's full name there`,
-      )
-    const addresses = addressesOfMachine()
-    const relay = new Control(home.control, realClock).map('smtproutes')?.get('')
-    const services = await offeredServices(home)
-    const keys = await publishedKeys(home, warnings)
-    const facts = {
-      host,
-      addresses,
-      services,
-      keys,
-      relay: relay === undefined || relay === '' ? undefined : toText(relay),
-    }
-    const records = [...hostRecords(facts), ...wanted.flatMap((domain) => domainRecords(domain, facts))]
-    const inside = privateAddresses(addresses)
-    const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
-    const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]
-    if (options.json === true) return printJson({ host, privateAddresses: inside, notes, records })
-    for (const note of notes) print(styled('yellow', `; ${note}`))
-    for (const record of records) print(lines(record))
+    const zone = await zoneOf(home, wanted)
+    if (options.json === true) return printJson(zone)
+    printZone(zone)
   })
+}
+
+export interface Zone {
+  readonly host: string
+  readonly privateAddresses: readonly string[]
+  readonly notes: readonly string[]
+  readonly records: readonly DnsRecord[]
+}
+
+export function printZone({ notes, records }: Pick<Zone, 'notes' | 'records'>): void {
+  for (const note of notes) print(styled('yellow', `; ${note}`))
+  for (const record of records) print(lines(record))
+}
+
+/** Of the host and these domains. */
+export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zone> {
+  const { host, warnings: found } = await serverName(home)
+  const warnings = [...found]
+  if (!host.includes('.'))
+    throw new CommandError(
+      `${home.control}/me says '${host}', which no other host can find: write this host's full name there`,
+    )
+  const addresses = machineAddresses()
+  const relay = new Control(home.control, realClock).map('smtproutes')?.get('')
+  const services = await offeredServices(home)
+  const keys = await publishedKeys(home, warnings)
+  const facts = {
+    host,
+    addresses,
+    services,
+    keys,
+    relay: relay === undefined || relay === '' ? undefined : toText(relay),
+  }
+  const records = [...hostRecords(facts), ...domains.flatMap((domain) => domainRecords(domain, facts))]
+  const inside = privateAddresses(addresses)
+  const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
+  const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]
+  return { host, privateAddresses: inside, notes, records }
 }
 
 /** The keys are the signer's and root's to read: without them the rest is shown. */
@@ -80,9 +97,4 @@ function unreachable(host: string, inside: readonly string[]): string {
 
 function lines(record: DnsRecord): string {
   return record.note === '' ? zoneLine(record) : `${styled('dim', `; ${record.note}`)}\n${zoneLine(record)}`
-}
-
-function addressesOfMachine(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  return [...new Set(all.filter(({ internal }) => !internal).map(({ address }) => address))]
 }

@@ -2,7 +2,9 @@
 import { existsSync, statSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { extname, join, resolve } from 'node:path'
+import { keepForNextProgram } from '../../system/libc.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
+import { startInBackground } from './start-background.ts'
 import { cloneRoot, type GlobalOptions, locateHome } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 
@@ -12,13 +14,33 @@ export interface StartOptions extends GlobalOptions {
   readonly smtpPort?: string
   readonly verbose?: true
   readonly tour?: boolean
+  readonly log?: string
+  readonly readyFd?: string
+  readonly background?: true
+  readonly pidFile?: string
 }
 
 const startFile = join(import.meta.dirname, `../start/main${extname(import.meta.filename)}`)
 
-export function start(options: StartOptions): void {
+export async function start(options: StartOptions): Promise<void> {
+  if (options.demo === true && options.background === true)
+    throw new CommandError('--background is for a system home; the demo stays in its terminal', exitCode.usage)
+  if (options.pidFile !== undefined && options.background !== true)
+    throw new CommandError('--pid-file goes with --background', exitCode.usage)
   const home = options.demo === true ? demoHome(options) : systemHome(options)
-  const args = [
+  const args = startArguments(home, options)
+  if (options.background === true) return await startInBackground(args, home, options.pidFile)
+  if (process.execve === undefined)
+    throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)
+  if (options.readyFd !== undefined && /^\d{1,4}$/.test(options.readyFd)) keepForNextProgram(Number(options.readyFd))
+  // This process never exits: it becomes another.
+  flushCompileCache()
+  process.execve(process.execPath, args, process.env)
+}
+
+/** The runtime, and what follows it. */
+export function startArguments(home: string, options: StartOptions): readonly string[] {
+  return [
     process.execPath,
     ...nodeFlags,
     startFile,
@@ -28,12 +50,9 @@ export function start(options: StartOptions): void {
     ...(options.smtpPort === undefined ? [] : ['--smtp-port', options.smtpPort]),
     ...(options.verbose === true ? ['--verbose'] : []),
     ...(options.tour === false ? ['--no-tour'] : []),
+    ...(options.log === undefined ? [] : ['--log', options.log]),
+    ...(options.readyFd === undefined ? [] : ['--ready-fd', options.readyFd]),
   ]
-  if (process.execve === undefined)
-    throw new CommandError('this system cannot replace a process (execve)', exitCode.temporary)
-  // This process never exits: it becomes another.
-  flushCompileCache()
-  process.execve(process.execPath, args, process.env)
 }
 
 /** Never the system home: the demo makes accounts and opens no port to anybody. */

@@ -61,14 +61,14 @@ function showStatus(
 }
 
 /** A trouble with the words of the table. */
-interface ShownTrouble extends Trouble {
+export interface ShownTrouble extends Trouble {
   readonly program: string
   readonly title: string
   readonly remedy: string
   readonly sinceMs: number
 }
 
-function troublesIn(summary: object): ShownTrouble[] {
+export function troublesIn(summary: object): ShownTrouble[] {
   const found = field(summary, 'troubles')
   return (Array.isArray(found) ? found : []).map((one) => {
     const row = fieldsOf(one)

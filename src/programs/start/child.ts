@@ -114,6 +114,8 @@ export class Child {
     if (this.state === 'stopped') return
     this.enter('stopping')
     const gone = new Promise<void>((resolve) => this.onStopped.push(resolve))
+    // One that was paused hears nothing.
+    this.process?.kill('SIGCONT')
     this.connection?.send(encodeToProgram({ kind: 'stop' }))
     const cancel = this.clock.after(stopMillisecondsMax, () => {
       this.events.trouble(`${this.name} did not stop in ${stopMillisecondsMax / 1000} s and is killed`)

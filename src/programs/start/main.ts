@@ -4,10 +4,12 @@ import { homeAt } from '../../stores/home/layout.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import { BindError } from '../../system/bind.ts'
 import { forbidTracing, keepInheritedDescriptors } from '../../system/libc.ts'
+import { realClock } from '../../system/clock.ts'
 import { flushLog } from '../../system/log.ts'
 import { ignoreUnnamedSignals } from '../../system/signals.ts'
 import { parseOptions, type StartOptions } from './options.ts'
 import { programs } from './program.ts'
+import { Readiness } from './readiness.ts'
 import { obeySignals } from './signals.ts'
 import { type Announcements, start, type Started } from './start.ts'
 import { UsageError } from './usage-error.ts'
@@ -23,7 +25,7 @@ for (const screen of [process.stdout, process.stderr]) screen.on('error', () => 
 try {
   const options = parseOptions(process.argv.slice(2))
   if (options.demo) await runDemo(options)
-  else await run(options, { allReady: () => undefined, ready: () => undefined })
+  else await runService(options)
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`)
   process.exit(error instanceof UsageError ? 2 : 111)
@@ -34,6 +36,12 @@ async function run(options: StartOptions, announcements: Announcements): Promise
   started.screen.note(`runs on ${started.home.path}, pid ${process.pid}`)
   obeySignals(started, { watchParent: options.demo && process.env['npm_lifecycle_event'] !== undefined })
   return started
+}
+
+async function runService(options: StartOptions): Promise<void> {
+  const readiness = new Readiness(options.readyFd, process.env, realClock)
+  readiness.await()
+  await run(options, { allReady: () => readiness.tell(), ready: () => undefined })
 }
 
 async function runDemo(options: StartOptions): Promise<void> {

@@ -18,6 +18,10 @@ export interface StartOptions {
   readonly verbose: boolean
   /** The demo shows the way of one message. */
   readonly tour: boolean
+  /** Where a system home logs unless control/log says otherwise. */
+  readonly log: string | undefined
+  /** A descriptor that gets a line end when everything serves (as s6 has it), and is closed then. */
+  readonly readyFd: number | undefined
 }
 
 export function parseOptions(args: readonly string[]): StartOptions {
@@ -30,6 +34,8 @@ export function parseOptions(args: readonly string[]): StartOptions {
     smtpPort: values['smtp-port'] === undefined ? undefined : parsePort(values['smtp-port']),
     verbose: values.verbose === true,
     tour: values['no-tour'] !== true,
+    log: values.log,
+    readyFd: values['ready-fd'] === undefined ? undefined : parseDescriptor(values['ready-fd']),
   }
 }
 
@@ -73,6 +79,8 @@ function parseStartArgs(args: readonly string[]) {
       'smtp-port': { type: 'string' },
       verbose: { type: 'boolean' },
       'no-tour': { type: 'boolean' },
+      log: { type: 'string' },
+      'ready-fd': { type: 'string' },
     },
   })
 }
@@ -90,4 +98,9 @@ function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
   if (port <= 65535) return port
   throw new UsageError(`--smtp-port: '${text}' is not a port from 0 to 65535 (0 takes a free one)`)
+}
+
+function parseDescriptor(text: string): number {
+  if (/^\d{1,4}$/.test(text) && Number(text) > 2) return Number(text)
+  throw new UsageError(`--ready-fd: '${text}' is no descriptor from 3 on`)
 }

@@ -105,6 +105,7 @@ export async function start(
       },
       ...fleet.status(),
     ],
+    programs: () => fleet.status(),
     reload: () => fleet.tell({ kind: 'reload' }),
     stop,
   }
@@ -121,7 +122,7 @@ interface Plan {
   readonly services: readonly ServiceName[]
   readonly programs: readonly Program[]
   readonly addresses: ReturnType<typeof addressesFor>
-  /** control/log. */
+  /** control/log, else the option. */
   readonly log: string | undefined
 }
 
@@ -136,7 +137,7 @@ function makePlan(options: StartOptions, table: readonly Program[]): Plan {
     options,
     control,
   )
-  return { home, services: wanted, programs, addresses, log: control.optionalLine('log') }
+  return { home, services: wanted, programs, addresses, log: control.optionalLine('log') ?? options.log }
 }
 
 function isWanted({ for: services, onlyWith }: Program, wanted: readonly ServiceName[], control: Control): boolean {

@@ -48,7 +48,17 @@ describe('start', () => {
   const run = async (options: Partial<StartOptions> = {}): Promise<Started> => {
     const { promise: ready, resolve } = Promise.withResolvers<void>()
     const started = await start(
-      { home: directory, demo: true, services: undefined, smtpPort: 0, verbose: false, tour: true, ...options },
+      {
+        home: directory,
+        demo: true,
+        services: undefined,
+        smtpPort: 0,
+        verbose: false,
+        tour: true,
+        log: undefined,
+        readyFd: undefined,
+        ...options,
+      },
       table,
       { allReady: resolve, ready: () => undefined },
     )

@@ -5,7 +5,8 @@
 import { isOnPath, qmailPrograms } from './qmail-programs.ts'
 
 export type Entry =
-  | { readonly kind: 'directory'; readonly path: string; readonly mode: number }
+  /** `shared`: other packages have things in it, too, and it is not ours to judge or to remove. */
+  | { readonly kind: 'directory'; readonly path: string; readonly mode: number; readonly shared?: true }
   | { readonly kind: 'file'; readonly path: string; readonly mode: number; readonly content: Content }
   /** `target` is relative to the link's own directory, so that the tree may be moved as a whole. */
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
@@ -23,6 +24,8 @@ export type Content =
   /** A page of the manual, made of the tables that the programs have. */
   | { readonly from: 'manual'; readonly page: ManualPage }
   | { readonly from: 'text'; readonly text: string }
+  /** What is installed, path by path, with the digest of each file (manifest.ts). */
+  | { readonly from: 'manifest' }
 
 /** With its section. */
 export type ManualPage = 'quaver.8' | 'quaver-control.5' | 'quaver-programs.7'
@@ -31,21 +34,24 @@ const manualPages: readonly ManualPage[] = ['quaver.8', 'quaver-control.5', 'qua
 /** The tree that holds all code; it may stand anywhere, and finds itself. */
 const tree = 'lib/quaver'
 
+/** Below the prefix. */
+export const manifestPath: string = `${tree}/manifest.json`
+
 /** `programs`: the folders of src/programs. Directories come before what is in them. */
 export function installedEntries(programs: readonly string[]): readonly Entry[] {
   return [
-    directory('bin'),
-    directory('lib'),
+    shared('bin'),
+    shared('lib'),
     directory(tree),
     directory(`${tree}/app`),
     directory(`${tree}/app/programs`),
     directory(`${tree}/bin`),
     directory(`${tree}/runtime`),
-    directory('share'),
-    directory('share/doc'),
+    shared('share'),
+    shared('share/doc'),
     directory('share/doc/quaver'),
-    directory('share/man'),
-    ...['5', '7', '8'].map((section) => directory(`share/man/man${section}`)),
+    shared('share/man'),
+    ...['5', '7', '8'].map((section) => shared(`share/man/man${section}`)),
     ...manualPages.map((page) => file(`share/man/man${page.slice(-1)}/${page}`, { from: 'manual', page })),
     ...['quaver', ...qmailPrograms.filter(isOnPath)].map((name) => link(`bin/${name}`, `../${tree}/bin/${name}`)),
     file(`${tree}/bin/quaver`, { from: 'source', path: 'bin/quaver' }, 0o755),
@@ -58,6 +64,7 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
       file(`share/doc/quaver/${name}`, { from: 'source', path: name }),
     ),
     file('share/doc/quaver/LICENCES', { from: 'licences' }),
+    file(manifestPath, { from: 'manifest' }),
   ]
 }
 
@@ -75,6 +82,10 @@ function link(path: string, target: string): Entry {
 
 function directory(path: string): Entry {
   return { kind: 'directory', path, mode: 0o755 }
+}
+
+function shared(path: string): Entry {
+  return { kind: 'directory', path, mode: 0o755, shared: true }
 }
 
 function file(path: string, content: Content, mode = 0o644): Entry {

@@ -1,0 +1,60 @@
+/** What the DNS says of a host that is to be a mail server: its addresses, their names, the exchangers of its domain, and
+ *  whether a blocklist has it.
+ *  Fails:  what nobody knows now is `unknown`, and is nobody's fault. */
+import { reversed, reverseName } from '../../protocols/dns/reverse-name.ts'
+import { parseIp } from '../../protocols/qmail/ip-key.ts'
+import type { Answer, Dns, RecordDns } from './dns.ts'
+
+export type Verdict = 'right' | 'wrong' | 'absent' | 'unknown'
+
+export interface Judged {
+  readonly verdict: Verdict
+  /** What was found; empty if nothing. */
+  readonly found: readonly string[]
+}
+
+const blocklist = 'zen.spamhaus.org'
+/** 127.255.255.0/24 says that the question was not answered (RFC 5782 knows no such; the list's own documentation does). */
+const listed = /^127\.0\.0\.\d{1,3}$/
+
+/** Forward: the host's addresses; right if one of `addresses` is there, or if we know none of ours that others reach. */
+export async function judgeForward(dns: Dns, host: string, addresses: readonly string[]): Promise<Judged> {
+  const answer = await dns.addresses(host)
+  return judge(answer, (values) => addresses.length === 0 || values.some((one) => addresses.includes(one)))
+}
+
+/** Exactly one name for an address, and it is the host's. */
+export async function judgeReverse(dns: RecordDns, address: string, host: string): Promise<Judged> {
+  const bytes = parseIp(address)?.toByteArray()
+  if (bytes === undefined) return { verdict: 'unknown', found: [] }
+  const answer = await dns.ptr(reverseName(bytes))
+  return judge(answer, (values) => values.length === 1 && nameOf(values[0] ?? '') === host)
+}
+
+export async function judgeMx(dns: Dns, domain: string, host: string): Promise<Judged> {
+  const answer = await dns.mx(domain)
+  const names: Answer<string> =
+    answer.kind === 'found' ? { kind: 'found', values: answer.values.map(({ name }) => nameOf(name)) } : answer
+  return judge(names, (values) => values.includes(host))
+}
+
+/** Right: not listed. */
+export async function judgeListing(dns: RecordDns, address: string): Promise<Judged> {
+  const bytes = parseIp(address)?.toByteArray()
+  if (bytes === undefined) return { verdict: 'unknown', found: [] }
+  const answer = await dns.a(`${reversed(bytes)}.${blocklist}`)
+  if (answer.kind === 'hard' || answer.kind === 'none') return { verdict: 'right', found: [] }
+  if (answer.kind === 'soft') return { verdict: 'unknown', found: [] }
+  const found = answer.values.filter((value) => listed.test(value))
+  return { verdict: found.length > 0 ? 'wrong' : 'unknown', found: [`${blocklist}: ${answer.values.join(' ')}`] }
+}
+
+function judge(answer: Answer<string>, isRight: (values: readonly string[]) => boolean): Judged {
+  if (answer.kind === 'soft') return { verdict: 'unknown', found: [answer.why] }
+  if (answer.kind !== 'found') return { verdict: 'absent', found: [] }
+  return { verdict: isRight(answer.values) ? 'right' : 'wrong', found: answer.values }
+}
+
+function nameOf(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '')
+}

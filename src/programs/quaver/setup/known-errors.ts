@@ -1,0 +1,16 @@
+/** Failures of the rooms below that are expected, as errors of the command. */
+import { AccountError } from '../../../stores/accounts/address.ts'
+import { HomeError } from '../../../stores/home/make.ts'
+import { MadeError } from '../../../stores/installation/made.ts'
+import { AccountChangeError } from '../../../system/account-changes.ts'
+import { CommandError } from '../exit.ts'
+
+/** A bug stays what it is. */
+export function asCommandError(error: unknown): unknown {
+  const isKnown =
+    error instanceof HomeError ||
+    error instanceof AccountError ||
+    error instanceof MadeError ||
+    error instanceof AccountChangeError
+  return isKnown ? new CommandError(error.message) : error
+}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { MadeError, MadeThings } from './made.ts'
+
+describe('what was made', () => {
+  let base = ''
+  let home = ''
+  beforeEach(async () => {
+    base = mkdtempSync(join(tmpdir(), 'quaver-made-'))
+    home = join(base, 'home')
+    await (await MadeThings.read(home)).directory(home)
+  })
+  afterEach(() => rmSync(base, { recursive: true, force: true }))
+
+  const at = (name: string): string => join(base, name)
+  async function removeAll(): Promise<string[]> {
+    const made = await MadeThings.read(home)
+    const stays: string[] = []
+    for (const one of made.toRemove()) {
+      const why = one.path === home ? undefined : await made.remove(one)
+      if (why !== undefined) stays.push(`${one.path.slice(base.length)} ${why}`)
+    }
+    return stays
+  }
+
+  it('is taken away again, with the directories that were missing, and nothing else', async () => {
+    const made = await MadeThings.read(home)
+    mkdirSync(at('etc'))
+    assert.equal(await made.file(at('etc/quaver/control/me'), 'host\n', 0o640), 'made')
+    assert.equal(await made.link(join(home, 'control'), at('etc/quaver/control')), 'made')
+    assert.equal(statSync(at('etc/quaver/control/me')).mode & 0o777, 0o640)
+    assert.deepEqual(await removeAll(), [])
+    assert.ok(existsSync(at('etc')))
+    assert.ok(!existsSync(at('etc/quaver')))
+    assert.ok(!existsSync(join(home, 'control')))
+  })
+
+  it('is known by where it is, whatever link led there', async () => {
+    const made = await MadeThings.read(home)
+    await made.directory(at('etc/control'))
+    await made.link(join(home, 'control'), at('etc/control'))
+    await made.file(join(home, 'control/me'), 'host\n', 0o644)
+    rmSync(join(home, 'control'))
+    assert.deepEqual(await removeAll(), [])
+    assert.ok(!existsSync(at('etc/control/me')))
+  })
+
+  it('stays when somebody has edited it, replaced it, or put something beside it', async () => {
+    const made = await MadeThings.read(home)
+    await made.file(at('a/edited'), 'ours\n', 0o644)
+    await made.link(at('a/link'), '/nowhere')
+    await made.file(at('b/file'), 'ours\n', 0o644)
+    writeFileSync(at('a/edited'), 'theirs\n')
+    rmSync(at('a/link'))
+    symlinkSync('/elsewhere', at('a/link'))
+    writeFileSync(at('b/other'), '')
+    const stays = await removeAll()
+    assert.deepEqual(stays.toSorted(), [
+      '/a is not empty',
+      '/a/edited was edited',
+      '/a/link leads elsewhere now',
+      '/b is not empty',
+    ])
+    assert.equal(readFileSync(at('a/edited'), 'utf8'), 'theirs\n')
+    assert.ok(!existsSync(at('b/file')))
+  })
+
+  it('is brought up to date where nobody has edited it', async () => {
+    const made = await MadeThings.read(home)
+    await made.file(at('unit'), 'old\n', 0o644)
+    assert.equal(await made.file(at('unit'), 'old\n', 0o644), 'there')
+    assert.equal(await made.file(at('unit'), 'new\n', 0o644), 'changed')
+    writeFileSync(at('unit'), 'edited\n')
+    assert.equal(await made.file(at('unit'), 'newer\n', 0o644), 'kept')
+    assert.equal(readFileSync(at('unit'), 'utf8'), 'edited\n')
+  })
+
+  it('is not what was there before', async () => {
+    writeFileSync(at('mine'), 'mine\n')
+    symlinkSync('/mine', at('link'))
+    const made = await MadeThings.read(home)
+    assert.equal(await made.file(at('mine'), 'ours\n', 0o644), 'kept')
+    assert.equal(await made.link(at('link'), '/ours'), 'kept')
+    assert.equal(await made.expect(at('mine'), 0o600), false)
+    assert.deepEqual(await removeAll(), [])
+    assert.equal(readFileSync(at('mine'), 'utf8'), 'mine\n')
+    assert.equal(readlinkSync(at('link')), '/mine')
+  })
+
+  it('is ours when a power cut came between the note and the thing, or in the middle of it', async () => {
+    const made = await MadeThings.read(home)
+    await made.note({ kind: 'file', path: at('never'), sha256: 'x', mode: 0o644 })
+    assert.equal(await made.expect(at('half'), 0o600), true)
+    writeFileSync(at('half'), 'half')
+    assert.equal(await (await MadeThings.read(home)).expect(at('half'), 0o600), true)
+    assert.deepEqual(await removeAll(), [])
+    assert.ok(!existsSync(at('half')))
+  })
+
+  it('is nothing that can be guessed when the record cannot be read', async () => {
+    writeFileSync(join(home, 'made.json'), '[{"kind":"file"}]')
+    await assert.rejects(MadeThings.read(home), MadeError)
+    writeFileSync(join(home, 'made.json'), '[{')
+    await assert.rejects(MadeThings.read(home), MadeError)
+  })
+})

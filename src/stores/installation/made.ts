@@ -1,0 +1,224 @@
+/** HOME/made.json: what Quaver made on this machine beside the package, so that uninstalling takes that away and nothing
+ *  else. Each thing is written down before it is made: whatever a power cut leaves is known.
+ *  Knows:  whose a file is: it was made here, and has the content that it was given.
+ *  Never:  touches a file that was there before, or that somebody has edited since.
+ *  Fails:  as Node does; MadeError if the record cannot be understood. */
+import { createHash } from 'node:crypto'
+import { chmod, lchown, lstat, mkdir, readFile, readlink, realpath, rmdir, symlink, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
+
+export class MadeError extends Error {
+  override name = 'MadeError'
+}
+
+export interface FileOwner {
+  /** Of the machine. */
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+}
+
+/** `sha256`: empty while the file is being written. */
+export type Made =
+  | {
+      readonly kind: 'file'
+      readonly path: string
+      readonly sha256: string
+      readonly mode: number
+      /** Account of the machine; undefined: root. */
+      readonly owner?: string
+    }
+  | { readonly kind: 'link'; readonly path: string; readonly target: string }
+  | { readonly kind: 'directory'; readonly path: string }
+  /** Of the machine. */
+  | { readonly kind: 'account'; readonly path: string }
+  /** Of the services, after set-up: begun, or passed too. */
+  | { readonly kind: 'test'; readonly path: 'self-test'; readonly passed: boolean }
+
+/** `kept`: another has made or edited it, and it stays as it is. */
+export type Making = 'made' | 'changed' | 'there' | 'kept'
+
+const recordBytesMax: number = 1024 * 1024
+const fileBytesMax: number = 1024 * 1024
+const recordName = 'made.json'
+
+export class MadeThings {
+  private readonly path: string
+  private things: readonly Made[]
+
+  private constructor(path: string, things: readonly Made[]) {
+    this.path = path
+    this.things = things
+  }
+
+  static async read(home: string): Promise<MadeThings> {
+    const path = join(home, recordName)
+    const bytes = await realFiles.read(path, recordBytesMax)
+    return new MadeThings(path, bytes === undefined ? [] : parse(path, bytes.toString('utf8')))
+  }
+
+  all(): readonly Made[] {
+    return this.things
+  }
+
+  /** In the order in which they can be removed: directories last, and the inner ones before the outer. */
+  toRemove(): readonly Made[] {
+    const depth = ({ kind, path }: Made): number => (kind === 'directory' ? -path.split('/').length : -Infinity)
+    return this.things
+      .toReversed()
+      .toSorted((one, other) => (depth(one) < depth(other) ? -1 : Number(depth(one) > depth(other))))
+  }
+
+  find(path: string): Made | undefined {
+    return this.things.find((one) => one.path === path)
+  }
+
+  /** With the directories above it that are missing, which get mode 755. */
+  async directory(path: string, mode = 0o755, owner?: FileOwner): Promise<Making> {
+    const facts = await lstat(path).catch(whenAbsent)
+    if (facts !== undefined) return 'there'
+    if (dirname(path) !== path) await this.directory(dirname(path))
+    // The home itself is where the record goes.
+    if (path !== dirname(this.path)) await this.note({ kind: 'directory', path })
+    await mkdir(path, { mode: 0o700 })
+    if (owner !== undefined) await lchown(path, owner.uid, owner.gid)
+    await chmod(path, mode)
+    if (path === dirname(this.path)) await this.note({ kind: 'directory', path })
+    return 'made'
+  }
+
+  async file(named: string, text: string, mode: number, owner?: FileOwner): Promise<Making> {
+    await this.directory(dirname(named))
+    const path = await settled(named)
+    const sha256 = digest(text)
+    const before = await contentDigest(path)
+    const known = this.find(path)
+    if (before === sha256) return 'there'
+    if (before !== undefined && !(known?.kind === 'file' && known.sha256 === before)) return 'kept'
+    await this.note({ kind: 'file', path, sha256, mode, ...(owner === undefined ? {} : { owner: owner.name }) })
+    await replaceFile(realFiles, path, Buffer.from(text), mode)
+    if (owner !== undefined) await lchown(path, owner.uid, owner.gid)
+    return before === undefined ? 'made' : 'changed'
+  }
+
+  /** Whether `file` would do anything: not if it is as it should be, or somebody's. */
+  async isSettled(path: string, text: string): Promise<boolean> {
+    const before = await contentDigest(path)
+    if (before === undefined) return false
+    const known = this.find(path)
+    return before === digest(text) || !(known?.kind === 'file' && known.sha256 === before)
+  }
+
+  /** A file that another part of Quaver writes now: until `written`, whatever is there is ours. False: it is somebody's. */
+  async expect(named: string, mode: number): Promise<boolean> {
+    const path = await settled(named)
+    const known = this.find(path)
+    if (known === undefined && (await contentDigest(path)) !== undefined) return false
+    await this.note({ kind: 'file', path, sha256: '', mode })
+    return true
+  }
+
+  async written(named: string, mode: number): Promise<void> {
+    const path = await settled(named)
+    await this.note({ kind: 'file', path, sha256: (await contentDigest(path)) ?? '', mode })
+  }
+
+  async link(path: string, target: string): Promise<Making> {
+    const facts = await lstat(path).catch(whenAbsent)
+    if (facts !== undefined) return facts.isSymbolicLink() && (await readlink(path)) === target ? 'there' : 'kept'
+    await this.directory(dirname(path))
+    await this.note({ kind: 'link', path, target })
+    await symlink(target, path)
+    return 'made'
+  }
+
+  async note(made: Made): Promise<void> {
+    await this.write([...this.things.filter(({ path }) => path !== made.path), made])
+  }
+
+  async forget(path: string): Promise<void> {
+    if (this.find(path) !== undefined) await this.write(this.things.filter((one) => one.path !== path))
+  }
+
+  /** Undefined: it is gone. Else why it stays; accounts are somebody else's to remove. */
+  async remove(made: Made): Promise<string | undefined> {
+    if (made.kind === 'account') return 'is an account'
+    try {
+      if (made.kind === 'test') await this.forget(made.path)
+      else if (made.kind === 'directory') await rmdir(made.path)
+      else if (await this.isAsMade(made)) await unlink(made.path)
+      else return made.kind === 'link' ? 'leads elsewhere now' : 'was edited'
+    } catch (error) {
+      const code = errorCode(error)
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return 'is not empty'
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
+    }
+    await this.forget(made.path)
+    return undefined
+  }
+
+  /** The record itself goes last. */
+  async end(): Promise<void> {
+    await realFiles.remove(this.path)
+  }
+
+  private async isAsMade(made: Extract<Made, { kind: 'file' | 'link' }>): Promise<boolean> {
+    if (made.kind === 'link') return (await readlink(made.path)) === made.target
+    const found = await contentDigest(made.path)
+    return found === undefined || made.sha256 === '' || found === made.sha256
+  }
+
+  private async write(things: readonly Made[]): Promise<void> {
+    this.things = things
+    // Before the home is there, what is made is its parents.
+    if ((await realFiles.facts(dirname(this.path))) === undefined) return
+    await replaceFile(realFiles, this.path, Buffer.from(`${JSON.stringify(things, null, 1)}\n`), 0o600)
+  }
+}
+
+/** By the directory where it really is: links to that may go, or come, before it does. */
+async function settled(path: string): Promise<string> {
+  return join(await realpath(dirname(path)), basename(path))
+}
+
+function digest(text: string | Uint8Array): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** Undefined if there is no such file. A link is not followed to somebody else's: its own text counts. */
+async function contentDigest(path: string): Promise<string | undefined> {
+  const facts = await lstat(path).catch(whenAbsent)
+  if (facts === undefined) return undefined
+  if (facts.isSymbolicLink()) return digest(`link to ${await readlink(path)}`)
+  if (!facts.isFile() || facts.size > fileBytesMax) return 'something else'
+  return digest(await readFile(path))
+}
+
+function whenAbsent(error: unknown): undefined {
+  if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
+  throw error
+}
+
+function parse(path: string, text: string): Made[] {
+  let list: unknown
+  try {
+    list = JSON.parse(text)
+  } catch {
+    list = undefined
+  }
+  if (!Array.isArray(list) || !list.every(isMade))
+    throw new MadeError(
+      `${path} cannot be understood: restore it from a backup, or move it away (then nothing is ours)`,
+    )
+  return list
+}
+
+function isMade(value: unknown): value is Made {
+  if (typeof value !== 'object' || value === null || !('kind' in value) || !('path' in value)) return false
+  if (typeof value.path !== 'string') return false
+  if (value.kind === 'file')
+    return 'sha256' in value && typeof value.sha256 === 'string' && 'mode' in value && typeof value.mode === 'number'
+  if (value.kind === 'link') return 'target' in value && typeof value.target === 'string'
+  return value.kind === 'directory' || value.kind === 'account' || value.kind === 'test'
+}
