@@ -88,9 +88,13 @@ describe('a refusal of EHLO', () => {
 })
 
 describe('a server that closes before it has judged the message', () => {
+  const toMail =
+    (answer: string): Script =>
+    async (peer) =>
+      void (await peer.expect('MAIL', answer))
   const closing: readonly (readonly [string, Script])[] = [
-    ['421 to MAIL', (peer) => peer.expect('MAIL', '421 4.3.2 closing\r\n')],
-    ['a hang-up on MAIL', (peer) => peer.expect('MAIL', '')],
+    ['421 to MAIL', toMail('421 4.3.2 closing\r\n')],
+    ['a hang-up on MAIL', toMail('')],
     [
       '421 to the first recipient',
       async (peer) => {
