@@ -138,11 +138,7 @@ describe('a server that closes before it has judged the message', () => {
     })
   }
   it('any other refusal of MAIL is the answer', async () => {
-    const { reports, asked } = await withSecond(
-      (peer) => peer.expect('MAIL', '451 4.7.1 greylisted\r\n'),
-      [],
-      ['r@t.x'],
-    )
+    const { reports, asked } = await withSecond(toMail('451 4.7.1 greylisted\r\n'), [], ['r@t.x'])
     assert.match(reports.join(' '), /^Z.*127\.0\.0\.1/)
     assert.equal(asked, 0)
   })
