@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { Authority } from '#test/kit/certificates.ts'
@@ -8,6 +8,14 @@ import { homeAt } from '../../stores/home/layout.ts'
 import { othersFiles } from '../../stores/control/others-files.ts'
 import { controlFiles } from '../../stores/control/table.ts'
 import { inspect } from './control-check.ts'
+
+/** Root gets no mail. */
+const owner = userInfo().uid || 1001
+const path = mkdtempSync(join(tmpdir(), 'quaver-check-'))
+for (const part of ['cur', 'new', 'tmp', '']) {
+  mkdirSync(join(path, 'joe/Maildir', part), { recursive: true })
+  chownSync(join(path, 'joe/Maildir', part), owner, owner)
+}
 
 /** What a working site has: files, comments, blank lines, units, wildcards, exceptions, built-in programs. */
 const right: Readonly<Record<string, string>> = {
@@ -42,16 +50,19 @@ const right: Readonly<Record<string, string>> = {
   'control/rcpthosts~': 'whatever\n',
   'control/servercert.pem': 'somebody else reads it\n',
   'control/tlshosts/exhaustivelist': '',
-  'users/assign': '=v.test-joe:joe:1001:1001:/home/joe:::\n.\n',
+  'users/assign': `=v.test-joe:joe:${owner}:${owner}:${path}/joe:::\n+joe-:joe:${owner}:${owner}:${path}/joe:-::\n.\n`,
   'users/cdb': '',
+  'alias/.qmail-any-default': '|echo no\n|forward x\n|(cat; echo) | sed p\n|[ -z x ]\n',
   'alias/.qmail-root': '&joe\n',
   'alias/.qmail-postmaster': '&joe\n',
   'alias/.qmail-mailer-daemon': '&postmaster\n',
   'plugins/own': '#!/bin/sh\n',
+  'bin/forward': '#!/bin/sh\n',
+  'auth/passwd': `joe@a.test::$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}:\n`,
 }
-const executable = new Set(['plugins/own'])
+const executable = new Set(['plugins/own', 'bin/forward'])
 
-const home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-check-')))
+const home = homeAt(path)
 chmodSync(home.path, 0o755)
 for (const [name, text] of Object.entries(right)) put(name, text)
 // Compiled after it was written.
@@ -189,6 +200,39 @@ describe('control check', () => {
     ['plugins/own', '#!/bin/sh\r\n', /^control\/smtpplugins:5 .* has a first line that ends in CR LF/],
     ['control/noextensions', 'mx.far.test:PIPELINIG\n', /^control\/noextensions:1 is not: host:KEYWORD/],
     ['tls/cert.pem', 'nonsense\n', /^tls\/key.pem does not exist, and tls\/cert.pem is nothing without it/],
+    ['control/virtualdomains', 'v.test:v.tset\n', /^control\/virtualdomains:1 gives a domain to nobody/],
+    ['control/virtualdomains', 'joe@v.test:nobody-here\n', /^control\/virtualdomains:1 gives a domain to nobody/],
+    [
+      'control/defaultdelivery',
+      '|/nowhere/sorter x\n',
+      /^control\/defaultdelivery:1 names the program .* does not exist/,
+    ],
+    [
+      'control/defaultdelivery',
+      '|no-such-sorter\n',
+      /^control\/defaultdelivery:1 names the program .* no directory of PATH/,
+    ],
+    [
+      'alias/.qmail-root',
+      '|no-such-filter\n',
+      /^alias\/.qmail-root names the program no-such-filter, which no directory/,
+    ],
+    ['control/tcprules/smtp', ':allow,RELAYCLIENT=""\n', /^control\/tcprules\/smtp:1 sets RELAYCLIENT for everybody/],
+    [
+      'control/tcprules/smtp',
+      '0.0.0.0/0:allow,RELAYCLIENT=""\n',
+      /^control\/tcprules\/smtp:1 sets RELAYCLIENT for every/,
+    ],
+    ['control/tcprules/smtp', '=:allow,RELAYCLIENT="x"\n', /^control\/tcprules\/smtp:1 sets RELAYCLIENT for everybody/],
+    ['control/relayclients', '::/0\n', /^control\/relayclients:1 trusts a good part of the world/],
+    ['control/xclients', '0.0.0.0/1\n', /^control\/xclients:1 trusts a good part of the world/],
+    [
+      'users/assign',
+      '=joe:joe:1:1:/nowhere/joe:::\n.\n',
+      /^users\/assign:1 has the home \/nowhere\/joe, which does not/,
+    ],
+    ['users/assign', `=joe:joe:1:1:${path}:::\n.\n`, /^users\/assign:1 leads to the Maildir .*, which is not there/],
+    ['users/assign', `=joe:joe:1:1:${path}/joe:::\n.\n`, /^users\/assign:1 leads to the Maildir .* belongs to uid/],
     ['alias/.qmail-root', '\n&joe\n', /^alias\/.qmail-root makes mail wait/],
     ['alias/.qmail-root', '\xff\xfe.\0', /^alias\/.qmail-root is UTF-16/],
   ]
@@ -208,6 +252,26 @@ describe('control check', () => {
     chmodSync(home.control, 0o755)
     assert.match(findings[0]?.fault ?? '', /cannot be reached by the account .*control may not be entered/)
     assert.equal(findings[0]?.remedy, `chmod o+x ${home.control}`)
+  })
+
+  it('finds rights of an account that does not exist, where no program knows others', async () => {
+    const line = 'jo@a.test:x@b.test\n'
+    assert.deepEqual(await foundWith('control/senders', line), [])
+    put('control/checkpassword', undefined)
+    const found = await foundWith('control/senders', line)
+    put('control/checkpassword', right['control/checkpassword'])
+    assert.deepEqual(found, ['control/senders:1 is about an account that does not exist'])
+  })
+
+  it('finds two services at one address, also where the other says nothing of its own', async () => {
+    assert.deepEqual(await foundWith('control/listen-pop3', '127.0.0.1:25\n'), [])
+    put('control/services', 'smtp\npop3\n')
+    const found = await foundWith('control/listen-pop3', '127.0.0.1:25\n127.0.0.1:995\n')
+    put('control/services', right['control/services'])
+    assert.deepEqual(found, [
+      'control/listen-pop3 names 127.0.0.1:25, which control/listen-smtp has: nothing starts',
+      'control/listen-pop3s names 0.0.0.0:995, which control/listen-pop3 has: nothing starts',
+    ])
   })
 
   it('finds an alias directory that mail is not taken into', async () => {
