@@ -116,6 +116,7 @@ describe('LoginGuard', () => {
     guard = open()
     assert.equal(guard.enter('192.0.2.1', anna), 'peer')
     now += 25 * 3600_000
+    assert.deepEqual(guard.list(), [])
     assert.equal(attempt('192.0.2.1', anna, false), 'free')
     assert.equal(guard.list().find(({ subject }) => subject === 'peer')?.count, 1)
   })

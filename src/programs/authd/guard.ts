@@ -100,8 +100,9 @@ export class LoginGuard {
   }
 
   list(): FailuresRow[] {
-    this.now()
-    return this.use((store) => store.list(failuresShownMax)) ?? []
+    const oldest = this.now() - forgetMilliseconds
+    const found = this.use((store) => store.list(failuresShownMax)) ?? []
+    return found.filter(({ lastMs }) => lastMs >= oldest)
   }
 
   /** Of accounts that there are, by `isKept` or because somebody has logged in to them: a name that is none may be locked
