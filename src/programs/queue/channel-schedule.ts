@@ -7,6 +7,7 @@ import type { Channel, DueKey, QueuedMessage, QueueStore } from '../../stores/qu
 import * as limits from './limits.ts'
 import { beginPass, type Group, type LiveMessage, type LiveMessages, type Pass } from './live-message.ts'
 import { ParkedMessages } from './parked-messages.ts'
+import { WaitingGroups } from './waiting-groups.ts'
 
 export interface ChannelSettings {
   readonly concurrency: number
@@ -37,8 +38,8 @@ export class ChannelSchedule {
   readonly channel: Channel
   private readonly settings: ChannelSettings
   private readonly ports: ChannelPorts
-  private readonly ready: Group[] = []
-  private readonly retries: Group[] = []
+  private readonly ready = new WaitingGroups()
+  private readonly retries = new WaitingGroups()
   private readonly waitingForShare = new Map<string, Set<Group>>()
   private readonly runningByShare = new Map<string, number>()
   private readonly parked = new ParkedMessages()
