@@ -78,7 +78,7 @@ export class ChannelSchedule {
 
   /** A message that was just committed: attempted from memory if there is room, else found on disk in its turn. */
   offer(message: QueuedMessage, content: Buffer | undefined): void {
-    if (this.hasRoom && !this.stopped) this.take(message, content)
+    if (!this.stopped && this.hasRoomFor(message)) this.take(message, content)
     else this.isOnDisk(message.due[this.channel])
   }
 
@@ -177,6 +177,10 @@ export class ChannelSchedule {
 
   private get hasRoom(): boolean {
     return this.passesInMemory < limits.passesInMemoryMax && this.recipientsInMemory < limits.recipientsInMemoryMax
+  }
+
+  private hasRoomFor({ recipients }: QueuedMessage): boolean {
+    return this.hasRoom || (recipients.length <= limits.fewRecipients && this.passesInMemory < limits.passesInMemoryMax)
   }
 
   /** New mail before retries, and retries may not take every slot while new mail waits for a share. */
