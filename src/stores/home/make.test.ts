@@ -97,7 +97,7 @@ describe('finding the home', () => {
   })
 
   it('what stands in the way of one is named', () => {
-    const about = (path: string): string | undefined => findHome(path, undefined, undefined).obstacle
+    const about = (option: string): string | undefined => findHome(option, undefined, undefined).obstacle
     assert.equal(about(join(parent, 'nowhere/x')), undefined)
     assert.equal(about('/etc/passwd'), 'it is no directory')
     assert.equal(about('/etc/passwd/x/y'), '/etc/passwd is no directory')
