@@ -19,6 +19,11 @@ export const realClock: Clock = {
   },
 }
 
+/** What a calendar of now says of a moment of the monotonic clock: the calendar may have been set since. */
+export function wallTime(monotonicMs: number, clock: Clock): number {
+  return Math.round(clock.now() - (clock.monotonic() - monotonicMs))
+}
+
 export class DeadlineError extends Error {
   override name = 'DeadlineError'
 }

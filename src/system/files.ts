@@ -53,7 +53,7 @@ export const realFiles: Files = {
     const handle = await open(path, flags, mode)
     // Others are meant to read it: the umask must not take that away.
     if ((mode & 0o077) !== 0) await handle.chmod(mode)
-    return openFile(handle)
+    return openFile(handle, path)
   },
   async read(path, bytesMax) {
     const facts = await realFiles.facts(path)
@@ -87,17 +87,28 @@ export const realFiles: Files = {
   },
 }
 
-function openFile(handle: FileHandle): OpenFile {
+function openFile(handle: FileHandle, path: string): OpenFile {
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    let rest = bytes
+    while (rest.byteLength > 0) {
+      const { bytesWritten } = await handle.write(rest)
+      rest = rest.subarray(bytesWritten)
+    }
+  }
   return {
-    async write(bytes) {
-      let rest = bytes
-      while (rest.byteLength > 0) {
-        const { bytesWritten } = await handle.write(rest)
-        rest = rest.subarray(bytesWritten)
-      }
-    },
-    sync: () => handle.sync(),
+    write: (bytes) => naming(path, write(bytes)),
+    sync: () => naming(path, handle.sync()),
     close: () => handle.close(),
+  }
+}
+
+/** What the system says of a descriptor names no file; whoever reads it has to find the full disk. */
+async function naming(path: string, work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof Error && errorCode(error) !== '') error.message += ` '${path}'`
+    throw error
   }
 }
 
@@ -118,11 +129,17 @@ export async function replaceFile(files: Files, path: string, content: Uint8Arra
   await files.remove(temporary)
   const file = await files.create(temporary, mode)
   try {
-    await file.write(content)
-    await file.sync()
-  } finally {
-    await file.close()
+    try {
+      await file.write(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await files.rename(temporary, path)
+  } catch (error) {
+    // Above all on a full disk: half a file is of use to nobody.
+    await files.remove(temporary).catch(() => undefined)
+    throw error
   }
-  await files.rename(temporary, path)
   await files.syncDirectory(directory)
 }

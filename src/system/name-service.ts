@@ -8,12 +8,17 @@ import { Slots } from './slots.ts'
 
 const rememberedLimits = { milliseconds: 15_000, countMax: 10_000 } as const
 const slotLimits = { atOnceMax: 4, waitingMax: 200 } as const
+/** In one question: a mail to a thousand names that are none must not cost a thousand processes, nor keep others waiting
+ *  for them. */
+const namesTogetherMax = 64
 const waitMillisecondsMax = 10_000
 
 export class NameService {
   private readonly query: (names: readonly string[]) => Promise<readonly Account[]>
   private readonly answers: Remembered<Account | undefined>
   private readonly slots: Slots
+  /** Waits for its turn, and takes more names until then. */
+  private gathering: { readonly names: Set<string>; readonly answer: Promise<ReadonlyMap<string, Account>> } | undefined
 
   constructor(clock: Clock, query: (names: readonly string[]) => Promise<readonly Account[]>) {
     this.query = query
@@ -39,8 +44,35 @@ export class NameService {
     await Promise.all(answers)
   }
 
+  /** Together with what others ask. What fails so is asked again by itself: it may have been another's name. */
   private async queryInTurn(names: readonly string[]): Promise<ReadonlyMap<string, Account>> {
-    const found = await this.slots.run(() => this.query(names), { millisecondsMax: waitMillisecondsMax })
+    const open = this.gathering
+    const together = open !== undefined && open.names.size + names.length <= namesTogetherMax ? open : this.gather()
+    for (const name of names) together.names.add(name)
+    try {
+      return await together.answer
+    } catch (error) {
+      if (together.names.size === names.length) throw error
+      return await this.askNow(() => names)
+    }
+  }
+
+  private gather(): NonNullable<NameService['gathering']> {
+    const names = new Set<string>()
+    const close = (): void => {
+      if (this.gathering === gathering) this.gathering = undefined
+    }
+    const answer = this.askNow(() => {
+      close()
+      return [...names]
+    }).finally(close)
+    const gathering = { names, answer }
+    this.gathering = gathering
+    return gathering
+  }
+
+  private async askNow(names: () => readonly string[]): Promise<ReadonlyMap<string, Account>> {
+    const found = await this.slots.run(() => this.query(names()), { millisecondsMax: waitMillisecondsMax })
     if (found === 'full') throw new Error('too many questions to the name service at once')
     // A number is taken for a uid: only who bears the name is meant.
     return new Map(found.map((account) => [account.name, account]))

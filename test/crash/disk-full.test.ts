@@ -1,9 +1,10 @@
 /** The queue's disk is full: new mail is put off with a 4xx, nothing dies, and when space returns mail goes on by itself. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, open, rm, statfs, unlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, rm, statfs, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { realFiles, replaceFile } from '../../src/system/files.ts'
 import { demoAddress, Instance, run, until } from '#test/kit/instance.ts'
 import { deliver, SmtpClient } from '#test/kit/smtp-client.ts'
 import { withoutRoot } from '#test/kit/tool.ts'
@@ -41,6 +42,12 @@ describe('a full disk', () => {
 
     const filler = join(queue, 'filler')
     await fill(queue, filler)
+    const whole = join(queue, 'whole')
+    await assert.rejects(replaceFile(realFiles, whole, Buffer.alloc(1024 * 1024), 0o600), /ENOSPC.*\/\.whole/)
+    assert.deepEqual(
+      (await readdir(queue)).filter((name) => name.includes('whole')),
+      [],
+    )
     const answers: number[] = []
     for (let count = 0; count < 5; count++) {
       const client = await SmtpClient.greeted(smtpPort)

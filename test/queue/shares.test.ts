@@ -99,3 +99,30 @@ describe('shares of the local slots', () => {
     assert.deepEqual(seen.toSorted(), recipients.toSorted())
   })
 })
+
+describe('messages to very many, more than memory holds', () => {
+  const queue = new QueueProcess({ me: 'me.example\n' })
+  after(() => queue.dispose())
+
+  it('leave turns to one that comes later', async () => {
+    await queue.start()
+    const submit = async (...recipients: string[]): Promise<void> => {
+      const outcome = await queue.submit({ sender: 's@me.example', recipients }, noParams, body)
+      assert.ok(outcome.done)
+    }
+    for (const n of [1, 2, 3, 4, 5, 6])
+      await submit(...Array.from({ length: 10_000 }, (_, at) => `list-${n}-${at}@me.example`))
+    await submit('other@me.example')
+    const delivered: string[] = []
+    const seen = new Promise<void>((resolve) => {
+      void queue.localOf(9, (attempt) => {
+        delivered.push(attempt.recipients[0] ?? '')
+        if (delivered.includes('other@me.example')) resolve()
+        return ok
+      })
+    })
+    await queue.lspawn(() => 9)
+    await seen
+    assert.ok(delivered.length < 2000, `${delivered.length} were delivered before`)
+  })
+})

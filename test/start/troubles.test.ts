@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { toText } from '../../src/base/byte-string.ts'
-import { type CommandResult, demoAddress, Instance, until } from '../kit/instance.ts'
+import { type CommandResult, demoAddress, Instance, launcher, run, until } from '../kit/instance.ts'
 
 interface Told {
   readonly program: string
@@ -98,5 +98,12 @@ describe('troubles', { concurrency: false }, () => {
     assert.equal(code, 1)
     assert.deepEqual(JSON.parse(stdout), { home: running().home, running: false, troubles: [] })
     assert.match(stderr, /does not run/)
+  })
+
+  it('a home that is not there: JSON all the same', async () => {
+    const { code, stdout, stderr } = await run(launcher, ['status', '--json', '--home', '/etc/passwd/x'])
+    assert.equal(code, 1)
+    assert.deepEqual(JSON.parse(stdout), { home: '/etc/passwd/x', running: false, troubles: [] })
+    assert.match(stderr, /cannot be a home: \/etc\/passwd is no directory/)
   })
 })

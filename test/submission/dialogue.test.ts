@@ -134,6 +134,9 @@ describe('a submission session', () => {
     const limits = await rig.login()
     const many = await limits.submit('X: y\r\n'.repeat(2001))
     assert.equal(many, '552 5.3.4 sorry, that message has too large a header (#5.3.4)\r\n')
+    // Behind a blank line it is a header all the same.
+    assert.match(await limits.submit(`\r\n${'Subject: y\r\n'.repeat(2001)}`), /^55[24] 5\.3\.4 .*too large a header/)
+    assert.match(await limits.submit(`\r\n${'Received: y\r\n'.repeat(101)}`), /^554 5\.4\.6 too many hops/)
     const addresses = await limits.submit(
       'To: someone@far.example\r\n'.concat(' ,someone@far.example\r\n'.repeat(12_000)),
     )

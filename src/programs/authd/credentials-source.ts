@@ -53,6 +53,11 @@ export class CredentialsSource {
     await this.reading
   }
 
+  /** By what was read last. */
+  has(account: ByteString): boolean {
+    return this.accounts.has(account)
+  }
+
   /** Whether anybody can use SCRAM. */
   get hasVerifiers(): boolean {
     return this.verifiers

@@ -53,6 +53,21 @@ describe('LoginGuard', () => {
     assert.equal(attempt('198.51.0.1', 'ben@example.test', true), 'free', 'one guess locks nobody out elsewhere')
   })
 
+  it('tells which accounts are locked, but of no name that is none, however many were guessed', () => {
+    const ben = 'ben@example.test'
+    attempt('192.0.2.7', ben, true)
+    const lock = (name: string, net: number): void => {
+      for (let n = 0; n < locksFrom.account; n++) attempt(`198.${net}.${n}.1`, name, false)
+    }
+    lock(anna, 1)
+    lock(ben, 2)
+    for (let n = 0; n < 60; n++) lock(`nobody${n}@example.test`, n + 10)
+    const told = guard.lockedAccounts((name) => name === anna)
+    assert.deepEqual(told.map(({ name, count }) => `${name} ${count}`).sort(), [`${anna} 20`, `${ben} 20`])
+    now += lockMillisecondsMax
+    assert.equal(guard.lockedAccounts(() => true).length, 0)
+  })
+
   it('a clock that is set back locks nobody out for longer than the limit', () => {
     const year = 365 * 24 * 3600_000
     now += year
@@ -101,6 +116,7 @@ describe('LoginGuard', () => {
     guard = open()
     assert.equal(guard.enter('192.0.2.1', anna), 'peer')
     now += 25 * 3600_000
+    assert.deepEqual(guard.list(), [])
     assert.equal(attempt('192.0.2.1', anna, false), 'free')
     assert.equal(guard.list().find(({ subject }) => subject === 'peer')?.count, 1)
   })

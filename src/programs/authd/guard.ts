@@ -23,6 +23,7 @@ import {
   judgedAtOnceMax,
   knownNetworkMilliseconds,
   lockMillisecondsMax,
+  lockedLookedAtMax,
   lockMillisecondsMin,
 } from './limits.ts'
 
@@ -99,8 +100,16 @@ export class LoginGuard {
   }
 
   list(): FailuresRow[] {
-    this.now()
-    return this.use((store) => store.list(failuresShownMax)) ?? []
+    const oldest = this.now() - forgetMilliseconds
+    const found = this.use((store) => store.list(failuresShownMax)) ?? []
+    return found.filter(({ lastMs }) => lastMs >= oldest)
+  }
+
+  /** Of accounts that there are, by `isKept` or because somebody has logged in to them: a name that is none may be locked
+   *  by anybody, and is no trouble. */
+  lockedAccounts(isKept: (account: ByteString) => boolean): FailuresRow[] {
+    const locked = this.use((store) => store.lockedAccounts(this.now(), lockedLookedAtMax)) ?? []
+    return locked.filter(({ name }) => isKept(name) || this.use((store) => store.hasSucceeded(name)) === true)
   }
 
   /** An address of a peer, or an account. False if nothing was known of it. */

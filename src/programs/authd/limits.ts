@@ -44,6 +44,8 @@ export const knownNetworkMilliseconds: number = 30 * 24 * 60 * 60_000
 export const judgedAtOnceMax = 64
 /** Failed logins that the command line is shown. */
 export const failuresShownMax = 1_000
+/** Locked names, of accounts or not, that are looked at for what troubles authd. */
+export const lockedLookedAtMax = 10_000
 /** Old rows are looked for so often; while there are more, at `expireAgainMilliseconds`. */
 export const expireMilliseconds = 60_000
 export const expireAgainMilliseconds = 200

@@ -12,7 +12,7 @@ import { spellings } from '../../stores/credentials/spellings.ts'
 import { type Home, homeAt, socketPath } from '../../stores/home/layout.ts'
 import { serveAdmin } from '../../system/admin-server.ts'
 import { findAccount } from '../../system/accounts.ts'
-import { type Clock, realClock } from '../../system/clock.ts'
+import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
 import { type Log, openLog, printable } from '../../system/log.ts'
@@ -54,7 +54,7 @@ export async function serve(): Promise<void> {
     {
       stop: () => Promise.resolve(stopped()),
       reload: () => control.reload(['locals']),
-      troubles: () => [...source.troubles(), ...lockedAccounts(guard, clock), ...controlTroubles(control, 'authd')],
+      troubles: () => [...source.troubles(), ...lockTroubles(guard, source), ...controlTroubles(control, 'authd')],
     },
     values.listen?.split(',') ?? ['authd', 'authd-admin'],
   )
@@ -117,12 +117,13 @@ export async function serve(): Promise<void> {
   program.ready()
 }
 
-function lockedAccounts(guard: LoginGuard, { now }: Clock): Trouble[] {
-  const locked = guard.list().filter(({ subject, untilMs }) => subject === 'account' && untilMs > now())
-  return locked.map(({ name, count, untilMs }) => {
-    const text = `${count} failures, locked until ${new Date(untilMs).toISOString()}`
-    return { kind: 'account-locked', where: toText(name), text }
-  })
+function lockTroubles(guard: LoginGuard, source: CredentialsSource): Trouble[] {
+  return guard
+    .lockedAccounts((account) => source.has(account))
+    .map(({ name, count, untilMs }) => {
+      const text = `${count} failures, locked until ${new Date(untilMs).toISOString()}`
+      return { kind: 'account-locked', where: toText(name), text }
+    })
 }
 
 async function openSaltKey(home: Home, log: Log): Promise<string> {

@@ -251,15 +251,23 @@ export class Locals {
     resident.process.tell({ kind: 'retire' })
   }
 
-  private makeRoomForKey({ uid, known, process }: Resident): void {
+  private makeRoomForKey(resident: Resident): void {
+    const { uid, known } = resident
     if (known.size < this.keysMax) return
-    const since = this.clock.monotonic() - keyMilliseconds
+    this.forgetKeys(resident, keyMilliseconds)
+    if (known.size < keysTimesMax * this.keysMax) return
+    // A flood of addresses that are nobody's is not to keep the others of their uid waiting: these the queue has forgotten.
+    this.forgetKeys(resident, recentMilliseconds)
+    if (known.size >= keysTimesMax * this.keysMax) throw new Error(`${known.size} addresses of uid ${uid} at once`)
+  }
+
+  private forgetKeys({ known, process }: Resident, unusedMilliseconds: number): void {
+    const since = this.clock.monotonic() - unusedMilliseconds
     for (const [identity, { usedAt, assignment }] of known) {
       if (usedAt > since) break
       known.delete(identity)
       process?.tell({ kind: 'forget', key: assignment.key })
     }
-    if (known.size >= keysTimesMax * this.keysMax) throw new Error(`${known.size} addresses of uid ${uid} at once`)
   }
 
   private exited(resident: Resident, startedAt: number, how: string): void {

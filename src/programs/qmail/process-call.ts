@@ -72,7 +72,7 @@ function homeOf(name: string, path: string, option: string | undefined): Home {
   const fault = homePathFault(found.path)
   if (fault !== undefined) throw new Fatal(111, `${name}: fatal: ${fromText(fault)}`)
   if (found.exists) return homeAt(found.path)
-  const remedy = 'QUAVER_HOME names another'
+  const remedy = found.obstacle ?? 'QUAVER_HOME names another'
   throw new Fatal(111, fromText(`${name}: fatal: there is no home at ${found.path} (${found.because}): ${remedy}`))
 }
 

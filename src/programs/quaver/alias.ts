@@ -1,7 +1,7 @@
 /** `quaver alias add`, `list` and `remove`. */
 import { lowerAscii, toText } from '../../base/byte-string.ts'
 import { parseAliasAddress, parseDomain, parseTarget } from '../../stores/accounts/address.ts'
-import { type Alias, listAliases, setAlias } from '../../stores/accounts/aliases.ts'
+import { type Alias, type ChangedAlias, listAliases, setAlias } from '../../stores/accounts/aliases.ts'
 import { realFiles } from '../../system/files.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError } from './exit.ts'
@@ -53,7 +53,11 @@ export function describeChange({ address, targets }: Alias): string {
   return harmless(`alias ${address} leads to ${targets.map(toText).join(', ')} now`)
 }
 
-function report(alias: Alias, options: GlobalOptions): void {
+function report(alias: ChangedAlias, options: GlobalOptions): void {
+  for (const target of alias.absent.map(toText))
+    process.stderr.write(
+      `quaver: nobody here is ${harmless(target)}: mail for it bounces until 'quaver account add ${harmless(target)}', or an alias of that name\n`,
+    )
   if (options.json === true) return printJson(aliasForJson(alias))
   const { address, targets } = alias
   const what = address.startsWith('@') ? `whatever else is sent to ${address.slice(1)}` : address

@@ -30,8 +30,13 @@ export function locateHome(options: GlobalOptions): FoundHome {
 }
 
 export function requireHome(options: GlobalOptions): Home {
-  const found = locateHome(options)
+  return homeIn(locateHome(options))
+}
+
+/** Throws CommandError if it is not there. */
+export function homeIn(found: FoundHome): Home {
   if (found.exists) return homeAt(found.path)
+  refuseObstacle(found)
   throw new CommandError(
     `there is no home at ${found.path} (${found.because}): 'npm start' makes a demo; --home or QUAVER_HOME name another`,
   )
@@ -45,6 +50,10 @@ export async function isRunning(home: Home): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+export function refuseObstacle({ path, because, obstacle }: FoundHome): void {
+  if (obstacle !== undefined) throw new CommandError(`${path} (${because}) cannot be a home: ${obstacle}`)
 }
 
 /** Asks a program of this home; says what to do when it does not run. */

@@ -4,12 +4,12 @@
 import { rulesNames } from '../../contracts/services.ts'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
+import { type ByteString, fromBuffer, fromText, toText } from '../../base/byte-string.ts'
 import { contentLines } from '../../protocols/qmail/control-format.ts'
 import { parseDotQmail } from '../../protocols/qmail/dot-qmail.ts'
 import { homeModeFault } from '../../protocols/qmail/home-modes.ts'
+import { isWideKey } from '../../protocols/qmail/ip-key.ts'
 import { parseRules, type Rule } from '../../protocols/qmail/tcprules.ts'
-import { parseAssign } from '../../protocols/qmail/users-assign.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { Surroundings } from '../../stores/control/form.ts'
@@ -18,10 +18,13 @@ import { readCredentials } from '../../stores/credentials/credentials.ts'
 import { missingHostAliases } from '../../stores/home/host-aliases.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { rulePaths } from '../../stores/tcprules/files.ts'
-import { accessFault, type Reader } from '../../system/access.ts'
+import { accessFault } from '../../system/access.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
 import type { HomeReaders } from './surroundings.ts'
+import { inspectAssign, inspectOwnAliases } from './assign-check.ts'
+import { inspectListeners } from './listen-check.ts'
+import { programIn } from '../../protocols/qmail/program-line.ts'
 import { inspectTls } from './tls-check.ts'
 
 export async function inspectHome(
@@ -34,8 +37,10 @@ export async function inspectHome(
     ...inspectDomains(control, surroundings),
     ...inspectMoreHosts(home),
     ...rulesNames.flatMap((service) => inspectRules(home, rulePaths(home, service))),
-    ...inspectAssign(home, readers.isDemo),
-    ...(await inspectAliases(home, readers)),
+    ...inspectAssign(home, control, readers.isDemo),
+    ...(await inspectOwnAliases(home)),
+    ...inspectListeners(control, readers.isDemo),
+    ...(await inspectAliases(home, readers, surroundings)),
     ...(await inspectPasswords(home)),
     ...(await inspectTls(home, control.optionalLine('me'), realClock.now())),
   ]
@@ -74,6 +79,10 @@ function inspectRules(home: Home, { source, name }: { readonly source: string; r
   return [
     ...inspectLineEnds(text, name),
     ...rules.flatMap((rule) => inspectVariables(home, name, rule)),
+    ...rules.filter(letsEverybodyRelay).map(({ line }) => {
+      const fault = 'sets RELAYCLIENT for everybody: an open relay, which is found and listed within hours'
+      return { file: name, line, fault, remedy: 'set it for your own addresses only, as 192.0.2.:allow,RELAYCLIENT=""' }
+    }),
     ...faults.map(({ line, reason }) => {
       return {
         file: name,
@@ -94,6 +103,12 @@ function inspectRules(home: Home, { source, name }: { readonly source: string; r
   ]
 }
 
+/** `:`, `=:` (whoever has a name) and networks that are most of the world. */
+function letsEverybodyRelay({ verdict, variables, keys }: Rule): boolean {
+  const isEverybody = (key: ByteString): boolean => key === '' || key === '=' || isWideKey(key)
+  return verdict === 'allow' && keys.some(isEverybody) && variables.some(([variable]) => variable === 'RELAYCLIENT')
+}
+
 /** Variables that name a program or a file, by path. */
 const namingVariables = new Set(['QMAILQUEUE', 'QQF_QMAILQUEUE', 'QMAILQUEUEFILTERS', 'RCPTCHECK', 'SPPCONFFILE'])
 
@@ -107,48 +122,7 @@ function inspectVariables(home: Home, file: string, { line, variables }: Rule): 
     })
 }
 
-/** `ofDemo`: uid 0 may receive mail there. */
-function inspectAssign(home: Home, ofDemo: boolean): Finding[] {
-  const file = 'users/assign'
-  const path = join(home.users, 'assign')
-  const text = textOf(path)
-  if (text === undefined) return []
-  const parsed = parseAssign(text)
-  if (!parsed.ok)
-    return [
-      {
-        file,
-        line: parsed.line,
-        fault: `${parsed.reason}: the file is not taken`,
-        remedy: 'mend it: quaver account compile',
-      },
-    ]
-  const findings = inspectLineEnds(text, file)
-  const seen = new Map<ByteString, number>()
-  for (const { line, text: written } of contentLines(text)) {
-    if (written.startsWith('.')) break
-    const [, user = '', uid = '', gid = ''] = written.split(':')
-    if (![uid, gid].every((id) => /^[0-9]{1,10}$/.test(id) && Number(id) < 0xffff_ffff))
-      findings.push({
-        file,
-        line,
-        fault: 'has a uid or gid that is no number: its mail waits',
-        remedy: `id ${toText(user)}`,
-      })
-    else if (Number(uid) === 0 && !ofDemo)
-      findings.push({ file, line, fault: 'gives mail to uid 0, which receives none', remedy: 'name another account' })
-    const key = lowerAscii(written.slice(0, written.indexOf(':')))
-    const first = seen.get(key)
-    if (first === undefined) seen.set(key, line)
-    else findings.push({ file, line, fault: `has the key of line ${first}, which counts`, remedy: 'keep one of them' })
-  }
-  const [source, cdb] = [timeOf(path), timeOf(join(home.users, 'cdb'))]
-  if (source !== undefined && (cdb === undefined || source > cdb))
-    findings.push({ file, line: undefined, fault: 'is not compiled as it is now', remedy: 'quaver account compile' })
-  return findings
-}
-
-async function inspectAliases(home: Home, readers: HomeReaders): Promise<Finding[]> {
+async function inspectAliases(home: Home, readers: HomeReaders, surroundings: Surroundings): Promise<Finding[]> {
   const names = namesIn(home.alias)
   // Before its first start a home has none, and `start` makes them.
   if (names === undefined) return []
@@ -175,11 +149,13 @@ async function inspectAliases(home: Home, readers: HomeReaders): Promise<Finding
       fault: `does not exist: mail for ${name} bounces`,
       remedy: `echo '&you@example.org' > ${join(home.alias, `.qmail-${name}`)}`,
     })),
-    ...names.filter((name) => name.startsWith('.qmail')).flatMap((name) => inspectDotQmail(home, name, readers)),
+    ...names
+      .filter((name) => name.startsWith('.qmail'))
+      .flatMap((name) => inspectDotQmail(home, name, readers, surroundings)),
   ]
 }
 
-function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Finding[] {
+function inspectDotQmail(home: Home, name: string, readers: HomeReaders, { programFault }: Surroundings): Finding[] {
   const file = `alias/${name}`
   const path = join(home.alias, name)
   const closed = accessFault(path, readers.reader('alias'), 'read')
@@ -203,7 +179,9 @@ function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Findin
       remedy: `mv ${path} ${join(home.alias, name.slice(0, 1) + name.slice(1).toLowerCase().replaceAll('.', ':'))}`,
     })
   for (const one of instructions) {
-    if (one.kind === 'program') faults.push(...inspectProgram(file, one.command, readers.reader('alias')))
+    const program = one.kind === 'program' ? programIn(one.command) : undefined
+    const missing = program === undefined ? undefined : programFault(fromText(program), 'program')
+    if (missing !== undefined) faults.push({ file, line: undefined, ...missing })
     if (one.kind !== 'maildir' || one.path.startsWith('/') || timeOf(join(home.alias, toText(one.path))) !== undefined)
       continue
     const fault = `leads to the Maildir ${toText(one.path)}, which does not exist: mail waits`
@@ -220,14 +198,6 @@ function inspectDotQmail(home: Home, name: string, readers: HomeReaders): Findin
   if (blank !== undefined)
     faults.push({ file, line: blank.line, fault: 'begins with a blank', remedy: 'begin the line with & | . or /' })
   return faults
-}
-
-/** What a shell would make of the line is its own; a whole path at its beginning can only be a program. */
-function inspectProgram(file: string, command: ByteString, reader: Reader): Finding[] {
-  const program = /^[ \t]*(\/[\w./+@%,:-]*)(?:[ \t]|$)/.exec(toText(command))?.[1]
-  const fault = program === undefined ? undefined : accessFault(program, reader, 'run')
-  if (fault === undefined) return []
-  return [{ file, line: undefined, fault: `names the program ${program}, which ${fault.fault}`, remedy: fault.remedy }]
 }
 
 async function inspectPasswords(home: Home): Promise<Finding[]> {

@@ -1,11 +1,11 @@
 /** `quaver start`: finds the home and becomes the `start` program, in the same process. */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { extname, join, resolve } from 'node:path'
 import { keepForNextProgram } from '../../system/libc.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
 import { startInBackground } from './start-background.ts'
-import { cloneRoot, type GlobalOptions, locateHome } from './context.ts'
+import { cloneRoot, type GlobalOptions, locateHome, refuseObstacle } from './context.ts'
 import { CommandError, exitCode } from './exit.ts'
 
 export interface StartOptions extends GlobalOptions {
@@ -65,8 +65,7 @@ function demoHome(options: GlobalOptions): string {
 
 function systemHome(options: GlobalOptions): string {
   const found = locateHome(options)
-  if (statSync(found.path, { throwIfNoEntry: false })?.isDirectory() === false)
-    throw new CommandError(`${found.path} (${found.because}) is no directory: --home names the directory of a home`)
+  refuseObstacle(found)
   if (!found.exists)
     throw new CommandError(
       `there is no home at ${found.path} (${found.because}). For a trial: quaver start --demo.\nFor a mail host, as root: mkdir -p ${found.path}/control && hostname -f > ${found.path}/control/me`,

@@ -2,7 +2,7 @@
 import { socketPath } from '../../stores/home/layout.ts'
 import { askAll } from '../../clients/admin/ask.ts'
 import { realClock } from '../../system/clock.ts'
-import { askProgram, type GlobalOptions, requireHome } from './context.ts'
+import { askProgram, type GlobalOptions, homeIn, locateHome, requireHome } from './context.ts'
 import { exitCode } from './exit.ts'
 import { duration, harmless, print, printJson, styled, table } from './output.ts'
 import { causes, isKind, type Trouble } from '../../contracts/troubles.ts'
@@ -12,14 +12,15 @@ import { field, fieldsOf, textField, numberField } from '../../clients/admin/row
 const stopMillisecondsMax = 90_000
 
 export async function status(options: GlobalOptions): Promise<void> {
-  const home = requireHome(options)
+  const found = locateHome(options)
   const rows: object[] = []
   try {
-    await askProgram(home, 'start', { op: 'status' }, (row) => rows.push(fieldsOf(row)))
+    await askProgram(homeIn(found), 'start', { op: 'status' }, (row) => rows.push(fieldsOf(row)))
   } catch (error) {
-    if (options.json === true) printJson({ home: home.path, running: false, troubles: [] })
+    if (options.json === true) printJson({ home: found.path, running: false, troubles: [] })
     throw error
   }
+  const home = homeIn(found)
   const [summary = {}, ...programs] = rows
   const counts = await askAll(socketPath(home, 'queue-admin'), { op: 'counts' }, realClock).catch(() => [])
   const queue = counts.length === 0 ? undefined : fieldsOf(counts[0])

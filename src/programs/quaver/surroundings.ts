@@ -3,17 +3,19 @@
  *  Fails:  an account that cannot be looked up owns nothing. */
 import { existsSync, statSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
-import { type ByteString, lowerAscii, toText } from '../../base/byte-string.ts'
+import { type ByteString, fromText, lowerAscii, toText } from '../../base/byte-string.ts'
 import { builtInCheckNames } from '../../clients/execute/recipient-check.ts'
 import { isBuiltInFilter } from '../../clients/queue/built-in-filters.ts'
 import { builtInPlugInNames } from '../../clients/spp/built-ins.ts'
 import { hostKeys } from '../../protocols/smtp/address.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { LineFault, ProgramUse, Surroundings } from '../../stores/control/form.ts'
+import { listCredentials } from '../../stores/credentials/credentials.ts'
 import { accountName } from '../../stores/home/account-name.ts'
 import type { Home, Role } from '../../stores/home/layout.ts'
 import { accessFault, type Reader } from '../../system/access.ts'
 import type { Account } from '../../system/accounts.ts'
+import { MailOwners } from './mail-owners.ts'
 
 /** As whom the programs of a row's `readBy` read; `quaver` reads as whoever calls it, and every account does. */
 const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
@@ -91,6 +93,9 @@ export async function surroundingsOf(
   const names = [...new Set(control.map('accounts')?.values())]
   const accounts = new Set<string>()
   for (const name of names) if ((await find(name).catch(() => undefined)) !== undefined) accounts.add(name)
+  const prepends = [...(control.map('virtualdomains')?.values() ?? [])].filter((value) => value !== '')
+  const owners = await MailOwners.of(home, prepends, readers.isDemo ? undefined : find)
+  const known = await knownLogins(home, control)
   return {
     locals: new Set(control.list('locals')?.map(lowerAscii)),
     isAccepted(domain) {
@@ -99,8 +104,17 @@ export async function surroundingsOf(
     },
     usesPatterns: (control.list('rcptchecks') ?? []).some((check) => nameOf(check) === 'qmail-rcptcheck-qregex'),
     programFault: (program, use) => programFault(home, program, use, readers),
+    hasOwner: (prepend) => owners.has(prepend),
+    mayLogIn: (account) => known?.has(account) !== false,
     hasAccount: (name) => accounts.has(name),
   }
+}
+
+/** Undefined: a program or an issuer knows others, or the caller may not know. */
+async function knownLogins(home: Home, control: Control): Promise<ReadonlySet<ByteString> | undefined> {
+  if (control.isPresent('checkpassword') || control.isPresent('oauthissuers')) return undefined
+  const kept = await listCredentials(home).catch(() => undefined)
+  return kept === undefined ? undefined : new Set([...kept.keys()].map(fromText))
 }
 
 /** Names that nobody elsewhere sends to. */
@@ -114,6 +128,7 @@ const runBy: Readonly<Record<ProgramUse, Role | 'anybody'>> = {
   filter: 'smtpd',
   'submission filter': 'anybody',
   'password checker': 'root',
+  program: 'anybody',
 }
 
 function programFault(home: Home, line: ByteString, use: ProgramUse, readers: HomeReaders): LineFault | undefined {
@@ -126,7 +141,12 @@ function programFault(home: Home, line: ByteString, use: ProgramUse, readers: Ho
     const fault = accessFault(resolve(home.path, program), reader, 'run')
     return fault === undefined ? undefined : { fault: `${named}, which ${fault.fault}`, remedy: fault.remedy }
   }
-  const directories = (process.env['PATH'] ?? defaultPath).split(delimiter)
+  // qmail's own programs come into bin/ at the first start.
+  if (use === 'program' && !existsSync(home.bin)) return undefined
+  const directories = [
+    ...(use === 'program' ? [home.bin] : []),
+    ...(process.env['PATH'] ?? defaultPath).split(delimiter),
+  ]
   if (directories.some((directory) => accessFault(join(directory, program), reader, 'run') === undefined))
     return undefined
   return { fault: `${named}, which no directory of PATH has`, remedy: 'write its whole path' }
@@ -135,7 +155,7 @@ function programFault(home: Home, line: ByteString, use: ProgramUse, readers: Ho
 function isBuiltIn(line: ByteString, use: ProgramUse): boolean {
   if (use === 'plug-in') return builtInPlugInNames.includes(nameOf(line))
   if (use === 'recipient check') return builtInCheckNames.includes(nameOf(line))
-  return use !== 'password checker' && isBuiltInFilter(line)
+  return (use === 'filter' || use === 'submission filter') && isBuiltInFilter(line)
 }
 
 function nameOf(program: ByteString): ByteString {

@@ -7,6 +7,7 @@ import type { Channel, DueKey, QueuedMessage, QueueStore } from '../../stores/qu
 import * as limits from './limits.ts'
 import { beginPass, type Group, type LiveMessage, type LiveMessages, type Pass } from './live-message.ts'
 import { ParkedMessages } from './parked-messages.ts'
+import { WaitingGroups } from './waiting-groups.ts'
 
 export interface ChannelSettings {
   readonly concurrency: number
@@ -37,8 +38,8 @@ export class ChannelSchedule {
   readonly channel: Channel
   private readonly settings: ChannelSettings
   private readonly ports: ChannelPorts
-  private readonly ready: Group[] = []
-  private readonly retries: Group[] = []
+  private readonly ready = new WaitingGroups()
+  private readonly retries = new WaitingGroups()
   private readonly waitingForShare = new Map<string, Set<Group>>()
   private readonly runningByShare = new Map<string, number>()
   private readonly parked = new ParkedMessages()
@@ -77,7 +78,7 @@ export class ChannelSchedule {
 
   /** A message that was just committed: attempted from memory if there is room, else found on disk in its turn. */
   offer(message: QueuedMessage, content: Buffer | undefined): void {
-    if (this.hasRoom && !this.stopped) this.take(message, content)
+    if (!this.stopped && this.hasRoomFor(message)) this.take(message, content)
     else this.isOnDisk(message.due[this.channel])
   }
 
@@ -176,6 +177,10 @@ export class ChannelSchedule {
 
   private get hasRoom(): boolean {
     return this.passesInMemory < limits.passesInMemoryMax && this.recipientsInMemory < limits.recipientsInMemoryMax
+  }
+
+  private hasRoomFor({ recipients }: QueuedMessage): boolean {
+    return this.hasRoom || (recipients.length <= limits.fewRecipients && this.passesInMemory < limits.passesInMemoryMax)
   }
 
   /** New mail before retries, and retries may not take every slot while new mail waits for a share. */

@@ -15,10 +15,11 @@ export const handInUnfinishedBytesPerUidMax: number = 16 * 1024 * 1024
  *  bytes nobody reads. */
 export const handInIdleMilliseconds = 60_000
 export const handInUnreadBytesMax: number = 64 * 1024
-/** Passes held in memory per channel, and the recipients of their messages; what is due beyond them stays on disk until
- *  there is room. */
+/** Passes held in memory per channel, and the recipients of their messages, some 3 KB each; what is due beyond them stays on
+ *  disk until there is room. New mail to no more than `fewRecipients` does not wait for room that large lists hold. */
 export const passesInMemoryMax = 500
-export const recipientsInMemoryMax = 200_000
+export const recipientsInMemoryMax = 50_000
+export const fewRecipients = 20
 /** Messages looked for on disk at a time, and brought in at a time. */
 export const scanBatchMax = 100
 export const loadBatchMax = 20

@@ -51,6 +51,14 @@ test('set back a year, forward a year, then right: nothing gets older, nothing w
   assert.equal(clock.toMachine(bornMs), machine.nowMs - age)
 })
 
+test('what people are told follows the machine at once, whoever asked last', () => {
+  const machine = new Machine()
+  const clock = new QueueClock(machine, undefined)
+  const bornMs = clock.now()
+  machine.nowMs -= year
+  assert.equal(clock.toMachine(bornMs), machine.nowMs)
+})
+
 test('the same over restarts: nothing gets more than an hour older, and never younger', () => {
   const machine = new Machine()
   let clock = new QueueClock(machine, undefined)

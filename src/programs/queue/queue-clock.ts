@@ -57,6 +57,8 @@ export class QueueClock implements Clock {
 
   /** A time of this clock, as the machine's clock shows it. */
   toMachine(ms: number): number {
+    // That clock may have been set since anybody asked this one.
+    this.now()
     return ms - this.aheadMs
   }
 

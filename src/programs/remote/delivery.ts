@@ -1,6 +1,6 @@
 /** One attempt: where to, which address next, which connection, who is asked again, what to report.
- *  Knows:  when another address is tried (no connection, no session) and when not (any answer to the message), when a
- *          kept connection is used, what is left out because the host cannot do it. A refusal that only our grouping of
+ *  Knows:  when another address is tried (no connection, no session, one that closes before it has judged the message) and
+ *          when not (any other answer to the message), when a kept connection is used, what is left out because the host cannot do it. A refusal that only our grouping of
  *          recipients or our use of a connection may have provoked is not the last word: a smaller transaction, or a fresh
  *          connection, follows at once.
  *  Never:  sends a message again that may have been accepted.
@@ -22,7 +22,7 @@ import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
 import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
 import type { Log } from '../../system/log.ts'
-import { forNow, groupAfter, isProvokedByUse } from './further-transactions.ts'
+import { forNow, groupAfter, isProvokedByUse, isUnjudged } from './further-transactions.ts'
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
 import type { WaryHosts } from './wary-hosts.ts'
@@ -138,6 +138,7 @@ class Delivery {
       }
       const { again, size } = groupAfter(result, group.length)
       const output = reportTransaction(target, result, forNow(result, again))
+      if (isFirst && isUnjudged(result)) return { isLast: false, status: output.recipients[0] ?? output.end }
       for (const [at, position] of group.entries()) this.statuses[position] = output.recipients[at] ?? output.end
       together = Math.min(transactionRecipientsMax, size)
       waiting = [...group.filter((_, at) => again.includes(at)), ...waiting.slice(group.length)]

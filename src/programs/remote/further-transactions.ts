@@ -46,6 +46,12 @@ export function isProvokedByUse({ recipients, end }: TransactionResult): boolean
   return isUnheard || (!recipients.some(isAccepted) && recipients.some(mayBlameOurUse))
 }
 
+/** The server closed before it judged the message or anybody (RFC 5321 §3.8): another address may take it. */
+export function isUnjudged({ recipients, end }: TransactionResult): boolean {
+  if (end.kind === 'unanswered') return true
+  return end.kind === 'died' && recipients.length === 1 && recipients[0]?.code === closingCode
+}
+
 /** Recipients that may have been refused only because of those before them. */
 function surplusOf(recipients: readonly Reply[]): number[] {
   return recipients.some(isAccepted) ? placesOf(recipients, mayBlameOurUse) : []

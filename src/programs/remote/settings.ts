@@ -1,6 +1,6 @@
 /** What control/ says to this program, as values: read anew for each attempt, so that a changed file takes effect. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { unwantedExtensions } from '../../protocols/smtp/capabilities.ts'
+import { parseNoExtensions, unwantedExtensions } from '../../protocols/smtp/unwanted-extensions.ts'
 import { distinctNames } from '../../protocols/smtp/introduced-name.ts'
 import type { TlsFacts } from '../../clients/smtp/tls-plan.ts'
 import type { Control } from '../../stores/control/control.ts'
@@ -27,6 +27,7 @@ export interface Settings {
 
 export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
   control.refresh()
+  const noExtensions = parseNoExtensions(control.list('noextensions') ?? [])
   return {
     // A file written elsewhere may end its lines in CRLF.
     helo: control.line('helohost').replace(/[^!-~]/g, ''),
@@ -44,7 +45,7 @@ export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
     attemptsPerHost: Math.max(1, control.number('concurrencyhost')),
     // Nearly everything may go by one relay; still, one that hangs must not hold what goes by others.
     attemptsPerRelay: Math.max(1, Math.ceil(control.number('concurrencyremote') / 2)),
-    unwantedExtensions: (name, address) => unwantedExtensions(control.map('noextensions'), [address, name]),
+    unwantedExtensions: (name, address) => unwantedExtensions(noExtensions, name, address),
     tlsFacts: (name) => tlsHosts.of(name),
   }
 }

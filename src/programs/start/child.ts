@@ -8,7 +8,7 @@ import { assert } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
 import { decodeFromProgram, encodeToProgram, type ToProgram } from '../../contracts/supervise.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
-import type { Clock } from '../../system/clock.ts'
+import { type Clock, wallTime } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
 
@@ -63,7 +63,7 @@ export class Child {
   private connection: FrameConnection | undefined
   private state: State = 'stopped'
   private restarts = 0
-  private sinceMs: number
+  private since: number
   private lastEnd = ''
   private failedText = ''
   private startedAt = 0
@@ -79,7 +79,7 @@ export class Child {
     this.command = command
     this.events = events
     this.clock = clock
-    this.sinceMs = clock.now()
+    this.since = clock.monotonic()
   }
 
   start(): void {
@@ -155,7 +155,8 @@ export class Child {
   }
 
   status(): ChildStatus {
-    const { restarts, sinceMs, lastEnd, state } = this
+    const { restarts, lastEnd, state } = this
+    const sinceMs = wallTime(this.since, this.clock)
     return { program: this.name, state, pid: this.process?.pid, restarts, sinceMs, lastEnd }
   }
 
@@ -210,7 +211,7 @@ export class Child {
 
   private enter(state: State): void {
     this.state = state
-    this.sinceMs = this.clock.now()
+    this.since = this.clock.monotonic()
   }
 }
 

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { homeAt } from '../../stores/home/layout.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
 import type { Clock } from '../../system/clock.ts'
-import { fullness, HomeTroubles } from './home-troubles.ts'
+import { fullness, HomeTroubles, type TroubleSources } from './home-troubles.ts'
 
 const home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-troubles-')))
 mkdirSync(home.control)
@@ -31,9 +32,11 @@ class SetClock implements Clock {
   }
 }
 
+const sources: TroubleSources = { programs: () => Promise.resolve([]), certificates: () => [] }
+const expired: Trouble = { kind: 'certificate-expired', where: '/tls', text: '' }
+
 function begin(): { readonly clock: SetClock; readonly texts: () => Promise<string[]> } {
   const clock = new SetClock()
-  const sources = { programs: () => Promise.resolve([]), certificates: () => [] }
   const troubles = new HomeTroubles(home, sources, clock)
   const texts = async (): Promise<string[]> =>
     (await troubles.look()).filter(({ kind }) => kind === 'clock').map(({ text }) => text)
@@ -41,6 +44,16 @@ function begin(): { readonly clock: SetClock; readonly texts: () => Promise<stri
 }
 
 describe('the clock of a home', () => {
+  it('how long a trouble is there does not follow it', async () => {
+    const clock = new SetClock()
+    const troubles = new HomeTroubles(home, { ...sources, certificates: () => [expired] }, clock)
+    await troubles.look()
+    clock.wall += 365 * 24 * hour
+    clock.pass(hour)
+    const [told] = (await troubles.look()).filter(({ kind }) => kind === expired.kind)
+    assert.equal(clock.now() - (told?.sinceMs ?? 0), hour)
+  })
+
   it('is no trouble while time passes, and one for an hour after it was set, either way', async () => {
     const { clock, texts } = begin()
     clock.pass(5 * hour)

@@ -6,7 +6,7 @@ import { access, constants, stat, statfs } from 'node:fs/promises'
 import { describeError } from '../../base/outcome.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import type { Clock } from '../../system/clock.ts'
+import { type Clock, wallTime } from '../../system/clock.ts'
 import type { ProgramTrouble } from './fleet.ts'
 
 /** Less than the smaller of both is full. */
@@ -32,6 +32,7 @@ export class HomeTroubles {
   private readonly home: Home
   private readonly sources: TroubleSources
   private readonly clock: Clock
+  /** By the monotonic clock. */
   private since = new Map<string, number>()
   private last: { readonly wall: number; readonly monotonic: number }
   private jump: { readonly text: string; readonly until: number } | undefined
@@ -61,9 +62,9 @@ export class HomeTroubles {
     this.since = new Map()
     return all.map((trouble) => {
       const key = `${trouble.program} ${trouble.kind} ${trouble.where}`
-      const sinceMs = before.get(key) ?? this.clock.now()
-      this.since.set(key, sinceMs)
-      return { ...trouble, sinceMs }
+      const since = before.get(key) ?? this.clock.monotonic()
+      this.since.set(key, since)
+      return { ...trouble, sinceMs: wallTime(since, this.clock) }
     })
   }
 

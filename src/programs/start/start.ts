@@ -13,7 +13,7 @@ import { HomeError, type OwnerOf } from '../../stores/home/make.ts'
 import { keepRulesCompiled } from '../../stores/tcprules/keep-compiled.ts'
 import { migrateRules } from '../../stores/tcprules/migrate.ts'
 import { serveAdmin } from '../../system/admin-server.ts'
-import { realClock as clock } from '../../system/clock.ts'
+import { realClock as clock, wallTime } from '../../system/clock.ts'
 import { compileForOthers, shareCompiled } from '../../system/shared-compile-cache.ts'
 import { operate } from './operations.ts'
 import { commandFor } from './command.ts'
@@ -89,7 +89,8 @@ export async function start(
     screen.close()
     markStopped()
   })
-  const summary = { home: home.path, demo: options.demo, pid: process.pid, startedMs: clock.now(), log: screen.logPath }
+  const summary = { home: home.path, demo: options.demo, pid: process.pid, log: screen.logPath }
+  const started = clock.monotonic()
   const addresses = new Map(
     [...plan.addresses.keys()].map((name) => [name, addressesOfBound(listening, name)] as const),
   )
@@ -98,6 +99,7 @@ export async function start(
     status: async () => [
       {
         ...summary,
+        startedMs: wallTime(started, clock),
         services: plan.services,
         smtp,
         listening: Object.fromEntries(addresses),

@@ -50,6 +50,15 @@ export function networkOf(key: string): string | undefined {
   return `${ipaddr.fromByteArray(bytes).toString()}/${bits.length}`
 }
 
+/** A key of a network that is a good part of the world: no site has so many addresses. */
+export function isWideKey(key: string): boolean {
+  const most = key.startsWith(networkMark[4]) ? narrowBits[4] : key.startsWith(networkMark[6]) ? narrowBits[6] : 0
+  return /^[_^][01]*$/.test(key) && key.length - 1 < most
+}
+
+/** A network of fewer bits is wide. */
+export const narrowBits = { 4: 7, 6: 16 } as const
+
 /** A peer's address; IPv4 that came through an IPv6 socket is IPv4. Undefined: no address. */
 export function parseIp(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = withoutZone(text)

@@ -1,6 +1,7 @@
 /** Peers that a control file lists by address or network. Absent and empty: nobody.
  *  Fails:  a line that is neither is reported once, and lists nobody. */
 import ipaddr from 'ipaddr.js'
+import { narrowBits } from './ip-key.ts'
 
 type Network = readonly [ipaddr.IPv4 | ipaddr.IPv6, number]
 const none: readonly string[] = []
@@ -40,6 +41,12 @@ export class NetworkList {
 
 export function isNetwork(line: string): boolean {
   return parseNetwork(line) !== undefined
+}
+
+/** A good part of the world. */
+export function isWideNetwork(line: string): boolean {
+  const [network, bits] = parseNetwork(line) ?? []
+  return network !== undefined && bits !== undefined && bits < narrowBits[network.kind() === 'ipv4' ? 4 : 6]
 }
 
 function parseNetwork(line: string): Network | undefined {

@@ -1,6 +1,5 @@
 /** What a server offers in its answer to EHLO (RFC 5321 §4.1.1.1): one keyword a line, from the second on. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { domainKeys } from '../qmail/control-format.ts'
 
 export interface Capabilities {
   readonly pipelining: boolean
@@ -41,46 +40,4 @@ export function parseCapabilities(replyText: ByteString, unwanted: ReadonlySet<s
     requireTls: keywords.has('REQUIRETLS'),
     auth: keywords.get('AUTH') ?? [],
   }
-}
-
-export const noExtensionsForm = 'host:KEYWORD …, such as mx.example.com:PIPELINING, .example.com:EHLO or :8BITMIME'
-
-const none: ReadonlySet<string> = new Set()
-
-/** What `control/noextensions` says of a host under one of its names: the first that has a line, by itself, by a suffix
- *  that begins with a dot, or by the line for everybody. */
-export function unwantedExtensions(
-  table: ReadonlyMap<ByteString, ByteString> | undefined,
-  names: readonly ByteString[],
-): ReadonlySet<string> {
-  if (table === undefined) return none
-  const keys = [...names, ...names.flatMap((name) => [...domainKeys(name)])]
-  const found = keys.map((key) => table.get(key)).find((line) => line !== undefined)
-  return found === undefined ? none : new Set(wordsOf(found))
-}
-
-function wordsOf(line: ByteString): string[] {
-  return line
-    .toUpperCase()
-    .split(/[ \t,]+/)
-    .filter((word) => word !== '')
-}
-
-/** What we would use, and EHLO itself. */
-const knownKeywords: ReadonlySet<string> = new Set([
-  'EHLO',
-  'PIPELINING',
-  'SIZE',
-  'STARTTLS',
-  '8BITMIME',
-  'SMTPUTF8',
-  'REQUIRETLS',
-  'AUTH',
-])
-
-/** A line of that file. */
-export function namesExtensions(line: ByteString): boolean {
-  const colon = line.indexOf(':')
-  const words = wordsOf(line.slice(colon + 1))
-  return colon >= 0 && words.length > 0 && words.every((word) => knownKeywords.has(word))
 }

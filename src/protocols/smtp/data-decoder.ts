@@ -126,7 +126,13 @@ export class DataDecoder implements ContentDecoder {
 
 const lineEnd = Buffer.from('\r')
 
-/** Counts what loops and header bombs are made of, until the first empty line. */
+/** A line that begins so, in lower case, is a trace of a host that the message passed: no colon needed, as in qmail. */
+export function isHop(beginning: ByteString): boolean {
+  return beginning.startsWith('received') || beginning.startsWith('delivered')
+}
+
+/** Counts what loops and header bombs are made of, until the first empty line, even where that is the first line of all:
+ *  who passes over it to find a header behind counts for himself. */
 export class HeaderWatch {
   /** Lines that begin with `received` or `delivered` in any case: no colon needed, as in qmail. */
   hops = 0
@@ -168,8 +174,7 @@ export class HeaderWatch {
     // r, R, d, D: most lines end here.
     const letter = first | 32
     if (letter !== 114 && letter !== 100) return
-    const name = this.beginning.toLowerCase()
-    if (name.startsWith('received') || name === 'delivered') this.hops++
+    if (isHop(this.beginning.toLowerCase())) this.hops++
   }
 }
 

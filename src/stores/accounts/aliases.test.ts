@@ -12,7 +12,7 @@ import { makeHome } from '../home/make.ts'
 import { UserLookup } from '../users/lookup-user.ts'
 import { addAccount, removeAccount } from './accounts.ts'
 import { parseAccountAddress, parseAliasAddress, parseTarget } from './address.ts'
-import { type Alias, listAliases, setAlias } from './aliases.ts'
+import { type ChangedAlias, listAliases, setAlias } from './aliases.ts'
 import { addDomain, listDomains, removeDomain } from './domains.ts'
 import { deleteMail } from './mailbox.ts'
 
@@ -28,9 +28,9 @@ afterEach(() => rmSync(home.path, { recursive: true, force: true }))
 
 const account = (address: string): Promise<void> =>
   addAccount(realFiles, home, { address: parseAccountAddress(address), owner, secrets })
-const alias = (address: string, ...targets: string[]): Promise<Alias> =>
+const alias = (address: string, ...targets: string[]): Promise<ChangedAlias> =>
   setAlias(realFiles, home, parseAliasAddress(address), (before) => [...before, ...targets.map(parseTarget)], owner)
-const unalias = (address: string, ...targets: string[]): Promise<Alias> =>
+const unalias = (address: string, ...targets: string[]): Promise<ChangedAlias> =>
   setAlias(
     realFiles,
     home,
@@ -58,6 +58,15 @@ async function delivered(address: string): Promise<string> {
 }
 
 describe('aliases', () => {
+  it('that lead to addresses of our own which nobody has are told', async () => {
+    await account('anna@example.test')
+    const targets = ['anna@example.test', 'anna-list@example.test', 'Abuse@example.test', 'x@elsewhere.test']
+    assert.deepEqual((await alias('sales@example.test', ...targets)).absent, [])
+    assert.deepEqual((await alias('sales@example.test', 'Nobody@example.test')).absent, ['Nobody@example.test'])
+    await alias('@example.test', 'anna@example.test')
+    assert.deepEqual((await alias('info@example.test', 'nobody@example.test')).absent, [])
+  })
+
   it('of one account are a line, of several and of others a file; the delivering code finds both', async () => {
     await account('anna@example.test')
     await account('bob@other.test')

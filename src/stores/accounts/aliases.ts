@@ -16,6 +16,7 @@ import {
   forwardFile,
   forwardLine,
   forwardsDirectory,
+  isAssigned,
   keyIn,
   keyOf,
   readAliasLine,
@@ -39,6 +40,11 @@ export async function listAliases(files: Files, home: Home): Promise<Alias[]> {
   return await Promise.all(aliases.map(async (alias) => aliasOf(alias, await targetsOf(files, home, alias))))
 }
 
+export interface ChangedAlias extends Alias {
+  /** Of its targets: addresses of domains hosted here that nobody has. */
+  readonly absent: readonly ByteString[]
+}
+
 /** Replaces the targets; none removes it. `forwarder`: whose process forwards, where it has to be done. */
 export async function setAlias(
   files: Files,
@@ -46,7 +52,7 @@ export async function setAlias(
   address: AccountAddress,
   change: (targets: readonly ByteString[]) => readonly ByteString[],
   forwarder: AssignOwner,
-): Promise<Alias> {
+): Promise<ChangedAlias> {
   return await changeSite(files, home, async (site) => {
     checkPlace(site, address)
     const known = site.aliases.find((alias) => textOf(alias.address) === textOf(address))
@@ -55,7 +61,20 @@ export async function setAlias(
     const placed = await placeAlias(files, home, site, site.lines, address, targets, forwarder)
     await writeAssign(files, home, placed.lines)
     await placed.afterwards()
-    return { address: textOf(address), targets }
+    return { address: textOf(address), targets, absent: absentTargets({ ...site, lines: placed.lines }, targets) }
+  })
+}
+
+/** Those that bounce here and now: an address of a hosted domain that no line of users/assign takes. */
+export function absentTargets(
+  { domains, lines }: Pick<Site, 'domains' | 'lines'>,
+  targets: readonly ByteString[],
+): ByteString[] {
+  return targets.filter((target) => {
+    const folded = lowerAscii(target)
+    const at = folded.lastIndexOf('@')
+    const domain = folded.slice(at + 1)
+    return domains.includes(domain) && !isAssigned(lines, keyOf({ local: folded.slice(0, at), domain }))
   })
 }
 

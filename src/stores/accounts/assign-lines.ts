@@ -103,6 +103,11 @@ export function readAliasLine(line: string, mail: string, domains: readonly stri
   return { address, owner, account }
 }
 
+/** A line takes the address of this key, by itself or as one of its extensions. */
+export function isAssigned(lines: readonly string[], key: string): boolean {
+  return lines.some((line) => (line.startsWith('=') ? keyIn(line) === key : key.startsWith(keyIn(line))))
+}
+
 /** Whose rights the line gives; NaN where it has none. */
 export function uidIn(line: string): number {
   return Number(line.split(':')[2])

@@ -76,6 +76,11 @@ describe('control files', () => {
     control.refresh()
     assert.deepEqual([control.unread('smtpd'), control.unread('remote')], [[], []])
     assert.deepEqual(control.list('badmailfrom'), ['@bad.test'])
+    // What a chmod took away is told, and stays in force.
+    chmodSync(join(directory, secret), 0o644)
+    control.refresh()
+    assert.match(control.problems().join(), /readable by others; chmod 600 it; the value before stays in force/)
+    assert.deepEqual(control.list(secret), ['relay.test user password'])
     // What was read once stays in force.
     writeFileSync(join(directory, 'badmailfrom'), 'a\nb\0')
     control.refresh()

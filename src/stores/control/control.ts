@@ -125,7 +125,7 @@ export class Control {
   private look(name: ControlName): { stamp: string; modifiedMs: number | undefined } {
     try {
       const facts = statSync(join(this.directory, name))
-      return { stamp: `${facts.ino}:${facts.size}:${facts.mtimeMs}`, modifiedMs: facts.mtimeMs }
+      return { stamp: `${facts.ino}:${facts.size}:${facts.mtimeMs}:${facts.ctimeMs}`, modifiedMs: facts.mtimeMs }
     } catch (error) {
       return { stamp: errorCode(error), modifiedMs: undefined }
     }
@@ -155,7 +155,7 @@ export class Control {
         slot.isUnread = before?.text === undefined
         const consequence = slot.isUnread ? 'nothing is known of it' : 'the value before stays in force'
         slot.problem = `control/${name}: ${describeError(error)}; ${consequence}`
-        // Tried again soon: what mends it, a chmod, does not change the stamp.
+        // Tried again soon: what mends it may be a directory above.
         slot.stamp = ''
       }
     }

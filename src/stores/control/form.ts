@@ -20,6 +20,8 @@ export type ProgramUse =
   | 'submission filter'
   /** The first word of a line. */
   | 'password checker'
+  /** Of a `.qmail` line; run as whoever gets the mail. */
+  | 'program'
 
 /** What a line is held against: the other files, and the machine. Domains are in lower case. */
 export interface Surroundings {
@@ -31,6 +33,10 @@ export interface Surroundings {
   readonly usesPatterns: boolean
   /** Why it cannot be run; undefined: it can. */
   programFault(program: ByteString, use: ProgramUse): LineFault | undefined
+  /** Some address that begins with the word and a dash is somebody's, or nobody can tell. In lower case. */
+  hasOwner(prepend: ByteString): boolean
+  /** There is such an account, or nobody can tell. In lower case. */
+  mayLogIn(account: ByteString): boolean
   /** The machine has an account of this name. */
   hasAccount(name: ByteString): boolean
 }

@@ -1,10 +1,11 @@
 /** What lines of control files are held against: one check for each kind of line, for the rows of table.ts.
  *  Never:  says what is in a line; whoever prints knows what may be shown.
  *  Fails:  a check of a line that is right says nothing, also where it is unusual. */
-import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { type ByteString, fromText, lowerAscii } from '../../base/byte-string.ts'
 import { compileEre } from '../../protocols/ere/ere.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
-import { isNetwork } from '../../protocols/qmail/network-list.ts'
+import { isNetwork, isWideNetwork } from '../../protocols/qmail/network-list.ts'
+import { programIn } from '../../protocols/qmail/program-line.ts'
 import { parseRelay } from '../../protocols/qmail/smtproutes.ts'
 import { parseAddress } from '../../system/bind.ts'
 import { accountOf } from '../home/layout.ts'
@@ -70,6 +71,15 @@ export const isPattern: LineCheck = (line) => {
 }
 
 export const isPeer: LineCheck = isOf('an address or a network, as 192.0.2.1 or 192.0.2.0/24', isNetwork)
+
+/** Whoever is in it is believed, or may relay. */
+export const isTrustedPeer: LineCheck = (line, surroundings, earlier) =>
+  isWideNetwork(line)
+    ? wrong(
+        'trusts a good part of the world: an open relay, which is found and listed within hours',
+        'write the networks of your own, as 192.0.2.0/24',
+      )
+    : isPeer(line, surroundings, earlier)
 
 export const isNameServer: LineCheck = isOf(
   'an address, or address:port, as 192.0.2.53 or [2001:db8::53]:53',
@@ -138,14 +148,21 @@ export const isVirtualDomain: LineCheck = (line, surroundings, earlier) => {
   if (key === '') return undefined
   const domain = lowerAscii(key.slice(key.lastIndexOf('@') + 1))
   const fault = domain.startsWith('.') ? isDomainOrSuffix(domain, surroundings, earlier) : hostOrLiteralFault(domain)
-  if (fault !== undefined || key.includes('@')) return fault
-  if (surroundings.locals.has(domain))
+  if (fault !== undefined) return fault
+  if (!key.includes('@') && surroundings.locals.has(domain))
     return wrong(
       'is about a domain of control/locals, which decides: this line does nothing',
       'keep it in one of the two',
     )
-  // An exception, or what a wildcard of rcpthosts may say.
-  if (value === '' || domain.startsWith('.')) return undefined
+  // An exception.
+  if (value === '') return undefined
+  if (!surroundings.hasOwner(lowerAscii(value)))
+    return wrong(
+      'gives a domain to nobody: all of its mail bounces',
+      `add an account, a line to users/assign, or alias/.qmail-${value.replaceAll('.', ':')}-default`,
+    )
+  // What a wildcard of rcpthosts may say.
+  if (domain.startsWith('.') || key.includes('@')) return undefined
   return surroundings.isAccepted(domain) ? undefined : notAccepted
 }
 
@@ -179,6 +196,8 @@ export const isSenderRight: LineCheck = (line, surroundings, earlier) => {
   const { key, value } = pairIn(line)
   if (value === undefined) return noColon
   if (!/^[!-~\x80-\xff]+$/.test(key)) return wrong('names no account before its colon', 'write account:address,@domain')
+  if (!surroundings.mayLogIn(lowerAscii(key)))
+    return wrong('is about an account that does not exist', 'mend the name (quaver account list), or take the line out')
   for (const address of value.split(','))
     if (isAddressOrDomain(address.trim(), surroundings, earlier) !== undefined)
       return wrong('gives a right to what is no address', 'write account:address,@domain, with commas between')
@@ -192,7 +211,13 @@ export const isFieldName: LineCheck = isOf('a field name, as X-DNS-Lists', (line
 export const isCapability: LineCheck = isOf('a capability, as 8BITMIME', (line) => /^[A-Za-z0-9][!-~ ]*$/.test(line))
 
 /** `.qmail` instruction that stands for an empty or absent one. */
-export const isDelivery: LineCheck = isOf('a line of a .qmail file, as ./Maildir/', (line) => {
+export const isDelivery: LineCheck = (line, surroundings, earlier) => {
+  const program = line.startsWith('|') ? programIn(line.slice(1)) : undefined
+  if (program !== undefined) return surroundings.programFault(fromText(program), 'program')
+  return deliveryForm(line, surroundings, earlier)
+}
+
+const deliveryForm: LineCheck = isOf('a line of a .qmail file, as ./Maildir/', (line) => {
   return /^(?:[./|&].|[^#+ \t|].*@)/.test(line)
 })
 

@@ -1,5 +1,5 @@
 /** Control files by which we know ourselves and others when mail goes out: rows of table.ts. */
-import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/capabilities.ts'
+import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/unwanted-extensions.ts'
 import type { ControlFile } from './form.ts'
 import { isOf, isPeer } from './line-checks.ts'
 
@@ -12,7 +12,7 @@ export const outgoingFiles = {
     check: isPeer,
   },
   noextensions: {
-    form: 'map',
+    form: 'list',
     meaning: `SMTP extensions not used with a host that cannot do what it offers: ${noExtensionsForm}; EHLO = HELO at once`,
     readBy: ['remote'],
     reread: 'live',

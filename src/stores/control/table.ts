@@ -13,7 +13,7 @@ import {
   isLocalDomain,
   isLocalPart,
   isNameServer,
-  isPeer,
+  isTrustedPeer,
   isRoute,
   isSecret,
   isVirtualDomain,
@@ -196,7 +196,7 @@ export const controlFiles = {
     meaning: 'addresses and networks of proxies: they must begin with a PROXY header; absent = none',
     readBy: ['smtpd', 'ofmipd', 'pop3d', 'qmtpd', 'qmqpd'],
     reread: 'live',
-    check: isPeer,
+    check: isTrustedPeer,
   },
   queuelifetime: {
     form: 'number',
@@ -227,7 +227,7 @@ export const controlFiles = {
       'addresses and networks that may relay, without control/tcprules/smtp; absent = 127.0.0.0/8 and ::1, empty = nobody',
     readBy: ['smtpd', 'qmtpd', 'qmqpd'],
     reread: 'live',
-    check: isPeer,
+    check: isTrustedPeer,
   },
   senderroutes: {
     form: 'map',
@@ -283,7 +283,7 @@ export const controlFiles = {
     meaning: 'addresses and networks that may say XCLIENT; absent = none',
     readBy: ['smtpd'],
     reread: 'live',
-    check: isPeer,
+    check: isTrustedPeer,
   },
   virtualdomains: {
     form: 'map',

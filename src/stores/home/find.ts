@@ -1,6 +1,8 @@
 /** Which home is meant, when more than one place could hold it. */
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { describeError } from '../../base/outcome.ts'
+import { errorCode } from '../../system/files.ts'
 
 export const systemHome = '/var/lib/quaver'
 
@@ -19,6 +21,8 @@ export interface FoundHome {
   readonly because: string
   /** It is there; a home is known by its control directory. */
   readonly exists: boolean
+  /** Why nobody can tell whether it is there, or why it cannot be made; undefined: nothing of the kind. */
+  readonly obstacle: string | undefined
   /** Another home that is there, and which nobody named either; undefined where there is no doubt. */
   readonly other: string | undefined
 }
@@ -40,5 +44,35 @@ export function findHome(
 }
 
 function found(path: string, because: string): FoundHome {
-  return { path, because, exists: existsSync(join(path, 'control')), other: undefined }
+  try {
+    statSync(join(path, 'control'))
+    return { path, because, exists: true, obstacle: undefined, other: undefined }
+  } catch (error) {
+    return { path, because, exists: false, obstacle: obstacleIn(path, error), other: undefined }
+  }
+}
+
+function obstacleIn(path: string, error: unknown): string | undefined {
+  const code = errorCode(error)
+  if (code === 'ENOENT') return undefined
+  if (code === 'ENOTDIR') {
+    const file = fileOn(path)
+    return file === path ? 'it is no directory' : `${file} is no directory`
+  }
+  if (code === 'EACCES') return `you may not enter it, or a directory above it: ask as its owner or as root`
+  return describeError(error)
+}
+
+/** The first on the way that is no directory. */
+function fileOn(path: string): string {
+  const isFile = (one: string): boolean => {
+    try {
+      return !statSync(one).isDirectory()
+    } catch {
+      return false
+    }
+  }
+  const way = [path]
+  while (way[0] !== undefined && way[0] !== dirname(way[0])) way.unshift(dirname(way[0]))
+  return way.find(isFile) ?? path
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -94,6 +94,15 @@ describe('finding the home', () => {
     await makeHome(join(parent, '.quaver'), undefined)
     const found = findHome(undefined, '', parent)
     assert.deepEqual([found.path, found.exists], [join(parent, '.quaver'), true])
+  })
+
+  it('what stands in the way of one is named', () => {
+    const about = (option: string): string | undefined => findHome(option, undefined, undefined).obstacle
+    assert.equal(about(join(parent, 'nowhere/x')), undefined)
+    assert.equal(about('/etc/passwd'), 'it is no directory')
+    assert.equal(about('/etc/passwd/x/y'), '/etc/passwd is no directory')
+    symlinkSync('loop', join(parent, 'loop'))
+    assert.match(about(join(parent, 'loop')) ?? '', /^ELOOP/)
   })
 
   it('of two that are there and were not named, the other is told', async () => {

@@ -68,6 +68,7 @@ export class LoginGuardStore {
   private readonly deleteFailures: StatementSync
   private readonly putSuccess: StatementSync
   private readonly getSuccess: StatementSync
+  private readonly anySuccess: StatementSync
   private sinceTrim = 0
 
   private constructor(path: string, database: DatabaseSync, rowsLimit: number) {
@@ -84,6 +85,7 @@ export class LoginGuardStore {
       `INSERT INTO success VALUES (?, ?, ?) ON CONFLICT (account, network) DO UPDATE SET last_ms = excluded.last_ms`,
     )
     this.getSuccess = database.prepare('SELECT last_ms FROM success WHERE account = ? AND network = ?')
+    this.anySuccess = database.prepare('SELECT 1 FROM success WHERE account = ? LIMIT 1')
   }
 
   /** Opens or creates it in HOME/auth. */
@@ -151,13 +153,18 @@ export class LoginGuardStore {
     const rows = guarded(this.path, () =>
       this.database.prepare('SELECT * FROM failure ORDER BY last_ms DESC LIMIT ?').all(countMax),
     )
-    return rows.map((row) => {
-      return {
-        subject: row['subject'] === 'peer' ? 'peer' : 'account',
-        name: String(row['name']),
-        ...readFailures(row),
-      }
-    })
+    return rows.map(readRow)
+  }
+
+  /** Accounts that are locked now, the last to fail first. */
+  lockedAccounts(nowMs: number, countMax: number): FailuresRow[] {
+    const sql = `SELECT * FROM failure WHERE subject = 'account' AND until_ms > ? ORDER BY last_ms DESC LIMIT ?`
+    return guarded(this.path, () => this.database.prepare(sql).all(nowMs, countMax)).map(readRow)
+  }
+
+  /** Somebody has logged in to it lately, from anywhere. */
+  hasSucceeded(account: ByteString): boolean {
+    return guarded(this.path, () => this.anySuccess.get(account)) !== undefined
   }
 
   /** Whatever is later than the time given becomes as of that time, and no lock is longer than the limit. */
@@ -197,6 +204,14 @@ export class LoginGuardStore {
     const columns = key.slice(1, -1)
     const sql = `DELETE FROM ${table} WHERE ${key} IN (SELECT ${columns} FROM ${table} WHERE last_ms < ? ORDER BY last_ms LIMIT ?)`
     return Number(guarded(this.path, () => this.database.prepare(sql).run(beforeMs, countMax)).changes)
+  }
+}
+
+function readRow(row: Record<string, unknown>): FailuresRow {
+  return {
+    subject: row['subject'] === 'peer' ? 'peer' : 'account',
+    name: String(row['name']),
+    ...readFailures(row),
   }
 }
 

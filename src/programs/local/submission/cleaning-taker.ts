@@ -7,7 +7,7 @@ import { type Failure, failed, type Outcome, permanent } from '../../../base/out
 import type { ContentSink, Taker } from '../../../clients/queue/taker.ts'
 import type { Envelope, Params } from '../../../contracts/envelope.ts'
 import { type Field, HeaderGatherer } from '../../../protocols/rfc822/header.ts'
-import { headerBytesMax } from '../../../protocols/smtp/data-decoder.ts'
+import { headerBytesMax, headerFieldsMax, hopsMax, isHop } from '../../../protocols/smtp/data-decoder.ts'
 
 export interface Cleaned {
   /** To stand above the header. */
@@ -57,6 +57,7 @@ class CleaningSink implements ContentSink {
     if (body !== undefined) await this.begin(body)
     // The piece in which the header ends may be longer; the session has its own count.
     else if (this.gathered > headerBytesMax) this.failure = headerTooBig
+    else this.failure = faultOf(this.gatherer.fields)
   }
 
   async close(head: ByteString): Promise<Outcome<number>> {
@@ -77,6 +78,8 @@ class CleaningSink implements ContentSink {
 
   private async begin(body: ByteString): Promise<void> {
     this.hasBegun = true
+    this.failure = faultOf(this.gatherer.fields)
+    if (this.failure !== undefined) return
     const cleaned = await this.clean(this.gatherer.fields)
     if (!cleaned.done) {
       this.failure = cleaned.failure
@@ -90,4 +93,11 @@ class CleaningSink implements ContentSink {
   }
 }
 
+/** The session counts as well, but only from a first line that is not blank. */
+function faultOf(fields: readonly Field[]): Failure | undefined {
+  if (fields.length > headerFieldsMax) return headerTooBig
+  return fields.filter(({ name }) => isHop(name)).length >= hopsMax ? tooManyHops : undefined
+}
+
+const tooManyHops: Failure = permanent('4.6', 'too many hops, this message is looping')
 const headerTooBig: Failure = permanent('3.4', 'sorry, that message has too large a header')
