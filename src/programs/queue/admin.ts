@@ -4,7 +4,6 @@ import { codeOf } from '../../base/outcome.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { answerAdmin, readOperation } from '../../system/admin-server.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { ContentFiles } from '../../stores/queue/content-files.ts'
 import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -17,7 +16,6 @@ const shownContentBytesMax: number = 64 * 1024
 
 export interface AdminPorts {
   readonly store: QueueStore
-  readonly files: ContentFiles
   readonly source: ContentSource
   readonly dispatcher: Dispatcher
   readonly clock: QueueClock
@@ -114,10 +112,9 @@ export class Admin {
   }
 
   private async delete(id: number): Promise<object> {
-    const { store, files, dispatcher, log } = this.ports
+    const { store, dispatcher, log } = this.ports
     await this.find(id)
     await store.commit([{ kind: 'remove', id }])
-    await files.remove(id)
     // An attempt that runs may still deliver it; nothing comes after that, not even if we are killed meanwhile.
     const live = dispatcher.lives.get(id)
     if (live !== undefined) live.deleted = true

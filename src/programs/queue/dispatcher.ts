@@ -5,7 +5,7 @@ import { describeError, plainFailure, type Status } from '../../base/outcome.ts'
 import { crashed, lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { ContentFiles } from '../../stores/queue/content-files.ts'
+import { changeMessage } from '../../stores/queue/change.ts'
 import type { Change, Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import { channels } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
@@ -26,7 +26,6 @@ export interface Transport {
 
 export interface DispatcherOptions {
   readonly store: QueueStore
-  readonly files: ContentFiles
   readonly source: ContentSource
   readonly clock: Clock
   readonly log: DeliveryLog
@@ -221,9 +220,7 @@ export class Dispatcher {
     const final = status.class === 4 && pass.isLast ? expired(status) : status
     this.options.log.ended(delivery, final)
     this.options.causes.reported(message.id, recipient.address, final)
-    const last = recordReport(pass.live, recipient, final, this.options.clock.now())
-    const { state, lastMs: ms } = recipient
-    changes.push({ kind: 'mark', id: message.id, position, state, last, ms })
+    changes.push(recordReport(pass.live, position, final, this.options.clock.now()))
   }
 
   private commitPart(pass: Pass, changes: readonly Change[]): void {
@@ -235,32 +232,30 @@ export class Dispatcher {
     })
   }
 
-  private endPass(pass: Pass, changes: Change[]): void {
+  private endPass(pass: Pass, changes: readonly Change[]): void {
     const { live, channel } = pass
     const { message } = live
     const isWaiting = message.recipients.some((one) => one.channel === channel && one.state === 'waiting')
     // What was tried in this pass must not look as if the next one had tried it.
     const nextMs = Math.max(pass.nextMs, this.options.clock.now() + 1)
-    message.due[channel] = isWaiting && !live.deleted ? nextMs : undefined
+    const due = moveDue(message, channel, isWaiting && !live.deleted ? nextMs : undefined)
     if (channels.every((one) => message.due[one] === undefined)) {
       void this.endMessage(live, channel, changes)
       return
     }
-    changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
-    this.commit(changes, () => this.leave(live, channel, message.due[channel]))
+    this.commit([...changes, due], () => this.leave(live, channel, due.atMs))
   }
 
   /** Every recipient is done: the bounce, if one is due, goes out with the removal. */
-  private async endMessage(live: LiveMessage, channel: Channel, changes: Change[]): Promise<void> {
+  private async endMessage(live: LiveMessage, channel: Channel, changes: readonly Change[]): Promise<void> {
     const { message } = live
     this.committing++
     const bounced = live.deleted ? undefined : await this.bouncer?.bounce(message)
     this.committing--
     if (bounced !== undefined && !bounced.done && !live.deleted) {
       this.options.log.warning(`trouble injecting bounce message, will try later: ${bounced.failure.logText}`)
-      message.due[channel] = this.options.clock.now() + limits.injectAgainSeconds * 1000
-      changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
-      this.commit(changes, () => this.leave(live, channel, message.due[channel]))
+      const due = moveDue(message, channel, this.options.clock.now() + limits.injectAgainSeconds * 1000)
+      this.commit([...changes, due], () => this.leave(live, channel, due.atMs))
       return
     }
     const outcome: Bounced = bounced?.done === true ? bounced.value : { kind: 'none' }
@@ -272,7 +267,6 @@ export class Dispatcher {
         message.id,
         message.recipients.map(({ address }) => address),
       )
-      if (message.inFile) void this.options.files.remove(message.id).catch(() => undefined)
       this.leave(live, channel, undefined)
       if (outcome.kind === 'added') this.acceptance?.accepted(outcome.message, outcome.content)
     })
@@ -326,6 +320,13 @@ export class Dispatcher {
     })
     this.options.log.status(side('local'), side('remote'), this.stopping)
   }
+}
+
+/** In memory; and what the store is to be told. */
+function moveDue(message: QueuedMessage, channel: Channel, atMs: number | undefined): Extract<Change, { kind: 'due' }> {
+  const change = { kind: 'due', id: message.id, channel, atMs } as const
+  changeMessage(message, change)
+  return change
 }
 
 /** RFC 3463 §3.5: delivery time expired. What the last attempt ended in is told with it. */
