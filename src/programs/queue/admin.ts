@@ -4,7 +4,7 @@ import { codeOf } from '../../base/outcome.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { answerAdmin, readOperation } from '../../system/admin-server.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import type { Channel, MessageChange, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
@@ -65,6 +65,10 @@ export class Admin {
       case 'retry':
         yield await this.retry(request)
         break
+      case 'hold':
+      case 'release':
+        yield await this.hold(this.idOf(request), request.op === 'hold')
+        break
       case 'delete':
         yield await this.delete(this.idOf(request))
         break
@@ -109,6 +113,18 @@ export class Admin {
     const { waitingLocal, waitingRemote } = await store.counts()
     dispatcher.lookAgain()
     return request.all ? { retried: 'all', recipients: waitingLocal + waitingRemote } : { retried: request.id }
+  }
+
+  /** A held message is not attempted; what was begun goes on. One that is released is tried at once. */
+  private async hold(id: number, held: boolean): Promise<object> {
+    const { store, dispatcher, clock, log } = this.ports
+    await this.find(id)
+    const hold: MessageChange = { kind: 'hold', id, held }
+    const changes: MessageChange[] = held ? [hold] : [hold, { kind: 'hurry', id, atMs: clock.now() }]
+    await store.commit(changes)
+    dispatcher.changed(id, changes)
+    log.warning(`msg ${id} ${held ? 'held' : 'released'} by an administrator`)
+    return held ? { held: id, pending: dispatcher.isBusyWith(id) } : { released: id }
   }
 
   private async delete(id: number): Promise<object> {

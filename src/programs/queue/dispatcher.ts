@@ -6,7 +6,7 @@ import { crashed, lspawnStatuses } from '../../protocols/qmail/delivery-status.t
 import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
 import type { Clock } from '../../system/clock.ts'
 import { changeMessage } from '../../stores/queue/change.ts'
-import type { Change, Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import type { Change, Channel, MessageChange, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import { channels } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { Bounced, Bouncer } from './bouncer.ts'
@@ -36,6 +36,7 @@ export interface DispatcherOptions {
 }
 
 const deletedStatus = plainFailure(4, '0.0', 'message deleted\n', '')
+const heldStatus = plainFailure(4, '0.0', 'message held\n', '')
 
 export class Dispatcher {
   readonly lives: LiveMessages = new LiveMessages()
@@ -91,6 +92,13 @@ export class Dispatcher {
     for (const channel of channels) this.schedules[channel].lookAgain()
   }
 
+  /** A message was changed in the store: what is in memory of it follows. */
+  changed(id: number, changes: readonly MessageChange[]): void {
+    const live = this.lives.get(id)
+    if (live !== undefined) for (const change of changes) changeMessage(live.message, change)
+    this.lookAgain()
+  }
+
   isBusyWith(id: number): boolean {
     return channels.some((channel) => this.schedules[channel].holds(id))
   }
@@ -130,13 +138,7 @@ export class Dispatcher {
       const status = statuses[index]
       if (status !== undefined) this.apply(pass, position, status, group.deliveries[index] ?? 0, changes)
     }
-    this.schedules[pass.channel].finished(group)
-    this.logStatus()
-    pass.groupsOpen--
-    if (pass.groupsOpen === 0) this.endPass(pass, changes)
-    else this.commitPart(pass, changes)
-    this.pump()
-    this.checkIdle()
+    this.ended(group, changes)
   }
 
   /** The deliverer was lost before it reported: tried again at once, a few times. */
@@ -172,9 +174,27 @@ export class Dispatcher {
     })
   }
 
+  private ended(group: Group, changes: readonly Change[]): void {
+    const { pass } = group
+    this.schedules[pass.channel].finished(group)
+    this.logStatus()
+    pass.groupsOpen--
+    if (pass.groupsOpen === 0) this.endPass(pass, changes)
+    else this.commitPart(pass, changes)
+    this.pump()
+    this.checkIdle()
+  }
+
+  /** Its recipients are not marked: on the last pass that would make a bounce of what was never tried. */
+  private leaveHeld(group: Group): void {
+    for (const delivery of group.deliveries) this.options.log.ended(delivery, heldStatus)
+    this.ended(group, [])
+  }
+
   private deliver(group: Group): void {
     const { live, channel } = group.pass
     const { source } = this.options
+    if (live.message.held) return this.leaveHeld(group)
     if (channel === 'remote') this.logStart(group)
     if (live.deleted) {
       this.reportAll(group, deletedStatus)
