@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import type { Failure } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { formatReply, refusal } from '../../protocols/smtp/replies.ts'
-import { type QueueStore, StoreError } from '../../stores/queue/contract.ts'
+import { type NewBody, StoreError } from '../../stores/queue/contract.ts'
+import { MemoryEngine } from '../../stores/queue/memory-engine.ts'
 import { realClock } from '../../system/clock.ts'
 import { Acceptance } from './acceptance.ts'
 import { DeliveryLog } from './delivery-log.ts'
@@ -15,21 +16,25 @@ const none = (): never => {
   throw new Error('not asked here')
 }
 
-function acceptanceWith(fails: Error): Acceptance {
-  const store: QueueStore = {
-    commit: () => Promise.reject(fails),
-    newId: () => 1,
-    newBody: () =>
-      Promise.resolve({ write: () => Promise.reject(fails), seal: none, discard: () => Promise.resolve() }),
-    due: none,
-    nextDue: none,
-    load: none,
-    list: none,
-    content: none,
-    counts: none,
-    clock: none,
-    close: none,
+/** Neither a row nor a body finds room. */
+class FailingStore extends MemoryEngine {
+  private readonly trouble: Error
+
+  constructor(trouble: Error) {
+    super()
+    this.trouble = trouble
   }
+
+  override commit(): Promise<void> {
+    return Promise.reject(this.trouble)
+  }
+
+  override async newBody(id: number): Promise<NewBody> {
+    return { ...(await super.newBody(id)), write: () => Promise.reject(this.trouble) }
+  }
+}
+
+function acceptanceWith(trouble: Error): Acceptance {
   const clock = new QueueClock(realClock, undefined)
   const tables = {
     locals: new Set<string>(),
@@ -39,7 +44,7 @@ function acceptanceWith(fails: Error): Acceptance {
   }
   return new Acceptance(
     {
-      store,
+      store: new FailingStore(trouble),
       clock,
       log: new DeliveryLog(() => undefined),
       signing: undefined,
@@ -51,8 +56,8 @@ function acceptanceWith(fails: Error): Acceptance {
   )
 }
 
-async function failures(fails: Error): Promise<Failure[]> {
-  const acceptance = acceptanceWith(fails)
+async function failures(trouble: Error): Promise<Failure[]> {
+  const acceptance = acceptanceWith(trouble)
   const stream = acceptance.open(envelope, noParams, origin)
   await stream.write(Buffer.from('x\n'))
   const content = { head: '', body: [Buffer.from('x\n')] }

@@ -1,6 +1,6 @@
 /** Bodies too large for a row: one file each in `content/`, named by the message id (states Q2 and Q3 of README.md).
  *  Fails:  rejects with StoreError while one is written; otherwise throws as the file system does. */
-import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -17,16 +17,8 @@ export class ContentFiles {
     this.files = files
   }
 
-  path(id: number): string {
-    return join(this.directory, String(id))
-  }
-
-  create(id: number): Promise<OpenFile> {
-    return this.files.create(this.path(id), 0o600)
-  }
-
   async newBody(id: number): Promise<NewBody> {
-    const file = await asStoreError(this.create(id))
+    const file = await asStoreError(this.files.create(this.path(id), 0o600))
     let isOpen = true
     const close = async (): Promise<void> => {
       if (isOpen) await file.close()
@@ -47,14 +39,10 @@ export class ContentFiles {
     return this.files.remove(this.path(id))
   }
 
-  openForReading(id: number): Promise<FileHandle> {
-    return open(this.path(id), 'r')
-  }
-
   /** Head and body in pieces of at most 64 KiB. */
   async *pieces(id: number, head: ByteString): AsyncGenerator<Buffer> {
     let lead = toBuffer(head)
-    const file = await this.openForReading(id)
+    const file = await open(this.path(id), 'r')
     try {
       for (;;) {
         const piece = Buffer.allocUnsafe(chunkBytesMax)
@@ -77,6 +65,10 @@ export class ContentFiles {
       else if (!isKnown(Number(name))) await this.remove(Number(name))
     }
     return foreign
+  }
+
+  private path(id: number): string {
+    return join(this.directory, String(id))
   }
 
   /** After it returns the content, and its name, survive a power cut. */
