@@ -19,7 +19,7 @@ const alone: ReadonlyMap<string, string> = new Map([
   ['src/programs/start/supervision.test.ts', 'runs `start`, which sets the umask'],
   ['src/programs/lspawn/password-checker.test.ts', 'counts its open descriptors, and gives programs a time limit'],
   ['src/system/frame-server.test.ts', 'measures its memory'],
-  ['src/system/processes.test.ts', 'counts its open descriptors'],
+  ['src/system/watched-process.test.ts', 'counts its open descriptors'],
 ])
 /** Outside every `describe` they hold for the whole process. */
 const hooksOfTheProcess = /^(?:before|after|beforeEach|afterEach)\(/m

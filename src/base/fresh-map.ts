@@ -15,6 +15,10 @@ export class FreshMap<V> {
     return undefined
   }
 
+  delete(key: string): void {
+    this.entries.delete(key)
+  }
+
   set(key: string, value: V, until: number): void {
     this.entries.delete(key)
     for (const oldest of this.entries.keys()) {

@@ -99,3 +99,10 @@ export class FieldReader {
     return part
   }
 }
+
+/** The text that a byte stands for. */
+export function choice<T extends string>(fields: FieldReader, choices: readonly T[]): T {
+  const chosen = choices[fields.u8()]
+  if (chosen === undefined) throw new ContractError('unknown choice')
+  return chosen
+}

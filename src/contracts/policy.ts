@@ -10,7 +10,7 @@
  *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is the
  *  asker's affair. `serving` tells that somebody is there: while a program is dead its connections wait unserved. */
 import type { ByteString } from '../base/byte-string.ts'
-import { FieldReader, FieldWriter } from './fields.ts'
+import { choice, FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 
 /** No field is longer, in either direction. */
@@ -290,12 +290,6 @@ function flag(fields: FieldReader): boolean {
   const value = fields.u8()
   if (value > 1) throw new ContractError(`flag of ${value}`)
   return value === 1
-}
-
-function choice<T extends string>(fields: FieldReader, choices: readonly T[]): T {
-  const chosen = choices[fields.u8()]
-  if (chosen === undefined) throw new ContractError('unknown choice')
-  return chosen
 }
 
 function bounded(value: ByteString): ByteString {

@@ -20,7 +20,7 @@
  *  the front of a service stops, and so its sessions are ended in the same way. */
 import { loginServices, type LoginService } from './services.ts'
 import { type ByteString, fromText, toText } from '../base/byte-string.ts'
-import { FieldReader, FieldWriter } from './fields.ts'
+import { choice, FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 
 export const ticketBytes = 32
@@ -265,10 +265,4 @@ function plainText(fields: FieldReader, bytesMax: number): ByteString {
   for (const byte of Buffer.from(text, 'latin1'))
     if (byte === del || (byte < space && byte !== tab)) throw new ContractError('a control character in a text')
   return text
-}
-
-function choice<T extends string>(fields: FieldReader, choices: readonly T[]): T {
-  const chosen = choices[fields.u8()]
-  if (chosen === undefined) throw new ContractError('unknown choice')
-  return chosen
 }

@@ -1,5 +1,6 @@
-/** How many descriptors this process may have, and has. Undefined where the system does not tell (only Linux does). */
-import { readdirSync, readFileSync } from 'node:fs'
+/** The descriptors of this process: how many it may have, and has (undefined where the system does not tell: only Linux does),
+ *  and what one of them is. */
+import { fstatSync, readdirSync, readFileSync } from 'node:fs'
 
 export function descriptorsMax(): number | undefined {
   try {
@@ -15,5 +16,13 @@ export function descriptorsOpen(): number | undefined {
     return readdirSync('/proc/self/fd').length
   } catch {
     return undefined
+  }
+}
+
+export function isOpenSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch {
+    return false
   }
 }

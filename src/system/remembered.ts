@@ -1,5 +1,6 @@
 /** Answers that cost something, remembered for a while; the same question while one is under way waits for that. Trouble is
- *  not remembered. When there are too many, all are forgotten: keys may come from the network. */
+ *  not remembered. There are only so many: keys may come from the network. */
+import { FreshMap } from '../base/fresh-map.ts'
 import type { Clock } from './clock.ts'
 
 export interface RememberedLimits {
@@ -10,23 +11,23 @@ export interface RememberedLimits {
 export class Remembered<Answer> {
   private readonly clock: Clock
   private readonly limits: RememberedLimits
-  private readonly entries = new Map<string, { readonly untilMs: number; readonly answer: Promise<Answer> }>()
+  private readonly answers: FreshMap<Promise<Answer>>
 
   constructor(clock: Clock, limits: RememberedLimits) {
     this.clock = clock
     this.limits = limits
+    this.answers = new FreshMap(limits.countMax)
   }
 
   get(key: string, ask: () => Promise<Answer>): Promise<Answer> {
     const now = this.clock.monotonic()
-    const known = this.entries.get(key)
-    if (known !== undefined && known.untilMs > now) return known.answer
-    if (this.entries.size >= this.limits.countMax) this.entries.clear()
-    const entry = { untilMs: now + this.limits.milliseconds, answer: ask() }
-    this.entries.set(key, entry)
-    entry.answer.catch(() => {
-      if (this.entries.get(key) === entry) this.entries.delete(key)
+    const known = this.answers.get(key, now)
+    if (known !== undefined) return known
+    const answer = ask()
+    this.answers.set(key, answer, now + this.limits.milliseconds)
+    answer.catch(() => {
+      if (this.answers.get(key, now) === answer) this.answers.delete(key)
     })
-    return entry.answer
+    return answer
   }
 }

@@ -1,10 +1,10 @@
 /** A program's side of the supervise contract: descriptor 3, and the listening sockets from 4 on.
  *  Every long-lived program begins with `supervised(...)` and calls `ready()` when it serves.
  *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
-import { fstatSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import type { Trouble } from '../contracts/troubles.ts'
+import { isOpenSocket } from './descriptors.ts'
 import { adoptDescriptor, FrameConnection } from './frame-connection.ts'
 import { forbidTracing } from './libc.ts'
 import { flushLog, type Log } from './log.ts'
@@ -104,12 +104,4 @@ export class StartRefused extends Error {
 function exit(code: number): never {
   flushLog()
   process.exit(code)
-}
-
-function isOpenSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket()
-  } catch {
-    return false
-  }
 }

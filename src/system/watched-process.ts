@@ -18,7 +18,8 @@ export interface WatchedCall {
   readonly args: readonly ByteString[]
   readonly cwd: string
   readonly environment: ReadonlyMap<string, ByteString>
-  /** From descriptor 0 on: `null` is /dev/null, a number a descriptor of ours, a function gets what is written there. */
+  /** From descriptor 0 on: `null` is /dev/null, a number a descriptor of ours, a function gets what is written there. The same
+   *  function for several makes one pipe of them, where the system gives pipes: what is said keeps its order. */
   readonly descriptors: readonly (null | number | ((bytes: Buffer) => void))[]
   readonly millisecondsMax: number
 }
@@ -103,9 +104,10 @@ export class WatchedProcess {
 function spawned(call: WatchedCall): { child: ChildProcess; readers: Map<number, Readable> } {
   const path = resolvePath(call.cwd, toText(call.file))
   accessSync(path, constants.X_OK)
-  const pipes = call.descriptors.map((what) => (typeof what === 'function' ? makePipe() : undefined))
-  const stdio = call.descriptors.map((what, fd) => {
-    if (typeof what === 'function') return pipes[fd]?.writeFd ?? ('pipe' as const)
+  const takers = new Set(call.descriptors.filter((what) => typeof what === 'function'))
+  const pipes = new Map([...takers].map((taker) => [taker, makePipe()] as const))
+  const stdio = call.descriptors.map((what) => {
+    if (typeof what === 'function') return pipes.get(what)?.writeFd ?? ('pipe' as const)
     return what ?? ('ignore' as const)
   })
   const readers = new Map<number, Readable>()
@@ -113,18 +115,21 @@ function spawned(call: WatchedCall): { child: ChildProcess; readers: Map<number,
     const child = spawnWith(path, call, stdio)
     for (const [fd, what] of call.descriptors.entries()) {
       if (typeof what !== 'function') continue
-      const reader = readerOf(child, fd, pipes[fd]?.readFd)
+      const pipe = pipes.get(what)
+      const shared = pipe && readers.get(call.descriptors.indexOf(what))
+      const reader = shared ?? readerOf(child, fd, pipe?.readFd)
+      readers.set(fd, reader)
+      if (shared !== undefined) continue
       reader.on('data', what)
       // What was said until then counts.
       reader.on('error', () => undefined)
-      readers.set(fd, reader)
     }
     return { child, readers }
   } catch (error) {
-    for (const pipe of pipes) if (pipe !== undefined) closeSync(pipe.readFd)
+    for (const pipe of pipes.values()) if (pipe !== undefined) closeSync(pipe.readFd)
     throw error
   } finally {
-    for (const pipe of pipes) if (pipe !== undefined) closeSync(pipe.writeFd)
+    for (const pipe of pipes.values()) if (pipe !== undefined) closeSync(pipe.writeFd)
   }
 }
 
@@ -147,7 +152,7 @@ function spawnWith(path: string, call: WatchedCall, stdio: readonly (number | 'p
 
 /** `x` keeps the line ends that `$()` would take away. */
 function assigned(name: string, value: ByteString): string {
-  const octal = value.replace(/[^]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`)
+  const octal = value.replace(/[^\w@.,:+=/ ]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`)
   return `${name}=$(printf '${octal}x'); ${name}=\${${name}%x}`
 }
 

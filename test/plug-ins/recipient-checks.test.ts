@@ -1,9 +1,9 @@
 /** Programs written to the RCPTCHECK interface only, and our own versions of those that pkgsrc ships. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type CheckFiles, checkRecipient, type CheckTools } from '../../src/clients/execute/recipient-check.ts'
-import { builtInPlugIns } from '../../src/clients/spp/built-ins.ts'
-import { SppSession } from '../../src/clients/spp/session.ts'
+import { type CheckFiles, checkRecipient, type CheckTools } from '../../src/programs/smtpd/plug-ins/recipient-check.ts'
+import { builtInPlugIns } from '../../src/programs/smtpd/plug-ins/built-ins.ts'
+import { SppSession } from '../../src/programs/smtpd/plug-ins/session.ts'
 import { parsePlugIns } from '../../src/protocols/spp/plug-ins.ts'
 import { ExecProcess } from '../kit/exec-process.ts'
 

@@ -1,8 +1,8 @@
 /** Plug-ins written to qmail-spp's protocol only, run by the real exec process: every letter and every failure. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { SppSession } from '../../src/clients/spp/session.ts'
-import type { BuiltIn, StageOutcome } from '../../src/clients/spp/stage.ts'
+import { SppSession } from '../../src/programs/smtpd/plug-ins/session.ts'
+import type { BuiltIn, StageOutcome } from '../../src/programs/smtpd/plug-ins/stage.ts'
 import { parsePlugIns } from '../../src/protocols/spp/plug-ins.ts'
 import { ExecProcess, skipWithoutInterpreter } from '../kit/exec-process.ts'
 

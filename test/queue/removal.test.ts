@@ -1,4 +1,4 @@
-/** What is left of a message that is gone. */
+/** What is left of a message that is gone, and of one that is held. */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -84,6 +84,32 @@ describe('removal', () => {
     await queue.logged(/end msg/)
     assert.doesNotMatch(queue.log, /bounce msg/)
     assert.deepEqual(await queue.ask({ op: 'list' }), [])
+  })
+
+  it('a message that is held is not attempted until it is released', async () => {
+    const id = await submit()
+    assert.deepEqual(await queue.ask({ op: 'hold', id }), [{ held: id, pending: true }])
+    // The attempt is lost before it reported: of another message the next one would begin at once.
+    remote.destroy('')
+    await connectRemote()
+    await queue.logged(/delivery \d+: deferral: message_held/)
+    for (const op of ['list', 'show']) assert.equal((await queue.ask({ op, id }))[0]?.['held'], true)
+    await queue.ask({ op: 'retry', id })
+    await queue.ask({ op: 'retry', all: true })
+    await queue.kill('SIGKILL')
+    await queue.start()
+    await connectRemote()
+    await queue.ask({ op: 'retry', id })
+    queue.log = ''
+    // One that is not held is begun, so the held one would have been.
+    const other = await submit()
+    assert.doesNotMatch(queue.log, new RegExp(`delivery \\d+: msg ${id} `))
+    remote.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
+    await queue.logged(new RegExp(`end msg ${other}`))
+    assert.deepEqual(await queue.ask({ op: 'release', id }), [{ released: id }])
+    await queue.logged(new RegExp(`delivery \\d+: msg ${id} `))
+    remote.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
+    await queue.logged(new RegExp(`end msg ${id}`))
   })
 
   it('a message deleted while it is delivered stays deleted when the queue is killed before that ends', async () => {

@@ -2,6 +2,7 @@
  *  Fails:  never rejects: what cannot be found out in time is `unknown`, with the reason as its rule. */
 import type { Socket } from 'node:net'
 import type { ByteString } from '../../base/byte-string.ts'
+import { FreshMap } from '../../base/fresh-map.ts'
 import { describeError } from '../../base/outcome.ts'
 import {
   decodeRecipientAnswer,
@@ -26,7 +27,7 @@ const rememberedMax = 20_000
 export class RecipientClient {
   private readonly clock: Clock
   private readonly link: QuestionLink<RecipientAnswer>
-  private readonly remembered = new Map<ByteString, { readonly finding: RecipientFinding; readonly until: number }>()
+  private readonly remembered = new FreshMap<RecipientFinding>(rememberedMax)
 
   constructor(connect: () => Promise<Socket>, clock: Clock) {
     this.clock = clock
@@ -36,9 +37,7 @@ export class RecipientClient {
 
   /** `address` as routed to the local channel. At once if it is remembered. */
   find(address: ByteString): RecipientFinding | Promise<RecipientFinding> {
-    const known = this.remembered.get(address)
-    if (known !== undefined && known.until > this.clock.monotonic()) return known.finding
-    return this.ask(address)
+    return this.remembered.get(address, this.clock.monotonic()) ?? this.ask(address)
   }
 
   close(): void {
@@ -52,17 +51,11 @@ export class RecipientClient {
         answerMillisecondsMax,
       )
       const finding = { verdict, rule }
-      this.remember(address, finding)
+      const milliseconds = rememberMilliseconds[verdict]
+      if (milliseconds > 0) this.remembered.set(address, finding, this.clock.monotonic() + milliseconds)
       return finding
     } catch (error) {
       return { verdict: 'unknown', rule: describeError(error) }
     }
-  }
-
-  private remember(address: ByteString, finding: RecipientFinding): void {
-    const milliseconds = rememberMilliseconds[finding.verdict]
-    if (milliseconds === 0) return
-    if (this.remembered.size >= rememberedMax) this.remembered.clear()
-    this.remembered.set(address, { finding, until: this.clock.monotonic() + milliseconds })
   }
 }

@@ -2,6 +2,7 @@
  *  and a telephone with last year's password asks again and again, but guesses only once.
  *  Never:  holds a password: only digests under a key that dies with the process. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { FreshMap } from '../../base/fresh-map.ts'
 import type { Clock } from '../../system/clock.ts'
 import { hmacSha256 } from '../../system/digests.ts'
 import type { Random } from '../../system/random.ts'
@@ -15,34 +16,26 @@ export class JudgedPasswords {
   private readonly clock: Clock
   private readonly limits: JudgedLimits
   private readonly key: ByteString
-  private readonly known = new Map<ByteString, { readonly found: string; readonly untilMs: number }>()
+  private known: FreshMap<string>
 
   constructor(clock: Clock, random: Random, limits: JudgedLimits) {
     this.clock = clock
     this.limits = limits
+    this.known = new FreshMap(limits.countMax)
     this.key = random.bytes(32).toString('latin1')
   }
 
   /** What `add` was told of the same password, while it is remembered. */
   find(who: readonly ByteString[], password: ByteString): string | undefined {
-    const entry = this.known.get(this.digest(who, password))
-    return entry !== undefined && entry.untilMs > this.clock.monotonic() ? entry.found : undefined
+    return this.known.get(this.digest(who, password), this.clock.monotonic())
   }
 
   add(who: readonly ByteString[], password: ByteString, found: string): void {
-    const { countMax, milliseconds } = this.limits
-    const digest = this.digest(who, password)
-    this.known.delete(digest)
-    // The first to have come is the first to expire.
-    for (const [oldest, { untilMs }] of this.known) {
-      if (this.known.size < countMax && untilMs > this.clock.monotonic()) break
-      this.known.delete(oldest)
-    }
-    this.known.set(digest, { found, untilMs: this.clock.monotonic() + milliseconds })
+    this.known.set(this.digest(who, password), found, this.clock.monotonic() + this.limits.milliseconds)
   }
 
   clear(): void {
-    this.known.clear()
+    this.known = new FreshMap(this.limits.countMax)
   }
 
   /** Each field has its length before it: none can look like another. */

@@ -19,16 +19,21 @@ import { Chain } from './chain.ts'
 import { filterPass, type PassTools } from '../../clients/filters/filter-pass.ts'
 import { FilterTaker } from '../../clients/filters/filter-taker.ts'
 import { Launcher } from '../../system/launcher.ts'
-import { limits } from './limits.ts'
 import { Runs } from './runs.ts'
+
+/** At once; the others wait. Filters have places of their own: they take long. */
+const plugInsMax = 50
+const filtersMax = 20
+/** A message that waits for its filters has one to itself. */
+const connectionsMax = 10_000
 
 const { values } = parseArgs({
   options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
 })
 const log = openLog('exec')
 const home = homeAt(values.home ?? '.')
-const plugIns = new Launcher(realClock, log, home.path, limits.plugInsMax)
-const filters = new Launcher(realClock, log, home.path, limits.filtersMax)
+const plugIns = new Launcher(realClock, log, home.path, plugInsMax)
+const filters = new Launcher(realClock, log, home.path, filtersMax)
 const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), realClock)
 
 const supervisor = supervised(
@@ -55,7 +60,7 @@ const servers = [...supervisor.listeners.values()].map(
       purpose: 'execute',
       clock: realClock,
       log,
-      connectionsMax: limits.connectionsMax,
+      connectionsMax,
       frameBytesMax,
       accept: handlersFor,
     }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
+import { outputBytesOfInterest } from '../../protocols/qmail/delivery-status.ts'
 import { realClock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import { storedInMemory } from '../../system/spool.ts'
@@ -44,6 +45,12 @@ describe('a program of .qmail', () => {
       ['SENDER', 'a\xc3\xbcb'],
     ])
     assert.deepEqual([verdict, output], ['stop', 'gr\xfc\xdfa\xc3\xbcbSubject: x\n\nhi\n'])
+  })
+
+  it('may say more than is kept, and come to its end', async () => {
+    const { verdict, output } = await run('head -c 3000000 /dev/zero; exit 99')
+    assert.equal(verdict, 'stop')
+    assert.ok(output.length > 0 && output.length <= outputBytesOfInterest)
   })
 
   it('is deferred with what it said when a signal ends it', async () => {

@@ -2,7 +2,7 @@
  *  its own that can be rewound (qmail-command(8)).
  *  Knows:  what goes where. Never: puts a byte of an address into a command: addresses are variables.
  *  Fails:  qmail-local's texts. */
-import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
+import { type ByteString, fromBuffer, fromText, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { outputBytesOfInterest } from '../../protocols/qmail/delivery-status.ts'
@@ -10,9 +10,9 @@ import { programCrashedText, programVerdict, type ProgramVerdict } from '../../p
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Log } from '../../system/log.ts'
-import { type ProgramEnd, run } from '../../system/processes.ts'
 import type { Random } from '../../system/random.ts'
 import { nextTurn, Spool, type StoredBytes } from '../../system/spool.ts'
+import { type WatchedEnd, WatchedProcess } from '../../system/watched-process.ts'
 
 const shell = '/bin/sh'
 /** qmail sets no limit. A program that hangs is ended a day later, with all it started, and the mail deferred. */
@@ -48,56 +48,49 @@ export async function runProgram(
   environment: ReadonlyMap<string, ByteString>,
   content: StoredBytes,
 ): Promise<ProgramResult> {
-  const spools: Spool[] = []
-  const spool = (): Spool => {
-    const made = new Spool(tools.random)
-    spools.push(made)
-    return made
-  }
+  let message: Spool | undefined
   try {
-    const message = spool()
+    message = new Spool(tools.random)
     await copy(content, message)
-    return verdictOf(await start(tools, command, home, environment, message, spool), command)
+    const output = new Output()
+    const program = await WatchedProcess.start(tools.clock, {
+      file: shell,
+      args: ['-c', command],
+      cwd: toText(home),
+      environment: new Map([...baseEnvironment(tools), ...environment]),
+      descriptors: [message.fd, output.take, output.take],
+      millisecondsMax: programMillisecondsMax,
+    })
+    return verdictOf(await program.ended, output.text(), command)
   } catch (error) {
     tools.log(`cannot run a program: ${describeError(error)}`)
     return { verdict: 'defer', output: troubleText(error) }
   } finally {
-    for (const made of spools) made.close()
+    message?.close()
   }
 }
 
-function start(
-  tools: ProgramTools,
-  command: ByteString,
-  home: ByteString,
-  environment: ReadonlyMap<string, ByteString>,
-  message: Spool,
-  spool: () => Spool,
-): Promise<ProgramEnd> {
-  const variables: Record<string, string> = { ...tools.baseEnvironment }
-  const raw: [string, ByteString][] = []
-  for (const [name, value] of environment) {
-    if (isText(value)) variables[name] = toText(value)
-    else raw.push([name, value])
-  }
-  const call = {
-    file: shell,
-    cwd: toText(home),
-    environment: variables,
-    stdinFd: message.fd,
-    millisecondsMax: programMillisecondsMax,
-    outputBytesMax: outputBytesOfInterest,
-  }
-  if (raw.length === 0 && isText(command)) return run(tools.clock, { ...call, args: ['-c', toText(command)] })
-  // Node passes on UTF-8 only: other bytes go through a script on descriptor 3, every value in single quotes.
-  const script = spool()
-  for (const [name, value] of raw) script.append(toBuffer(`${name}=${quoted(value)}; export ${name}\n`))
-  script.append(toBuffer(`exec 3<&-\nexec ${shell} -c ${quoted(command)}\n`))
-  return run(tools.clock, { ...call, args: ['-c', '. /dev/fd/3'], extraFd: script.fd })
+function baseEnvironment(tools: ProgramTools): [string, ByteString][] {
+  return Object.entries(tools.baseEnvironment).map(([name, value]) => [name, fromText(value)])
 }
 
-function verdictOf(end: ProgramEnd, command: ByteString): ProgramResult {
-  const output = fromBuffer(end.output)
+/** What a program says on descriptors 1 and 2. Beyond what a report can show it is read and dropped. */
+class Output {
+  private readonly chunks: Buffer[] = []
+  private kept = 0
+
+  readonly take = (bytes: Buffer): void => {
+    const part = bytes.subarray(0, outputBytesOfInterest - this.kept)
+    this.kept += part.length
+    if (part.length > 0) this.chunks.push(part)
+  }
+
+  text(): ByteString {
+    return fromBuffer(Buffer.concat(this.chunks))
+  }
+}
+
+function verdictOf(end: WatchedEnd, output: ByteString, command: ByteString): ProgramResult {
   if (end.exitCode === notFoundCode) return { verdict: programVerdict(notFoundCode), output: output + hintFor(command) }
   if (end.exitCode === undefined) return { verdict: 'defer', output: output + programCrashedText }
   return { verdict: programVerdict(end.exitCode), output }
@@ -130,13 +123,4 @@ async function copy(content: StoredBytes, spool: Spool): Promise<void> {
       await nextTurn()
     }
   }
-}
-
-function isText(bytes: ByteString): boolean {
-  return fromText(toText(bytes)) === bytes
-}
-
-/** For sh: nothing is special between single quotes but the quote. */
-function quoted(value: ByteString): ByteString {
-  return `'${value.replaceAll("'", "'\\''")}'`
 }

@@ -1,6 +1,5 @@
 /** The sessions of this process, with what they need of the machine. Nothing of it is made before the first one comes. */
 import type { LoginService } from '../../contracts/services.ts'
-import { fstatSync } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
@@ -8,6 +7,7 @@ import type { SessionGrant } from '../../contracts/assign.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
 import { recordRemoval } from '../../stores/maildir/quota-file.ts'
 import { realClock as clock } from '../../system/clock.ts'
+import { isOpenSocket } from '../../system/descriptors.ts'
 import type { Log } from '../../system/log.ts'
 import { quickFiles } from '../../system/quick-files.ts'
 import { realRandom as random } from '../../system/random.ts'
@@ -41,7 +41,7 @@ export interface ServedSessions {
 
 /** Undefined: lspawn gave no socket for them. */
 export function serveSessions(fd: number, world: SessionsWorld): ServedSessions | undefined {
-  if (!isSocket(fd)) return undefined
+  if (!isOpenSocket(fd)) return undefined
   const { log, hold } = world
   let known: { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } | undefined
   const stay = new Stay(clock, hold)
@@ -87,12 +87,4 @@ function makeTools(
     removed: (maildir, what) => recordRemoval(quickFiles, maildir, what),
   }
   return { submission, pop3 }
-}
-
-function isSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket()
-  } catch {
-    return false
-  }
 }

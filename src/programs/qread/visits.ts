@@ -10,7 +10,11 @@ import { describeError } from '../../base/outcome.ts'
 import { ConnectionLog, waitStatus } from '../../servers/door/connection-log.ts'
 import { baseEnvironment, type Host, plainIp } from '../../servers/door/peer.ts'
 import type { Log } from '../../system/log.ts'
-import { connectionsMax, idleMillisecondsMax } from './limits.ts'
+
+/** Connections at once, as tcpserver's. */
+const connectionsMax = 40
+/** A page that is not read for so long ends its connection. */
+const idleMillisecondsMax = 60_000
 
 export class Visits {
   private readonly open = new Set<Socket>()

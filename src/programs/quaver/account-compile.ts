@@ -1,6 +1,6 @@
 /** `quaver account compile`: qmail-newu, for who edits users/assign by hand. */
 import { compileAssign } from '../../stores/users/assign.ts'
-import { lockDirectory } from '../../stores/accounts/directory-lock.ts'
+import { lockDirectory } from '../../stores/home/directory-lock.ts'
 import { type GlobalOptions, requireHome } from './context.ts'
 import { CommandError } from './exit.ts'
 import { print, printJson } from './output.ts'

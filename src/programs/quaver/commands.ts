@@ -155,6 +155,14 @@ function addQueue(program: Command): void {
     ['quaver queue retry 1795', ''],
     ['quaver queue retry --all', 'after the network is back'],
   ])
+  const hold = subcommand(group, 'hold', 'Keep a message in the queue and attempt nothing until it is released.')
+    .addArgument(idArgument())
+    .action(async (id: number) => (await import('./queue.ts')).hold(id, hold.optsWithGlobals()))
+  examples(hold, [['quaver queue hold 1795', 'while you look at what it is']])
+  const release = subcommand(group, 'release', 'Attempt a held message again, now.')
+    .addArgument(idArgument())
+    .action(async (id: number) => (await import('./queue.ts')).release(id, release.optsWithGlobals()))
+  examples(release, [['quaver queue release 1795', '']])
   const remove = subcommand(group, 'delete', 'Take a message out of the queue without a bounce. There is no way back.')
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).remove(id, remove.optsWithGlobals()))

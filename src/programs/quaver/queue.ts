@@ -53,15 +53,33 @@ export async function retry(id: number | undefined, options: GlobalOptions & { a
   else print(recipients === 1 ? '1 waiting recipient is tried now' : `${recipients} waiting recipients are tried now`)
 }
 
+export async function hold(id: number, options: GlobalOptions): Promise<void> {
+  const pending = await askPending({ op: 'hold', id }, options)
+  if (options.json === true) printJson({ held: id, pending })
+  else print(`message ${id} is held${pending ? underWay : ''}`)
+}
+
+export async function release(id: number, options: GlobalOptions): Promise<void> {
+  await askPending({ op: 'release', id }, options)
+  if (options.json === true) printJson({ released: id })
+  else print(`message ${id} is released, and tried now`)
+}
+
 export async function remove(id: number, options: GlobalOptions): Promise<void> {
-  const home = requireHome(options)
+  const pending = await askPending({ op: 'delete', id }, options)
+  if (options.json === true) printJson({ deleted: id, pending })
+  else print(`message ${id} is deleted${pending ? underWay : ''}`)
+}
+
+const underWay = '; an attempt that is under way may still deliver it'
+
+/** Whether an attempt was under way. */
+async function askPending(request: object, options: GlobalOptions): Promise<boolean> {
   let pending = false
-  await askProgram(home, 'queue-admin', { op: 'delete', id }, (row) => {
+  await askProgram(requireHome(options), 'queue-admin', request, (row) => {
     pending = field(fieldsOf(row), 'pending') === true
   })
-  if (options.json === true) printJson({ deleted: id, pending })
-  else if (pending) print(`message ${id} is deleted; an attempt that is under way may still deliver it`)
-  else print(`message ${id} is deleted`)
+  return pending
 }
 
 async function askMessage(id: number, options: GlobalOptions): Promise<object> {
@@ -77,7 +95,8 @@ async function askMessage(id: number, options: GlobalOptions): Promise<object> {
 
 function messageLines(message: QueuedMessage): string {
   const sender = message.sender === '' ? '<> (a bounce)' : `<${message.sender}>`
-  const head = `${styled('bold', String(message.id))}  ${when(message.bornMs)}  ${message.bytes} bytes  ${harmless(sender)}`
+  const held = message.held ? styled('yellow', '  held') : ''
+  const head = `${styled('bold', String(message.id))}  ${when(message.bornMs)}  ${message.bytes} bytes  ${harmless(sender)}${held}`
   const recipients = message.recipients.map(({ address, channel, state, lastText }) => {
     const mark =
       state === 'waiting'

@@ -3,11 +3,9 @@ import { test } from 'node:test'
 import type { Failure } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { formatReply, refusal } from '../../protocols/smtp/replies.ts'
-import { ContentFiles } from '../../stores/queue/content-files.ts'
-import { type QueueStore, StoreError } from '../../stores/queue/contract.ts'
-import { MessageIds } from '../../stores/queue/ids.ts'
+import { type NewBody, StoreError } from '../../stores/queue/contract.ts'
+import { MemoryEngine } from '../../stores/queue/memory-engine.ts'
 import { realClock } from '../../system/clock.ts'
-import { type Files, realFiles } from '../../system/files.ts'
 import { Acceptance } from './acceptance.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { QueueClock } from './queue-clock.ts'
@@ -18,24 +16,25 @@ const none = (): never => {
   throw new Error('not asked here')
 }
 
-function acceptanceWith(storeFails: Error, writeFails: Error): Acceptance {
-  const store: QueueStore = {
-    commit: () => Promise.reject(storeFails),
-    due: none,
-    nextDue: none,
-    load: none,
-    list: none,
-    content: none,
-    counts: none,
-    clock: none,
-    close: none,
+/** Neither a row nor a body finds room. */
+class FailingStore extends MemoryEngine {
+  private readonly trouble: Error
+
+  constructor(trouble: Error) {
+    super()
+    this.trouble = trouble
   }
-  const files: Files = {
-    ...realFiles,
-    create: () =>
-      Promise.resolve({ write: () => Promise.reject(writeFails), sync: none, close: () => Promise.resolve() }),
-    remove: () => Promise.resolve(),
+
+  override commit(): Promise<void> {
+    return Promise.reject(this.trouble)
   }
+
+  override async newBody(id: number): Promise<NewBody> {
+    return { ...(await super.newBody(id)), write: () => Promise.reject(this.trouble) }
+  }
+}
+
+function acceptanceWith(trouble: Error): Acceptance {
   const clock = new QueueClock(realClock, undefined)
   const tables = {
     locals: new Set<string>(),
@@ -45,9 +44,7 @@ function acceptanceWith(storeFails: Error, writeFails: Error): Acceptance {
   }
   return new Acceptance(
     {
-      store,
-      files: new ContentFiles('/nowhere', files),
-      ids: new MessageIds(clock, 0),
+      store: new FailingStore(trouble),
       clock,
       log: new DeliveryLog(() => undefined),
       signing: undefined,
@@ -59,8 +56,8 @@ function acceptanceWith(storeFails: Error, writeFails: Error): Acceptance {
   )
 }
 
-async function failures(storeFails: Error, writeFails: Error): Promise<Failure[]> {
-  const acceptance = acceptanceWith(storeFails, writeFails)
+async function failures(trouble: Error): Promise<Failure[]> {
+  const acceptance = acceptanceWith(trouble)
   const stream = acceptance.open(envelope, noParams, origin)
   await stream.write(Buffer.from('x\n'))
   const content = { head: '', body: [Buffer.from('x\n')] }
@@ -72,11 +69,8 @@ async function failures(storeFails: Error, writeFails: Error): Promise<Failure[]
 }
 
 test('a full disk is 452 and 4.3.1, wherever it shows; another trouble is 451 and 4.3.0', async () => {
-  for (const code of ['ENOSPC', 'EDQUOT']) {
-    const noSpace = Object.assign(new Error('no space'), { code })
-    for (const failure of await failures(new StoreError('full', 'database or disk is full'), noSpace))
-      assert.equal(formatReply(refusal(failure), true), '452 4.3.1 qq write error or disk full (#4.3.1)\r\n')
-  }
-  for (const failure of await failures(new StoreError('other', 'x'), new Error('x')))
+  for (const failure of await failures(new StoreError('full', 'database or disk is full')))
+    assert.equal(formatReply(refusal(failure), true), '452 4.3.1 qq write error or disk full (#4.3.1)\r\n')
+  for (const failure of await failures(new StoreError('other', 'x')))
     assert.equal(formatReply(refusal(failure), true), '451 4.3.0 qq write error or disk full (#4.3.0)\r\n')
 })

@@ -9,10 +9,13 @@ import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import { bounceRecipient } from '../../protocols/qmail/verp.ts'
 import { hasMailDomain } from '../../protocols/smtp/mail-domain.ts'
-import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import { type Change, type QueuedMessage, type QueueStore, StoreError } from '../../stores/queue/contract.ts'
-import type { MessageIds } from '../../stores/queue/ids.ts'
-import { errorCode, type OpenFile } from '../../system/files.ts'
+import {
+  type Change,
+  type NewBody,
+  type QueuedMessage,
+  type QueueStore,
+  StoreError,
+} from '../../stores/queue/contract.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { QueueClock } from './queue-clock.ts'
 import type { SignedReader, Signing } from './signing.ts'
@@ -31,8 +34,6 @@ export interface WholeContent {
 
 export interface AcceptancePorts {
   readonly store: QueueStore
-  readonly files: ContentFiles
-  readonly ids: MessageIds
   readonly clock: QueueClock
   readonly log: DeliveryLog
   tables(): RoutingTables
@@ -85,12 +86,13 @@ export class Acceptance {
     given: WholeContent,
     origin: Origin,
   ): { message: QueuedMessage; content: Buffer; change: Change } {
-    const { ids, clock } = this.ports
-    const id = ids.next()
+    const { store, clock } = this.ports
+    const nowMs = clock.now()
+    const id = store.newId(nowMs)
     const head = receivedInvoked(id, origin.invoked, clock.machineNow()) + given.head
     // The only copy: what is stored is a part of what is delivered.
     const content = Buffer.concat([toBuffer(head), ...given.body])
-    const message = this.route(id, envelope, params, { bytes: content.length, inFile: false }, origin.uid, clock.now())
+    const message = this.route(id, envelope, params, { bytes: content.length, inFile: false }, origin.uid, nowMs)
     const stored = { head, body: content.subarray(head.length) }
     return { message, content, change: { kind: 'add', message, content: stored } }
   }
@@ -102,20 +104,20 @@ export class Acceptance {
     this.ports.onAccepted(message, content !== undefined && content.length <= inlineBytesMax ? content : undefined)
   }
 
-  /** For content that comes chunk by chunk: it goes to a file. */
+  /** For content that comes chunk by chunk. */
   open(envelope: Envelope, params: Params, origin: Origin): StreamedMessage {
-    const { clock } = this.ports
+    const { clock, store } = this.ports
     const nowMs = clock.now()
-    const id = this.ports.ids.next()
+    const id = store.newId(nowMs)
     const received = receivedInvoked(id, origin.invoked, clock.machineNow())
     return new StreamedMessage(
       id,
-      this.ports.files,
+      store.newBody(id),
       async (bodyBytes, givenHead) => {
         const head = received + givenHead
         const content = { bytes: head.length + bodyBytes, inFile: true }
         const message = this.route(id, envelope, params, content, origin.uid, nowMs)
-        await this.ports.store.commit([{ kind: 'add', message, content: { head, body: undefined } }])
+        await store.commit([{ kind: 'add', message, content: { head, body: undefined } }])
         this.accepted(message, undefined)
       },
       (error) => this.refusal(error),
@@ -161,43 +163,41 @@ function flawOf({ sender }: Envelope): Failure | undefined {
   return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
 }
 
-/** A message whose body is on its way into a file. Writes are made one after another. */
+/** A message whose body is on its way into the store. Writes are made one after another. */
 export class StreamedMessage implements ContentSink {
   private readonly id: number
-  private readonly files: ContentFiles
   private readonly commitRow: (bodyBytes: number, head: ByteString) => Promise<void>
   private readonly refusal: (error: unknown) => Failure
   private readonly flaw: Failure | undefined
   private readonly signing: SignedReader | undefined
-  private file: OpenFile | undefined
+  private body: NewBody | undefined
   private steps: Promise<void>
   private trouble: unknown
   private bytes = 0
 
   constructor(
     id: number,
-    files: ContentFiles,
+    body: Promise<NewBody>,
     commitRow: (bodyBytes: number, head: ByteString) => Promise<void>,
     refusal: (error: unknown) => Failure,
     flaw: Failure | undefined,
     signing: SignedReader | undefined,
   ) {
     this.id = id
-    this.files = files
     this.commitRow = commitRow
     this.refusal = refusal
     this.flaw = flaw
     this.signing = signing
     this.steps = this.step(async () => {
-      this.file = await files.create(id)
+      this.body = await body
     }, Promise.resolve())
   }
 
-  /** Resolves when the bytes are with the file system (or have been given up with what went wrong before). */
+  /** Resolves when the bytes are with the store (or have been given up with what went wrong before). */
   write(bytes: Buffer): Promise<void> {
     this.bytes += bytes.length
     this.signing?.push(bytes)
-    this.steps = this.step(async () => this.file?.write(bytes), this.steps)
+    this.steps = this.step(async () => this.body?.write(bytes), this.steps)
     return this.steps
   }
 
@@ -214,10 +214,7 @@ export class StreamedMessage implements ContentSink {
       return fields
     }
     this.steps = this.step(async () => {
-      const file = this.file
-      if (file === undefined) throw new Error('no content file')
-      this.file = undefined
-      await this.files.seal(file)
+      await this.body?.seal()
       await this.commitRow(this.bytes, fields.value + head)
     }, this.steps)
     await this.steps
@@ -233,12 +230,7 @@ export class StreamedMessage implements ContentSink {
 
   private async remove(): Promise<void> {
     await this.steps
-    try {
-      await this.file?.close()
-      await this.files.remove(this.id)
-    } catch {
-      // An orphan of no consequence (state Q2): the next start removes it.
-    }
+    await this.body?.discard()
   }
 
   /** After the first trouble nothing more is tried; `close` tells it. */
@@ -248,9 +240,7 @@ export class StreamedMessage implements ContentSink {
     try {
       await work()
     } catch (error) {
-      this.trouble = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
-        ? new StoreError('full', 'no space left on device')
-        : error
+      this.trouble = error
     }
   }
 }

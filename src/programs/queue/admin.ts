@@ -4,8 +4,7 @@ import { codeOf } from '../../base/outcome.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { answerAdmin, readOperation } from '../../system/admin-server.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import type { Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import type { Channel, MessageChange, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
@@ -17,7 +16,6 @@ const shownContentBytesMax: number = 64 * 1024
 
 export interface AdminPorts {
   readonly store: QueueStore
-  readonly files: ContentFiles
   readonly source: ContentSource
   readonly dispatcher: Dispatcher
   readonly clock: QueueClock
@@ -67,6 +65,10 @@ export class Admin {
       case 'retry':
         yield await this.retry(request)
         break
+      case 'hold':
+      case 'release':
+        yield await this.hold(this.idOf(request), request.op === 'hold')
+        break
       case 'delete':
         yield await this.delete(this.idOf(request))
         break
@@ -113,11 +115,22 @@ export class Admin {
     return request.all ? { retried: 'all', recipients: waitingLocal + waitingRemote } : { retried: request.id }
   }
 
+  /** A held message is not attempted; what was begun goes on. One that is released is tried at once. */
+  private async hold(id: number, held: boolean): Promise<object> {
+    const { store, dispatcher, clock, log } = this.ports
+    await this.find(id)
+    const hold: MessageChange = { kind: 'hold', id, held }
+    const changes: MessageChange[] = held ? [hold] : [hold, { kind: 'hurry', id, atMs: clock.now() }]
+    await store.commit(changes)
+    dispatcher.changed(id, changes)
+    log.warning(`msg ${id} ${held ? 'held' : 'released'} by an administrator`)
+    return held ? { held: id, pending: dispatcher.isBusyWith(id) } : { released: id }
+  }
+
   private async delete(id: number): Promise<object> {
-    const { store, files, dispatcher, log } = this.ports
+    const { store, dispatcher, log } = this.ports
     await this.find(id)
     await store.commit([{ kind: 'remove', id }])
-    await files.remove(id)
     // An attempt that runs may still deliver it; nothing comes after that, not even if we are killed meanwhile.
     const live = dispatcher.lives.get(id)
     if (live !== undefined) live.deleted = true

@@ -1,23 +1,19 @@
 /** Brings a message's content to a deliverer: with the attempt if it is small, on its `fetch` if it is large. */
-import { toBuffer } from '../../base/byte-string.ts'
 import { encodeToDeliverer, tokenBytes } from '../../contracts/deliver.ts'
-import { chunkBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
+import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Random } from '../../system/random.ts'
-import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import type { QueueStore, StoredContent } from '../../stores/queue/contract.ts'
+import type { QueueStore } from '../../stores/queue/contract.ts'
 import type { Group, LiveMessage } from './live-message.ts'
 
 const lineFeed = 10
 
 export class ContentSource {
   private readonly store: QueueStore
-  private readonly files: ContentFiles
   private readonly random: Random
 
-  constructor(store: QueueStore, files: ContentFiles, random: Random) {
+  constructor(store: QueueStore, random: Random) {
     this.store = store
-    this.files = files
     this.random = random
   }
 
@@ -35,7 +31,7 @@ export class ContentSource {
   /** Answers a `fetch`: content frames at the pace at which they are read, then the end, or that it failed. */
   async stream(connection: FrameConnection, ref: number, messageId: number): Promise<void> {
     try {
-      for await (const bytes of this.read(messageId)) {
+      for await (const bytes of this.store.content(messageId)) {
         if (connection.closed) return
         connection.send(encodeToDeliverer({ kind: 'content', ref, bytes }))
         await connection.pressure()
@@ -55,7 +51,7 @@ export class ContentSource {
   /** The same, in chunks. */
   async *beginning(messageId: number, bytesMax: number): AsyncGenerator<Buffer> {
     let left = bytesMax
-    for await (const bytes of this.read(messageId)) {
+    for await (const bytes of this.store.content(messageId)) {
       yield bytes.subarray(0, left)
       left -= bytes.length
       if (left <= 0) return
@@ -74,40 +70,10 @@ export class ContentSource {
     return whole
   }
 
-  /** Head and body in chunks of at most 64 KiB. */
-  async *read(messageId: number): AsyncGenerator<Buffer> {
-    const { head, body } = await this.stored(messageId)
-    if (body !== undefined) {
-      const whole = Buffer.concat([toBuffer(head), body])
-      for (let at = 0; at < whole.length; at += chunkBytesMax) yield whole.subarray(at, at + chunkBytesMax)
-      return
-    }
-    let lead = toBuffer(head)
-    const file = await this.files.openForReading(messageId)
-    try {
-      for (;;) {
-        const chunk = Buffer.allocUnsafe(chunkBytesMax)
-        const leadBytes = lead.copy(chunk)
-        lead = lead.subarray(leadBytes)
-        const { bytesRead } = await file.read(chunk, leadBytes, chunkBytesMax - leadBytes)
-        if (leadBytes + bytesRead === 0) return
-        yield chunk.subarray(0, leadBytes + bytesRead)
-      }
-    } finally {
-      await file.close()
-    }
-  }
-
   private async smallContent({ message }: LiveMessage): Promise<Buffer> {
     const content = await this.beginningOf(message.id, inlineBytesMax)
     if (content.length !== message.bytes)
       throw new Error(`content of ${content.length} bytes, ${message.bytes} expected`)
-    return content
-  }
-
-  private async stored(messageId: number): Promise<StoredContent> {
-    const content = await this.store.content(messageId)
-    if (content === undefined) throw new Error(`message ${messageId} is gone`)
     return content
   }
 }

@@ -5,8 +5,8 @@ import { describeError, plainFailure, type Status } from '../../base/outcome.ts'
 import { crashed, lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import { lifetimeOverText } from '../../protocols/qmail/schedule.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { ContentFiles } from '../../stores/queue/content-files.ts'
-import type { Change, Channel, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import { changeMessage } from '../../stores/queue/change.ts'
+import type { Change, Channel, MessageChange, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import { channels } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { Bounced, Bouncer } from './bouncer.ts'
@@ -26,7 +26,6 @@ export interface Transport {
 
 export interface DispatcherOptions {
   readonly store: QueueStore
-  readonly files: ContentFiles
   readonly source: ContentSource
   readonly clock: Clock
   readonly log: DeliveryLog
@@ -37,6 +36,7 @@ export interface DispatcherOptions {
 }
 
 const deletedStatus = plainFailure(4, '0.0', 'message deleted\n', '')
+const heldStatus = plainFailure(4, '0.0', 'message held\n', '')
 
 export class Dispatcher {
   readonly lives: LiveMessages = new LiveMessages()
@@ -92,6 +92,13 @@ export class Dispatcher {
     for (const channel of channels) this.schedules[channel].lookAgain()
   }
 
+  /** A message was changed in the store: what is in memory of it follows. */
+  changed(id: number, changes: readonly MessageChange[]): void {
+    const live = this.lives.get(id)
+    if (live !== undefined) for (const change of changes) changeMessage(live.message, change)
+    this.lookAgain()
+  }
+
   isBusyWith(id: number): boolean {
     return channels.some((channel) => this.schedules[channel].holds(id))
   }
@@ -131,13 +138,7 @@ export class Dispatcher {
       const status = statuses[index]
       if (status !== undefined) this.apply(pass, position, status, group.deliveries[index] ?? 0, changes)
     }
-    this.schedules[pass.channel].finished(group)
-    this.logStatus()
-    pass.groupsOpen--
-    if (pass.groupsOpen === 0) this.endPass(pass, changes)
-    else this.commitPart(pass, changes)
-    this.pump()
-    this.checkIdle()
+    this.ended(group, changes)
   }
 
   /** The deliverer was lost before it reported: tried again at once, a few times. */
@@ -173,9 +174,27 @@ export class Dispatcher {
     })
   }
 
+  private ended(group: Group, changes: readonly Change[]): void {
+    const { pass } = group
+    this.schedules[pass.channel].finished(group)
+    this.logStatus()
+    pass.groupsOpen--
+    if (pass.groupsOpen === 0) this.endPass(pass, changes)
+    else this.commitPart(pass, changes)
+    this.pump()
+    this.checkIdle()
+  }
+
+  /** Its recipients are not marked: on the last pass that would make a bounce of what was never tried. */
+  private leaveHeld(group: Group): void {
+    for (const delivery of group.deliveries) this.options.log.ended(delivery, heldStatus)
+    this.ended(group, [])
+  }
+
   private deliver(group: Group): void {
     const { live, channel } = group.pass
     const { source } = this.options
+    if (live.message.held) return this.leaveHeld(group)
     if (channel === 'remote') this.logStart(group)
     if (live.deleted) {
       this.reportAll(group, deletedStatus)
@@ -221,9 +240,7 @@ export class Dispatcher {
     const final = status.class === 4 && pass.isLast ? expired(status) : status
     this.options.log.ended(delivery, final)
     this.options.causes.reported(message.id, recipient.address, final)
-    const last = recordReport(pass.live, recipient, final, this.options.clock.now())
-    const { state, lastMs: ms } = recipient
-    changes.push({ kind: 'mark', id: message.id, position, state, last, ms })
+    changes.push(recordReport(pass.live, position, final, this.options.clock.now()))
   }
 
   private commitPart(pass: Pass, changes: readonly Change[]): void {
@@ -235,32 +252,30 @@ export class Dispatcher {
     })
   }
 
-  private endPass(pass: Pass, changes: Change[]): void {
+  private endPass(pass: Pass, changes: readonly Change[]): void {
     const { live, channel } = pass
     const { message } = live
     const isWaiting = message.recipients.some((one) => one.channel === channel && one.state === 'waiting')
     // What was tried in this pass must not look as if the next one had tried it.
     const nextMs = Math.max(pass.nextMs, this.options.clock.now() + 1)
-    message.due[channel] = isWaiting && !live.deleted ? nextMs : undefined
+    const due = moveDue(message, channel, isWaiting && !live.deleted ? nextMs : undefined)
     if (channels.every((one) => message.due[one] === undefined)) {
       void this.endMessage(live, channel, changes)
       return
     }
-    changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
-    this.commit(changes, () => this.leave(live, channel, message.due[channel]))
+    this.commit([...changes, due], () => this.leave(live, channel, due.atMs))
   }
 
   /** Every recipient is done: the bounce, if one is due, goes out with the removal. */
-  private async endMessage(live: LiveMessage, channel: Channel, changes: Change[]): Promise<void> {
+  private async endMessage(live: LiveMessage, channel: Channel, changes: readonly Change[]): Promise<void> {
     const { message } = live
     this.committing++
     const bounced = live.deleted ? undefined : await this.bouncer?.bounce(message)
     this.committing--
     if (bounced !== undefined && !bounced.done && !live.deleted) {
       this.options.log.warning(`trouble injecting bounce message, will try later: ${bounced.failure.logText}`)
-      message.due[channel] = this.options.clock.now() + limits.injectAgainSeconds * 1000
-      changes.push({ kind: 'due', id: message.id, channel, atMs: message.due[channel] })
-      this.commit(changes, () => this.leave(live, channel, message.due[channel]))
+      const due = moveDue(message, channel, this.options.clock.now() + limits.injectAgainSeconds * 1000)
+      this.commit([...changes, due], () => this.leave(live, channel, due.atMs))
       return
     }
     const outcome: Bounced = bounced?.done === true ? bounced.value : { kind: 'none' }
@@ -272,7 +287,6 @@ export class Dispatcher {
         message.id,
         message.recipients.map(({ address }) => address),
       )
-      if (message.inFile) void this.options.files.remove(message.id).catch(() => undefined)
       this.leave(live, channel, undefined)
       if (outcome.kind === 'added') this.acceptance?.accepted(outcome.message, outcome.content)
     })
@@ -326,6 +340,13 @@ export class Dispatcher {
     })
     this.options.log.status(side('local'), side('remote'), this.stopping)
   }
+}
+
+/** In memory; and what the store is to be told. */
+function moveDue(message: QueuedMessage, channel: Channel, atMs: number | undefined): Extract<Change, { kind: 'due' }> {
+  const change = { kind: 'due', id: message.id, channel, atMs } as const
+  changeMessage(message, change)
+  return change
 }
 
 /** RFC 3463 §3.5: delivery time expired. What the last attempt ended in is told with it. */

@@ -3,7 +3,7 @@
  *  Fails:  exits 111 where it cannot start; a damaged database is noted, and the next start looks into it. */
 import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { openStore, damageMarker, type OpenedStore } from './open-store.ts'
+import { openStore, type OpenedStore } from './open-store.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import { ProgramTaker } from '../../clients/queue/program.ts'
@@ -17,6 +17,7 @@ import { routingFiles, routingTables } from '../../stores/control/routing-tables
 import { accountName } from '../../stores/home/account-name.ts'
 import { homeAt, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
 import { StoreError } from '../../stores/queue/contract.ts'
+import { damageMarker } from '../../stores/queue/open.ts'
 import { noteDamage } from '../../stores/queue/salvage.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
@@ -74,7 +75,7 @@ let tables: RoutingTables =
 const opened: OpenedStore = await openStore(home.queue, realClock, realFiles, log).catch((error: unknown) =>
   fail(describeError(error)),
 )
-const { store, files, ids, clock } = opened
+const { store, clock } = opened
 const alias =
   values.demo === true
     ? undefined
@@ -113,7 +114,7 @@ function onStoreTrouble(error: unknown): void {
 const causes = new DeferralCauses()
 const settings = channelSettings(control)
 const timekeeper = new Timekeeper({ store, clock, settings, lookAgain: () => dispatcher.lookAgain(), onStoreTrouble })
-const source = new ContentSource(store, files, realRandom)
+const source = new ContentSource(store, realRandom)
 const remotes = new RemoteDeliveries(clock)
 const locals = new LocalDeliveries(clock, {
   assign: (group, uid) => dispatcher.assign(group, uid),
@@ -121,7 +122,6 @@ const locals = new LocalDeliveries(clock, {
 })
 const dispatcher: Dispatcher = new Dispatcher({
   store,
-  files,
   source,
   clock,
   log,
@@ -144,8 +144,6 @@ const dispatcher: Dispatcher = new Dispatcher({
 const acceptance = new Acceptance(
   {
     store,
-    files,
-    ids,
     clock,
     log,
     tables: () => tables,
@@ -172,7 +170,7 @@ dispatcher.connect(
   }),
 )
 const uncommitted = new UncommittedBytes()
-const admin = new Admin({ store, files, source, dispatcher, clock, log })
+const admin = new Admin({ store, source, dispatcher, clock, log })
 const connections = new Connections({
   clock,
   log,

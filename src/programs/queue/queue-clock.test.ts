@@ -110,10 +110,10 @@ test('ids are not given twice, whatever the clock does between two runs, and sta
     machine.nowMs += step
     const clock: QueueClock = new QueueClock(machine, stored)
     // The store is empty: what was in it has been delivered.
-    const ids = new MessageIds(clock, 0, stored && stored.seenMs + noteMilliseconds)
+    const ids = new MessageIds(0, stored && stored.seenMs + noteMilliseconds)
     stored = clock.reading()
     for (let n = 0; n < 100; n++) {
-      const id = ids.next()
+      const id = ids.next(clock.now())
       assert.ok(Number.isSafeInteger(id) && !seen.has(id), `${id} after ${step}`)
       seen.add(id)
       machine.pass(500)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Status } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
-import type { QueuedRecipient } from '../../stores/queue/contract.ts'
+import type { QueuedMessage, QueuedRecipient } from '../../stores/queue/contract.ts'
 import { reportBeginningBytesMax, reportBytesMax } from './limits.ts'
 import { bytesOf, recordReport } from './report-record.ts'
 
@@ -22,10 +22,16 @@ function recipient(): QueuedRecipient {
   return { ...routed, params: noParams, state: 'waiting', last: undefined, lastMs: 0 }
 }
 
+function liveOf(count: number): { message: QueuedMessage; reportBytes: number } {
+  const recipients = Array.from({ length: count }, recipient)
+  const facts = { id: 1, bornMs: 0, sender: '', uid: 0, bytes: 0, inFile: false, params: noParams, held: false }
+  return { message: { ...facts, due: { local: undefined, remote: 0 }, recipients }, reportBytes: 0 }
+}
+
 test('beyond the bound of a message each status keeps its code, its host, and the beginning of what was said', () => {
-  const live = { reportBytes: 0 }
-  const recipients = Array.from({ length: 1000 }, recipient)
-  for (const one of recipients) recordReport(live, one, refused, 7)
+  const live = liveOf(1000)
+  const { recipients } = live.message
+  for (const position of recipients.keys()) recordReport(live, position, refused, 7)
   const kept = recipients.reduce((sum, { last }) => sum + bytesOf(last) + (last?.answer?.lines.length ?? 0), 0)
   assert.ok(kept <= 2 * reportBytesMax + 1000 * 4 * reportBeginningBytesMax, `${kept} bytes`)
   assert.deepEqual(recipients[0]?.last, refused)
@@ -39,8 +45,7 @@ test('beyond the bound of a message each status keeps its code, its host, and th
 })
 
 test('a recipient that is tried again gives back what its last report took', () => {
-  const live = { reportBytes: 0 }
-  const one = recipient()
-  for (let attempt = 0; attempt < 100; attempt++) recordReport(live, one, { ...refused, class: 4 }, attempt)
-  assert.deepEqual([live.reportBytes, one.state], [bytesOf(refused), 'waiting'])
+  const live = liveOf(1)
+  for (let attempt = 0; attempt < 100; attempt++) recordReport(live, 0, { ...refused, class: 4 }, attempt)
+  assert.deepEqual([live.reportBytes, live.message.recipients[0]?.state], [bytesOf(refused), 'waiting'])
 })

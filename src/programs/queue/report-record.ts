@@ -2,10 +2,12 @@
  *  list whose every address is refused at length must not cost a hundred megabytes. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
-import type { QueuedRecipient } from '../../stores/queue/contract.ts'
+import { changeMessage } from '../../stores/queue/change.ts'
+import type { MessageChange } from '../../stores/queue/contract.ts'
 import { reportBeginningBytesMax, reportBytesMax } from './limits.ts'
 import type { LiveMessage } from './live-message.ts'
 
+const states = { 2: 'done', 4: 'waiting', 5: 'failed' } as const
 const leftOut = '\n(The rest of this report is left out.)\n'
 
 /** The lines of an answer are a part of the text, and not counted besides. */
@@ -13,21 +15,20 @@ export function bytesOf(last: Status | undefined): number {
   return last === undefined ? 0 : last.peerText.length + last.logText.length
 }
 
-/** What is kept of the status. */
+/** What the report changes of a recipient; for the store, and done in memory already. */
 export function recordReport(
-  live: Pick<LiveMessage, 'reportBytes'>,
-  recipient: QueuedRecipient,
+  live: Pick<LiveMessage, 'message' | 'reportBytes'>,
+  position: number,
   status: Status,
   nowMs: number,
-): Status {
-  const others = live.reportBytes - bytesOf(recipient.last)
-  const kept = others + bytesOf(status) > reportBytesMax ? beginning(status) : status
-  recipient.last = kept
-  recipient.lastMs = nowMs
-  live.reportBytes = others + bytesOf(kept)
-  if (status.class === 2) recipient.state = 'done'
-  if (status.class === 5) recipient.state = 'failed'
-  return kept
+): MessageChange {
+  const { id, recipients } = live.message
+  const others = live.reportBytes - bytesOf(recipients[position]?.last)
+  const last = others + bytesOf(status) > reportBytesMax ? beginning(status) : status
+  live.reportBytes = others + bytesOf(last)
+  const change: MessageChange = { kind: 'mark', id, position, state: states[status.class], last, ms: nowMs }
+  changeMessage(live.message, change)
+  return change
 }
 
 function beginning(status: Status): Status {

@@ -1,4 +1,5 @@
 /** Addresses with which something that they offer went wrong a short while ago: until then it is not used with them. */
+import { FreshMap } from '../../base/fresh-map.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 
@@ -9,7 +10,7 @@ export class WaryHosts {
   private readonly clock: Clock
   private readonly log: Log
   private readonly what: string
-  private readonly until = new Map<string, number>()
+  private readonly addresses = new FreshMap<true>(addressesMax)
 
   /** `what` names the thing in the log: TLS, PIPELINING. */
   constructor(what: string, clock: Clock, log: Log) {
@@ -19,16 +20,11 @@ export class WaryHosts {
   }
 
   has(address: string): boolean {
-    const until = this.until.get(address)
-    if (until === undefined) return false
-    if (until > this.clock.monotonic()) return true
-    this.until.delete(address)
-    return false
+    return this.addresses.get(address, this.clock.monotonic()) === true
   }
 
   add(address: string, why: string): void {
-    if (this.until.size >= addressesMax) this.until.clear()
-    this.until.set(address, this.clock.monotonic() + rememberedMilliseconds)
+    this.addresses.set(address, true, this.clock.monotonic() + rememberedMilliseconds)
     this.log(`warning: ${this.what} with ${address} failed, trying without: ${why.replace(/[^ -~]/g, '?')}`)
   }
 }

@@ -2,7 +2,7 @@
  *  The session asks and obeys; what is asked, and of whom, is the gate's. Answers that are at hand come at once. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentReader } from '../../clients/queue/reading-taker.ts'
-import type { RecipientCounts } from '../../clients/spp/session.ts'
+import type { RecipientCounts } from './plug-ins/session.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 

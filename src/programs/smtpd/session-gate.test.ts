@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ScriptedSession, type World } from '../../../test/kit/smtpd.ts'
-import { SppSession } from '../../clients/spp/session.ts'
+import { SppSession } from './plug-ins/session.ts'
 import { type Command, parseCommand } from '../../protocols/spp/command.ts'
 import { parsePlugIns } from '../../protocols/spp/plug-ins.ts'
 import type { Environment } from '../../servers/door/peer.ts'

@@ -3,8 +3,8 @@
  *  Postmaster is always accepted (RFC 5321 §4.5.1): no list, no greylist and no recipient check is asked about it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentReader } from '../../clients/queue/reading-taker.ts'
-import type { SppSession } from '../../clients/spp/session.ts'
-import type { StageOutcome } from '../../clients/spp/stage.ts'
+import type { SppSession } from './plug-ins/session.ts'
+import type { StageOutcome } from './plug-ins/stage.ts'
 import { isPostmaster } from '../../protocols/smtp/address.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import { printable } from '../../system/log.ts'

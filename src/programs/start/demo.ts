@@ -1,18 +1,19 @@
 /** What the demo shows on the terminal: what was made, that everything runs, and then the way of one message. */
 import { spawn } from 'node:child_process'
+import { fstatSync, openSync, readSync, watch } from 'node:fs'
 import { extname, join, relative } from 'node:path'
 import { styleText } from 'node:util'
 import { findListener, titleOf } from '../../contracts/services.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { nodeFlags } from '../../system/node-flags.ts'
 import { demoAddress, type DemoHome, makeDemoHome } from './demo-home.ts'
-import { followFile } from './follow-file.ts'
 import type { StartOptions } from './options.ts'
 import { print } from './screen.ts'
 import type { Announcements, Started } from './start.ts'
 
 const commandFile = join(import.meta.dirname, `../quaver/main${extname(import.meta.filename)}`)
 const slowMilliseconds = 5000
+const chunkBytes: number = 64 * 1024
 
 export class Demo implements Announcements {
   private readonly options: StartOptions
@@ -113,4 +114,19 @@ function bold(text: string): string {
 
 function dim(text: string): string {
   return styleText('dim', text, { stream: process.stdout })
+}
+
+/** Hands on what is appended to a file, from its present end on. */
+function followFile(path: string, onText: (text: string) => void): void {
+  const fd = openSync(path, 'r')
+  const buffer = Buffer.alloc(chunkBytes)
+  let at = fstatSync(fd).size
+  watch(path, () => {
+    for (;;) {
+      const bytes = readSync(fd, buffer, 0, chunkBytes, at)
+      if (bytes === 0) return
+      at += bytes
+      onText(buffer.toString('latin1', 0, bytes))
+    }
+  })
 }

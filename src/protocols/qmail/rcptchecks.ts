@@ -18,6 +18,14 @@ export const checkReplies: Readonly<Record<Exclude<CheckVerdict, 'accept'>, Repl
   'cannot-execute': coded(421, '4.3.0', 'unable to execute recipient check'),
 }
 
+/** The checks that pkgsrc ships, by the last part of their path: they are run in process. */
+export const builtInCheckNames: readonly ByteString[] = [
+  'qmail-rcptcheck',
+  'qmail-rcptcheck-badrcptto',
+  'qmail-rcptcheck-qregex',
+  'qmail-rcptcheck-realrcptto',
+]
+
 /** Of a program that ran; undefined: a signal ended it. */
 export function verdictOfExit(code: number | undefined): CheckVerdict {
   switch (code) {

@@ -18,6 +18,14 @@ export type PlugIns = Readonly<Record<Stage, readonly PlugIn[]>>
 
 export const noPlugIns: PlugIns = { connection: [], helo: [], mail: [], rcpt: [], data: [] }
 
+/** The plug-ins that pkgsrc ships, by the last part of their path: they are run in process. */
+export const builtInPlugInNames: readonly ByteString[] = [
+  'qmail-rcptcheck',
+  'qmail-spp-spf',
+  'greylisting-spp',
+  'greylisting-spp-wrapper',
+]
+
 /** From the lines of the file, without comments and empty lines. */
 export function parsePlugIns(lines: readonly ByteString[]): PlugIns {
   const found: Record<Stage, PlugIn[]> = { connection: [], helo: [], mail: [], rcpt: [], data: [] }

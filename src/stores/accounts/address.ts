@@ -1,5 +1,6 @@
 /** Addresses that may become accounts and aliases: their parts become file names and lines of users/assign. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
+import { AccountError } from '../home/account-error.ts'
 
 const labelPattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** No colon, slash or control character can occur, and no leading dash; `+` separates tags. */
@@ -11,10 +12,6 @@ export interface AccountAddress {
   /** Empty in an alias: whatever has no address of its own (catch-all). */
   readonly local: string
   readonly domain: string
-}
-
-export class AccountError extends Error {
-  override name = 'AccountError'
 }
 
 /** In lower case. Throws AccountError. */

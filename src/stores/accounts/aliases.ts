@@ -8,7 +8,8 @@ import { type ByteString, fromBuffer, lowerAscii, toBuffer, toText } from '../..
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { errorCode, type Files, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
-import { type AccountAddress, AccountError, textOf } from './address.ts'
+import { AccountError } from '../home/account-error.ts'
+import { type AccountAddress, textOf } from './address.ts'
 import {
   type AssignOwner,
   aliasLine,

@@ -4,7 +4,8 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Files } from '../../system/files.ts'
 import { removeAccount as removeCredentials } from '../credentials/credentials.ts'
 import type { Home } from '../home/layout.ts'
-import { type AccountAddress, AccountError, textOf } from './address.ts'
+import { AccountError } from '../home/account-error.ts'
+import { type AccountAddress, textOf } from './address.ts'
 import { type Alias, placeAlias, type PlacedAlias, removeForwards } from './aliases.ts'
 import {
   type AssignOwner,

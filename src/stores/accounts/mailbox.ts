@@ -8,7 +8,8 @@ import { asOwner } from '../../system/as-owner.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { makeDirectory, makeMaildir, syncDirectories } from '../maildir/make-maildir.ts'
-import { type AccountAddress, AccountError } from './address.ts'
+import { AccountError } from '../home/account-error.ts'
+import { type AccountAddress } from './address.ts'
 import type { AssignOwner } from './assign-lines.ts'
 
 export function mailHome(home: Home, { local, domain }: AccountAddress): string {

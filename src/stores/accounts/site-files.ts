@@ -9,9 +9,9 @@ import { encodingFault, writtenLines } from '../../protocols/qmail/written-text.
 import { type Files, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { assignBytesMax, compileAssign } from '../users/assign.ts'
-import { AccountError } from './address.ts'
+import { AccountError } from '../home/account-error.ts'
 import { assignBody, type FoundAccount, type FoundAlias, readAccountLine, readAliasLine } from './assign-lines.ts'
-import { lockDirectory } from './directory-lock.ts'
+import { lockDirectory } from '../home/directory-lock.ts'
 
 const controlBytesMax: number = 8 * 1024 * 1024
 

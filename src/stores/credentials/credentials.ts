@@ -4,8 +4,8 @@
  *  Fails:  throws AccountError with the remedy where an administrator asked for what cannot be; else as Node does. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
-import { AccountError } from '../accounts/address.ts'
-import { lockDirectory } from '../accounts/directory-lock.ts'
+import { AccountError } from '../home/account-error.ts'
+import { lockDirectory } from '../home/directory-lock.ts'
 import type { Home } from '../home/layout.ts'
 import {
   type CredentialLine,

@@ -4,7 +4,7 @@ import { deriveScramVerifier, formatScramVerifier, type ScramDigests } from '../
 import { hmacSha256, pbkdf2Sha256, sha256 } from '../../system/digests.ts'
 import { hashPassword } from '../../system/password-hash.ts'
 import { realRandom } from '../../system/random.ts'
-import { AccountError } from '../accounts/address.ts'
+import { AccountError } from '../home/account-error.ts'
 import { prepareText } from './prepare-text.ts'
 
 /** A stolen verifier is only as good as this against guessing; it costs the client, not us, and a slow telephone copes. */

@@ -4,14 +4,11 @@
  *  Fails:  throws StoreError, `busy` where a `queue` runs; of what moves in, all is taken or nothing. */
 import { closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { toBuffer } from '../../base/byte-string.ts'
 import { asOwner, type OwnerIds } from '../../system/as-owner.ts'
 import type { Clock } from '../../system/clock.ts'
 import { realFiles, replaceFile } from '../../system/files.ts'
-import { aheadAfterAbsence, noteMilliseconds } from './absence.ts'
-import { ContentFiles } from './content-files.ts'
-import { type Change, type QueuedMessage, type StoredClock, StoreError } from './contract.ts'
-import { MessageIds } from './ids.ts'
+import { aheadAfterAbsence } from './absence.ts'
+import type { Change, NewBody, QueuedMessage, StoredClock } from './contract.ts'
 import { SyncedQueueStore } from './store.ts'
 
 /** A message and the file that its content is read from. */
@@ -46,15 +43,13 @@ export class ClosedQueue {
   private readonly directory: string
   private readonly owner: OwnerIds
   private readonly store: SyncedQueueStore
-  private readonly contents: ContentFiles
-  private readonly ids: MessageIds
   private readonly seenBeforeMs: number
   private readonly arrivals: readonly Arrival[]
 
   private constructor(
     directory: string,
     owner: OwnerIds,
-    { store, largestId }: { readonly store: SyncedQueueStore; readonly largestId: number },
+    store: SyncedQueueStore,
     stored: StoredClock | undefined,
     machine: Clock,
     arrivals: readonly Arrival[],
@@ -62,14 +57,11 @@ export class ClosedQueue {
     this.directory = directory
     this.owner = owner
     this.store = store
-    this.contents = new ContentFiles(join(directory, 'content'), realFiles)
     this.arrivals = arrivals
     this.seenBeforeMs = stored?.seenMs ?? 0
     const machineMs = machine.now()
     this.aheadMs = aheadAfterAbsence(stored, machineMs).aheadMs
     this.nowMs = Math.max(machineMs + this.aheadMs, this.seenBeforeMs + 1)
-    const clock: Clock = { ...machine, now: () => this.nowMs }
-    this.ids = new MessageIds(clock, largestId, stored && stored.seenMs + noteMilliseconds)
   }
 
   /** The directory is there, and its owner is the queue's account. */
@@ -77,19 +69,18 @@ export class ClosedQueue {
     const { uid, gid } = statSync(directory)
     const owner = { uid, gid }
     return await asOwner(owner, async () => {
-      const opened = SyncedQueueStore.open(join(directory, 'queue.db'))
+      const store = SyncedQueueStore.open(directory, realFiles)
       try {
-        const stored = await opened.store.clock()
-        return new ClosedQueue(directory, owner, opened, stored, machine, await readArrivals(directory))
+        return new ClosedQueue(directory, owner, store, await store.clock(), machine, await readArrivals(directory))
       } catch (error) {
-        await opened.store.close()
+        await store.close()
         throw error
       }
     })
   }
 
   nextId(): number {
-    return this.ids.next()
+    return this.store.newId(this.nowMs)
   }
 
   /** When the messages of this directory were taken in, or may have been; undefined: never. */
@@ -121,22 +112,24 @@ export class ClosedQueue {
     }
   }
 
-  /** The content in portions; throws where the message has none. */
-  async *content({ id, inFile }: QueuedMessage): AsyncGenerator<Uint8Array> {
-    const content = await this.store.content(id)
-    if (content === undefined) throw new StoreError('other', `message ${id} is gone`)
-    if (content.head !== '') yield toBuffer(content.head)
-    if (inFile) {
-      const handle = await asOwner(this.owner, () => this.contents.openForReading(id))
-      yield* handle.createReadStream() as AsyncIterable<Buffer>
-    } else if (content.body === undefined) throw new StoreError('other', `message ${id} has no content`)
-    else yield content.body
+  /** The content in portions, read as the queue's account; throws where the message has none. */
+  async *content({ id }: QueuedMessage): AsyncGenerator<Uint8Array> {
+    const portions = this.store.content(id)[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const next = await asOwner(this.owner, () => portions.next())
+        if (next.done === true) return
+        yield next.value
+      }
+    } finally {
+      await portions.return(undefined)
+    }
   }
 
   async remove(messages: readonly QueuedMessage[]): Promise<void> {
     await asOwner(this.owner, async () => {
       await this.store.commit(messages.map(({ id }) => ({ kind: 'remove', id })))
-      for (const { id, inFile } of messages) if (inFile) await this.contents.remove(id)
+      await this.store.filesRemoved()
     })
   }
 
@@ -147,15 +140,14 @@ export class ClosedQueue {
   /** With the contents that are to be in files. If one cannot be read or written, none is left. */
   private async additions(moving: readonly MovingIn[], onProgress: (done: number) => void): Promise<Change[]> {
     const changes: Change[] = []
-    const filesMade: number[] = []
+    const made: NewBody[] = []
     let rowBytes = 0
     try {
       for (const [index, one] of moving.entries()) {
-        const { bytes, id } = one.message
+        const { bytes } = one.message
         const inRow = bytes <= rowBytesMax && rowBytes + bytes <= commitBytesMax
         if (inRow) rowBytes += bytes
-        else filesMade.push(id)
-        const body = inRow ? readWhole(one) : await this.copy(one)
+        const body = inRow ? Buffer.concat([...readPortions(one)]) : await this.copy(one, made)
         // Its head is the beginning of the file.
         changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content: { head: '', body } })
         onProgress(index + 1)
@@ -163,7 +155,7 @@ export class ClosedQueue {
       return changes
     } catch (error) {
       await asOwner(this.owner, async () => {
-        for (const id of filesMade) await this.contents.remove(id)
+        for (const body of made) await body.discard()
       })
       throw error
     }
@@ -172,31 +164,22 @@ export class ClosedQueue {
   /** The arrival is noted first: whether the commit behind it was made, the clock in the commit tells. */
   private async commit(changes: readonly Change[], arrival: Arrival): Promise<void> {
     await asOwner(this.owner, async () => {
-      await realFiles.syncDirectory(join(this.directory, 'content'))
       const lines = [...this.arrivals, arrival].map((one) => `${JSON.stringify(one)}\n`)
       await replaceFile(realFiles, arrivalsPath(this.directory), Buffer.from(lines.join('')), 0o600)
       await this.store.commit([...changes, { kind: 'clock', seenMs: this.nowMs, aheadMs: this.aheadMs }])
     })
   }
 
-  private async copy(one: MovingIn): Promise<undefined> {
-    const { id } = one.message
+  private async copy(one: MovingIn, made: NewBody[]): Promise<undefined> {
     // Opened as the caller, who may read it; written as the queue's account.
     const portions = readPortions(one)
     await asOwner(this.owner, async () => {
-      const file = await this.contents.create(id)
-      try {
-        for (const portion of portions) await file.write(portion)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
+      const body = await this.store.newBody(one.message.id)
+      made.push(body)
+      for (const portion of portions) await body.write(portion)
+      await body.seal()
     })
   }
-}
-
-function readWhole(one: MovingIn): Buffer {
-  return Buffer.concat([...readPortions(one)])
 }
 
 /** The file is opened now, and read when the portions are asked for. */

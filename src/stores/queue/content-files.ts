@@ -1,8 +1,12 @@
-/** Content too large for a row: one file each in `content/`, named by the message id (states Q2 and Q3 of README.md).
- *  Fails:  throws as the file system does; the caller answers 4xx and removes what was begun. */
-import { type FileHandle, open, readdir } from 'node:fs/promises'
+/** Bodies too large for a row: one file each in `content/`, named by the message id (states Q2 and Q3 of README.md).
+ *  Fails:  rejects with StoreError while one is written; otherwise throws as the file system does. */
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Files, OpenFile } from '../../system/files.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { describeError } from '../../base/outcome.ts'
+import { chunkBytesMax } from '../../contracts/enqueue.ts'
+import { errorCode, type Files, type OpenFile } from '../../system/files.ts'
+import { type NewBody, StoreError } from './contract.ts'
 
 export class ContentFiles {
   private readonly directory: string
@@ -13,37 +17,77 @@ export class ContentFiles {
     this.files = files
   }
 
-  path(id: number): string {
-    return join(this.directory, String(id))
-  }
-
-  create(id: number): Promise<OpenFile> {
-    return this.files.create(this.path(id), 0o600)
-  }
-
-  /** After it returns the content, and its name, survive a power cut. Closes the file. */
-  async seal(file: OpenFile): Promise<void> {
-    await file.sync()
-    await file.close()
-    await this.files.syncDirectory(this.directory)
+  async newBody(id: number): Promise<NewBody> {
+    const file = await asStoreError(this.files.create(this.path(id), 0o600))
+    let isOpen = true
+    const close = async (): Promise<void> => {
+      if (isOpen) await file.close()
+      isOpen = false
+    }
+    return {
+      write: (bytes) => asStoreError(file.write(bytes)),
+      seal: () => asStoreError(this.seal(file, close)),
+      discard: async () => {
+        // What stays is of no consequence (state Q2): the next start removes it.
+        await close().catch(() => undefined)
+        await this.remove(id).catch(() => undefined)
+      },
+    }
   }
 
   remove(id: number): Promise<void> {
     return this.files.remove(this.path(id))
   }
 
-  openForReading(id: number): Promise<FileHandle> {
-    return open(this.path(id), 'r')
+  /** Head and body in pieces of at most 64 KiB. */
+  async *pieces(id: number, head: ByteString): AsyncGenerator<Buffer> {
+    let lead = toBuffer(head)
+    const file = await open(this.path(id), 'r')
+    try {
+      for (;;) {
+        const piece = Buffer.allocUnsafe(chunkBytesMax)
+        const leadBytes = lead.copy(piece)
+        lead = lead.subarray(leadBytes)
+        const { bytesRead } = await file.read(piece, leadBytes, chunkBytesMax - leadBytes)
+        if (leadBytes + bytesRead === 0) return
+        yield piece.subarray(0, leadBytes + bytesRead)
+      }
+    } finally {
+      await file.close()
+    }
   }
 
-  /** Ids of the files that are here, and names that are not ours. */
-  async inventory(): Promise<{ ids: number[]; foreign: string[] }> {
-    const ids: number[] = []
+  /** Removes files of messages that `isKnown` does not know; the names that are not ours come back. */
+  async removeOrphans(isKnown: (id: number) => boolean): Promise<string[]> {
     const foreign: string[] = []
     for (const name of await readdir(this.directory)) {
-      if (/^[1-9][0-9]{0,18}$/.test(name)) ids.push(Number(name))
-      else foreign.push(name)
+      if (!/^[1-9][0-9]{0,18}$/.test(name)) foreign.push(name)
+      else if (!isKnown(Number(name))) await this.remove(Number(name))
     }
-    return { ids, foreign }
+    return foreign
+  }
+
+  private path(id: number): string {
+    return join(this.directory, String(id))
+  }
+
+  /** After it returns the content, and its name, survive a power cut. */
+  private async seal(file: OpenFile, close: () => Promise<void>): Promise<void> {
+    await file.sync()
+    await close()
+    await this.files.syncDirectory(this.directory)
+  }
+}
+
+export function* piecesOf(whole: Buffer): Generator<Buffer> {
+  for (let at = 0; at < whole.length; at += chunkBytesMax) yield whole.subarray(at, at + chunkBytesMax)
+}
+
+async function asStoreError<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+    throw new StoreError(isFull ? 'full' : 'other', isFull ? 'no space left on device' : describeError(error))
   }
 }

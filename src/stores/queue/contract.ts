@@ -1,5 +1,6 @@
 /** What the queue process asks of its store, whatever the engine: changes that are atomic by unit and durable when
- *  `commit` resolves, and reads ordered by due time. Times are milliseconds of the queue's own clock (`StoredClock`). */
+ *  `commit` resolves, contents of any length, ids, and reads ordered by due time. Where a body lies, and what is left of a
+ *  message that was not committed, is the engine's business. Times are milliseconds of the queue's own clock (`StoredClock`). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
 import type { Params } from '../../contracts/envelope.ts'
@@ -25,12 +26,12 @@ export interface QueuedRecipient {
 
 export interface QueuedMessage {
   readonly id: number
-  readonly bornMs: number
+  bornMs: number
   readonly sender: ByteString
   readonly uid: number
   /** Length of the content: head and body. */
   readonly bytes: number
-  /** The body is a file of `content/`, whatever its length; else it is in the store. */
+  /** The body came by `newBody`, whatever its length; else with the row. */
   readonly inFile: boolean
   readonly params: Params
   held: boolean
@@ -42,13 +43,12 @@ export interface QueuedMessage {
 export interface StoredContent {
   /** qmail's Received line, and the header lines that came when the content was closed. */
   readonly head: ByteString
-  /** As it came; undefined if it is in a file. */
+  /** As it came; undefined if it came by `newBody`. */
   readonly body: Uint8Array | undefined
 }
 
-export type Change =
-  /** A body in a file is synced before. */
-  | { readonly kind: 'add'; readonly message: QueuedMessage; readonly content: StoredContent }
+/** What can become of a message that is there; what it does to one is told once, in `change.ts`. */
+export type MessageChange =
   | {
       readonly kind: 'mark'
       readonly id: number
@@ -61,11 +61,26 @@ export type Change =
   | { readonly kind: 'hold'; readonly id: number; readonly held: boolean }
   /** Everything that waits becomes due now: one message, or all. */
   | { readonly kind: 'hurry'; readonly id: number | undefined; readonly atMs: number }
+  /** Births and due times later than these become these, of all. */
+  | { readonly kind: 'clamp'; readonly bornMs: number; readonly dueMs: Readonly<Record<Channel, number>> }
+
+export type Change =
+  /** A body that came by `newBody` is sealed before. */
+  | { readonly kind: 'add'; readonly message: QueuedMessage; readonly content: StoredContent }
+  | MessageChange
+  /** Its content goes with it. */
   | { readonly kind: 'remove'; readonly id: number }
   /** What the clock shows, so that the next start can tell what has happened to it. */
   | ({ readonly kind: 'clock' } & StoredClock)
-  /** Births and due times later than these become these. */
-  | { readonly kind: 'clamp'; readonly bornMs: number; readonly dueMs: Readonly<Record<Channel, number>> }
+
+/** A body too large to be held in memory, on its way into the store. Rejects with StoreError. */
+export interface NewBody {
+  write(bytes: Uint8Array): Promise<void>
+  /** After it the body survives a power cut; the message is added next. */
+  seal(): Promise<void>
+  /** For one whose message was not, or will not be, added. What cannot be removed now is when the store is opened next. */
+  discard(): Promise<void>
+}
 
 /** The queue's own clock as it was last noted. */
 export interface StoredClock {
@@ -111,8 +126,11 @@ export interface QueueStore {
   load(ids: readonly number[]): Promise<QueuedMessage[]>
   /** By id, ascending, after the given one. */
   list(afterId: number, limit: number): Promise<QueuedMessage[]>
-  /** Undefined if the message is gone. */
-  content(id: number): Promise<StoredContent | undefined>
+  /** A number that no message here had before: ascending with time, and beyond all that were given. */
+  newId(nowMs: number): number
+  newBody(id: number): Promise<NewBody>
+  /** Head and body in pieces of at most 64 KiB. Throws StoreError if the message is gone. */
+  content(id: number): AsyncIterable<Buffer>
   counts(): Promise<QueueCounts>
   /** Undefined if it was never noted. */
   clock(): Promise<StoredClock | undefined>

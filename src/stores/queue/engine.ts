@@ -32,6 +32,9 @@ const messageColumns = 'id, born, sender, uid, bytes, params, held, in_file, due
 export class QueueEngine {
   private readonly database: DatabaseSync
   private readonly statements = new Map<string, StatementSync>()
+  /** Removed in this transaction, and by those before it that were committed: ids whose body is a file. */
+  private removing: number[] = []
+  private removed: number[] = []
 
   constructor(path: string) {
     try {
@@ -49,6 +52,11 @@ export class QueueEngine {
     // A full disk or a damaged file is everybody's; another error is one unit's, and must not harm its neighbours.
     if (units.length === 1 || error.kind !== 'other') return units.map(() => error)
     return units.map((unit) => this.transaction(unit))
+  }
+
+  /** Ids of messages that are gone, and whose files are left: told once. */
+  takeRemoved(): number[] {
+    return this.removed.splice(0)
   }
 
   due(channel: Channel, atMs: number, limit: number, after?: DueKey): DueKey[] {
@@ -141,10 +149,12 @@ export class QueueEngine {
   }
 
   private transaction(changes: readonly Change[]): StoreError | undefined {
+    this.removing = []
     try {
       this.run('BEGIN IMMEDIATE')
       for (const change of changes) this.apply(change)
       this.run('COMMIT')
+      this.removed.push(...this.removing)
       return undefined
     } catch (error) {
       try {
@@ -180,7 +190,8 @@ export class QueueEngine {
         }
         break
       case 'remove':
-        this.run('DELETE FROM message WHERE id = ?', change.id)
+        for (const row of this.statement('DELETE FROM message WHERE id = ? RETURNING in_file').all(change.id))
+          if (row['in_file'] === 1) this.removing.push(change.id)
         this.run('DELETE FROM recipient WHERE message = ?', change.id)
         this.run('DELETE FROM content WHERE id = ?', change.id)
         break

@@ -1,6 +1,5 @@
 /** Message ids: 63-bit numbers made by the node, ascending, never used again. Ours stay below 2^53, so that they are
  *  exact as JavaScript numbers: milliseconds since 2025 of a clock that does not go back, times 4096, plus a count. */
-import type { Clock } from '../../system/clock.ts'
 
 const epochMs: number = Date.UTC(2025, 0, 1)
 const perMillisecond = 4096
@@ -9,16 +8,14 @@ const fromClockMax: number = 2 ** 52
 
 export class MessageIds {
   private last: number
-  private readonly clock: Clock
 
   /** `largest`: the largest id in the store. `usedUntilMs`: ids up to that time may have been given, and be gone. */
-  constructor(clock: Clock, largest: number, usedUntilMs: number = epochMs) {
-    this.clock = clock
+  constructor(largest: number, usedUntilMs: number = epochMs) {
     this.last = Math.max(largest, idAt(usedUntilMs))
   }
 
-  next(): number {
-    this.last = Math.max(idAt(this.clock.now()), this.last + 1)
+  next(nowMs: number): number {
+    this.last = Math.max(idAt(nowMs), this.last + 1)
     return this.last
   }
 }

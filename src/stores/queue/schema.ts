@@ -1,5 +1,6 @@
 /** The database's shape, version by version. A new version appends a migration; none is ever edited. */
 import type { DatabaseSync } from 'node:sqlite'
+import { pragma } from '../../system/small-database.ts'
 import { StoreError } from './contract.ts'
 
 /** "Quav": a database of another program is refused, not migrated. */
@@ -52,8 +53,8 @@ const migrations: readonly string[] = [
 /** Looks whose database it is before anything is written; then the pragmas, and the migrations that are missing. */
 export function prepareDatabase(database: DatabaseSync): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
-  const version = readPragma(database, 'user_version')
-  const application = readPragma(database, 'application_id')
+  const version = pragma(database, 'user_version')
+  const application = pragma(database, 'application_id')
   if (version > migrations.length) {
     throw new StoreError(
       'other',
@@ -71,9 +72,4 @@ export function prepareDatabase(database: DatabaseSync): void {
   database.exec(`PRAGMA user_version = ${migrations.length}; PRAGMA application_id = ${applicationId}; COMMIT`)
   // From now on the log is synced by store.ts, before it answers; SQLite itself syncs around its checkpoints.
   database.exec('PRAGMA synchronous = NORMAL')
-}
-
-function readPragma(database: DatabaseSync, name: string): number {
-  const value = database.prepare(`PRAGMA ${name}`).get()?.[name]
-  return typeof value === 'number' ? value : 0
 }

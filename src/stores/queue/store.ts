@@ -3,21 +3,26 @@
  *  What is to be committed meanwhile goes together into the next one.
  *  Fails:  rejects with StoreError. After a failed sync nobody knows what is on disk: `damaged`, from then on. */
 import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { join } from 'node:path'
+import { toBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
+import type { Files } from '../../system/files.ts'
+import { noteMilliseconds } from './absence.ts'
+import { ContentFiles, piecesOf } from './content-files.ts'
 import {
   type Change,
   type Channel,
   type CommitTime,
   type DueKey,
+  type NewBody,
   type QueueCounts,
   type QueuedMessage,
   type QueueStore,
   type StoredClock,
-  type StoredContent,
   StoreError,
 } from './contract.ts'
 import { QueueEngine } from './engine.ts'
+import { MessageIds } from './ids.ts'
 
 /** One commit takes at most so many units: a bound on how long one transaction can grow. */
 const unitsPerCommitMax = 1000
@@ -36,28 +41,36 @@ interface Unit {
 
 export class SyncedQueueStore implements QueueStore {
   private readonly engine: QueueEngine
+  private readonly contents: ContentFiles
+  private readonly ids: MessageIds
   /** The log, for its syncs alone. */
   private readonly logFd: number
   private gathered: Unit[] = []
   private syncing: Promise<void> | undefined
+  /** Files of removed messages, on their way out. */
+  private removing: Promise<unknown> = Promise.resolve()
   private broken: StoreError | undefined
   private scheduled = false
   private urgent = false
   private patient: NodeJS.Timeout | undefined
   private commits = 0
 
-  private constructor(engine: QueueEngine, logFd: number) {
+  private constructor(engine: QueueEngine, contents: ContentFiles, logFd: number) {
     this.engine = engine
+    this.contents = contents
     this.logFd = logFd
+    const clock = engine.clock()
+    this.ids = new MessageIds(engine.largestId(), clock && clock.seenMs + noteMilliseconds)
   }
 
-  /** Opens or creates the database; the largest id in it comes with the store. */
-  static open(path: string): { store: SyncedQueueStore; largestId: number } {
+  /** Opens or creates the database of the queue's directory. Damage, and what an earlier process left, is `open.ts`'s. */
+  static open(directory: string, files: Files): SyncedQueueStore {
+    const path = join(directory, 'queue.db')
     const engine = new QueueEngine(path)
     try {
       const logFd = openSync(`${path}-wal`, 'r')
-      syncDirectory(dirname(path))
-      return { store: new SyncedQueueStore(engine, logFd), largestId: engine.largestId() }
+      syncDirectory(directory)
+      return new SyncedQueueStore(engine, new ContentFiles(join(directory, 'content'), files), logFd)
     } catch (error) {
       engine.close()
       throw error
@@ -88,13 +101,25 @@ export class SyncedQueueStore implements QueueStore {
     return this.read((engine) => engine.list(afterId, limit))
   }
 
-  content(id: number): Promise<StoredContent | undefined> {
-    return this.read((engine) => engine.content(id))
+  newId(nowMs: number): number {
+    return this.ids.next(nowMs)
   }
 
-  /** Those of the ids that have a row. */
-  existing(ids: readonly number[]): Promise<number[]> {
-    return this.read((engine) => ids.filter((id) => engine.has(id)))
+  newBody(id: number): Promise<NewBody> {
+    return this.contents.newBody(id)
+  }
+
+  async *content(id: number): AsyncGenerator<Buffer> {
+    const stored = await this.read((engine) => engine.content(id))
+    if (stored === undefined) throw new StoreError('other', `message ${id} is gone`)
+    const { head, body } = stored
+    yield* body === undefined ? this.contents.pieces(id, head) : piecesOf(Buffer.concat([toBuffer(head), body]))
+  }
+
+  /** Removes bodies whose row was never committed (states Q2, Q3), or whose message is gone. Names that are not ours come
+   *  back. Only before anything is handed in. */
+  removeOrphans(): Promise<string[]> {
+    return this.contents.removeOrphans((id) => this.engine.has(id))
   }
 
   counts(): Promise<QueueCounts> {
@@ -105,8 +130,14 @@ export class SyncedQueueStore implements QueueStore {
     return this.read((engine) => engine.clock())
   }
 
+  /** Resolves when the files of all that was removed are gone, or known to stay. */
+  async filesRemoved(): Promise<void> {
+    await this.removing
+  }
+
   async close(): Promise<void> {
     await this.syncing
+    await this.removing
     this.engine.close()
     closeSync(this.logFd)
   }
@@ -163,10 +194,19 @@ export class SyncedQueueStore implements QueueStore {
           else unit.reject(this.broken)
         }
         resolve()
+        if (this.broken === undefined) this.removeFiles()
         this.shrinkAtTimes()
         this.schedule()
       })
     })
+  }
+
+  /** Only after the sync: a power cut before it brings the messages back. What is left is an orphan. */
+  private removeFiles(): void {
+    for (const id of this.engine.takeRemoved()) {
+      const removal = this.contents.remove(id).catch(() => undefined)
+      this.removing = this.removing.then(() => removal)
+    }
   }
 
   private shrinkAtTimes(): void {

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toBuffer } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
-import { lockDirectory } from '../accounts/directory-lock.ts'
+import { lockDirectory } from '../home/directory-lock.ts'
 import type { Home } from '../home/layout.ts'
 import { type Files, replaceFile } from '../../system/files.ts'
 

@@ -1,5 +1,5 @@
 /** Failures of the rooms below that are expected, as errors of the command. */
-import { AccountError } from '../../../stores/accounts/address.ts'
+import { AccountError } from '../../../stores/home/account-error.ts'
 import { HomeError } from '../../../stores/home/make.ts'
 import { MadeError } from '../../../stores/installation/made.ts'
 import { AccountChangeError } from '../../../system/account-changes.ts'

@@ -1,14 +1,14 @@
 /** One stage of a session: its plug-ins one after the other, until one of them decides.
  *  Knows:  what each command does to the rest of the stage. Never: the session; see session.ts.
  *  Fails:  a plug-in that cannot be run, crashes, says too much or takes too long refuses this command with 451. */
-import { type ByteString, fromText } from '../../base/byte-string.ts'
-import { describeError } from '../../base/outcome.ts'
-import { isAddress } from '../../contracts/envelope.ts'
-import type { Variables } from '../../contracts/execute.ts'
-import { type Command, isTerminating, parseCommand, type SavedFor } from '../../protocols/spp/command.ts'
-import { type PlugIn, plugInName, type Stage } from '../../protocols/spp/plug-ins.ts'
-import { coded, type Reply } from '../../protocols/smtp/replies.ts'
-import type { Executor, RunEnd } from '../execute/client.ts'
+import { type ByteString, fromText } from '../../../base/byte-string.ts'
+import { describeError } from '../../../base/outcome.ts'
+import { isAddress } from '../../../contracts/envelope.ts'
+import type { Variables } from '../../../contracts/execute.ts'
+import { type Command, isTerminating, parseCommand, type SavedFor } from '../../../protocols/spp/command.ts'
+import { type PlugIn, plugInName, type Stage } from '../../../protocols/spp/plug-ins.ts'
+import { coded, type Reply } from '../../../protocols/smtp/replies.ts'
+import type { Executor, RunEnd } from '../../../clients/execute/client.ts'
 
 /** Of one plug-in. An SMTP client waits five minutes for a reply to MAIL or RCPT (RFC 5321 §4.5.3.2). */
 const plugInMillisecondsMax = 60_000

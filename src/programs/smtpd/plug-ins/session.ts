@@ -2,10 +2,10 @@
  *  Knows:  which variables, headers and saved errors live how long. Never: a reply of its own but for failures.
  *  Differs from qmail-spp in one thing: what a plug-in sets at MAIL, RCPT or DATA is gone when the transaction ends, so
  *  that one sender's pass does not serve the next. What is set at connection and HELO lives for the session. */
-import type { ByteString } from '../../base/byte-string.ts'
-import type { Variables } from '../../contracts/execute.ts'
-import type { SavedFor } from '../../protocols/spp/command.ts'
-import { noPlugIns, type PlugIn, plugInName, type PlugIns, type Stage } from '../../protocols/spp/plug-ins.ts'
+import type { ByteString } from '../../../base/byte-string.ts'
+import type { Variables } from '../../../contracts/execute.ts'
+import type { SavedFor } from '../../../protocols/spp/command.ts'
+import { noPlugIns, type PlugIn, plugInName, type PlugIns, type Stage } from '../../../protocols/spp/plug-ins.ts'
 import { runStage, safe, type SavedError, type StageOutcome, type StageTools, type Verdict } from './stage.ts'
 
 /** Of all headers of one transaction; what is more is passed over. */

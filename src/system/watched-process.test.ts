@@ -1,23 +1,28 @@
 import assert from 'node:assert/strict'
-import { openSync, closeSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { realClock } from './clock.ts'
-import { type ProgramCall, run } from './processes.ts'
+import { type WatchedCall, WatchedProcess } from './watched-process.ts'
 
-const environment = { PATH: '/usr/bin:/bin' }
-
-async function shell(script: string, changes: Partial<ProgramCall> = {}) {
-  const stdinFd = openSync('/dev/null', 'r')
-  try {
-    const call = { file: '/bin/sh', args: ['-c', script], cwd: '/', environment, stdinFd }
-    const end = await run(realClock, { ...call, millisecondsMax: 10_000, outputBytesMax: 1000, ...changes })
-    return { ...end, output: end.output.toString('latin1') }
-  } finally {
-    closeSync(stdinFd)
+async function shell(script: string, changes: Partial<WatchedCall> = {}) {
+  const said: Buffer[] = []
+  const take = (bytes: Buffer): void => {
+    said.push(bytes)
   }
+  const program = await WatchedProcess.start(realClock, {
+    file: '/bin/sh',
+    args: ['-c', script],
+    cwd: '/',
+    environment: new Map([['PATH', '/usr/bin:/bin']]),
+    descriptors: [null, take, take],
+    millisecondsMax: 10_000,
+    ...changes,
+  })
+  const { exitCode, timedOut } = await program.ended
+  return { exitCode, timedOut, output: Buffer.concat(said).toString('latin1') }
 }
 
-describe('run', () => {
+describe('a program that is watched', () => {
   it('keeps the order of what is said on 1 and 2', async () => {
     const end = await shell('echo a; echo b >&2; echo c; echo d >&2; exit 7')
     assert.deepEqual(end, { exitCode: 7, timedOut: false, output: 'a\nb\nc\nd\n' })
@@ -27,10 +32,11 @@ describe('run', () => {
     assert.equal((await shell('echo a; echo b > /dev/stderr; echo c > /dev/stdout')).output, 'a\nb\nc\n')
   })
 
-  it('reads on beyond the limit, so that the program can finish', async () => {
-    const end = await shell('head -c 3000000 /dev/zero; exit 3')
-    assert.equal(end.exitCode, 3)
-    assert.equal(end.output.length, 1000)
+  it('gets bytes that are no UTF-8, whatever they mean to a shell', async () => {
+    const all = Array.from({ length: 255 }, (_, code) => String.fromCharCode(code + 1)).join('')
+    const environment = new Map([['WHAT', `-e %s\\n$(x)\`'"${all}\n\n`]])
+    const args = ['-c', 'printf %s "$WHAT$1"', 'sh', `%d\xff`]
+    assert.equal((await shell('', { args, environment })).output, `${environment.get('WHAT')}%d\xff`)
   })
 
   it('ends a program and its children in time', async () => {

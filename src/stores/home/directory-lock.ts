@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLockExclusive } from '../../system/libc.ts'
-import { AccountError } from './address.ts'
+import { AccountError } from './account-error.ts'
 
 /** A command holds a lock for some file writes, each of which waits for the disk. */
 const waitMilliseconds = 5000

@@ -1,9 +1,9 @@
 /** Which plug-ins a session has: control/smtpplugins, or what NOSPP and SPPCONFFILE of its environment say. */
-import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
-import type { Variables } from '../../contracts/execute.ts'
-import { parseList } from '../../protocols/qmail/control-format.ts'
-import { encodingFault } from '../../protocols/qmail/written-text.ts'
-import { noPlugIns, parsePlugIns, type PlugIns } from '../../protocols/spp/plug-ins.ts'
+import { type ByteString, fromBuffer } from '../../../base/byte-string.ts'
+import type { Variables } from '../../../contracts/execute.ts'
+import { parseList } from '../../../protocols/qmail/control-format.ts'
+import { encodingFault } from '../../../protocols/qmail/written-text.ts'
+import { noPlugIns, parsePlugIns, type PlugIns } from '../../../protocols/spp/plug-ins.ts'
 
 export interface SppPlan {
   readonly plugIns: PlugIns

@@ -2,28 +2,20 @@
  *  Knows:  the checks that pkgsrc ships, in process; everything else is executed with SENDER and RECIPIENT.
  *  Never:  exempts anybody by itself: each check decides what RELAYCLIENT means to it.
  *  Fails:  a check that cannot be run, or does not end, is a verdict like any other. */
-import type { ByteString } from '../../base/byte-string.ts'
-import type { Variables } from '../../contracts/execute.ts'
+import type { ByteString } from '../../../base/byte-string.ts'
+import type { Variables } from '../../../contracts/execute.ts'
 import {
   checkPatterns,
   type CheckVerdict,
   isBadRecipient,
   type PatternFiles,
   verdictOfExit,
-} from '../../protocols/qmail/rcptchecks.ts'
-import type { Log } from '../../system/log.ts'
-import type { Executor } from './client.ts'
+} from '../../../protocols/qmail/rcptchecks.ts'
+import type { Log } from '../../../system/log.ts'
+import type { Executor } from '../../../clients/execute/client.ts'
 
 const checkMillisecondsMax = 60_000
 const outputBytesMax: number = 64 * 1024
-
-/** By the last part of a check's path. */
-export const builtInCheckNames: readonly ByteString[] = [
-  'qmail-rcptcheck',
-  'qmail-rcptcheck-badrcptto',
-  'qmail-rcptcheck-qregex',
-  'qmail-rcptcheck-realrcptto',
-]
 
 /** What control files say now. */
 export interface CheckFiles extends PatternFiles {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planPlugIns } from './plan.ts'
-import { type Command, parseCommand } from '../../protocols/spp/command.ts'
-import { parsePlugIns, type PlugIn, plugInName, type Stage, stages } from '../../protocols/spp/plug-ins.ts'
+import { type Command, parseCommand } from '../../../protocols/spp/command.ts'
+import { parsePlugIns, type PlugIn, plugInName, type Stage, stages } from '../../../protocols/spp/plug-ins.ts'
 
 const lines = (plugIns: Readonly<Record<Stage, readonly PlugIn[]>>): string[] =>
   stages.map((stage) => plugIns[stage].map(({ line }) => line).join(' '))

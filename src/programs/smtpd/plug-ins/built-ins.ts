@@ -1,16 +1,8 @@
 /** The plug-ins that pkgsrc ships, in process: known by the last part of their path. SPF and greylisting are handed in. */
-import type { ByteString } from '../../base/byte-string.ts'
-import { checkReplies } from '../../protocols/qmail/rcptchecks.ts'
-import { checkRecipient, type CheckTools } from '../execute/recipient-check.ts'
+import type { ByteString } from '../../../base/byte-string.ts'
+import { checkReplies } from '../../../protocols/qmail/rcptchecks.ts'
+import { checkRecipient, type CheckTools } from './recipient-check.ts'
 import type { BuiltIn } from './stage.ts'
-
-/** By the last part of a plug-in's path. */
-export const builtInPlugInNames: readonly ByteString[] = [
-  'qmail-rcptcheck',
-  'qmail-spp-spf',
-  'greylisting-spp',
-  'greylisting-spp-wrapper',
-]
 
 export interface BuiltInParts {
   readonly check: CheckTools
