@@ -1,5 +1,4 @@
-/** The options that every Node process of ours is started with; bin/quaver has those that matter to what lives
- *  for a moment.
+/** The options that every Node process of ours is started with; bin/quaver has the same.
  *  No signal may open a debugger in it: whoever reaches its port runs what he likes as that account. */
 import { extname, join } from 'node:path'
 
