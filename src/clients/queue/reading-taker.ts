@@ -3,7 +3,7 @@
  *  Never:  holds more than a header. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Failure, failed, type Outcome, permanent } from '../../base/outcome.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import { type HeaderField, headerFields } from '../../protocols/dkim/header-fields.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
@@ -15,15 +15,21 @@ export interface ReadHeader {
   readonly fields: readonly HeaderField[]
 }
 
+/** By who has read a message. */
+export interface Added {
+  /** Whole header lines to stand above the head. */
+  readonly head: ByteString
+  readonly params: Params
+}
+
 /** Reads one message. What it hears is what came, without the head that others give. */
 export interface ContentReader {
   /** Once, before any of the body: what will have to be computed of the body is known now. */
   header(header: ReadHeader): void
   /** Pieces of the body as they come: digests are made here. The bytes are a view that may not be kept. */
   body(bytes: Buffer): void
-  /** Asked behind the last byte: whole header lines to stand above the head, or why the message is not taken. It has a
-   *  time limit of its own. */
-  verdict(): Promise<Outcome<ByteString>>
+  /** Asked behind the last byte: what is to be added, or why the message is not taken. It has a time limit of its own. */
+  verdict(): Promise<Outcome<Added>>
   /** The message will not be whole: nobody asks for a verdict. */
   abandon(): void
 }
@@ -65,11 +71,11 @@ class ReadingSink implements ContentSink {
     else await this.next.write(bytes)
   }
 
-  async close(head: ByteString): Promise<Outcome<number>> {
+  async close(head: ByteString, late: Params): Promise<Outcome<number>> {
     if (this.failure !== undefined) return failed(this.failure)
     this.message.end()
     const verdict = await this.reader.verdict()
-    if (verdict.done) return await this.next.close(verdict.value + head)
+    if (verdict.done) return await this.next.close(verdict.value.head + head, withLate(late, verdict.value.params))
     this.next.abandon()
     return verdict
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { FakeClock, policyOf } from '#test/kit/smtpd.ts'
 import { done, failed, permanent } from '../../base/outcome.ts'
+import { noParams } from '../../contracts/envelope.ts'
 import { planFilters } from '../../clients/queue/filter-chain.ts'
 import { parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
 import type { Finding } from '../../servers/door/finding.ts'
@@ -106,7 +107,9 @@ describe('explain', () => {
         verdict() {
           tell({ check: 'colour', rule: 'a test', text: result })
           return Promise.resolve(
-            result === 'red' ? failed(permanent('7.1', 'not in red')) : done(`X-Colour: ${result}\n`),
+            result === 'red'
+              ? failed(permanent('7.1', 'not in red'))
+              : done({ head: `X-Colour: ${result}\n`, params: noParams }),
           )
         },
         abandon: () => undefined,
