@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { fromText } from '../../src/base/byte-string.ts'
-import { asciiForm } from '../../src/clients/dns/ascii-form.ts'
+import { asciiForm } from '../../src/system/ascii-form.ts'
 import { judgedAuthor } from '../../src/protocols/dkim/author-domain.ts'
 import type { TextAnswer } from '../../src/protocols/dmarc/tree-walk.ts'
 import { type DmarcVerdict, type Identity, judgeAuthor } from '../../src/protocols/dmarc/verdict.ts'

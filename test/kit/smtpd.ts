@@ -154,6 +154,7 @@ export class ScriptedSession {
       budget: this.budget,
       log: (line) => this.log.push(line),
       takerFor: () => world.taker ?? this.taker,
+      isOwnResult: () => false,
       tlsAvailable: () => world.tls === true,
     }
     this.session = new Session(setting, {

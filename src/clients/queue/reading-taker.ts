@@ -91,4 +91,4 @@ class ReadingSink implements ContentSink {
   }
 }
 
-const headerTooBig: Failure = permanent('3.4', 'sorry, that message has too large a header')
+export const headerTooBig: Failure = permanent('3.4', 'sorry, that message has too large a header')

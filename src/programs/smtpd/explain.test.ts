@@ -34,7 +34,15 @@ async function explained(world: World): Promise<ExplainStep[]> {
       ...openGate(environment),
       readers: (facts: Facts) =>
         checks
-          .map((begin) => begin({ facts, environment, tell: (finding) => void findings.push(finding) }))
+          .map((begin) =>
+            begin({
+              facts,
+              environment,
+              tell: (finding) => void findings.push(finding),
+              log: () => undefined,
+              explains: true,
+            }),
+          )
           .filter((reader) => reader !== undefined),
     },
     replyRules: new ReplyRules(parsed.rules, 'lab.test.example'),
@@ -43,6 +51,7 @@ async function explained(world: World): Promise<ExplainStep[]> {
     budget: new ContentBudget(limits.contentBytesInFlightMax),
     log: () => undefined,
     takerFor: () => assert.fail('nobody takes what is explained'),
+    isOwnResult: () => false,
     tlsAvailable: () => false,
   }
   const explanation = new Explanation(setting, findings, rulesBehind, (whole) => ({

@@ -54,7 +54,7 @@ export function* judgeAuthor(domain: string, identities: readonly Identity[]): A
   thoughts.push(
     isUncertain
       ? 'what could speak for the author could not be asked: nobody knows'
-      : 'no signature that is good, and no pass of SPF, is of the author’s organization',
+      : "no signature that is good, and no pass of SPF, is of the author's organization",
   )
   return verdict(isUncertain ? 'temperror' : 'fail', policy, own.organization)
 }
