@@ -72,6 +72,8 @@ export interface AuthFindings {
   /** Of the author; empty: there is not one, for this reason. */
   readonly author: ByteString
   readonly whyNoAuthor: string
+  /** Readers could see several authors, or one whose domain is none. */
+  readonly isAmbiguous: boolean
   /** What the owner of that domain wants of failures; undefined: nothing is known of it. */
   readonly policy: OwnerPolicy | undefined
   /** It names a mailing list whose domain signed it. */
@@ -113,7 +115,10 @@ export function writeAuthFindings(fields: FieldWriter, findings: AuthFindings): 
     fields.string(cut(mark))
   }
   fields.u32(findings.skipped).u8(dmarcFindings.indexOf(findings.dmarc))
-  fields.string(cut(findings.author)).string(cut(findings.whyNoAuthor))
+  fields
+    .string(cut(findings.author))
+    .string(cut(findings.whyNoAuthor))
+    .u8(findings.isAmbiguous ? 1 : 0)
   fields.u8(findings.policy === undefined ? ownerPolicies.length : ownerPolicies.indexOf(findings.policy))
   fields.u8(findings.isFromList ? 1 : 0).strings(findings.thoughts.slice(0, thoughtsMax).map(cut))
 }
@@ -128,10 +133,10 @@ export function readAuthFindings(fields: FieldReader): AuthFindings {
   }
   const skipped = fields.u32()
   const dmarc = choice(fields, dmarcFindings)
-  const [author, whyNoAuthor] = [text(fields), text(fields)]
+  const [author, whyNoAuthor, isAmbiguous] = [text(fields), text(fields), flag(fields)]
   const wanted = choice(fields, [...ownerPolicies, 'unknown'] as const)
   const policy = wanted === 'unknown' ? undefined : wanted
   const isFromList = flag(fields)
   const thoughts = fields.strings(thoughtsMax, policyFieldBytesMax)
-  return { spf, signatures, skipped, dmarc, author, whyNoAuthor, policy, isFromList, thoughts }
+  return { spf, signatures, skipped, dmarc, author, whyNoAuthor, isAmbiguous, policy, isFromList, thoughts }
 }

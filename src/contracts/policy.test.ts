@@ -104,6 +104,7 @@ const replies: readonly PolicyReply[] = [
       dmarc: 'fail',
       author: 'a.example',
       whyNoAuthor: '',
+      isAmbiguous: true,
       policy: undefined,
       isFromList: true,
       thoughts: ['dmarc: a thought'],

@@ -54,6 +54,7 @@ export class AuthCheck {
       dmarc: dmarc?.result ?? 'permerror',
       author: author.domain ?? '',
       whyNoAuthor: author.domain === undefined ? author.why : '',
+      isAmbiguous: author.domain === undefined && author.authors === 'several',
       policy: dmarc?.policy,
       isFromList: isFromList(question.header, dkim),
       thoughts: [],

@@ -42,6 +42,7 @@ const base: AuthFindings = {
   dmarc: 'fail',
   author: 'bank.test',
   whyNoAuthor: '',
+  isAmbiguous: false,
   policy: 'reject',
   isFromList: false,
   thoughts: [],
@@ -148,7 +149,8 @@ describe('a message whose author is not who he says', () => {
 })
 
 describe('a message without one author', () => {
-  const findings = { dmarc: 'permerror', author: '', policy: undefined, whyNoAuthor: 'it has 2 fields From' } as const
+  const why = { author: '', policy: undefined, whyNoAuthor: 'it has 2 fields From' } as const
+  const findings = { dmarc: 'permerror', ...why, isAmbiguous: true } as const
   it('27: is refused unless nothing is ever done', async () => {
     for (const action of ['quarantine', 'reject'])
       assert.match(
@@ -156,7 +158,16 @@ describe('a message without one author', () => {
         /^554 sorry, I cannot tell who wrote this message: it has 2 fields From \(#5\.6\.0\)$/,
       )
     const taken = await seen({ findings, control: { dmarcaction: ['none'] } })
-    assert.match(taken.content, /dmarc=permerror \(it has 2 fields From\)\nReceived/)
+    assert.match(taken.content, /dmarc=permerror\s\(it has 2 fields From dis=none\)\nReceived/)
+  })
+})
+
+describe('a message without any author', () => {
+  it('is kept apart', async () => {
+    const findings = { dmarc: 'permerror', author: '', policy: undefined, whyNoAuthor: 'it has no From' } as const
+    for (const action of ['quarantine', 'reject'])
+      assert.deepEqual((await seen({ findings, control: { dmarcaction: [action] } })).params, ['QUARANTINE=dmarc'])
+    assert.deepEqual((await seen({ findings, control: { dmarcaction: ['none'] } })).params, [])
   })
 })
 

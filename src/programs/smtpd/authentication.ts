@@ -3,22 +3,19 @@
  *  Knows:  control/dmarcaction and trustedforwarders, the field that tells the findings (RFC 8601), the line in the log.
  *  Never:  asks about clients that may relay: what they send is their own.
  *  Fails:  without an answer the message is taken as if nobody had asked; ours is never the sender's trouble. */
-import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import { done, failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
+import { BodyDigests } from '../../clients/policy/body-digests.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { Added, ContentReader, ReadHeader } from '../../clients/queue/reading-taker.ts'
 import { noParams, quarantineParam } from '../../contracts/envelope.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
-import { type Digests, judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
+import { judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
 import { authenticationResults, type MethodResult } from '../../protocols/auth-results/field.ts'
-import { CanonicalBody, type Canonicalization } from '../../protocols/dkim/canonical-body.ts'
-import { valueOf } from '../../protocols/dkim/header-fields.ts'
-import { bodiesWanted } from '../../protocols/dkim/signature.ts'
 import { type Disposition, type DmarcAction, dmarcActions, disposition } from '../../protocols/dmarc/disposition.ts'
 import { isNetwork, NetworkList } from '../../protocols/qmail/network-list.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { Clock } from '../../system/clock.ts'
-import { RunningSha256 } from '../../system/digests.ts'
 import type { ContentCheck, ContentFacts } from './session-gate.ts'
 
 export interface AuthenticationParts {
@@ -35,8 +32,7 @@ class AuthenticationReader implements ContentReader {
   private readonly parts: AuthenticationParts
   private readonly content: ContentFacts
   private text: ByteString = ''
-  private isSigned = false
-  private readonly bodies = new Map<Canonicalization, { canonical: CanonicalBody; hash: RunningSha256 }>()
+  private digests = new BodyDigests([])
 
   constructor(parts: AuthenticationParts, content: ContentFacts) {
     this.parts = parts
@@ -45,18 +41,11 @@ class AuthenticationReader implements ContentReader {
 
   header({ text, fields }: ReadHeader): void {
     this.text = text
-    const signatures = fields.filter(({ name }) => name === 'dkim-signature')
-    this.isSigned = signatures.length > 0
-    for (const kind of bodiesWanted(signatures.map(valueOf))) {
-      const hash = new RunningSha256()
-      this.bodies.set(kind, { canonical: new CanonicalBody(kind, hash.update), hash })
-    }
+    this.digests = new BodyDigests(fields)
   }
 
   body(bytes: Buffer): void {
-    if (this.bodies.size === 0) return
-    const text = fromBuffer(bytes)
-    for (const { canonical } of this.bodies.values()) canonical.push(text)
+    this.digests.push(bytes)
   }
 
   async verdict(): Promise<Outcome<Added>> {
@@ -77,7 +66,7 @@ class AuthenticationReader implements ContentReader {
   }
 
   abandon(): void {
-    this.bodies.clear()
+    this.digests = new BodyDigests([])
   }
 
   private ask(): Promise<Answered<AuthAnswer>> {
@@ -88,18 +77,9 @@ class AuthenticationReader implements ContentReader {
       sender: facts.sender,
       refuseOpenPass: environment.has('SPP_SPF_DONT_ALLOW_RANDOM_IP_PASS'),
       header: this.text,
-      bodies: this.digests(),
+      bodies: this.digests.finish(),
       explain: explains,
     })
-  }
-
-  private digests(): Digests {
-    const digests: { -readonly [K in keyof Digests]: Digests[K] } = {}
-    for (const [kind, { canonical, hash }] of this.bodies) {
-      canonical.end()
-      digests[kind] = { bytes: canonical.bytes, sha256: hash.finish() }
-    }
-    return digests
   }
 
   /** What nobody could understand is what the file is without it. */
@@ -117,6 +97,8 @@ class AuthenticationReader implements ContentReader {
     if (hasNoAuthor) {
       if (most === 'none' || isTrusted)
         return { action: 'none', why: isTrusted ? 'a trusted forwarder' : 'control/dmarcaction is none' }
+      // Nobody is named whom a policy could protect.
+      if (!answer.isAmbiguous) return { action: 'quarantine', why: answer.whyNoAuthor }
       return { action: 'reject', why: answer.whyNoAuthor, failure: noAuthor(answer.whyNoAuthor) }
     }
     const isBounce = this.content.facts.sender === ''
@@ -147,7 +129,7 @@ class AuthenticationReader implements ContentReader {
     this.content.log(`auth: no answer: ${why}`)
     this.content.tell({ check: 'auth', rule: 'policy', text: `no answer, taken as it is: ${why}` })
     const unknown = { method: 'dkim', result: 'temperror', comment: 'nobody could be asked', properties: [] }
-    return done({ head: this.isSigned ? this.field([unknown]) : '', params: noParams })
+    return done({ head: this.digests.isSigned ? this.field([unknown]) : '', params: noParams })
   }
 
   private tooLong(most: DmarcAction): Outcome<Added> {
@@ -217,7 +199,7 @@ function resultsOf(answer: AuthAnswer, { action }: Decision, { facts }: ContentF
   results.push({
     method: 'dmarc',
     result: dmarc,
-    comment: author === '' ? whyNoAuthor : policy === undefined ? '' : `p=${policy} dis=${action}`,
+    comment: author === '' ? `${whyNoAuthor} dis=${action}` : policy === undefined ? '' : `p=${policy} dis=${action}`,
     properties: [
       ['header.from', author],
       ['policy.dmarc', policy ?? ''],

@@ -15,23 +15,33 @@ export function authorDomain(header: ByteString): AuthorDomain {
   return onlyDomain(list.addresses.map(({ domain }) => lowerAscii(domain)))
 }
 
+export type JudgedAuthor =
+  | { readonly domain: ByteString }
+  /** `several`: readers could see several authors, or one whose domain is none. `none`: they see nobody. */
+  | { readonly domain: undefined; readonly why: string; readonly authors: 'none' | 'several' }
+
 /** The same for who must judge whatever comes: where readers differ about a From, all of them must see the same domain.
  *  `asciiForm`: of a name in UTF-8, as the DNS has it (RFC 5891). */
-export function judgedAuthor(header: ByteString, asciiForm: (domain: ByteString) => ByteString): AuthorDomain {
+export function judgedAuthor(header: ByteString, asciiForm: (domain: ByteString) => ByteString): JudgedAuthor {
   const field = onlyFrom(header)
-  if (!('raw' in field)) return field
+  if (!('raw' in field)) return { ...field, authors: field.isAbsent ? 'none' : 'several' }
   const value = valueOf(field)
-  const domains =
+  const seen =
     parseAddressList(value)?.addresses.map(({ domain }) => domain) ??
     everyReading(value).map((address) => address.slice(address.lastIndexOf('@') + 1))
-  return onlyDomain(domains.map((domain) => lowerAscii(asciiForm(domain.replace(/\.$/, '')))))
+  const domains = new Set(seen.map((domain) => lowerAscii(asciiForm(domain.replace(/\.$/, '')))))
+  const [domain = '', another] = domains
+  if (another !== undefined) return { ...none('its authors are of several domains'), authors: 'several' }
+  if (domain === '' || domain.startsWith('[')) return { ...none('its author has no domain'), authors: 'none' }
+  if (domain.length <= 253 && domain.split('.').every(isLabel)) return { domain }
+  return { ...none('the domain of its author is none'), authors: 'several' }
 }
 
-function onlyFrom(header: ByteString): HeaderField | ReturnType<typeof none> {
+function onlyFrom(header: ByteString): HeaderField | (ReturnType<typeof none> & { readonly isAbsent: boolean }) {
   const fields = headerFields(header).filter(({ name }) => name === 'from')
   const [field] = fields
-  if (field === undefined) return none('it has no From')
-  return fields.length > 1 ? none(`it has ${fields.length} fields From`) : field
+  if (field === undefined) return { ...none('it has no From'), isAbsent: true }
+  return fields.length > 1 ? { ...none(`it has ${fields.length} fields From`), isAbsent: false } : field
 }
 
 function onlyDomain(domains: readonly ByteString[]): AuthorDomain {
