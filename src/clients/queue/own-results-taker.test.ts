@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { FakeTaker } from '#test/kit/smtpd.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { OwnResultsTaker } from './own-results-taker.ts'

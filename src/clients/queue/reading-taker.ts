@@ -10,7 +10,7 @@ import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
 import type { ContentSink, Taker } from './taker.ts'
 
 export interface ReadHeader {
-  /** As it came, lines ended by LF, without the empty line at its end; at most 1 MiB. */
+  /** As it came, lines ended by LF, without the empty line at its end; at most 1 MiB, or what the reader says. */
   readonly text: ByteString
   readonly fields: readonly HeaderField[]
 }
@@ -24,6 +24,8 @@ export interface Added {
 
 /** Reads one message. What it hears is what came, without the head that others give. */
 export interface ContentReader {
+  /** A message with a larger header is refused, and not held until its end. Absent: 1 MiB. */
+  readonly headerBytesMax?: number
   /** Once, before any of the body: what will have to be computed of the body is known now. */
   header(header: ReadHeader): void
   /** Pieces of the body as they come: digests are made here. The bytes are a view that may not be kept. */
@@ -53,27 +55,39 @@ class ReadingSink implements ContentSink {
   private readonly reader: ContentReader
   private readonly next: ContentSink
   private readonly message: HeaderAndBody
+  private readonly headerMax: number
+  private isTooBig = false
   private failure: Failure | undefined
 
   constructor(reader: ContentReader, next: ContentSink) {
     this.reader = reader
     this.next = next
+    this.headerMax = Math.min(reader.headerBytesMax ?? headerBytesMax, headerBytesMax)
     this.message = new HeaderAndBody({
-      header: (text) => reader.header({ text, fields: headerFields(text) }),
-      body: (bytes) => reader.body(bytes),
+      header: (text) => {
+        if (text.length > this.headerMax) this.isTooBig = true
+        else reader.header({ text, fields: headerFields(text) })
+      },
+      body: (bytes) => {
+        if (!this.isTooBig) reader.body(bytes)
+      },
     })
   }
 
   async write(bytes: Buffer): Promise<void> {
     if (this.failure !== undefined) return
     this.message.push(bytes)
-    if ((this.message.headerBytes ?? 0) > headerBytesMax) this.refuse(headerTooBig)
+    if (this.isTooBig || (this.message.headerBytes ?? 0) > this.headerMax) this.refuse(headerTooBig)
     else await this.next.write(bytes)
   }
 
   async close(head: ByteString, late: Params): Promise<Outcome<number>> {
     if (this.failure !== undefined) return failed(this.failure)
     this.message.end()
+    if (this.isTooBig) {
+      this.refuse(headerTooBig)
+      return failed(headerTooBig)
+    }
     const verdict = await this.reader.verdict()
     if (verdict.done) return await this.next.close(verdict.value.head + head, withLate(late, verdict.value.params))
     this.next.abandon()
@@ -91,4 +105,7 @@ class ReadingSink implements ContentSink {
   }
 }
 
-export const headerTooBig: Failure = permanent('3.4', 'sorry, that message has too large a header')
+export const headerTooBig: Failure = {
+  ...permanent('3.4', 'sorry, that message has too large a header'),
+  replyCode: 552,
+}

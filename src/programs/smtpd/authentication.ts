@@ -29,6 +29,7 @@ export function authenticating(parts: AuthenticationParts): ContentCheck {
 }
 
 class AuthenticationReader implements ContentReader {
+  readonly headerBytesMax: number = judgedHeaderBytesMax
   private readonly parts: AuthenticationParts
   private readonly content: ContentFacts
   private text: ByteString = ''
@@ -50,7 +51,6 @@ class AuthenticationReader implements ContentReader {
 
   async verdict(): Promise<Outcome<Added>> {
     const most = this.mostAction()
-    if (this.text.length > judgedHeaderBytesMax) return this.tooLong(most)
     const { clock } = this.parts
     const began = clock.monotonic()
     const answered = await this.ask()
@@ -130,14 +130,6 @@ class AuthenticationReader implements ContentReader {
     this.content.tell({ check: 'auth', rule: 'policy', text: `no answer, taken as it is: ${why}` })
     const unknown = { method: 'dkim', result: 'temperror', comment: 'nobody could be asked', properties: [] }
     return done({ head: this.digests.isSigned ? this.field([unknown]) : '', params: noParams })
-  }
-
-  private tooLong(most: DmarcAction): Outcome<Added> {
-    const logText = `auth: a header of ${this.text.length} bytes, limit ${judgedHeaderBytesMax}`
-    this.content.log(logText)
-    this.content.tell({ check: 'auth', rule: 'limit', text: logText })
-    if (most === 'none') return done({ head: '', params: noParams })
-    return failed({ ...permanent('3.4', 'sorry, that message has too large a header', logText), replyCode: 552 })
   }
 
   private tell(answer: AuthAnswer, { action, why }: Disposition): void {

@@ -26,7 +26,7 @@ describe('Authentication-Results', () => {
   })
 
   it('39: quotes what a stranger said, and gives him no line of his own', () => {
-    for (const evil of ['a;dmarc=pass', 'a"b\\c', '(x', 'x\r\nFrom: y', 'a b', '\0', `${'x'.repeat(5000)}`]) {
+    for (const evil of ['a;dmarc=pass', 'a"b\\c', '(x', 'x\r\nFrom: y', 'a b', '\0', 'x'.repeat(5000)]) {
       const text = authenticationResults('us.test', [
         { method: 'spf', result: 'none', comment: 'no; record)', properties: [['smtp.helo', evil]] },
       ])

@@ -41,7 +41,7 @@ export function authenticationResults(id: ByteString, results: readonly MethodRe
 
 /** Of an address both parts may be tokens (RFC 8601 §2.2, `pvalue`). */
 function pvalue(value: ByteString): ByteString {
-  const text = value.replace(/[\0-\x1f\x7f]/g, '').slice(0, valueBytesMax)
+  const text = value.replace(/[^ -~\x80-\xff]/g, '').slice(0, valueBytesMax)
   if (/^(?:[!#$%&'*+\-.0-9A-Z^_`a-z{|}~\x80-\xff]+@)?[!#$%&'*+\-.0-9A-Z^_`a-z{|}~\x80-\xff]+$/.test(text)) return text
   return `"${text.replace(/["\\]/g, '\\$&')}"`
 }

@@ -24,11 +24,15 @@ export function claimsToBeOurs(field: HeaderField, isOurs: IsOurs): boolean {
   return id === undefined || isOurs(id)
 }
 
+/** A longer one is nobody's name. */
+const idBytesMax = 1000
+
 /** In lower case, without a dot at its end. Undefined: it cannot be told. */
 function authservId(value: ByteString): ByteString | undefined {
   const text = withoutComments(value)
-  const quoted = /^[ \t\n]*"((?:[^"\\]|\\.)*)"/.exec(text ?? '')?.[1]?.replace(/\\(.)/g, '$1')
-  const id = quoted ?? /^[ \t\n]*([^\0- ;"(),:<>@[\\\]/?=\x7f]+)/.exec(text ?? '')?.[1]
+  if (text === undefined || text.length > idBytesMax) return undefined
+  const quoted = /^[ \t\n]*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1]?.replace(/\\(.)/g, '$1')
+  const id = quoted ?? /^[ \t\n]*([^\0- ;"(),:<>@[\\\]/?=\x7f]+)/.exec(text)?.[1]
   return id === undefined ? undefined : lowerAscii(id.trim()).replace(/\.$/, '')
 }
 

@@ -73,8 +73,8 @@ describe('whose domain a From names', () => {
   const judgedIn = (lines: readonly string[]): JudgedAuthor => judgedAuthor(`${lines.join('\n')}\n`, utf8)
   const of = (...lines: string[]): string | undefined => judgedIn(lines).domain
   const authors = (...lines: string[]): string => {
-    const judged = judgedIn(lines)
-    return judged.domain ?? judged.authors
+    const found = judgedIn(lines)
+    return found.domain ?? found.authors
   }
   it('is the address, not what stands around it', () => {
     assert.equal(of('From: "ceo@bank.test" <x@evil.test>'), 'evil.test')
