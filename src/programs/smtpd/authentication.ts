@@ -15,6 +15,7 @@ import { authenticationResults, type MethodResult } from '../../protocols/auth-r
 import { type Disposition, type DmarcAction, dmarcActions, disposition } from '../../protocols/dmarc/disposition.ts'
 import { isNetwork, NetworkList } from '../../protocols/qmail/network-list.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { resultsId } from '../../stores/control/own-results.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { ContentCheck, ContentFacts } from './session-gate.ts'
 
@@ -142,9 +143,7 @@ class AuthenticationReader implements ContentReader {
   }
 
   private field(results: readonly MethodResult[]): ByteString {
-    const { control } = this.parts
-    const id = control.optionalLine('me') ?? control.line('smtpgreeting').split(' ', 1)[0] ?? ''
-    return authenticationResults(id, results)
+    return authenticationResults(resultsId(this.parts.control), results)
   }
 }
 
