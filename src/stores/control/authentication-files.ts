@@ -15,7 +15,7 @@ export const authenticationFiles = {
   authservids: {
     form: 'list',
     meaning: 'further names, beside me, under which Authentication-Results are ours: those of others that claim one go',
-    readBy: ['smtpd', 'local', 'quaver'],
+    readBy: ['smtpd', 'local', 'quaver', 'qmtpd', 'qmqpd'],
     reread: 'live',
     check: isHost,
   },
