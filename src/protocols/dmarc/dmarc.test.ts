@@ -76,7 +76,7 @@ describe('whose domain a From names', () => {
     const found = judgedIn(lines)
     return found.domain ?? found.authors
   }
-  it('is the address, not what stands around it', () => {
+  it('28, 29: is the address, not what stands around it', () => {
     assert.equal(of('From: "ceo@bank.test" <x@evil.test>'), 'evil.test')
     assert.equal(of('From: x (ceo@bank.test) <x@EVIL.test.>'), 'evil.test')
     assert.equal(of('From: Some: a@evil.test, b@Evil.test;'), 'evil.test')
