@@ -43,7 +43,7 @@ export function* walkFrom(domain: string): Asking<Walk> {
     const record = answer.kind === 'found' ? recordAmong(answer.texts) : undefined
     if (record === undefined) continue
     records.push({ domain: name, record })
-    if (record.isSuffix === false || (record.isSuffix === true && name !== domain)) break
+    if (record.isSuffix !== undefined) break
   }
   return { records, organization: organizationOf(domain, records), trouble }
 }
