@@ -30,6 +30,8 @@ export interface HostAnswer {
 /** "This mail cannot be dealt with now, or ever." */
 export interface Failure extends Status {
   readonly class: 4 | 5
+  /** SMTP's, where the class alone would give another one. It stays in its process. */
+  readonly replyCode?: number
 }
 
 export type Outcome<T> =

@@ -4,11 +4,12 @@
  *    submit  ref params recipientFacts envelope head body    accepted  ref id
  *    open    ref params recipientFacts envelope              refused   ref status
  *    chunk   ref bytes …
- *    close   ref bodyBytes head   |   abandon ref
+ *    close   ref bodyBytes head lateParams   |   abandon ref
  *
  *  Content comes in two parts, and the first is given last. The *body* is what whoever sends the message wrote, its own
  *  header included. The *head* is the header lines that those on its way put on top (trace, results, signatures): some of
- *  them are known only when the last byte has been seen. Whoever reads the message later sees head + body.
+ *  them are known only when the last byte has been seen. Whoever reads the message later sees head + body. Parameters that
+ *  are known only then come with `close`, and count beside those of `open`.
  *
  *  A body of at most `inlineBytesMax` goes as one `submit`, any number at once on one connection. A larger one goes
  *  as open, chunks, close on a connection of its own, whose back-pressure is the socket's. `accepted` is sent only
@@ -25,8 +26,10 @@ import {
   encodeRecipientFacts,
   type Envelope,
   envelopeBytesMax,
+  lateParamsMax,
   type Params,
   paramsBytesMax,
+  paramsMax,
   recipientsMax,
 } from './envelope.ts'
 import type { Failure } from '../base/outcome.ts'
@@ -53,7 +56,13 @@ export type EnqueueRequest =
     }
   | { readonly kind: 'open'; readonly ref: number; readonly params: Params; readonly envelope: Envelope }
   | { readonly kind: 'chunk'; readonly ref: number; readonly bytes: Buffer }
-  | { readonly kind: 'close'; readonly ref: number; readonly bodyBytes: number; readonly head: ByteString }
+  | {
+      readonly kind: 'close'
+      readonly ref: number
+      readonly bodyBytes: number
+      readonly head: ByteString
+      readonly late: Params
+    }
   | { readonly kind: 'abandon'; readonly ref: number }
 
 export type EnqueueReply =
@@ -77,7 +86,7 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
       fields.rest(request.bytes)
       break
     case 'close':
-      fields.u64(request.bodyBytes).string(request.head)
+      fields.u64(request.bodyBytes).string(request.head).string(encodeParams(request.late))
       break
     case 'abandon':
       break
@@ -93,7 +102,10 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
   switch (frame.type) {
     case type.submit:
     case type.open: {
-      const params = decodeParams(fields.string(paramsBytesMax))
+      const params = decodeParams(
+        fields.string(paramsBytesMax),
+        frame.type === type.open ? paramsMax - lateParamsMax : paramsMax,
+      )
       const facts = decodeRecipientFacts(fields.strings(3 * recipientsMax, paramsBytesMax))
       const head = frame.type === type.submit ? fields.string(headBytesMax) : ''
       const envelopeBytes = fields.u32()
@@ -116,8 +128,9 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
     case type.close: {
       const bodyBytes = fields.u64()
       const head = fields.string(headBytesMax)
+      const late = decodeParams(fields.string(paramsBytesMax), lateParamsMax)
       fields.end()
-      return { kind: 'close', ref, bodyBytes, head }
+      return { kind: 'close', ref, bodyBytes, head, late }
     }
     default:
       fields.end()

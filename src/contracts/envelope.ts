@@ -30,9 +30,19 @@ export type RecipientFacts = Pick<Envelope, 'recipientParams' | 'originals'>
  *  Names in capitals. A program passes on what it does not know. */
 export type Params = ReadonlyMap<string, ByteString>
 export const noParams: Params = new Map()
+
+/** What was said early, and what was found out later. */
+export function withLate(params: Params, late: Params): Params {
+  return late.size === 0 ? params : new Map([...params, ...late])
+}
+
 /** smtpd's word that its client may relay; with no value. */
 export const relayedParam = 'RELAYED'
+/** smtpd's word that a message is suspect, with the reason: whoever delivers it keeps it apart if there is a place for that. */
+export const quarantineParam = 'QUARANTINE'
 export const paramsMax = 32
+/** Of them, so many may be told when the content has been seen. */
+export const lateParamsMax = 4
 const paramBytesMax = 1024
 
 export function isAddress(address: ByteString): boolean {
@@ -71,11 +81,11 @@ export function encodeParams(params: Params): ByteString {
   return text
 }
 
-export function decodeParams(text: ByteString): Params {
+export function decodeParams(text: ByteString, countMax: number = paramsMax): Params {
   const params = new Map<string, ByteString>()
   if (text === '') return noParams
   const records = text.split('\0')
-  if (records.pop() !== '' || records.length > paramsMax) throw new ContractError('malformed params')
+  if (records.pop() !== '' || records.length > countMax) throw new ContractError('malformed params')
   for (const record of records) {
     const equals = record.indexOf('=')
     if (equals < 1 || record.length > paramBytesMax) throw new ContractError('malformed param')

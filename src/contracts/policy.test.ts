@@ -10,8 +10,8 @@ import {
   encodePolicyRequest,
   type PolicyReply,
   type PolicyRequest,
-  policyFieldBytesMax,
 } from './policy.ts'
+import { policyFieldBytesMax } from './policy-fields.ts'
 
 function frameOf(bytes: Buffer): Frame {
   const frames: Frame[] = []
@@ -35,6 +35,17 @@ const requests: readonly PolicyRequest[] = [
     onlyLook: true,
   },
   { kind: 'name', ref: 9, ip: '192.0.2.1', confirm: true },
+  {
+    kind: 'auth',
+    ref: 10,
+    ip: '192.0.2.1',
+    helo: 'mx.a.example',
+    sender: '',
+    refuseOpenPass: false,
+    header: 'From: \xfc@a.example\n',
+    bodies: { relaxed: { bytes: 5_000_000_000, sha256: '\0'.repeat(32) } },
+    explain: true,
+  },
 ]
 const explained = { rule: 'r', logText: 'l', freshMilliseconds: 60_000 }
 const replies: readonly PolicyReply[] = [
@@ -77,6 +88,27 @@ const replies: readonly PolicyReply[] = [
     kind: 'answer',
     ref: 7,
     answer: { kind: 'name', ...explained, name: 'mx.a.example', leadsBack: true },
+  },
+  {
+    kind: 'answer',
+    ref: 8,
+    answer: {
+      kind: 'auth',
+      ...explained,
+      spf: 'softfail',
+      signatures: [
+        { result: 'pass', reason: '', domain: 'a.example', selector: 's1', mark: 'abc' },
+        { result: 'temperror', reason: 'no answer', domain: 'b.example', selector: 's2', mark: 'def' },
+      ],
+      skipped: 3,
+      dmarc: 'fail',
+      author: 'a.example',
+      whyNoAuthor: '',
+      isAmbiguous: true,
+      policy: undefined,
+      isFromList: true,
+      thoughts: ['dmarc: a thought'],
+    },
   },
 ]
 

@@ -3,8 +3,9 @@
  *  Asker to policy                                           Policy to asker
  *    name      ref ip confirm
  *    spf       ref ip helo sender bestGuess refuseOpenPass     serving                   (at once after hello)
- *    dnsbl     ref ip lists                                    name | spf | dnsbl | greylist    ref …
+ *    dnsbl     ref ip lists                                    name | spf | dnsbl | greylist | auth    ref …
  *    greylist  ref ip sender recipient times onlyLook          none  ref why
+ *    auth      ref ip helo sender … header digests
  *
  *  Any number of questions at once on one connection; answers come in any order. `none` means that there is no answer:
  *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is the
@@ -12,9 +13,16 @@
 import type { ByteString } from '../base/byte-string.ts'
 import { choice, FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
+import {
+  type AuthFindings,
+  type AuthQuestion,
+  readAuthFindings,
+  readAuthQuestion,
+  writeAuthFindings,
+  writeAuthQuestion,
+} from './policy-auth.ts'
+import { bounded, cut, flag, policyFieldBytesMax, text } from './policy-fields.ts'
 
-/** No field is longer, in either direction. */
-export const policyFieldBytesMax = 2048
 export const dnsListsMax = 64
 
 const type = {
@@ -22,12 +30,14 @@ const type = {
   dnsbl: 129,
   greylist: 130,
   name: 131,
+  auth: 132,
   serving: 136,
   spfAnswer: 137,
   dnsblAnswer: 138,
   greylistAnswer: 139,
   none: 140,
   nameAnswer: 141,
+  authAnswer: 142,
 } as const
 
 /** RFC 7208 §2.6. */
@@ -140,8 +150,14 @@ export type PolicyRequest =
   | ({ readonly kind: 'spf'; readonly ref: number } & SpfQuestion)
   | ({ readonly kind: 'dnsbl'; readonly ref: number } & DnsblQuestion)
   | ({ readonly kind: 'greylist'; readonly ref: number } & GreylistQuestion)
+  | ({ readonly kind: 'auth'; readonly ref: number } & AuthQuestion)
 
-export type PolicyAnswer = NameAnswer | SpfAnswer | DnsblAnswer | GreylistAnswer
+/** Never used again: no message is like another. */
+export interface AuthAnswer extends Explained, AuthFindings {
+  readonly kind: 'auth'
+}
+
+export type PolicyAnswer = NameAnswer | SpfAnswer | DnsblAnswer | GreylistAnswer | AuthAnswer
 
 export type PolicyReply =
   | { readonly kind: 'serving' }
@@ -167,6 +183,9 @@ export function encodePolicyRequest(request: PolicyRequest): Buffer {
       fields.string(bounded(request.sender)).string(bounded(request.recipient))
       fields.u32(request.minRejectSeconds).u32(request.maxWaitSeconds).u32(request.acceptGoodSeconds)
       fields.u8(request.onlyLook ? 1 : 0)
+      break
+    case 'auth':
+      writeAuthQuestion(fields, request)
       break
   }
   return encodeFrame(type[request.kind], ...fields.end())
@@ -199,6 +218,8 @@ function readRequest(frameType: number, fields: FieldReader): PolicyRequest {
       const times = { minRejectSeconds: fields.u32(), maxWaitSeconds: fields.u32(), acceptGoodSeconds: fields.u32() }
       return { kind: 'greylist', ref, ip, sender, recipient, ...times, onlyLook: flag(fields) }
     }
+    case type.auth:
+      return { kind: 'auth', ref, ip, ...readAuthQuestion(fields) }
     default:
       throw new ContractError(`frame type ${frameType}, a policy question was expected`)
   }
@@ -228,6 +249,9 @@ export function encodePolicyReply(reply: PolicyReply): Buffer {
         .u8(answer.refuseAtData ? 1 : 0)
         .u64(answer.untilMs)
       return encodeFrame(type.greylistAnswer, ...fields.end())
+    case 'auth':
+      writeAuthFindings(fields, answer)
+      return encodeFrame(type.authAnswer, ...fields.end())
   }
 }
 
@@ -277,26 +301,9 @@ function readAnswer(frameType: number, fields: FieldReader, explained: Explained
       const state = choice(fields, greylistStates)
       return { kind: 'greylist', ...explained, state, refuseAtData: flag(fields), untilMs: fields.u64() }
     }
+    case type.authAnswer:
+      return { kind: 'auth', ...explained, ...readAuthFindings(fields) }
     default:
       throw new ContractError(`frame type ${frameType}, a policy answer was expected`)
   }
-}
-
-function text(fields: FieldReader): ByteString {
-  return fields.string(policyFieldBytesMax)
-}
-
-function flag(fields: FieldReader): boolean {
-  const value = fields.u8()
-  if (value > 1) throw new ContractError(`flag of ${value}`)
-  return value === 1
-}
-
-function bounded(value: ByteString): ByteString {
-  if (value.length > policyFieldBytesMax) throw new ContractError(`field of ${value.length} bytes`)
-  return value
-}
-
-function cut(value: ByteString): ByteString {
-  return value.slice(0, policyFieldBytesMax)
 }

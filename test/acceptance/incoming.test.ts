@@ -75,7 +75,7 @@ describe('incoming mail, with a certificate and rules', { skip: noOpenssl }, () 
     const secret = await edge.delivered('over tls')
     assert.match(
       secret,
-      /\nReceived: \(ucspitls acceptutils fixsmtpio TLSv1\.[23] [A-Z0-9_]+\); \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000\nReceived: from unknown \(HELO me\.test\) \(192\.0\.2\.1\)\n {2}by \S+ with ESMTPS \(TLSv1\.[23] [A-Z0-9_]+ encrypted\);/,
+      /\nReceived: \(ucspitls acceptutils fixsmtpio TLSv1\.[23] [A-Z0-9_]+\); \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000\nAuthentication-Results: [^\n]*\n(?:\t[^\n]*\n)*Received: from unknown \(HELO me\.test\) \(192\.0\.2\.1\)\n {2}by \S+ with ESMTPS \(TLSv1\.[23] [A-Z0-9_]+ encrypted\);/,
     )
     assert.match(await (await edge.greeted('192.0.2.1')).send('in clear'), /^250 /)
     assert.doesNotMatch(await edge.delivered('in clear'), /ucspitls|TLS/)

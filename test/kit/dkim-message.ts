@@ -1,9 +1,18 @@
 /** Messages and what DKIM needs of them: header and body parted at the first empty line, both digests of the body. */
 import type { BodyDigest, KeyAnswer, Verdict } from '../../src/protocols/dkim/verify.ts'
 import { CanonicalBody, type Canonicalization } from '../../src/protocols/dkim/canonical-body.ts'
+import { keyText } from '../../src/protocols/dkim/key-text.ts'
+import { oversignedFields, signatureField } from '../../src/protocols/dkim/sign.ts'
 import { verifySignatures } from '../../src/protocols/dkim/verify.ts'
 import { RunningSha256 } from '../../src/system/digests.ts'
-import { checkSignature } from '../../src/system/signatures.ts'
+import {
+  checkSignature,
+  type KeyKind,
+  makeSignature,
+  newPrivateKey,
+  publicBytes,
+  readPrivateKey,
+} from '../../src/system/signatures.ts'
 
 /** `message` with LF or CRLF, latin1. */
 export function parted(message: string): { header: string; body: string } {
@@ -38,5 +47,36 @@ export function zoneOf(records: Readonly<Record<string, readonly string[]>>): (n
   return (name) => {
     const texts = zone.get(name)
     return texts === undefined ? { kind: 'absent' } : { kind: 'found', texts }
+  }
+}
+
+/** A stranger who signs: his key, and its record in the DNS. */
+export interface Signer {
+  readonly domain: string
+  /** `s1._domainkey.DOMAIN` */
+  readonly name: string
+  readonly record: string
+  /** The message with a signature on top; lines ended by LF. */
+  sign(message: string): string
+}
+
+export async function signerOf(domain: string, kind: KeyKind = 'ed25519'): Promise<Signer> {
+  const key = readPrivateKey(Buffer.from(await newPrivateKey(kind)))
+  return {
+    domain,
+    name: `s1._domainkey.${domain}`,
+    record: keyText(kind, publicBytes(key)),
+    sign(message) {
+      const { header, body } = parted(message)
+      const facts = { now: Math.floor(Date.now() / 1000), validFor: undefined, oversigned: oversignedFields }
+      const { sha256: bodySha256 } = bodyDigest('relaxed', [body])
+      const signing = {
+        domain,
+        selector: 's1',
+        algorithm: `${kind}-sha256`,
+        sign: makeSignature.bind(null, key),
+      } as const
+      return `${signatureField(header, signing, { ...facts, bodySha256 }) ?? ''}${message.replaceAll('\r\n', '\n')}`
+    },
   }
 }

@@ -91,6 +91,7 @@ export class SmtpServer {
         gate: openGate(environment),
         budget,
         takerFor: () => this.taker,
+        isOwnResult: () => false,
         tlsAvailable: () => tls.available,
       }
       return { ...connection, say, open: (port) => new Session(setting, port) }

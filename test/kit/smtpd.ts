@@ -2,7 +2,7 @@
 import { type ByteString, fromBuffer, toBuffer } from '../../src/base/byte-string.ts'
 import { done, failed, type Failure, type Outcome } from '../../src/base/outcome.ts'
 import type { ContentSink, Taker } from '../../src/clients/queue/taker.ts'
-import type { Envelope, Params } from '../../src/contracts/envelope.ts'
+import { type Envelope, type Params, withLate } from '../../src/contracts/envelope.ts'
 import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { type Gate, openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
@@ -37,7 +37,7 @@ export class FakeTaker implements Taker {
         await turn()
         body += fromBuffer(bytes)
       },
-      close: (head) => this.take({ envelope, params, content: head + body }),
+      close: (head, late) => this.take({ envelope, params: withLate(params, late), content: head + body }),
       abandon: () => void this.abandoned++,
     }
   }
@@ -154,6 +154,7 @@ export class ScriptedSession {
       budget: this.budget,
       log: (line) => this.log.push(line),
       takerFor: () => world.taker ?? this.taker,
+      isOwnResult: () => false,
       tlsAvailable: () => world.tls === true,
     }
     this.session = new Session(setting, {

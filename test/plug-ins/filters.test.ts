@@ -158,8 +158,10 @@ test('a large message streams through, and each filter reads it from its start',
   const sink = taker([count, count, sh('tail', 'cat; echo end')]).open(envelope, params)
   const bytes = Buffer.from(large, 'latin1')
   for (let at = 0; at < bytes.length; at += 100_000) await sink.write(bytes.subarray(at, at + 100_000))
-  assert.equal(told(await sink.close('X-Head: 1\n')), `queued ${queuedId}`)
+  assert.equal(told(await sink.close('X-Head: 1\n', new Map([['QUARANTINE', 'x']]))), `queued ${queuedId}`)
   assert.equal(exec.enqueued[0]?.content, `X-Head: 1\n${large}end\n`)
+  // What was found out behind the last byte goes with it.
+  assert.deepEqual(exec.enqueued[0]?.params, new Map([...params, ['QUARANTINE', 'x']]))
   const counted = readFileSync(join(exec.home.path, 'count.out'), 'latin1').trim().split(/\s+/)
   assert.deepEqual(counted, Array(2).fill(String(large.length + 'X-Head: 1\n'.length)))
 })

@@ -32,7 +32,7 @@ describe('queue-inject', () => {
   async function send(bytes: number): Promise<string> {
     const sink = client.open(envelope, noParams)
     for (let left = bytes; left > 0; left -= 50_000) await sink.write(Buffer.alloc(Math.min(left, 50_000), 'x'))
-    const outcome = await sink.close('')
+    const outcome = await sink.close('', noParams)
     return outcome.done ? 'queued' : `${outcome.failure.class} ${outcome.failure.peerText}`
   }
 

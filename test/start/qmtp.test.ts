@@ -37,11 +37,16 @@ describe('QMTP and QMQP', () => {
   }
 
   it('QMTP takes a message from loopback, which may relay', async () => {
-    const text = netstring('\rX-Case: qmtp\r\n\r\nhi\r\n') + netstring('me@x.test') + netstring(netstring(demoAddress))
+    const forged = 'Authentication-Results: quaver.test; dkim=pass'
+    const text =
+      netstring(`\rX-Case: qmtp\r\n${forged}\r\n\r\nhi\r\n`) +
+      netstring('me@x.test') +
+      netstring(netstring(demoAddress))
     assert.match(await say('qmtp', text), /^\d+:Kok \d+ qp \d+,$/)
     const content = await instance.message((one) => one.includes('X-Case: qmtp'), 'qmtp')
     assert.match(content.toString('latin1'), /^Received: from \S+ \(127\.0\.0\.1\)\n {2}by \S+ with QMTP; /m)
     assert.match(content.toString('latin1'), /invoked from network\)|invoked by uid/)
+    assert.ok(!content.includes('Authentication-Results'))
   })
 
   it('QMQP goes by its rules: allowed is not enough, RELAYCLIENT is', async () => {

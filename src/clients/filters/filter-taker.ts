@@ -3,7 +3,7 @@
  *  Fails:  with qmail-queue's texts; a chain that nobody waits for any more is left at its next filter. */
 import { toBuffer } from '../../base/byte-string.ts'
 import { describeError, type Failure, failed, transient } from '../../base/outcome.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import type { Random } from '../../system/random.ts'
 import { Gathered, spooled } from '../../system/spool.ts'
 import type { ContentSink, Taker } from '../queue/taker.ts'
@@ -33,7 +33,7 @@ export class FilterTaker implements Taker {
         }
         return Promise.resolve()
       },
-      async close(head) {
+      async close(head, late) {
         if (trouble !== undefined) {
           body.close()
           return failed(trouble)
@@ -42,7 +42,7 @@ export class FilterTaker implements Taker {
           const message = spooled(random, [toBuffer(head)], body.chunks())
           body.close()
           try {
-            return await pass(message, envelope, params, gone)
+            return await pass(message, envelope, withLate(params, late), gone)
           } finally {
             message.close()
           }

@@ -7,7 +7,9 @@ import type { Socket } from 'node:net'
 import { FreshMap } from '../../base/fresh-map.ts'
 import { describeError } from '../../base/outcome.ts'
 import { ContractError } from '../../contracts/frame.ts'
+import type { AuthQuestion } from '../../contracts/policy-auth.ts'
 import {
+  type AuthAnswer,
   decodePolicyReply,
   type DnsblAnswer,
   type DnsblQuestion,
@@ -33,7 +35,7 @@ export interface NotAnswered {
 }
 
 /** A little more than the policy process allows itself. */
-export const policyMilliseconds = { name: 6_000, spf: 22_000, dnsbl: 6_000, greylist: 3_000 } as const
+export const policyMilliseconds = { name: 6_000, spf: 22_000, dnsbl: 6_000, greylist: 3_000, auth: 20_000 } as const
 /** Covers a restart of the policy process. */
 const servingMillisecondsMax = 2_000
 const backOffMilliseconds = { min: 250, max: 10_000 } as const
@@ -86,6 +88,10 @@ export class PolicyClient {
 
   greylist(question: GreylistQuestion): Promise<Answered<GreylistAnswer>> {
     return this.ask<GreylistAnswer>((ref) => ({ kind: 'greylist', ref, ...question }), 'greylist')
+  }
+
+  auth(question: AuthQuestion): Promise<Answered<AuthAnswer>> {
+    return this.ask<AuthAnswer>((ref) => ({ kind: 'auth', ref, ...question }), 'auth')
   }
 
   /** What is asked gets no answer; a later question connects again. */

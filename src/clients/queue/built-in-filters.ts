@@ -72,9 +72,9 @@ export class FilteringTaker implements Taker {
         filter.push(bytes)
         return sink.write(bytes)
       },
-      close(head) {
+      close(head, late) {
         const refusal = filter.refusal()
-        if (refusal === undefined) return sink.close(filter.prefix + head)
+        if (refusal === undefined) return sink.close(filter.prefix + head, late)
         sink.abandon()
         return Promise.resolve(failed(refusal))
       },

@@ -110,8 +110,8 @@ export class ContentStream implements ContentSink {
   }
 
   /** The content is complete: resolves with the message id after the commit. */
-  close(head: ByteString): Promise<Outcome<number>> {
-    this.connection.send(encodeEnqueueRequest({ kind: 'close', ref: this.ref, bodyBytes: this.written, head }))
+  close(head: ByteString, late: Params): Promise<Outcome<number>> {
+    this.connection.send(encodeEnqueueRequest({ kind: 'close', ref: this.ref, bodyBytes: this.written, head, late }))
     return this.answer
   }
 

@@ -47,7 +47,7 @@ test('content larger than any socket buffer arrives whole', async () => {
   script('count', 'n=$(wc -c); cat <&1 >/dev/null; test "$n" -eq 3000000 || exit 81')
   const sink = taker('count').open(envelope, noParams)
   for (let n = 0; n < 30; n++) await sink.write(Buffer.alloc(100_000, 'x'))
-  assert.equal((await sink.close('')).done, true)
+  assert.equal((await sink.close('', noParams)).done, true)
 })
 
 test('custom errors need code 82 and three bytes', async () => {

@@ -4,7 +4,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { headBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import type { ContentBudget } from './content-budget.ts'
 import type { ContentStream, EnqueuePort } from './enqueue-port.ts'
 import type { ContentSink } from './taker.ts'
@@ -50,10 +50,10 @@ export class QueueSink implements ContentSink {
     if (this.gathered > inlineBytesMax || this.route.budget.exceeded) await this.beginStream()
   }
 
-  async close(head: ByteString): Promise<Outcome<number>> {
+  async close(head: ByteString, late: Params): Promise<Outcome<number>> {
     if (head.length > headBytesMax) this.fail(headTooLong(head.length))
     if (this.failure !== undefined) return failed(this.failure)
-    const outcome = await (this.stream === undefined ? this.sendWhole(head) : this.stream.close(head))
+    const outcome = await (this.stream === undefined ? this.sendWhole(head, late) : this.stream.close(head, late))
     this.end()
     return outcome
   }
@@ -62,11 +62,11 @@ export class QueueSink implements ContentSink {
     this.fail(abandoned)
   }
 
-  private async sendWhole(head: ByteString): Promise<Outcome<number>> {
+  private async sendWhole(head: ByteString, late: Params): Promise<Outcome<number>> {
     try {
       const link = await this.route.connect('whole')
       this.link = link
-      return await link.port.submit(this.envelope, this.params, head, this.takePieces())
+      return await link.port.submit(this.envelope, withLate(this.params, late), head, this.takePieces())
     } catch (error) {
       return failed(this.unreachable(error))
     }

@@ -5,7 +5,7 @@ import { FakeTaker } from '#test/kit/smtpd.ts'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, permanent } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
-import { type ContentReader, type ReadHeader, ReadingTaker } from './reading-taker.ts'
+import { type Added, type ContentReader, type ReadHeader, ReadingTaker } from './reading-taker.ts'
 import { handOn } from './taker.ts'
 
 const envelope = { sender: 'a@b', recipients: ['c@d'] }
@@ -19,10 +19,10 @@ class Reader implements ContentReader {
   seen: ReadHeader | undefined
   readonly hash = createHash('sha256')
   abandoned = 0
-  private readonly answer: Outcome<string>
+  private readonly answer: Outcome<Added>
 
   constructor(answer: Outcome<string>) {
-    this.answer = answer
+    this.answer = answer.done ? done({ head: answer.value, params: new Map([['SEEN', '1']]) }) : answer
   }
   header(header: ReadHeader): void {
     this.seen = header
@@ -30,7 +30,7 @@ class Reader implements ContentReader {
   body(bytes: Buffer): void {
     this.hash.update(bytes)
   }
-  verdict(): Promise<Outcome<string>> {
+  verdict(): Promise<Outcome<Added>> {
     return Promise.resolve(this.answer)
   }
   abandon(): void {
@@ -60,6 +60,7 @@ describe('who reads along', () => {
     )
     assert.equal(reader.seen?.text, 'From: x\nSubject: a\n b\n')
     assert.equal(reader.hash.digest('hex'), createHash('sha256').update(body).digest('hex'))
+    assert.deepEqual([...(next.taken[0]?.params ?? [])], [['SEEN', '1']])
     assert.ok(next.taken[0]?.content === `X-Seen: yes\nReceived: x\n${pieces.join('')}`)
   })
 
@@ -82,7 +83,7 @@ describe('who reads along', () => {
     const [reader, next] = [new Reader(done('')), new FakeTaker()]
     const sink = new ReadingTaker(() => reader, next).open(envelope, noParams)
     for (let n = 0; n < 20; n++) await sink.write(Buffer.alloc(100_000, 'x'))
-    const outcome = await sink.close('')
+    const outcome = await sink.close('', noParams)
     assert.equal(!outcome.done && outcome.failure.peerText, 'sorry, that message has too large a header (#5.3.4)')
     assert.deepEqual([reader.abandoned, next.taken.length], [1, 0])
   })

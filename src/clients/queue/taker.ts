@@ -1,15 +1,15 @@
 /** Whoever takes a message for delivery: our queue, the program that QMAILQUEUE names, or what stands before them. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { failed, type Failure, type Outcome } from '../../base/outcome.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
 
 /** Takes one message: write, write …, close. What goes wrong on the way is said by `close`. */
 export interface ContentSink {
   /** The bytes are the sink's from now on. Resolves when the next ones may come; never rejects. */
   write(bytes: Buffer): Promise<void>
-  /** `head`: whole header lines to stand above what was written. Resolves with the `qp` number (the message id, or the
-   *  program's pid) once the message is durable. */
-  close(head: ByteString): Promise<Outcome<number>>
+  /** `head`: whole header lines to stand above what was written. `late`: parameters that are known only now, beside those
+   *  of `open`. Resolves with the `qp` number (the message id, or the program's pid) once the message is durable. */
+  close(head: ByteString, late: Params): Promise<Outcome<number>>
   /** The message will not be closed; also while a write has not resolved. */
   abandon(): void
 }
@@ -30,7 +30,7 @@ export async function handOn(
     sink.abandon()
     throw error
   }
-  return await sink.close(head)
+  return await sink.close(head, noParams)
 }
 
 /** Takes nothing, and says so at the end of each message. */

@@ -2,13 +2,13 @@
  *  Knows:  null MX (RFC 7505), the check whether a best MX is this machine, addresses that DNS must not send us to.
  *  Never:  connects; concludes for good from answers of which one is missing.
  *  Fails:  gives the status in qmail-remote's words. */
-import { domainToASCII } from 'node:url'
-import { type ByteString, toBuffer, toText } from '../../base/byte-string.ts'
+import { type ByteString, toText } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
 import { nameServerSays } from '../../contracts/troubles.ts'
 import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { type Relay, smtpPort } from '../../protocols/qmail/smtproutes.ts'
 import { type Random, shuffled } from '../../system/random.ts'
+import { asciiForm } from '../../system/ascii-form.ts'
 import { type Addresses, asHostName, type Dns, type MailExchanger } from '../dns/dns.ts'
 import { isReachableAddress, parseLiteral } from './addresses.ts'
 import { chooseTargets } from './target-choice.ts'
@@ -134,11 +134,4 @@ function failed(status: Status, logText = ''): Targets {
 
 function dnsSays(why: string): string {
   return `${nameServerSays}${why}`
-}
-
-/** A UTF-8 domain as DNS knows it (RFC 5891); a name that has no such form comes back as it was, and is refused later. */
-function asciiForm(domain: ByteString): ByteString {
-  if (!/[\x80-\xff]/.test(domain)) return domain
-  const text = toText(domain)
-  return toBuffer(domain).equals(Buffer.from(text, 'utf8')) ? domainToASCII(text) : domain
 }

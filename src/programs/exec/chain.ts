@@ -3,6 +3,7 @@
 import type { Outcome } from '../../base/outcome.ts'
 import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
+import { noParams, type Params } from '../../contracts/envelope.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 
@@ -42,7 +43,7 @@ export class Chain {
     this.message = message
     if (request.kind === 'open') return
     for (const piece of request.body) this.write(message, piece)
-    void this.close(message, request.head)
+    void this.close(message, request.head, noParams)
   }
 
   private goOn(request: Extract<EnqueueRequest, { kind: 'chunk' | 'close' | 'abandon' }>): void {
@@ -52,7 +53,7 @@ export class Chain {
     if (request.kind === 'abandon') return this.forget()
     if (request.bodyBytes !== message.bytes)
       throw new ContractError(`${message.bytes} bytes came, ${request.bodyBytes} were announced`)
-    void this.close(message, request.head)
+    void this.close(message, request.head, request.late)
   }
 
   /** The frame's bytes are a view into a larger buffer that must not be kept. What is written goes to memory or a file: nothing
@@ -62,9 +63,9 @@ export class Chain {
     void message.sink.write(Buffer.from(bytes))
   }
 
-  private async close({ ref, sink }: Message, head: string): Promise<void> {
+  private async close({ ref, sink }: Message, head: string, late: Params): Promise<void> {
     this.message = undefined
-    this.answer(ref, await sink.close(head))
+    this.answer(ref, await sink.close(head, late))
   }
 
   private answer(ref: number, outcome: Outcome<number>): void {

@@ -7,7 +7,7 @@ import { assertNever } from '../../base/assert.ts'
 import { type Failure, type Outcome, permanent, plainFailure, type Status } from '../../base/outcome.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { Assignment } from '../../contracts/assign.ts'
-import type { Params } from '../../contracts/envelope.ts'
+import { type Params, quarantineParam } from '../../contracts/envelope.ts'
 import { after, delivered, printed } from '../../protocols/qmail/delivery-status.ts'
 import {
   didLine,
@@ -44,6 +44,8 @@ export interface DeliveryRequest {
   readonly content: StoredBytes
 }
 
+/** A folder of a Maildir (Maildir++), as mail programs name it. */
+const junkFolder = '.Junk/'
 const looping = printed(permanent('4.6', 'This message is looping: it already has my Delivered-To line.'))
 
 /** The home has been checked (`checkHome`). */
@@ -121,7 +123,19 @@ class DeliveryRun {
 
   private toMaildir(path: ByteString): Promise<Outcome<void>> {
     const head = toBuffer(this.lines.returnPath + this.lines.deliveredTo)
-    return this.tools.maildirs.deliver(this.absolute(path), head, this.request.content)
+    return this.tools.maildirs.deliver(this.placeIn(this.absolute(path)), head, this.request.content)
+  }
+
+  /** What is suspect goes into the folder for that, where the owner has made one. */
+  private placeIn(maildir: ByteString): ByteString {
+    if (!this.request.params.has(quarantineParam)) return maildir
+    const folder = `${maildir}${junkFolder}`
+    try {
+      return this.tools.files.facts(`${folder}new`)?.isDirectory() === true ? folder : maildir
+    } catch {
+      // It is there, and cannot be looked into: the delivery will say so, and is tried again.
+      return folder
+    }
   }
 
   private toMbox(path: ByteString): Promise<Outcome<void>> {

@@ -2,11 +2,19 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { failed, type Outcome, permanent, transient, transientFrom } from '../../base/outcome.ts'
 import { handOn, type Taker } from '../../clients/queue/taker.ts'
-import { type Envelope, envelopeBytesMax, isAddress, type Params, recipientsMax } from '../../contracts/envelope.ts'
+import {
+  type Envelope,
+  envelopeBytesMax,
+  isAddress,
+  type Params,
+  quarantineParam,
+  recipientsMax,
+} from '../../contracts/envelope.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 
-/** What a forwarded message keeps of the parameters it came with (RFC 6152 §3, 6531 §3.2, 8689 §4.2.1). */
-const keptParams: readonly string[] = ['BODY', 'SMTPUTF8', 'REQUIRETLS']
+/** What a forwarded message keeps of the parameters it came with (RFC 6152 §3, 6531 §3.2, 8689 §4.2.1). What is suspect stays
+ *  so at the mailbox that an alias leads to. */
+const keptParams: readonly string[] = ['BODY', 'SMTPUTF8', 'REQUIRETLS', quarantineParam]
 
 /** Resolves with the `qp` number. The Return-Path line is not passed on. */
 export async function forward(

@@ -4,6 +4,10 @@
 export const spfMillisecondsMax = 20_000
 /** A longer record is a syntax error: RFC 7208 §3.4 asks for 450 bytes, and each may name a dozen macros. */
 export const spfRecordBytesMax = 4_096
+/** For all that is asked about one message: its keys and SPF first, then the policy of its author. smtpd waits a little
+ *  longer. */
+export const authMillisecondsMax = 18_000
+export const authFirstMillisecondsMax = 12_000
 /** For a name, and for the way back; then it has none. */
 export const nameMillisecondsMax = 5_000
 /** An address may have many names: so many are looked at. */

@@ -1,6 +1,7 @@
-/** policy: answers smtpd, login and the command line about clients: names, SPF, DNS lists, greylisting. Runs as qmailc.
+/** policy: answers smtpd, login and the command line about clients and messages: names, SPF, DNS lists, greylisting, DKIM
+ *  and DMARC. Runs as qmailc.
  *  Touches: control/me and control/dnsservers (reads), HOME/greylist, the DNS.
- *  Never:   sees content, refuses mail, connects to a program of ours.
+ *  Never:   sees more of a message than its header and digests of its body, refuses mail, connects to a program of ours.
  *  Fails:   a question without an answer is answered so; mail goes on as if it had not been asked. */
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
@@ -13,6 +14,7 @@ import { realClock } from '../../system/clock.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
+import { AuthCheck } from './auth-check.ts'
 import { DailyAlert } from './daily-alert.ts'
 import { DnsblCheck } from './dnsbl-check.ts'
 import { GreylistCheck } from './greylist-check.ts'
@@ -41,6 +43,7 @@ const onTrouble = (topic: string, text: string): void => alerts.tell(topic, text
 const dns = openDns()
 const names = new NameCheck({ dns, clock })
 const spf = new SpfCheck({ dns, clock, random: realRandom, receiver: control.optionalLine('me') ?? 'unknown' })
+const auth = new AuthCheck({ dns, clock, spf })
 const dnsbl = new DnsblCheck({ dns, clock, onTrouble })
 const greylist = new GreylistCheck({ directory: home.greylist, clock, onTrouble })
 
@@ -68,6 +71,8 @@ async function answer(request: PolicyRequest): Promise<PolicyAnswer> {
       return await dnsbl.answer(request)
     case 'greylist':
       return greylist.answer(request)
+    case 'auth':
+      return await auth.answer(request)
   }
 }
 

@@ -8,9 +8,9 @@ import {
   dnsListsMax,
   encodePolicyReply,
   type PolicyAnswer,
-  policyFieldBytesMax,
   type PolicyRequest,
 } from '../../contracts/policy.ts'
+import { policyFieldBytesMax } from '../../contracts/policy-fields.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
 import { FrameServer } from '../../system/frame-server.ts'

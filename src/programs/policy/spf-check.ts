@@ -79,6 +79,17 @@ export class SpfCheck {
     }
   }
 
+  /** For who judges a message by it: the result, and the domain that it is about. */
+  async judge(
+    question: Pick<SpfQuestion, 'ip' | 'helo' | 'sender' | 'refuseOpenPass'>,
+  ): Promise<{ readonly result: SpfResult; readonly openToAll: boolean; readonly domain: string }> {
+    const whole = { ...question, bestGuess: false }
+    const evaluation = await this.evaluate(whole, plainAddress(question.ip).toString())
+    const { result, domain } = evaluation
+    const openToAll = question.refuseOpenPass && result === 'pass' && (await this.isOpen(whole, evaluation))
+    return { result, openToAll, domain }
+  }
+
   /** A property of the domain: remembered as long as its pass. */
   private async isOpen(question: SpfQuestion, { domain, freshUntil }: Evaluation): Promise<boolean> {
     const key = `${plainAddress(question.ip).kind()} ${domain}`

@@ -7,6 +7,7 @@ import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
+import { OwnResultsTaker } from '../../clients/queue/own-results-taker.ts'
 import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
@@ -18,6 +19,7 @@ import { goesByName, nameOf } from '../../servers/door/client-name.ts'
 import { type Admitted, Connections } from '../../servers/door/connections.ts'
 import type { Environment, Host, Known, Peer } from '../../servers/door/peer.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
+import { ownResults } from '../../stores/control/own-results.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { defaultRelayClients } from '../../stores/tcprules/decision.ts'
@@ -101,7 +103,9 @@ function settingOf(peer: Peer, known: Known): Admitted {
     clientFirst: true,
   } as const
   const relay = { form: service, environment, limits, clock, log, databytes: databytesFor(environment) }
-  return { ...door, open: (port) => new RelayDialogue({ ...relay, taker: takerFor(environment) }, port) }
+  const tellRemoved = (fields: number): void => log(`auth: ${fields} Authentication-Results in our name taken out`)
+  const taker = new OwnResultsTaker(ownResults(control), tellRemoved, takerFor(environment))
+  return { ...door, open: (port) => new RelayDialogue({ ...relay, taker }, port) }
 }
 
 /** DATABYTES of the rules wins. */

@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError } from 'command
 import { addAccounts } from './account-commands.ts'
 import { addDkim } from './dkim-commands.ts'
 import { addAdopt, addExport } from './moving-commands.ts'
+import { addDmarc } from './dmarc-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 import { addInstallation } from './installation-commands.ts'
@@ -43,6 +44,7 @@ export function quaver(): Command {
   addControl(program)
   addAccounts(program)
   addDkim(program)
+  addDmarc(program)
   addLogin(program)
   addSmtp(program)
   addRules(program)

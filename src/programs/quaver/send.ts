@@ -3,10 +3,12 @@ import { userInfo } from 'node:os'
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { type Ways, handIn } from '../../clients/queue/hand-in.ts'
 import { isAddress, recipientsMax } from '../../contracts/envelope.ts'
+import { claimsToBeOurs } from '../../protocols/auth-results/own-fields.ts'
 import { completeHeader, makeMessageId } from '../../protocols/ofmip/complete-header.ts'
 import { completed, HeaderTooLong } from '../../protocols/ofmip/complete-message.ts'
 import { printAddress } from '../../protocols/rfc822/print-address.ts'
 import { Control } from '../../stores/control/control.ts'
+import { ownResults } from '../../stores/control/own-results.ts'
 import { leaveInDrop } from '../../stores/drop/leave.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
@@ -29,7 +31,13 @@ export async function send(recipients: readonly string[], options: GlobalOptions
   const now = realClock.now()
   const messageId = makeMessageId(now, [process.pid], host)
   const missing = { milliseconds: now, messageId, author: printAddress(`${user}@${host}`) }
-  const content = await read((fields) => completeHeader(fields, missing))
+  const isOurs = ownResults(new Control(home.control, realClock))
+  const content = await read((fields) =>
+    completeHeader(
+      fields.filter((field) => !claimsToBeOurs(field, isOurs)),
+      missing,
+    ),
+  )
   const leave = (...left: Parameters<Ways['leave']>): ReturnType<Ways['leave']> => leaveInDrop(home, ...left)
   const result = await handIn({ socketPath: socketPath(home, 'queue-inject'), leave }, envelope, content)
   content.close()

@@ -61,7 +61,7 @@ async function failures(trouble: Error): Promise<Failure[]> {
   const stream = acceptance.open(envelope, noParams, origin)
   await stream.write(Buffer.from('x\n'))
   const content = { head: '', body: [Buffer.from('x\n')] }
-  const outcomes = [await acceptance.accept(envelope, noParams, content, origin), await stream.close('')]
+  const outcomes = [await acceptance.accept(envelope, noParams, content, origin), await stream.close('', noParams)]
   return outcomes.map((outcome) => {
     assert.ok(!outcome.done)
     return outcome.failure

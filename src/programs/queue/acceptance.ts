@@ -4,7 +4,7 @@ import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Failure, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { ContentSink } from '../../clients/queue/taker.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
-import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
+import { type Envelope, noParams, type Params, withLate } from '../../contracts/envelope.ts'
 import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import { bounceRecipient } from '../../protocols/qmail/verp.ts'
@@ -113,10 +113,10 @@ export class Acceptance {
     return new StreamedMessage(
       id,
       store.newBody(id),
-      async (bodyBytes, givenHead) => {
+      async (bodyBytes, givenHead, late) => {
         const head = received + givenHead
         const content = { bytes: head.length + bodyBytes, inFile: true }
-        const message = this.route(id, envelope, params, content, origin.uid, nowMs)
+        const message = this.route(id, envelope, withLate(params, late), content, origin.uid, nowMs)
         await store.commit([{ kind: 'add', message, content: { head, body: undefined } }])
         this.accepted(message, undefined)
       },
@@ -166,7 +166,7 @@ function flawOf({ sender }: Envelope): Failure | undefined {
 /** A message whose body is on its way into the store. Writes are made one after another. */
 export class StreamedMessage implements ContentSink {
   private readonly id: number
-  private readonly commitRow: (bodyBytes: number, head: ByteString) => Promise<void>
+  private readonly commitRow: (bodyBytes: number, head: ByteString, late: Params) => Promise<void>
   private readonly refusal: (error: unknown) => Failure
   private readonly flaw: Failure | undefined
   private readonly signing: SignedReader | undefined
@@ -178,7 +178,7 @@ export class StreamedMessage implements ContentSink {
   constructor(
     id: number,
     body: Promise<NewBody>,
-    commitRow: (bodyBytes: number, head: ByteString) => Promise<void>,
+    commitRow: (bodyBytes: number, head: ByteString, late: Params) => Promise<void>,
     refusal: (error: unknown) => Failure,
     flaw: Failure | undefined,
     signing: SignedReader | undefined,
@@ -207,7 +207,7 @@ export class StreamedMessage implements ContentSink {
   }
 
   /** `head`: to stand below our Received line. */
-  async close(head: ByteString): Promise<Outcome<number>> {
+  async close(head: ByteString, late: Params): Promise<Outcome<number>> {
     const fields = this.flaw === undefined ? await (this.signing?.fields(head) ?? done('')) : failed(this.flaw)
     if (!fields.done) {
       await this.remove()
@@ -215,7 +215,7 @@ export class StreamedMessage implements ContentSink {
     }
     this.steps = this.step(async () => {
       await this.body?.seal()
-      await this.commitRow(this.bytes, fields.value + head)
+      await this.commitRow(this.bytes, fields.value + head, late)
     }, this.steps)
     await this.steps
     if (this.trouble === undefined) return done(this.id)

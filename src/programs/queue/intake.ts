@@ -178,7 +178,7 @@ export class Intake {
     this.reply(ref, outcome)
   }
 
-  private async committed(stream: StreamedMessage, { bodyBytes, head }: StreamEnd): Promise<Outcome<number>> {
+  private async committed(stream: StreamedMessage, { bodyBytes, head, late }: StreamEnd): Promise<Outcome<number>> {
     if (stream.bodyBytes !== bodyBytes || this.isStopping()) {
       stream.abandon()
       return failed(transient('3.0', 'qq read error', 'content incomplete, or stopping'))
@@ -187,7 +187,7 @@ export class Intake {
       stream.abandon()
       return failed(tooLarge)
     }
-    return await stream.close(head)
+    return await stream.close(head, late)
   }
 
   private reply(ref: number, outcome: Outcome<number>): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { FakeClock, policyOf } from '#test/kit/smtpd.ts'
 import { done, failed, permanent } from '../../base/outcome.ts'
+import { noParams } from '../../contracts/envelope.ts'
 import { planFilters } from '../../clients/queue/filter-chain.ts'
 import { parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
 import type { Finding } from '../../servers/door/finding.ts'
@@ -33,7 +34,15 @@ async function explained(world: World): Promise<ExplainStep[]> {
       ...openGate(environment),
       readers: (facts: Facts) =>
         checks
-          .map((begin) => begin({ facts, environment, tell: (finding) => void findings.push(finding) }))
+          .map((begin) =>
+            begin({
+              facts,
+              environment,
+              tell: (finding) => void findings.push(finding),
+              log: () => undefined,
+              explains: true,
+            }),
+          )
           .filter((reader) => reader !== undefined),
     },
     replyRules: new ReplyRules(parsed.rules, 'lab.test.example'),
@@ -42,6 +51,7 @@ async function explained(world: World): Promise<ExplainStep[]> {
     budget: new ContentBudget(limits.contentBytesInFlightMax),
     log: () => undefined,
     takerFor: () => assert.fail('nobody takes what is explained'),
+    isOwnResult: () => false,
     tlsAvailable: () => false,
   }
   const explanation = new Explanation(setting, findings, rulesBehind, (whole) => ({
@@ -106,7 +116,9 @@ describe('explain', () => {
         verdict() {
           tell({ check: 'colour', rule: 'a test', text: result })
           return Promise.resolve(
-            result === 'red' ? failed(permanent('7.1', 'not in red')) : done(`X-Colour: ${result}\n`),
+            result === 'red'
+              ? failed(permanent('7.1', 'not in red'))
+              : done({ head: `X-Colour: ${result}\n`, params: noParams }),
           )
         },
         abandon: () => undefined,

@@ -8,6 +8,7 @@ import type { Answered } from '../../clients/policy/policy-client.ts'
 import type { RecipientFinding } from '../../clients/recipients/recipient-client.ts'
 import type { DnsblAnswer, GreylistAnswer, SpfAnswer, SpfResult } from '../../contracts/policy.ts'
 import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { noParams } from '../../contracts/envelope.ts'
 import { Control } from '../../stores/control/control.ts'
 import { routingTables } from '../../stores/control/routing-tables.ts'
 import { realClock } from '../../system/clock.ts'
@@ -287,7 +288,8 @@ test('who has a question about content is asked when it is whole, before anybody
         body: () => undefined,
         verdict() {
           asked.push(`${name} ${facts.helo} ${environment.get('TCPREMOTEIP')}`)
-          return Promise.resolve(verdict(subject))
+          const said = verdict(subject)
+          return Promise.resolve(said.done ? done({ head: said.value, params: noParams }) : said)
         },
         abandon: () => void asked.push(`${name} given up`),
       }

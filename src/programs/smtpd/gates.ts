@@ -24,7 +24,7 @@ import { ClientLists } from './client-lists.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import type { Gate } from './gate.ts'
 import { type Environment, isLoopback } from '../../servers/door/peer.ts'
-import { type ContentCheck, SessionGate } from './session-gate.ts'
+import { type Audience, type ContentCheck, SessionGate } from './session-gate.ts'
 
 const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']
 const defaultChecks: readonly ByteString[] = ['qmail-rcptcheck-realrcptto']
@@ -65,19 +65,16 @@ export class Gates {
   }
 
   open(environment: Environment): Gate {
-    return this.gate(environment, this.tools, () => undefined)
+    return this.gate(environment, this.tools, { tell: () => undefined, log: this.parts.log, explains: false })
   }
 
   /** For `explain`: every check tells what it found, a greylist is not touched, and nothing is logged: nobody was there. */
   openTelling(environment: Environment, tell: Tell): Gate {
-    return this.gate(
-      environment,
-      this.toolsWith(tell, () => undefined, true),
-      tell,
-    )
+    const log = (): void => undefined
+    return this.gate(environment, this.toolsWith(tell, log, true), { tell, log, explains: true })
   }
 
-  private gate(environment: Environment, tools: StageTools, tell: Tell): Gate {
+  private gate(environment: Environment, tools: StageTools, audience: Audience): Gate {
     const { control, policy } = this.parts
     const dnsbls = control.list('dnsbls')
     const lists = {
@@ -93,7 +90,7 @@ export class Gates {
     const plugInsFrom = isDefault ? 'default, no control/smtpplugins' : plan.decidedBy
     const spp = new SppSession(plan.plugIns, environment, tools)
     const client = new ClientLists(environment, isLocal, lists, policy)
-    return new SessionGate(client, spp, this.parts.contentChecks ?? [], plugInsFrom, tell)
+    return new SessionGate(client, spp, this.parts.contentChecks ?? [], plugInsFrom, audience)
   }
 
   private toolsWith(tell: Tell, log: Log, onlyLooks: boolean): StageTools {

@@ -14,6 +14,7 @@ import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
+import { ownResults } from '../../stores/control/own-results.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { readSmallFile } from '../../system/files.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
@@ -36,6 +37,7 @@ import { nameOf } from '../../servers/door/client-name.ts'
 import { type Admitted, Connections } from '../../servers/door/connections.ts'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { serveExplain } from './admin.ts'
+import { authenticating } from './authentication.ts'
 import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import { Gates } from './gates.ts'
@@ -85,8 +87,10 @@ const gates = new Gates({
   readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
   policy: policyClient,
   recipients: existsSync(socketPath(home, 'lspawn-recipients')) ? recipients : undefined,
+  contentChecks: [authenticating({ control, clock, policy: policyClient })],
   tables: () => tables,
 })
+const isOwnResult = ownResults(control)
 const replyRules = new ReplyRulesSource(control, log)
 const filterTools: FilterTools = {
   queue,
@@ -196,6 +200,7 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
     budget,
     log,
     takerFor,
+    isOwnResult,
     tlsAvailable: () => serverTls.available,
   }
 }

@@ -13,6 +13,7 @@ import { SessionGate } from './session-gate.ts'
 type PlugIn = (environment: Environment, stage: string) => readonly string[]
 
 const envelope = ['MAIL FROM:<a@b.example>', 'RCPT TO:<joe@lab.test.example>']
+const nobody = { tell: () => undefined, log: () => undefined, explains: false }
 const lists = { lists: [], listsFrom: 'test', refusedFromScore: 0, fieldName: undefined }
 
 function gateOf(file: string, plugIns: Readonly<Record<string, PlugIn>>): (environment: Environment) => SessionGate {
@@ -28,7 +29,7 @@ function gateOf(file: string, plugIns: Readonly<Record<string, PlugIn>>): (envir
     }
     const policy = { dnsbl: () => Promise.resolve({ answered: false, why: 'test' } as const) }
     const spp = new SppSession(parsePlugIns(file.split(' ')), environment, tools)
-    return new SessionGate(new ClientLists(environment, true, lists, policy), spp, [], 'test', () => undefined)
+    return new SessionGate(new ClientLists(environment, true, lists, policy), spp, [], 'test', nobody)
   }
 }
 

@@ -7,18 +7,25 @@ import type { SppSession } from './plug-ins/session.ts'
 import type { StageOutcome } from './plug-ins/stage.ts'
 import { isPostmaster } from '../../protocols/smtp/address.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
-import { printable } from '../../system/log.ts'
+import { type Log, printable } from '../../system/log.ts'
 import type { ClientLists } from './client-lists.ts'
 import type { Finding } from '../../servers/door/finding.ts'
 import { type Facts, type Gate, passed, type Stage, type Verdict } from './gate.ts'
 import type { Environment } from '../../servers/door/peer.ts'
 
-/** What is known when a message begins to come. */
-export interface ContentFacts {
-  readonly facts: Facts
-  readonly environment: Environment
+/** Who hears of what checks found. */
+export interface Audience {
   /** For `explain`. */
   tell(finding: Finding): void
+  readonly log: Log
+  /** Somebody asks what would happen: every step is of interest, and nobody is there. */
+  readonly explains: boolean
+}
+
+/** What is known when a message begins to come. */
+export interface ContentFacts extends Audience {
+  readonly facts: Facts
+  readonly environment: Environment
 }
 
 /** A check of the stage `content`. Undefined: it has no question about this message. */
@@ -29,7 +36,7 @@ export class SessionGate implements Gate {
   private readonly spp: SppSession
   private readonly contentChecks: readonly ContentCheck[]
   private readonly plugInsFrom: string
-  private readonly onFinding: (finding: Finding) => void
+  private readonly audience: Audience
 
   /** `plugInsFrom`: the file that names the plug-ins. */
   constructor(
@@ -37,13 +44,13 @@ export class SessionGate implements Gate {
     spp: SppSession,
     contentChecks: readonly ContentCheck[],
     plugInsFrom: string,
-    onFinding: (finding: Finding) => void,
+    audience: Audience,
   ) {
     this.lists = lists
     this.spp = spp
     this.contentChecks = contentChecks
     this.plugInsFrom = plugInsFrom
-    this.onFinding = onFinding
+    this.audience = audience
   }
 
   get environment(): Environment {
@@ -63,7 +70,7 @@ export class SessionGate implements Gate {
     if (isPostmaster(facts.recipient)) return this.passRecipient(facts)
     const known = this.lists.block()
     if (known instanceof Promise) return this.afterLists(known, facts)
-    this.onFinding(known.finding)
+    this.audience.tell(known.finding)
     if (known.block === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
     const pass = this.passRecipient(facts)
     return known.block === undefined ? pass : refused(known.block, 'rblsmtpd')
@@ -71,7 +78,7 @@ export class SessionGate implements Gate {
 
   readers(facts: Facts): readonly ContentReader[] {
     const environment = this.contentChecks.length === 0 ? new Map<string, string>() : this.environment
-    const readers = this.contentChecks.map((begin) => begin({ facts, environment, tell: this.onFinding }))
+    const readers = this.contentChecks.map((begin) => begin({ facts, environment, ...this.audience }))
     return readers.filter((reader) => reader !== undefined)
   }
 
@@ -105,7 +112,7 @@ export class SessionGate implements Gate {
 
   private async askPlugIns(stage: Stage, facts: Facts): Promise<Verdict> {
     const outcome = await this.runStage(stage, facts)
-    for (const { check, text } of outcome.steps) this.onFinding({ check, rule: this.plugInsFrom, text })
+    for (const { check, text } of outcome.steps) this.audience.tell({ check, rule: this.plugInsFrom, text })
     return verdictOf(outcome)
   }
 

@@ -1,4 +1,5 @@
 /** What a session needs from outside. */
+import type { IsOurs } from '../../protocols/auth-results/own-fields.ts'
 import { parseBytes } from '../../protocols/qmail/quantity.ts'
 import type { Taker } from '../../clients/queue/taker.ts'
 import type { XclientValues } from '../../protocols/smtp/xclient.ts'
@@ -34,6 +35,8 @@ export interface SessionSetting {
   /** Who may not relay has to wait for the replies to HELO, EHLO and DATA. */
   readonly mustWaitForReplies?: boolean
   takerFor(environment: Environment): Taker
+  /** Authentication-Results under such a name are ours; those that come with a message go. */
+  readonly isOwnResult: IsOurs
   readonly tlsAvailable: () => boolean
 }
 

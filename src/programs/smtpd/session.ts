@@ -3,7 +3,9 @@
  *  Never:  a socket, or when input is taken (servers/smtp/session.ts).
  *  Fails:  as the gate has it; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
+import { OwnResultsTaker } from '../../clients/queue/own-results-taker.ts'
 import { ReadingTaker } from '../../clients/queue/reading-taker.ts'
+import type { Taker } from '../../clients/queue/taker.ts'
 import { relayedParam } from '../../contracts/envelope.ts'
 import { isSenderOfOurs } from '../../protocols/smtp/address.ts'
 import { type Command, isForeignVerb } from '../../protocols/smtp/command.ts'
@@ -200,15 +202,23 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   }
 
   private takeMessage(transaction: Transaction): void {
-    const { gate, clock, takerFor } = this.setting
+    const { gate, clock, takerFor, isOwnResult } = this.setting
     const { envelope } = transaction
     const params = this.mayRelay ? new Map([...transaction.params, [relayedParam, '']]) : transaction.params
     const head = receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
     const message = { envelope, params, head, databytes: this.databytes }
-    let taker = takerFor(gate.environment)
+    let taker: Taker = new OwnResultsTaker(
+      isOwnResult,
+      (fields) => this.tellRemoved(fields),
+      takerFor(gate.environment),
+    )
     for (const reader of gate.readers(factsOf(this.helo, { transaction })).toReversed())
       taker = new ReadingTaker(() => reader, taker)
     this.beginContent(message, taker)
+  }
+
+  private tellRemoved(fields: number): void {
+    this.setting.log(`auth: ${fields} Authentication-Results in our name taken out`)
   }
 
   /** Asks the gate; goes on with `pass` if it lets the command pass, now or when its answer is there. */

@@ -1,20 +1,55 @@
 /** For which domain a message speaks: that of its authors, which DMARC compares with a signature's (RFC 9989 §4.7). */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { parseAddressList } from '../rfc822/address-list.ts'
-import { headerFields, valueOf } from './header-fields.ts'
+import { everyReading } from '../rfc822/readings.ts'
+import { type HeaderField, headerFields, valueOf } from './header-fields.ts'
 
 export type AuthorDomain = { readonly domain: ByteString } | { readonly domain: undefined; readonly why: string }
 
 /** In lower case. Undefined, with the reason, where receivers could see another one, or none. */
 export function authorDomain(header: ByteString): AuthorDomain {
-  const fields = headerFields(header).filter(({ name }) => name === 'from')
-  const [field] = fields
-  if (field === undefined) return none('it has no From')
-  if (fields.length > 1) return none(`it has ${fields.length} fields From`)
+  const field = onlyFrom(header)
+  if (!('raw' in field)) return field
   const list = parseAddressList(valueOf(field))
   if (list === undefined) return none('its From cannot be read for certain')
-  const domains = new Set(list.addresses.map(({ domain }) => lowerAscii(domain)))
+  return onlyDomain(list.addresses.map(({ domain }) => lowerAscii(domain)))
+}
+
+export type JudgedAuthor =
+  | { readonly domain: ByteString }
+  /** `several`: readers could see several authors, or one whose domain is none. `none`: they see nobody. */
+  | { readonly domain: undefined; readonly why: string; readonly authors: 'none' | 'several' }
+
+/** Of a From that strangers wrote: room for two hundred authors. */
+const judgedBytesMax: number = 16 * 1024
+
+/** The same for who must judge whatever comes: where readers differ about a From, all of them must see the same domain.
+ *  `asciiForm`: of a name in UTF-8, as the DNS has it (RFC 5891). */
+export function judgedAuthor(header: ByteString, asciiForm: (domain: ByteString) => ByteString): JudgedAuthor {
+  const field = onlyFrom(header)
+  if (!('raw' in field)) return { ...field, authors: field.isAbsent ? 'none' : 'several' }
+  const value = valueOf(field)
+  if (value.length > judgedBytesMax) return { ...none('its From is too long'), authors: 'several' }
+  const seen =
+    parseAddressList(value)?.addresses.map(({ domain }) => domain) ??
+    everyReading(value).map((address) => address.slice(address.lastIndexOf('@') + 1))
+  const domains = new Set(seen.map((domain) => lowerAscii(asciiForm(domain.replace(/\.$/, '')))))
   const [domain = '', another] = domains
+  if (another !== undefined) return { ...none('its authors are of several domains'), authors: 'several' }
+  if (domain === '' || domain.startsWith('[')) return { ...none('its author has no domain'), authors: 'none' }
+  if (domain.length <= 253 && domain.split('.').every(isLabel)) return { domain }
+  return { ...none('the domain of its author is none'), authors: 'several' }
+}
+
+function onlyFrom(header: ByteString): HeaderField | (ReturnType<typeof none> & { readonly isAbsent: boolean }) {
+  const fields = headerFields(header).filter(({ name }) => name === 'from')
+  const [field] = fields
+  if (field === undefined) return { ...none('it has no From'), isAbsent: true }
+  return fields.length > 1 ? { ...none(`it has ${fields.length} fields From`), isAbsent: false } : field
+}
+
+function onlyDomain(domains: readonly ByteString[]): AuthorDomain {
+  const [domain = '', another] = new Set(domains)
   if (another !== undefined) return none('its authors are of several domains')
   return isName(domain) ? { domain } : none('its author has no domain')
 }
@@ -28,6 +63,6 @@ function isLabel(text: ByteString): boolean {
   return text.length <= 63 && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/.test(text)
 }
 
-function none(why: string): AuthorDomain {
+function none(why: string): { readonly domain: undefined; readonly why: string } {
   return { domain: undefined, why }
 }

@@ -9,6 +9,8 @@ export type Algorithm = 'rsa-sha256' | 'ed25519-sha256'
 export interface Signature {
   readonly algorithm: Algorithm
   readonly value: ByteString
+  /** What b= begins with: it tells two signatures of a domain apart (RFC 6008). */
+  readonly mark: ByteString
   readonly bodyHash: ByteString
   readonly header: Canonicalization
   readonly body: Canonicalization
@@ -30,19 +32,22 @@ export interface Refusal {
 
 export type ReadSignature =
   | { readonly read: true; readonly signature: Signature }
-  | ({ readonly read: false; readonly domain: ByteString; readonly selector: ByteString } & Refusal)
+  | ({ readonly read: false } & Pick<Signature, 'domain' | 'selector' | 'mark'> & Refusal)
 
 /** Of h=. */
 const namesMax = 200
+/** RFC 6008 §3. */
+const markBytes = 8
 
 /** `value`: what is behind the colon; `now`: seconds since 1970. */
 export function readSignature(value: ByteString, now: number): ReadSignature {
   const tags = parseTagList(value)
-  if (tags === undefined) return { read: false, domain: '', selector: '', ...permanent('no list of tags') }
+  if (tags === undefined) return { read: false, domain: '', selector: '', mark: '', ...permanent('no list of tags') }
   const tag = (name: string): ByteString | undefined => tags.get(name)
   const domain = (tag('d') ?? '').toLowerCase()
   const selector = (tag('s') ?? '').toLowerCase()
-  const refuse = (refusal: Refusal): ReadSignature => ({ read: false, domain, selector, ...refusal })
+  const mark = withoutBlanks(tag('b') ?? '').slice(0, markBytes)
+  const refuse = (refusal: Refusal): ReadSignature => ({ read: false, domain, selector, mark, ...refusal })
   for (const name of ['v', 'a', 'b', 'bh', 'd', 'h', 's'])
     if (tag(name) === undefined) return refuse(permanent(`${name}= is missing`))
   const names = colonList(tag('h') ?? '')
@@ -59,7 +64,7 @@ export function readSignature(value: ByteString, now: number): ReadSignature {
   const length = tag('l')
   const bodyBytes = length === undefined ? undefined : Number(length)
   const [header, body] = canonicalizations
-  const rest = { domain, selector, identityDomain, names, bodyBytes }
+  const rest = { domain, selector, mark, identityDomain, names, bodyBytes }
   return { read: true, signature: { algorithm, value: signed, bodyHash, header, body, ...rest } }
 }
 
@@ -100,6 +105,16 @@ function algorithmOf(text: ByteString): Algorithm | Refusal {
   if (text === 'rsa-sha256' || text === 'ed25519-sha256') return text
   // RFC 8301 §3.1.
   return text === 'rsa-sha1' ? { result: 'policy', reason: 'SHA-1 proves nothing' } : permanent('unknown algorithm')
+}
+
+/** How the bodies of these signatures are to be hashed; `signatures`: what is behind their colons. */
+export function bodiesWanted(signatures: readonly ByteString[]): ReadonlySet<Canonicalization> {
+  const wanted = new Set<Canonicalization>()
+  for (const value of signatures) {
+    const body = canonicalizationsOf(parseTagList(value)?.get('c') ?? 'simple/simple')?.[1]
+    if (body !== undefined) wanted.add(body)
+  }
+  return wanted
 }
 
 function canonicalizationsOf(text: ByteString): readonly [Canonicalization, Canonicalization] | undefined {

@@ -53,6 +53,7 @@ describe('a signature', () => {
         body: 'simple',
         domain: 'example.org',
         selector: 'sel',
+        mark: 'AAAA',
         identityDomain: 'x.example.org',
         names: ['From', 'To'],
         bodyBytes: 5,

@@ -20,6 +20,9 @@ export interface BodyDigest {
   readonly sha256: ByteString
 }
 
+/** Those that the signatures ask for (`bodiesWanted`). */
+export type BodyDigests = Readonly<Partial<Record<Canonicalization, BodyDigest>>>
+
 /** RFC 8601 §2.7.1; `none`: as if it were not there. */
 export type DkimResult = 'pass' | 'fail' | 'policy' | 'none' | 'temperror' | 'permerror'
 
@@ -30,6 +33,8 @@ export interface SignatureVerdict {
   /** As far as they could be read; in lower case. */
   readonly domain: ByteString
   readonly selector: ByteString
+  /** The first bytes of b=. */
+  readonly mark: ByteString
   readonly algorithm: Algorithm | undefined
 }
 
@@ -61,11 +66,7 @@ export interface Verifier {
 }
 
 /** `header`: with LF, without the empty line. */
-export async function verifySignatures(
-  header: ByteString,
-  bodies: Readonly<Record<Canonicalization, BodyDigest>>,
-  verifier: Verifier,
-): Promise<Verdict> {
+export async function verifySignatures(header: ByteString, bodies: BodyDigests, verifier: Verifier): Promise<Verdict> {
   const fields = headerFields(header)
   const found = fields.filter(({ name }) => name === 'dkim-signature')
   const looked = found.slice(0, signaturesMax)
@@ -79,24 +80,26 @@ const tooLong: SignatureVerdict = {
   reason: `the header has more than ${headerBytesMax} bytes`,
   domain: '',
   selector: '',
+  mark: '',
   algorithm: undefined,
 }
 
 async function verdictOn(
   field: HeaderField,
   fields: readonly HeaderField[],
-  bodies: Readonly<Record<Canonicalization, BodyDigest>>,
+  bodies: BodyDigests,
   verifier: Verifier,
 ): Promise<SignatureVerdict> {
   const read = readSignature(valueOf(field), verifier.now)
   if (!read.read) return { ...read, algorithm: undefined }
   const { signature } = read
-  const { domain, selector, algorithm } = signature
+  const { domain, selector, mark, algorithm } = signature
   const verdict = (result: DkimResult, reason: string): SignatureVerdict => ({
     result,
     reason,
     domain,
     selector,
+    mark,
     algorithm,
   })
   const answer = await verifier.keys(`${selector}._domainkey.${domain}`)
@@ -120,13 +123,7 @@ interface Finding {
   readonly reason: string
 }
 
-function judge(
-  key: KeyRecord,
-  signature: Signature,
-  text: ByteString,
-  bodies: Readonly<Record<Canonicalization, BodyDigest>>,
-  check: Check,
-): Finding {
+function judge(key: KeyRecord, signature: Signature, text: ByteString, bodies: BodyDigests, check: Check): Finding {
   const finding = judgeStrictly(key, signature, text, bodies[signature.body], check)
   // RFC 6376 §3.6.1: a domain that tries must be no worse off than one without signatures.
   return key.isTest && finding.result !== 'pass'
@@ -138,10 +135,11 @@ function judgeStrictly(
   key: KeyRecord,
   signature: Signature,
   text: ByteString,
-  body: BodyDigest,
+  body: BodyDigest | undefined,
   check: Check,
 ): Finding {
   const { algorithm, identityDomain, domain, bodyBytes, bodyHash, value } = signature
+  if (body === undefined) return { result: 'permerror', reason: 'the body was not hashed as c= wants it' }
   if (algorithm !== `${key.kind}-sha256`) return { result: 'permerror', reason: 'the key is of another kind' }
   if (key.isStrict && identityDomain !== domain) return { result: 'permerror', reason: 'the key forbids i= below d=' }
   // Whoever passes such a message on can write below it (RFC 6376 §8.2).

@@ -83,7 +83,7 @@ export const replies = {
 export function refusal(failure: Failure): Reply {
   // RFC 3463 §3.4: mail system full. RFC 5321 §4.2.3 gives it a code of its own.
   const isSystemFull = failure.subject === 3 && failure.detail === 1
-  const code = failure.class === 5 ? 554 : isSystemFull ? 452 : 451
+  const code = failure.replyCode ?? (failure.class === 5 ? 554 : isSystemFull ? 452 : 451)
   return { code, text: failure.peerText, status: codeOf(failure) }
 }
 

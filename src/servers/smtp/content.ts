@@ -5,7 +5,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
-import type { Envelope, Params } from '../../contracts/envelope.ts'
+import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
 import { type ContentDecoder, type DataFault, type DataSink, hopsMax } from '../../protocols/smtp/data-decoder.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 
@@ -82,7 +82,7 @@ export class Content implements DataSink {
     this.dropped = true
     this.sink = undefined
     if (rest.length > 0) await sink.write(rest)
-    return sink.close(this.message.head)
+    return sink.close(this.message.head, noParams)
   }
 
   /** The rest will not come. */

@@ -1,5 +1,6 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
+import { authenticationFiles } from './authentication-files.ts'
 import { dnsListFiles } from './dns-list-files.ts'
 import type { ControlFile, Form } from './form.ts'
 import { incomingFiles } from './incoming-files.ts'
@@ -27,6 +28,7 @@ import { submissionFiles } from './submission-files.ts'
 export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
+  ...authenticationFiles,
   ...dnsListFiles,
   ...incomingFiles,
   ...submissionFiles,

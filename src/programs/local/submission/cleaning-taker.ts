@@ -60,14 +60,14 @@ class CleaningSink implements ContentSink {
     else this.failure = faultOf(this.gatherer.fields)
   }
 
-  async close(head: ByteString): Promise<Outcome<number>> {
+  async close(head: ByteString, late: Params): Promise<Outcome<number>> {
     if (this.failure === undefined) {
       const rest = this.gatherer.end()
       if (!this.hasBegun) await this.begin(rest)
       else if (rest !== '') await this.sink?.write(toBuffer(rest))
     }
     if (this.failure !== undefined || this.sink === undefined) return failed(this.failure ?? headerTooBig)
-    return this.sink.close(head + this.trace)
+    return this.sink.close(head + this.trace, late)
   }
 
   abandon(): void {

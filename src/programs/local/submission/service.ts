@@ -10,9 +10,11 @@ import { addressBytes, cleanHeader } from '../../../protocols/ofmip/clean.ts'
 import { makeMessageId } from '../../../protocols/ofmip/complete-header.ts'
 import { rewriteAddress } from '../../../protocols/ofmip/rewriting.ts'
 import { findSenderRule, type SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
+import { claimsToBeOurs } from '../../../protocols/auth-results/own-fields.ts'
 import type { CdbReader } from '../../../protocols/qmail/cdb.ts'
 import type { Field } from '../../../protocols/rfc822/header.ts'
 import type { Environment } from '../../../servers/door/peer.ts'
+import { ownResults } from '../../../stores/control/own-results.ts'
 import { routingFiles, routingTables } from '../../../stores/control/routing-tables.ts'
 import { printable } from '../../../system/log.ts'
 import type { GrantedSession } from '../session.ts'
@@ -138,7 +140,9 @@ export class Service {
       const filterTools = { launcher, random, clock, queue, signatures }
       taker = new FilterTaker(random, filterPass(filterTools, plan), gone)
     }
-    return new CleaningTaker((fields) => this.clean(fields, transaction), taker)
+    const isOurs = ownResults(control)
+    const ofAuthor = (fields: readonly Field[]): Field[] => fields.filter((field) => !claimsToBeOurs(field, isOurs))
+    return new CleaningTaker((fields) => this.clean(ofAuthor(fields), transaction), taker)
   }
 
   private async clean(fields: readonly Field[], { sender, author }: Transaction): Promise<Outcome<Cleaned>> {

@@ -1,0 +1,200 @@
+/** The check of the stage `content` that asks where a message comes from: SPF, DKIM, DMARC. The body is hashed while it
+ *  arrives, policy judges behind the last byte, and here is decided what its findings mean.
+ *  Knows:  control/dmarcaction and trustedforwarders, the field that tells the findings (RFC 8601), the line in the log.
+ *  Never:  asks about clients that may relay: what they send is their own.
+ *  Fails:  without an answer the message is taken as if nobody had asked; ours is never the sender's trouble. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { done, failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
+import { BodyDigests } from '../../clients/policy/body-digests.ts'
+import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
+import type { Added, ContentReader, ReadHeader } from '../../clients/queue/reading-taker.ts'
+import { noParams, quarantineParam } from '../../contracts/envelope.ts'
+import type { AuthAnswer } from '../../contracts/policy.ts'
+import { judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
+import { authenticationResults, type MethodResult } from '../../protocols/auth-results/field.ts'
+import { type Disposition, type DmarcAction, dmarcActions, disposition } from '../../protocols/dmarc/disposition.ts'
+import { isNetwork, NetworkList } from '../../protocols/qmail/network-list.ts'
+import type { Control } from '../../stores/control/control.ts'
+import { resultsId } from '../../stores/control/own-results.ts'
+import type { Clock } from '../../system/clock.ts'
+import type { ContentCheck, ContentFacts } from './session-gate.ts'
+
+export interface AuthenticationParts {
+  readonly control: Pick<Control, 'line' | 'list' | 'optionalLine'>
+  readonly clock: Clock
+  readonly policy: Pick<PolicyClient, 'auth' | 'name'>
+}
+
+export function authenticating(parts: AuthenticationParts): ContentCheck {
+  return (content) => (content.environment.has('RELAYCLIENT') ? undefined : new AuthenticationReader(parts, content))
+}
+
+class AuthenticationReader implements ContentReader {
+  readonly headerBytesMax: number = judgedHeaderBytesMax
+  private readonly parts: AuthenticationParts
+  private readonly content: ContentFacts
+  private text: ByteString = ''
+  private digests = new BodyDigests([])
+
+  constructor(parts: AuthenticationParts, content: ContentFacts) {
+    this.parts = parts
+    this.content = content
+  }
+
+  header({ text, fields }: ReadHeader): void {
+    this.text = text
+    this.digests = new BodyDigests(fields)
+  }
+
+  body(bytes: Buffer): void {
+    this.digests.push(bytes)
+  }
+
+  async verdict(): Promise<Outcome<Added>> {
+    const most = this.mostAction()
+    const { clock } = this.parts
+    const began = clock.monotonic()
+    const answered = await this.ask()
+    if (!answered.answered) return this.unanswered(answered.why)
+    const { answer } = answered
+    const decided = await this.decide(answer, most)
+    const did = decided.action === 'none' ? '' : ` dis=${decided.action}`
+    this.content.log(`auth: ${answer.logText}${did} ${(clock.monotonic() - began).toFixed(1)}ms`)
+    this.tell(answer, decided)
+    if (decided.failure !== undefined) return failed(decided.failure)
+    const params = decided.action === 'quarantine' ? new Map([[quarantineParam, 'dmarc']]) : noParams
+    return done({ head: this.field(resultsOf(answer, decided, this.content)), params })
+  }
+
+  abandon(): void {
+    this.digests = new BodyDigests([])
+  }
+
+  private ask(): Promise<Answered<AuthAnswer>> {
+    const { facts, environment, explains } = this.content
+    return this.parts.policy.auth({
+      ip: environment.get('TCPREMOTEIP') ?? environment.get('TCP6REMOTEIP') ?? '',
+      helo: facts.helo,
+      sender: facts.sender,
+      refuseOpenPass: environment.has('SPP_SPF_DONT_ALLOW_RANDOM_IP_PASS'),
+      header: this.text,
+      bodies: this.digests.finish(),
+      explain: explains,
+    })
+  }
+
+  /** What nobody could understand is what the file is without it. */
+  private mostAction(): DmarcAction {
+    const line = this.parts.control.line('dmarcaction').trim().toLowerCase()
+    return dmarcActions.find((action) => action === line) ?? 'quarantine'
+  }
+
+  private async decide(answer: AuthAnswer, most: DmarcAction): Promise<Decision> {
+    const { dmarc: result, policy, isFromList } = answer
+    const hasNoAuthor = result === 'permerror'
+    const isSuspect = result === 'fail' && policy !== undefined && policy !== 'none'
+    // Asking who a client is may take its time.
+    const isTrusted = (hasNoAuthor || isSuspect) && most !== 'none' && (await this.isTrusted())
+    if (hasNoAuthor) {
+      if (most === 'none' || isTrusted)
+        return { action: 'none', why: isTrusted ? 'a trusted forwarder' : 'control/dmarcaction is none' }
+      // Nobody is named whom a policy could protect.
+      if (!answer.isAmbiguous) return { action: 'quarantine', why: answer.whyNoAuthor }
+      return { action: 'reject', why: answer.whyNoAuthor, failure: noAuthor(answer.whyNoAuthor) }
+    }
+    const isBounce = this.content.facts.sender === ''
+    const decided = disposition({ result, policy }, most, { isTrusted, isFromList, isBounce })
+    return decided.action === 'reject' ? { ...decided, failure: notTheAuthor(answer.author) } : decided
+  }
+
+  /** A host's name counts if it leads back to the address: anybody may give any name to an address of theirs. */
+  private async isTrusted(): Promise<boolean> {
+    const lines = this.parts.control.list('trustedforwarders') ?? []
+    const ip = this.content.environment.get('TCPREMOTEIP') ?? ''
+    const networks = lines.filter(isNetwork)
+    if (
+      new NetworkList(
+        'trustedforwarders',
+        () => networks,
+        () => undefined,
+      ).has(ip)
+    )
+      return true
+    const names = lines.filter((line) => !isNetwork(line)).map((line) => line.toLowerCase())
+    if (names.length === 0 || ip === '') return false
+    const answered = await this.parts.policy.name({ ip, confirm: true })
+    return answered.answered && answered.answer.leadsBack && names.includes(answered.answer.name)
+  }
+
+  private unanswered(why: string): Outcome<Added> {
+    this.content.log(`auth: no answer: ${why}`)
+    this.content.tell({ check: 'auth', rule: 'policy', text: `no answer, taken as it is: ${why}` })
+    const unknown = { method: 'dkim', result: 'temperror', comment: 'nobody could be asked', properties: [] }
+    return done({ head: this.digests.isSigned ? this.field([unknown]) : '', params: noParams })
+  }
+
+  private tell(answer: AuthAnswer, { action, why }: Disposition): void {
+    for (const thought of answer.thoughts) {
+      const colon = thought.indexOf(': ')
+      this.content.tell({ check: thought.slice(0, colon), rule: answer.rule, text: thought.slice(colon + 2) })
+    }
+    const words = { none: 'nothing is done', quarantine: 'would be kept apart', reject: 'would be refused' } as const
+    this.content.tell({ check: 'dmarc', rule: 'control/dmarcaction', text: `${words[action]}: ${why}` })
+  }
+
+  private field(results: readonly MethodResult[]): ByteString {
+    return authenticationResults(resultsId(this.parts.control), results)
+  }
+}
+
+interface Decision extends Disposition {
+  readonly failure?: Failure
+}
+
+/** RFC 5322 §3.6: exactly one From. What readers show of several is anybody's guess, and DMARC could judge none of them. */
+function noAuthor(why: string): Failure {
+  return permanent('6.0', `sorry, I cannot tell who wrote this message: ${why}`, `auth: ${why}`)
+}
+
+function notTheAuthor(author: ByteString): Failure {
+  const words = `sorry, the DMARC policy of ${author} forbids this message: neither DKIM nor SPF speaks for its author`
+  return { ...permanent('7.1', words, `auth: DMARC policy of ${author}`), replyCode: 550 }
+}
+
+function resultsOf(answer: AuthAnswer, { action }: Decision, { facts }: ContentFacts): MethodResult[] {
+  const { spf, signatures, skipped, dmarc, author, policy, whyNoAuthor } = answer
+  const isHelo = facts.sender === ''
+  const identity = isHelo ? facts.helo : facts.sender
+  const results: MethodResult[] = []
+  if (identity !== '')
+    results.push({
+      method: 'spf',
+      result: spf,
+      comment: '',
+      properties: [[isHelo ? 'smtp.helo' : 'smtp.mailfrom', identity]],
+    })
+  for (const { result, reason, domain, selector, mark } of signatures)
+    results.push({
+      method: 'dkim',
+      result,
+      comment: reason,
+      properties: [
+        ['header.d', domain],
+        ['header.s', selector],
+        ['header.b', mark],
+      ],
+    })
+  if (signatures.length === 0) results.push({ method: 'dkim', result: 'none', comment: '', properties: [] })
+  if (skipped > 0)
+    results.push({ method: 'dkim', result: 'policy', comment: `${skipped} more not looked at`, properties: [] })
+  results.push({
+    method: 'dmarc',
+    result: dmarc,
+    comment: author === '' ? `${whyNoAuthor} dis=${action}` : policy === undefined ? '' : `p=${policy} dis=${action}`,
+    properties: [
+      ['header.from', author],
+      ['policy.dmarc', policy ?? ''],
+    ],
+  })
+  return results
+}

@@ -1,0 +1,40 @@
+/** What becomes of a message whose author was judged: what the owner of his domain wants, and what we do of it
+ *  (RFC 9989 §5.4, §7.4). */
+import type { DmarcVerdict } from './verdict.ts'
+
+/** What we do at most; control/dmarcaction. */
+export const dmarcActions = ['none', 'quarantine', 'reject'] as const
+export type DmarcAction = (typeof dmarcActions)[number]
+
+/** What speaks for a message that fails. */
+export interface Knowledge {
+  /** It came from one of control/trustedforwarders. */
+  readonly isTrusted: boolean
+  /** A list that signed it itself: lists break the signatures of authors. */
+  readonly isFromList: boolean
+  /** A bounce: a refusal of it would tell nobody. */
+  readonly isBounce: boolean
+}
+
+export interface Disposition {
+  readonly action: DmarcAction
+  /** For a person. */
+  readonly why: string
+}
+
+export function disposition(
+  { result, policy }: Pick<DmarcVerdict, 'result' | 'policy'>,
+  most: DmarcAction,
+  { isTrusted, isFromList, isBounce }: Knowledge,
+): Disposition {
+  if (result !== 'fail' || policy === undefined) return { action: 'none', why: `the result is ${result}` }
+  if (policy === 'none') return { action: 'none', why: 'the owner of the domain wants nothing done' }
+  if (most === 'none') return { action: 'none', why: 'control/dmarcaction is none' }
+  if (isTrusted) return { action: 'none', why: 'it comes from one of control/trustedforwarders' }
+  if (policy === 'quarantine') return { action: 'quarantine', why: 'the owner of the domain wants it' }
+  // A policy alone is no reason to refuse mail, RFC 9989 §7.4 says.
+  if (most === 'quarantine') return { action: 'quarantine', why: 'control/dmarcaction asks for no more' }
+  if (isFromList) return { action: 'quarantine', why: 'a mailing list signed it' }
+  if (isBounce) return { action: 'quarantine', why: 'it is a bounce' }
+  return { action: 'reject', why: 'the owner of the domain wants it' }
+}

@@ -1,0 +1,38 @@
+/** Control files of what is found out about who sent a message: rows of table.ts. */
+import { dmarcActions } from '../../protocols/dmarc/disposition.ts'
+import { isNetwork } from '../../protocols/qmail/network-list.ts'
+import type { ControlFile, LineCheck } from './form.ts'
+import { isHost, isOf, isOneOf } from './line-checks.ts'
+
+const isForwarder: LineCheck = (line, surroundings, earlier) =>
+  isNetwork(line) || isHost(line, surroundings, earlier) === undefined
+    ? undefined
+    : forwarderForm(line, surroundings, earlier)
+
+const forwarderForm = isOf('an address, a network, or a host name as the DNS gives it', () => false)
+
+export const authenticationFiles = {
+  authservids: {
+    form: 'list',
+    meaning: 'further names, beside me, under which Authentication-Results are ours: those of others that claim one go',
+    readBy: ['smtpd', 'local', 'quaver', 'qmtpd', 'qmqpd'],
+    reread: 'live',
+    check: isHost,
+  },
+  dmarcaction: {
+    form: 'line',
+    fallback: 'quarantine',
+    meaning:
+      'what is done at most with mail whose author is not who he says (DMARC): none, quarantine (into .Junk) or reject',
+    readBy: ['smtpd'],
+    reread: 'live',
+    check: isOneOf(dmarcActions, 'what is done at most'),
+  },
+  trustedforwarders: {
+    form: 'list',
+    meaning: 'addresses, networks and host names whose mail may fail DMARC, as they pass on that of others',
+    readBy: ['smtpd'],
+    reread: 'live',
+    check: isForwarder,
+  },
+} as const satisfies Record<string, ControlFile>
