@@ -95,7 +95,7 @@ sys.stdout.buffer.write(b"X-Was: " + envelope[0][1:] + b"\\n" + sys.stdin.buffer
 
   it('QMAILQUEUE in Perl, handing on to qmail-queue; one that says 53', async () => {
     assert.match(await (await edge.greeted('192.0.2.1')).send('scanned'), /^250 /)
-    assert.match(await edge.delivered('scanned'), /\nX-Scanned: by perl\nReceived: from /)
+    assert.match(await edge.delivered('scanned'), /\nX-Scanned: by perl\nAuthentication-Results: [^]*\nReceived: from /)
     assert.match(await (await edge.greeted('192.0.2.2')).send('not now'), /^451 .*qq write error or disk full/)
   })
 
@@ -140,7 +140,7 @@ sys.stdout.buffer.write(b"X-Was: " + envelope[0][1:] + b"\\n" + sys.stdin.buffer
       assert.match(replies.get(list) ?? '', /^250 /, list)
     assert.match(
       await edge.delivered('filter rewrite'),
-      /^Return-Path: <other@sender\.test>\n[^]*\nX-Was: me@sender\.test\nReceived: /,
+      /^Return-Path: <other@sender\.test>\n[^]*\nX-Was: me@sender\.test\nAuthentication-Results: [^]*\nReceived: /,
     )
     await edge.delivered('filter unchanged')
     assert.match(replies.get('refuse') ?? '', /^554 .*mail server permanently rejected message/)
@@ -148,7 +148,10 @@ sys.stdout.buffer.write(b"X-Was: " + envelope[0][1:] + b"\\n" + sys.stdin.buffer
     const [named, envelope] = await Promise.all(
       ['named.out', 'named.env'].map((name) => readFile(join(edge.instance.home, name), 'latin1')),
     )
-    assert.match(named ?? '', /^X-Named: yes\nReceived: from [^]*\nSubject: filter rename\n/)
+    assert.match(
+      named ?? '',
+      /^X-Named: yes\nAuthentication-Results: [^]*\nReceived: from [^]*\nSubject: filter rename\n/,
+    )
     assert.equal(envelope, `Fme@sender.test|T${demoAddress}||`)
     const texts = [...(await edge.instance.delivered()).values()].map(String)
     for (const gone of ['filter discard', 'filter refuse', 'filter rename'])

@@ -158,7 +158,7 @@ describe('a message without one author', () => {
         /^554 sorry, I cannot tell who wrote this message: it has 2 fields From \(#5\.6\.0\)$/,
       )
     const taken = await seen({ findings, control: { dmarcaction: ['none'] } })
-    assert.match(taken.content, /dmarc=permerror\s\(it has 2 fields From dis=none\)\nReceived/)
+    assert.match(taken.content, /dmarc=permerror\s\(it has 2 fields From,\sdis=none\)\nReceived/)
   })
 })
 

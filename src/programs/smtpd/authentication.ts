@@ -190,7 +190,7 @@ function resultsOf(answer: AuthAnswer, { action }: Decision, { facts }: ContentF
   results.push({
     method: 'dmarc',
     result: dmarc,
-    comment: author === '' ? `${whyNoAuthor} dis=${action}` : policy === undefined ? '' : `p=${policy} dis=${action}`,
+    comment: author === '' ? `${whyNoAuthor}, dis=${action}` : policy === undefined ? '' : `p=${policy} dis=${action}`,
     properties: [
       ['header.from', author],
       ['policy.dmarc', policy ?? ''],
