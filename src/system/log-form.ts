@@ -23,9 +23,9 @@ export function lineFormatter(form: string | undefined, program: string): (line:
   const tag = syslogTag(program)
   switch (form) {
     case 'stamp':
-      return (line) => `${new Date().toISOString()} ${program}: ${line}\n`
+      return (line) => `${stamp()} ${program}: ${line}\n`
     case 'json':
-      return (line) => `${asJson({ time: new Date().toISOString(), tag, program, message: line })}\n`
+      return (line) => `${asJson({ time: stamp(), tag, program, message: line })}\n`
     case 'journal':
       return (line) => `<${priorityOf(line)}>${tag}: ${behindTag(program)}${line}\n`
     case 'bare':
@@ -36,6 +36,15 @@ export function lineFormatter(form: string | undefined, program: string): (line:
     default:
       return (line) => `${program}: ${line}\n`
   }
+}
+
+let stamped = { ms: 0, text: '' }
+
+/** A busy server writes many lines in a millisecond, and a date costs as much as all else of a line. */
+function stamp(): string {
+  const ms = Date.now()
+  if (ms !== stamped.ms) stamped = { ms, text: new Date(ms).toISOString() }
+  return stamped.text
 }
 
 /** Several programs share nbqmail/send: qmail-send's own lines stand alone, the others say whose they are. */
