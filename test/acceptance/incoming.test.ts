@@ -170,7 +170,8 @@ describe('incoming mail, with a certificate and rules', { skip: noOpenssl }, () 
 describe('incoming mail, with no configuration', () => {
   let edge: Edge
   before(async () => {
-    edge = await Edge.start({ files: { 'tls/cert.pem': 'none yet\n', 'tls/key.pem': '' }, prepare: keepTlsPrivate })
+    const files = { 'tls/cert.pem': 'none yet\n', 'tls/key.pem': '' }
+    edge = await Edge.start({ files, prepare: keepTlsPrivate }, true)
   })
   after(() => edge.end())
 

@@ -10,6 +10,9 @@ import { BareClient } from './smtpd-server.ts'
 const replyMillisecondsMax = 20_000
 const wholeReply = /^(?:\d{3}-[^\r\n]*\r\n)*\d{3} [^\r\n]*\r\n/
 
+/** What holds without rules, but for the delay. */
+const atOnce = '127.:allow,RELAYCLIENT=""\n::1:allow,RELAYCLIENT=""\n:allow,GREETDELAY="0"\n'
+
 export class Edge {
   readonly dns: DnsServer
   readonly instance: Instance
@@ -19,9 +22,11 @@ export class Edge {
     this.instance = instance
   }
 
-  static async start(setup: Setup = {}): Promise<Edge> {
+  /** `keepsWaiting`: without rules of its own a stranger waits 2 s for the greeting; else rules say that nobody waits. */
+  static async start(setup: Setup = {}, keepsWaiting = false): Promise<Edge> {
     const dns = await DnsServer.listen()
     const files = {
+      ...(keepsWaiting ? {} : { 'control/tcprules/smtp': atOnce }),
       'control/proxyclients': '127.0.0.1\n',
       'control/dnsservers': `${dns.server}\n`,
       ...setup.files,
