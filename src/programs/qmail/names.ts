@@ -31,6 +31,7 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   'qmail-showctl': async () => (await import('./showctl.ts')).showctl,
   qreceipt: async () => (await import('./qreceipt.ts')).qreceipt,
   sendmail: async () => (await import('./sendmail.ts')).sendmail,
+  srsfilter: async () => (await import('./srsfilter.ts')).srsfilter,
   splogger: async () => (await import('./splogger.ts')).splogger,
 }
 

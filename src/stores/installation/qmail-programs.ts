@@ -30,6 +30,7 @@ export const programMeanings = {
   'qmail-showctl': 'print what the control files say',
   qreceipt: 'in .qmail: tell a sender who asked for it that the message has arrived',
   sendmail: 'hand a message in by the rules of qmail-inject; -bs speaks SMTP',
+  srsfilter: 'in .qmail of a virtual domain for SRS addresses: send a bounce home',
   splogger: 'pass lines to syslog, with the time in front',
 } as const satisfies Record<string, string>
 
