@@ -57,7 +57,7 @@ export class Acceptance {
 
   /** For content that came as a whole. */
   async accept(envelope: Envelope, params: Params, content: WholeContent, origin: Origin): Promise<Outcome<number>> {
-    const flaw = this.flawOf(envelope)
+    const flaw = this.flawOf(envelope, origin)
     if (flaw !== undefined) return failed(flaw)
     const sender = this.senderOf(envelope, content, origin)
     if (!sender.done) return sender
@@ -139,7 +139,7 @@ export class Acceptance {
         this.accepted(message, undefined)
       },
       (error) => this.refusal(error),
-      this.flawOf(envelope),
+      this.flawOf(envelope, origin),
       this.ports.signing?.begin(params, origin),
       this.ports.rewriting.begin(envelope, origin),
     )
@@ -178,10 +178,11 @@ export class Acceptance {
   /** What no other server could be told of the envelope, whoever hands it in. A recipient of that kind fails by itself, so that
    *  the others get their mail; a sender could not even be told. A bounce has nobody to tell: it is not taken for an address
    *  that leads nowhere. */
-  private flawOf({ sender, recipients }: Envelope): Failure | undefined {
+  private flawOf({ sender, recipients }: Envelope, { invoked }: Origin): Failure | undefined {
     if (!hasMailDomain(bounceRecipient(sender)))
       return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
-    if (sender !== '') return undefined
+    // A bounce of ours must end somewhere: it goes to what is written there.
+    if (sender !== '' || invoked === 'for bounce') return undefined
     return recipients.map((recipient) => this.judge(sender, recipient)).find((failure) => failure !== undefined)
   }
 }

@@ -101,7 +101,7 @@ export class ForwardReader {
   }
 
   push(bytes: Buffer): void {
-    // What has no end of its header in so much is no mail that travelled.
+    // Of a longer header its beginning says enough: trace fields stand on top.
     if ((this.message.headerBytes ?? 0) <= headerBytesMax) this.message.push(bytes)
   }
 

@@ -363,10 +363,8 @@ test('an SRS address of ours is taken as the queue says, whatever rcpthosts and 
   }
   // Another name in that domain is a recipient like any other, and without srs_domain there are no such addresses.
   const other = sessionWith({ control: { ...control, rcpthosts: 'srs.here.example\n' }, recipient: absent })
-  assert.match(
-    (await talk(other.session, 'EHLO x', 'MAIL FROM:<>', 'RCPT TO:<joe@srs.here.example>')).at(-1) ?? '',
-    /^55/,
-  )
+  const refused = await talk(other.session, 'EHLO x', 'MAIL FROM:<>', 'RCPT TO:<joe@srs.here.example>')
+  assert.match(refused.at(-1) ?? '', /^55/)
   const without = sessionWith({})
   assert.match((await talk(without.session, ...mail)).at(-1) ?? '', /^553 .*rcpthosts/)
   assert.ok(![...other.asked, ...without.asked].some((one) => one.startsWith('queue ')))
