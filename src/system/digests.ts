@@ -37,3 +37,8 @@ export function pbkdf2Sha256(password: ByteString, salt: ByteString, iterations:
 export function sameBytes(a: ByteString, b: ByteString): boolean {
   return a.length === b.length && timingSafeEqual(toBuffer(a), toBuffer(b))
 }
+
+/** In base64. */
+export function hmacSha1Base64(key: ByteString, data: ByteString): ByteString {
+  return createHmac('sha1', toBuffer(key)).update(toBuffer(data)).digest('base64')
+}

@@ -1,9 +1,9 @@
 /** What a stock qmail-remote and qmail-rspawn were seen to do, against ours. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { remoteOutputStatus } from '../../src/protocols/qmail/remote-output.ts'
 import { withEnd } from '../../src/protocols/qmail/remote-status.ts'
 import { RemoteRig } from '../kit/remote-rig.ts'
-import { combineRemoteOutput } from '../kit/rspawn.ts'
 import { type Script, ScriptedServer } from '../kit/scripted-server.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
 import { type Report, reportOf, statusOf } from '../kit/status.ts'
@@ -56,7 +56,7 @@ describe('qmail-remote vectors', { skip }, () => {
       const reports = await rig.deliver({ sender, recipients, content: vector.stdin })
       rig.close()
       await server.close()
-      assert.deepEqual(reports, [combineRemoteOutput(vector.stdout)])
+      assert.deepEqual(reports, [reportOf(remoteOutputStatus(vector.stdout, 0))])
       assert.deepEqual(server.peers[0]?.received.join(''), expectedBytes(vector))
     })
   }
@@ -75,7 +75,7 @@ describe('qmail-rspawn vectors', { skip }, () => {
   for (const { qmail_remote_output, exit, report } of vectors?.rspawn_map ?? []) {
     it(`${qmail_remote_output} exit ${exit}`, () => {
       const output = qmail_remote_output.replaceAll('\\000', '\0').replaceAll('\\n', '\n')
-      const { letter, text } = combineRemoteOutput(output, exit)
+      const { letter, text } = reportOf(remoteOutputStatus(output, exit))
       assert.equal(`${letter}${text}\0`, report)
       const ours = exit === 0 ? ourReport(output) : undefined
       if (ours !== undefined) assert.deepEqual(ours, { letter, text })

@@ -201,6 +201,9 @@ export class FakeQueue {
       case 'abandon':
         this.streams.delete(ref)
         break
+      case 'judge':
+        connection.send(encodeEnqueueReply({ kind: 'accepted', ref, id: 0 }))
+        break
     }
   }
 

@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import { Readable } from 'node:stream'
 import { done, type Outcome } from '../../src/base/outcome.ts'
 import { fromBuffer, toBuffer } from '../../src/base/byte-string.ts'
+import type { HandedEnvelope } from '../../src/clients/queue/hand-in.ts'
 import { encodeEnvelope } from '../../src/contracts/envelope.ts'
 import { type Call, Fatal, type Program, type RunEnd } from '../../src/programs/qmail/call.ts'
 import { homeAt } from '../../src/stores/home/layout.ts'
@@ -16,6 +17,8 @@ export interface CallSetup {
   readonly input?: string
   readonly now?: number
   readonly pid?: number
+  /** Hears what the queue gets. */
+  readonly onEnvelope?: (envelope: HandedEnvelope) => void
   /** What the queue answers. */
   readonly outcome?: Outcome<number>
   /** What other programs do. */
@@ -48,6 +51,7 @@ export async function callProgram(program: Program, setup: CallSetup): Promise<C
     out: (text) => (stdout += typeof text === 'string' ? text : fromBuffer(text)),
     err: (text) => (stderr += text),
     async enqueue(given, spooled) {
+      setup.onEnvelope?.(given)
       envelope = fromBuffer(encodeEnvelope(given))
       content = fromBuffer(await buffer(Readable.from(spooled.chunks())))
       return outcome

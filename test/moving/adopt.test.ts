@@ -140,6 +140,8 @@ describe('adopt, of a home that is half there', { skip: isRoot && withoutSystemH
     write(join(source, 'control/queuelifetime'), '7d\n')
     write(join(source, 'control/concurrencyremote'), '30 at once\n')
     write(join(source, 'control/domainkeys/h.example/default'), 'a key\n')
+    // Everybody's to read, as qmail-srs needed it.
+    write(join(source, 'control/srs_secrets'), 'a secret\n')
     write(join(source, 'queue/mess/1/1'), 'Received: (qmail 7 invoked by uid 5001); 1 Dec 2026 00:00:00 -0000\n\nx\n')
     write(join(source, 'queue/info/1/1'), 'F\0')
     write(join(source, 'queue/remote/1/1'), 'Ta@x.example\0')
@@ -183,6 +185,12 @@ describe('adopt, of a home that is half there', { skip: isRoot && withoutSystemH
     const { mode, uid } = statSync(join(home, 'control/domainkeys/h.example/default'))
     assert.equal(mode & 0o777, 0o600)
     if (isRoot) assert.equal(uid, uidOf(roles.signer))
+  })
+
+  it('keeps secrets for who reads them', () => {
+    const { mode, uid } = statSync(join(home, 'control/srs_secrets'))
+    assert.equal(mode & 0o777, 0o600)
+    if (isRoot) assert.equal(uid, uidOf(roles.queue))
   })
 
   it('moves out, and is gone here', async () => {

@@ -56,6 +56,13 @@ export class EnqueuePort {
     return new ContentStream(this.connection, ref, this.answer(ref))
   }
 
+  /** Would mail from that sender be taken for that recipient? */
+  judge(sender: ByteString, recipient: ByteString): Promise<Outcome<number>> {
+    const ref = this.nextRef()
+    this.connection.send(encodeEnqueueRequest({ kind: 'judge', ref, sender, recipient }))
+    return this.answer(ref)
+  }
+
   private nextRef(): number {
     this.lastRef = (this.lastRef + 1) % 0x1_0000_0000
     return this.lastRef

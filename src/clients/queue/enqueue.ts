@@ -2,6 +2,8 @@
  *  connection for each streamed one.
  *  Never:  retries by itself: whether a message was committed before a connection died is unknown, so the peer decides. */
 import type { Socket } from 'node:net'
+import type { ByteString } from '../../base/byte-string.ts'
+import { failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import type { Clock } from '../../system/clock.ts'
 import { type ContentBudget, unlimited } from './content-budget.ts'
@@ -29,6 +31,15 @@ export class EnqueueClient implements Taker {
 
   open(envelope: Envelope, params: Params): QueueSink {
     return new QueueSink(this.route, envelope, params)
+  }
+
+  /** Would the queue take mail from that sender for that recipient? "Cannot be told now" is a temporary failure. */
+  async judge(sender: ByteString, recipient: ByteString): Promise<Outcome<unknown>> {
+    try {
+      return await (await this.shared.port()).judge(sender, recipient)
+    } catch (error) {
+      return failed(transientFrom(error, 'asking the queue about an address', 'qq temporary problem'))
+    }
   }
 
   /** Closes the shared connection; a message after that makes a new one. */

@@ -8,6 +8,7 @@ import {
   envelopeBytesMax,
   isAddress,
   noParams,
+  type Params,
   recipientsMax,
 } from '../../contracts/envelope.ts'
 import { realClock } from '../../system/clock.ts'
@@ -22,6 +23,12 @@ export type HandedIn =
   | { readonly kind: 'dropped'; readonly path: string }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
+/** With the parameters of the message. They are not in qmail-queue's form, and a message that waits in the drop directory has
+ *  lost them, and those of its recipients. */
+export interface HandedEnvelope extends Envelope {
+  readonly params?: Params
+}
+
 export interface Ways {
   /** The queue's socket for everybody. */
   readonly socketPath: string
@@ -29,7 +36,7 @@ export interface Ways {
   readonly leave: (envelope: Envelope, content: StoredBytes) => Promise<Outcome<string>>
 }
 
-export async function handIn(ways: Ways, envelope: Envelope, content: StoredBytes): Promise<HandedIn> {
+export async function handIn(ways: Ways, envelope: HandedEnvelope, content: StoredBytes): Promise<HandedIn> {
   let nobodyServes = false
   const client = enqueueClient(ways.socketPath, (error) => {
     nobodyServes = ['ENOENT', 'ECONNREFUSED'].includes(errorCode(error))
@@ -58,10 +65,10 @@ export function enqueueClient(
   return new EnqueueClient(connect, realClock)
 }
 
-export async function enqueue(taker: Taker, envelope: Envelope, content: StoredBytes): Promise<Outcome<number>> {
+export async function enqueue(taker: Taker, envelope: HandedEnvelope, content: StoredBytes): Promise<Outcome<number>> {
   const fault = envelopeFault(envelope)
   if (fault !== undefined) return failed(fault)
-  return await handOn(taker.open(envelope, noParams), '', content.chunks())
+  return await handOn(taker.open(envelope, envelope.params ?? noParams), '', content.chunks())
 }
 
 /** What no queue of ours takes, however often it is asked. */

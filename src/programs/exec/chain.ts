@@ -26,6 +26,7 @@ export class Chain {
   handle(frame: Frame): void {
     const request = decodeEnqueueRequest(frame)
     if (request === undefined) throw new ContractError(`frame type ${frame.type} after chain`)
+    if (request.kind === 'judge') throw new ContractError('a question on a chain')
     if (request.kind === 'submit' || request.kind === 'open') this.begin(request)
     else this.goOn(request)
   }

@@ -58,21 +58,6 @@ describe('a program of .qmail', () => {
     assert.deepEqual([verdict, output], ['defer', 'so far\nAack, child crashed. (#4.3.0)\n'])
   })
 
-  it('is deferred when it is one of qmail’s that is not here, and says which, and what to do', async () => {
-    for (const [command, name] of [
-      ['forward joe@example.test', 'forward'],
-      ['/var/qmail/bin/preline no-such-program', 'preline'],
-    ] as const) {
-      const { verdict, output } = await run(command)
-      assert.equal(verdict, 'defer')
-      assert.match(
-        output,
-        new RegExp(`not found\\nqmail's program ${name} is not part of this system: .*4\\.3\\.0\\)\\n$`),
-      )
-    }
-    assert.doesNotMatch((await run('no-such-program forward')).output, /is not part/)
-  })
-
   it('is deferred when it cannot be run', async () => {
     const { verdict, output } = await run('true', [], '/nonexistent')
     assert.deepEqual([verdict, output], ['defer', 'Unable to run /bin/sh: file does not exist. (#4.3.0)\n'])

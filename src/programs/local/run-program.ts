@@ -18,15 +18,6 @@ const shell = '/bin/sh'
 /** qmail sets no limit. A program that hangs is ended a day later, with all it started, and the mail deferred. */
 const programMillisecondsMax = 86_400_000
 const bytesAtOnce: number = 1024 * 1024
-/** A shell's, for a program that it does not find. */
-const notFoundCode = 127
-const hasNone = 'install it, or do without'
-/** What `.qmail` files of qmail sites call, and what does the same here. */
-const qmailsOwn: ReadonlyMap<ByteString, string> = new Map([
-  ['forward', 'write the address on a line of its own, behind &'],
-  ['qmail-inject', "hand the message to bin/qmail-queue of the home, or run 'quaver send'"],
-  ...['bouncesaying', 'condredirect', 'except', 'preline'].map((name) => [name, hasNone] as const),
-])
 
 export interface ProgramTools {
   readonly clock: Clock
@@ -61,7 +52,7 @@ export async function runProgram(
       descriptors: [message.fd, output.take, output.take],
       millisecondsMax: programMillisecondsMax,
     })
-    return verdictOf(await program.ended, output.text(), command)
+    return verdictOf(await program.ended, output.text())
   } catch (error) {
     tools.log(`cannot run a program: ${describeError(error)}`)
     return { verdict: 'defer', output: troubleText(error) }
@@ -90,19 +81,9 @@ class Output {
   }
 }
 
-function verdictOf(end: WatchedEnd, output: ByteString, command: ByteString): ProgramResult {
-  if (end.exitCode === notFoundCode) return { verdict: programVerdict(notFoundCode), output: output + hintFor(command) }
+function verdictOf(end: WatchedEnd, output: ByteString): ProgramResult {
   if (end.exitCode === undefined) return { verdict: 'defer', output: output + programCrashedText }
   return { verdict: programVerdict(end.exitCode), output }
-}
-
-/** The shell has said that there is no such program: people of a qmail site will look for it here. */
-function hintFor(command: ByteString): ByteString {
-  const [path = ''] = command.trim().split(/[\s;|&<>]/, 1)
-  const name = path.slice(path.lastIndexOf('/') + 1)
-  return qmailsOwn.has(name)
-    ? `qmail's program ${name} is not part of this system: ${qmailsOwn.get(name)}. (#4.3.0)\n`
-    : ''
 }
 
 function troubleText(error: unknown): ByteString {

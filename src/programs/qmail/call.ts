@@ -1,7 +1,7 @@
 /** What a program of this folder gets, and what it gives back: its exit code. Tests hand in their own. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
-import type { Envelope } from '../../contracts/envelope.ts'
+import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 
@@ -22,7 +22,7 @@ export interface Call {
   out(text: ByteString | Uint8Array): void
   err(text: ByteString): void
   /** The queue, or the program that QMAILQUEUE names among `variables`. Resolves with the `qp` number. */
-  enqueue(envelope: Envelope, content: StoredBytes, variables: Variables): Promise<Outcome<number>>
+  enqueue(envelope: HandedEnvelope, content: StoredBytes, variables: Variables): Promise<Outcome<number>>
   /** Another program, found by PATH, in the place that this one has; `input` instead of descriptor 0. */
   run(command: readonly ByteString[], input?: Iterable<Buffer>): Promise<RunEnd>
 }

@@ -1,10 +1,9 @@
 /** The queue of a home takes a message from whoever calls, or HOME/queue/drop does while it is down. */
-import { handIn, type HandedIn } from '../../clients/queue/hand-in.ts'
-import type { Envelope } from '../../contracts/envelope.ts'
+import { type HandedEnvelope, handIn, type HandedIn } from '../../clients/queue/hand-in.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 
-export function handOver(home: Home, envelope: Envelope, content: StoredBytes): Promise<HandedIn> {
+export function handOver(home: Home, envelope: HandedEnvelope, content: StoredBytes): Promise<HandedIn> {
   return handIn(
     {
       socketPath: socketPath(home, 'queue-inject'),

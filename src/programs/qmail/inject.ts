@@ -1,5 +1,6 @@
 /** qmail-inject(8): a message with a header as people and scripts write it. */
 import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
+import { noParams, type Params, recipientFacts } from '../../contracts/envelope.ts'
 import { headerDate } from '../../protocols/qmail/date.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { quoteAddress } from '../../protocols/qmail/quote.ts'
@@ -39,7 +40,15 @@ interface Settings {
   readonly sender: ByteString | undefined
 }
 
-export async function inject(call: Call): Promise<number> {
+/** What is asked for of reports about a message (RFC 3461): parameters of it, and of each of its recipients. */
+export interface WantedReports {
+  readonly params: Params
+  readonly recipientParams: Params
+}
+
+const noReports: WantedReports = { params: noParams, recipientParams: noParams }
+
+export async function inject(call: Call, reports: WantedReports = noReports): Promise<number> {
   const settings = settingsOf(call)
   const recipients = [...settings.argumentRecipients]
   let sender = settings.sender ?? ''
@@ -51,11 +60,21 @@ export async function inject(call: Call): Promise<number> {
   })
   try {
     if (settings.prints) for await (const chunk of content) call.out(chunk)
-    else await enqueue(call, prefix, content, () => ({ sender, recipients }))
+    else
+      await enqueue(call, prefix, content, () => ({
+        sender,
+        recipients,
+        params: reports.params,
+        ...recipientFacts(paramsOfAll(recipients, reports.recipientParams), new Map()),
+      }))
   } catch (error) {
     throw explained(error)
   }
   return exit.ok
+}
+
+function paramsOfAll(recipients: readonly ByteString[], params: Params): ReadonlyMap<ByteString, Params> {
+  return params.size === 0 ? new Map() : new Map(recipients.map((recipient) => [recipient, params]))
 }
 
 function explained(error: unknown): unknown {

@@ -28,9 +28,11 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   'qmail-qread': async () => (await import('./qread.ts')).qread,
   'qmail-qstat': async () => (await import('./qstat.ts')).qstat,
   'qmail-queue': async () => (await import('./queue.ts')).qmailQueue,
+  'qmail-remote': async () => (await import('./remote.ts')).remote,
   'qmail-showctl': async () => (await import('./showctl.ts')).showctl,
   qreceipt: async () => (await import('./qreceipt.ts')).qreceipt,
   sendmail: async () => (await import('./sendmail.ts')).sendmail,
+  srsfilter: async () => (await import('./srsfilter.ts')).srsfilter,
   splogger: async () => (await import('./splogger.ts')).splogger,
 }
 

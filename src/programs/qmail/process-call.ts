@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readSync, realpathSync, writeSync } from 'nod
 import { basename, dirname, join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
 import { done, failed, type Outcome } from '../../base/outcome.ts'
-import type { Envelope } from '../../contracts/envelope.ts'
+import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
 import { findHome, homePathFault } from '../../stores/home/find.ts'
 import { type Home, homeAt } from '../../stores/home/layout.ts'
 import { errorCode } from '../../system/files.ts'
@@ -129,7 +129,7 @@ function pause(): void {
 /** `qp` is the message's number in the queue; of one that waits in the drop directory, this process. */
 async function enqueue(
   home: Home,
-  envelope: Envelope,
+  envelope: HandedEnvelope,
   content: StoredBytes,
   variables: Variables,
 ): Promise<Outcome<number>> {

@@ -1,6 +1,6 @@
 /** What every program here that hands a message in does with the answer. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
-import type { Envelope } from '../../contracts/envelope.ts'
+import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { errorCode } from '../../system/files.ts'
 import { gather } from '../../system/input-spool.ts'
@@ -12,7 +12,7 @@ export async function enqueue(
   call: Call,
   prefix: ByteString,
   content: AsyncIterable<Buffer> | Iterable<Buffer>,
-  envelope: () => Envelope,
+  envelope: () => HandedEnvelope,
 ): Promise<number> {
   const gathered = await read(content, prefix)
   const taken = await call.enqueue(envelope(), gathered, call.variables)

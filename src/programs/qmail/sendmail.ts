@@ -1,11 +1,14 @@
 /** sendmail(8) as qmail has it, and as callers of other sendmails use it: hands a message in by qmail-inject's rules.
  *  `mailq` and `newaliases` are it by another name. */
 import type { ByteString } from '../../base/byte-string.ts'
+import type { Params } from '../../contracts/envelope.ts'
+import { dsnOfMail, dsnOfRecipient, type KnownParameters } from '../../protocols/smtp/dsn-parameters.ts'
 import { type Call, exit, Fatal, type Variables } from './call.ts'
 import { inject } from './inject.ts'
 import { parseOptions } from './options.ts'
 
-/** Up to `b` qmail's; then what other sendmails take: their delivery reports, queue runs and configurations are not ours. */
+/** Up to `b` qmail's; then what other sendmails take: their queue runs and configurations are not ours. `-N`, `-R`
+ *  and `-V` are kept with the message, as what SMTP clients say of reports is (RFC 3461). */
 const letters = 'vimte:f:p:o:B:F:EJxb:A:C:D:d:Gh:IL:M:N:nO:q:R:r:sUV:X:'
 const usage = 'sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]'
 
@@ -24,7 +27,22 @@ export async function sendmail(call: Call): Promise<number> {
   if (has('q') && !has('t') && operands.length === 0) return exit.ok
   const sender = value('fr')
   const args = [has('t') ? '-H' : '-a', ...(sender === undefined ? [] : ['-f', sender]), '--', ...operands]
-  return inject({ ...call, name: 'qmail-inject', args, variables: variablesFor(call.variables, sender, value('F')) })
+  const variables = variablesFor(call.variables, sender, value('F'))
+  const reports = {
+    params: known(dsnOfMail, ['RET', value('R')], ['ENVID', value('V')]),
+    recipientParams: known(dsnOfRecipient, ['NOTIFY', value('N')]),
+  }
+  return inject({ ...call, name: 'qmail-inject', args, variables }, reports)
+}
+
+/** What is malformed is passed over, as in SMTP. */
+function known(parameters: KnownParameters, ...given: readonly [string, ByteString | undefined][]): Params {
+  const params = new Map<string, ByteString>()
+  for (const [name, text] of given) {
+    const kept = text === undefined ? undefined : parameters.get(name)?.(text)
+    if (kept !== undefined) params.set(name, kept)
+  }
+  return params
 }
 
 /** `-q` takes an argument only if it is attached (`-q30m`), which getopt cannot say. */

@@ -28,6 +28,7 @@ const hungUp = 1
 
 interface Transaction {
   readonly sender: ByteString
+  readonly params: Params
   readonly recipients: ByteString[]
   readonly recipientParams: Map<ByteString, Params>
 }
@@ -59,7 +60,7 @@ export class CallerSession extends SmtpSession<Transaction> {
     const params = this.extended ? mailParameters(read.rest, 0) : noParams
     if ('code' in params) return this.refuse(params, 'mail')
     this.endTransaction()
-    this.transaction = { sender, recipients: [], recipientParams: new Map() }
+    this.transaction = { sender, params, recipients: [], recipientParams: new Map() }
     this.reply(replies.mailOk)
   }
 
@@ -76,7 +77,7 @@ export class CallerSession extends SmtpSession<Transaction> {
     this.reply(replies.recipientOk)
   }
 
-  protected override data({ sender, recipients, recipientParams: own }: Transaction): void {
+  protected override data({ sender, params, recipients, recipientParams: own }: Transaction): void {
     const head = receivedField({
       remoteHost: 'localhost',
       remoteIp: '127.0.0.1',
@@ -87,7 +88,7 @@ export class CallerSession extends SmtpSession<Transaction> {
       milliseconds: this.now(),
     })
     const envelope = { sender, recipients, ...recipientFacts(own, new Map()) }
-    this.beginContent({ envelope, params: noParams, head, databytes: 0 }, this.taker)
+    this.beginContent({ envelope, params, head, databytes: 0 }, this.taker)
   }
 
   /** Whoever speaks reads the replies. */
@@ -138,7 +139,7 @@ function greetingOf(call: Call): ByteString | undefined {
 /** A message waits here until it is whole. */
 function takerOf(call: Call): Taker {
   return {
-    open(envelope) {
+    open(envelope, params) {
       const gathered = new Gathered(realRandom)
       let trouble: unknown
       return {
@@ -155,7 +156,7 @@ function takerOf(call: Call): Taker {
             if (trouble !== undefined) return failed(transientFrom(trouble, 'content', 'qq write error or disk full'))
             const top = toBuffer(head)
             const content = { bytes: top.length + gathered.bytes, chunks: () => both(top, gathered.chunks()) }
-            return await call.enqueue(envelope, content, call.variables)
+            return await call.enqueue({ ...envelope, params }, content, call.variables)
           } finally {
             gathered.close()
           }

@@ -158,7 +158,12 @@ async function carryOut({ home, plan, queue, ownerOf }: Adoption, options: Adopt
   await carryHome(
     plan,
     home,
-    ownerOf && { alias: ownerOf('alias'), signer: ownerOf('signer'), isOurs: (uid) => uids.has(uid) },
+    ownerOf && {
+      alias: ownerOf('alias'),
+      signer: ownerOf('signer'),
+      secretsOf: (reader) => (reader === 'queue' || reader === 'remote' ? ownerOf(reader) : undefined),
+      isOurs: (uid) => uids.has(uid),
+    },
   )
   if (plan.assignLines > 0) {
     const compiled = await compileAssign(home)

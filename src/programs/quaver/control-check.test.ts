@@ -121,6 +121,8 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   ['control/timeoutremote', '0\n', /^control\/timeoutremote:1 is less than 1/],
   ['control/submissionreceivedip', '2\n', /^control\/submissionreceivedip:1 is more than 1/],
   ['control/databytes', '5M\n6M\n', /^control\/databytes:2 is not read/],
+  ['control/srs_domain', 'srs.a.test\n', /^control\/srs_domain is there without control\/srs_secrets/],
+  ['control/srs_separator', '/\n', /^control\/srs_separator:1 is not: =, - or \+/],
   ['control/badmailto', 'ok\n([a\n', /^control\/badmailto:2 is no pattern/],
   ['control/badmailfrom', 'x.test\n', /^control\/badmailfrom:1 is not: user@host or @host/],
   ['control/rcptchecks', '/nowhere/check\n', /^control\/rcptchecks:1 names the recipient check .* does not exist/],

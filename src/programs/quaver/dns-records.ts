@@ -37,6 +37,14 @@ export function hostRecords({ host, addresses, relay }: Pick<HostFacts, 'host' |
   return [...records, { name: host, type: 'TXT', value: spf(host, host, relay), note }]
 }
 
+/** Of control/srs_domain: who is forwarded mail asks whether we may send as it, and sends bounces to it. */
+export function srsRecords(domain: string, { host, relay }: Pick<HostFacts, 'host' | 'relay'>): DnsRecord[] {
+  return [
+    { name: domain, type: 'MX', value: `10 ${host}.`, note: 'for bounces to senders of forwards (control/srs_domain)' },
+    ...(domain === host ? [] : [{ name: domain, type: 'TXT', value: spf(domain, host, relay), note: '' } as const]),
+  ]
+}
+
 /** Addresses of the machine that others cannot reach. */
 export function privateAddresses(addresses: readonly string[]): string[] {
   return addresses.filter((text) => rangeOf(text) === 'private' || rangeOf(text) === 'uniqueLocal' || isShared(text))

@@ -1,5 +1,5 @@
 /** `quaver dns`: the records to publish for hosted domains. */
-import { toText } from '../../base/byte-string.ts'
+import { lowerAscii, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { listDomains } from '../../stores/accounts/domains.ts'
@@ -11,7 +11,7 @@ import { type GlobalOptions, requireHome } from './context.ts'
 import { shownKeys } from './dkim.ts'
 import type { ShownKey } from './dkim-key.ts'
 import { CommandError } from './exit.ts'
-import { domainRecords, type DnsRecord, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
+import { domainRecords, type DnsRecord, hostRecords, privateAddresses, srsRecords, zoneLine } from './dns-records.ts'
 import { machineAddresses } from './machine/checks.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
@@ -53,7 +53,9 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
       `${home.control}/me says '${host}', which no other host can find: write this host's full name there`,
     )
   const addresses = machineAddresses()
-  const relay = new Control(home.control, realClock).map('smtproutes')?.get('')
+  const control = new Control(home.control, realClock)
+  const relay = control.map('smtproutes')?.get('')
+  const srsDomain = toText(lowerAscii(control.optionalLine('srs_domain') ?? ''))
   const services = await offeredServices(home)
   const keys = await publishedKeys(home, warnings)
   const facts = {
@@ -63,7 +65,8 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
     keys,
     relay: relay === undefined || relay === '' ? undefined : toText(relay),
   }
-  const records = [...hostRecords(facts), ...domains.flatMap((domain) => domainRecords(domain, facts))]
+  const ofForwards = srsDomain === '' || domains.includes(srsDomain) ? [] : srsRecords(srsDomain, facts)
+  const records = [...hostRecords(facts), ...ofForwards, ...domains.flatMap((domain) => domainRecords(domain, facts))]
   const inside = privateAddresses(addresses)
   const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
   const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]

@@ -36,6 +36,7 @@ export async function inspectHome(
   return [
     ...inspectDomains(control, surroundings),
     ...inspectMoreHosts(home),
+    ...inspectSrs(home, control),
     ...rulesNames.flatMap((service) => inspectRules(home, rulePaths(home, service))),
     ...inspectAssign(home, control, readers.isDemo),
     ...(await inspectOwnAliases(home)),
@@ -64,6 +65,14 @@ function inspectMoreHosts(home: Home): Finding[] {
   const fault = 'is newer than morercpthosts.cdb, which is read'
   const remedy = 'compile it with qmail-newmrh, or remove morercpthosts.cdb: then the file itself is read'
   return [{ file: 'control/morercpthosts', line: undefined, fault, remedy }]
+}
+
+function inspectSrs(home: Home, control: Control): Finding[] {
+  const secrets = join(home.control, 'srs_secrets')
+  if (!control.isPresent('srs_domain') || timeOf(secrets) !== undefined) return []
+  const fault = 'is there without control/srs_secrets: what is to be forwarded to other hosts waits'
+  const remedy = `write a secret that only the queue reads: (umask 077; openssl rand -hex 16 > ${secrets}), as its account; or remove srs_domain`
+  return [{ file: 'control/srs_domain', line: undefined, fault, remedy }]
 }
 
 function inspectRules(home: Home, { source, name }: { readonly source: string; readonly name: string }): Finding[] {

@@ -9,6 +9,7 @@ import { realClock } from '../../system/clock.ts'
 import { Acceptance } from './acceptance.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { QueueClock } from './queue-clock.ts'
+import { SenderRewriting } from './sender-rewriting.ts'
 
 const envelope = { sender: 'a@b', recipients: ['c@d'] }
 const origin = { invoked: 'from network', uid: 1 } as const
@@ -48,6 +49,7 @@ function acceptanceWith(trouble: Error): Acceptance {
       clock,
       log: new DeliveryLog(() => undefined),
       signing: undefined,
+      rewriting: new SenderRewriting({ setting: () => undefined, tables: () => tables, now: none }),
       tables: () => tables,
       onAccepted: none,
       onStoreTrouble: () => undefined,

@@ -18,6 +18,7 @@ import {
 } from '../../stores/queue/contract.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { QueueClock } from './queue-clock.ts'
+import type { ForwardReader, SenderRewriting } from './sender-rewriting.ts'
 import type { SignedReader, Signing } from './signing.ts'
 
 /** Who hands a message in, as told by the socket on which it came. */
@@ -39,6 +40,7 @@ export interface AcceptancePorts {
   tables(): RoutingTables
   /** Undefined: nothing is signed. */
   readonly signing: Signing | undefined
+  readonly rewriting: SenderRewriting
   /** A committed message may be attempted. */
   onAccepted(message: QueuedMessage, content: Buffer | undefined): void
   onStoreTrouble(error: unknown): void
@@ -55,11 +57,13 @@ export class Acceptance {
 
   /** For content that came as a whole. */
   async accept(envelope: Envelope, params: Params, content: WholeContent, origin: Origin): Promise<Outcome<number>> {
-    const flaw = flawOf(envelope)
+    const flaw = this.flawOf(envelope, origin)
     if (flaw !== undefined) return failed(flaw)
+    const sender = this.senderOf(envelope, content, origin)
+    if (!sender.done) return sender
     const signed = await this.signed(params, content, origin)
     if (!signed.done) return signed
-    const prepared = this.prepare(envelope, params, signed.value, origin)
+    const prepared = this.prepare({ ...envelope, sender: sender.value }, params, signed.value, origin)
     try {
       await this.ports.store.commit([prepared.change])
     } catch (error) {
@@ -67,6 +71,19 @@ export class Acceptance {
     }
     this.accepted(prepared.message, prepared.content)
     return done(prepared.message.id)
+  }
+
+  /** Would mail from that sender be taken for that recipient? Only of SRS addresses of ours there is more to know than a name. */
+  judge(sender: ByteString, recipient: ByteString): Failure | undefined {
+    const home = this.ports.rewriting.home(sender, recipient)
+    return home === undefined || home.done ? undefined : home.failure
+  }
+
+  private senderOf(envelope: Envelope, content: WholeContent, origin: Origin): Outcome<ByteString> {
+    const reader = this.ports.rewriting.begin(envelope, origin)
+    if (reader === undefined) return done(envelope.sender)
+    for (const piece of content.body) reader.push(piece)
+    return reader.sender(content.head)
   }
 
   /** With our signatures on top, where it is to be signed; its bytes are then a copy. */
@@ -113,16 +130,18 @@ export class Acceptance {
     return new StreamedMessage(
       id,
       store.newBody(id),
-      async (bodyBytes, givenHead, late) => {
+      async (bodyBytes, givenHead, late, sender) => {
         const head = received + givenHead
         const content = { bytes: head.length + bodyBytes, inFile: true }
-        const message = this.route(id, envelope, withLate(params, late), content, origin.uid, nowMs)
+        const sent = { ...envelope, sender: sender ?? envelope.sender }
+        const message = this.route(id, sent, withLate(params, late), content, origin.uid, nowMs)
         await store.commit([{ kind: 'add', message, content: { head, body: undefined } }])
         this.accepted(message, undefined)
       },
       (error) => this.refusal(error),
-      flawOf(envelope),
+      this.flawOf(envelope, origin),
       this.ports.signing?.begin(params, origin),
+      this.ports.rewriting.begin(envelope, origin),
     )
   }
 
@@ -143,7 +162,8 @@ export class Acceptance {
   ): QueuedMessage {
     const tables = this.ports.tables()
     const recipients = addresses.map((recipient: ByteString) => {
-      const route = routeRecipient(recipient, tables)
+      const home = this.ports.rewriting.home(sender, recipient)
+      const route = routeRecipient(home?.done === true ? home.value : recipient, tables)
       const own = recipientParams?.get(recipient) ?? noParams
       const original = originals?.get(recipient) ?? recipient
       return { ...route, original, params: own, state: 'waiting' as const, last: undefined, lastMs: 0 }
@@ -154,22 +174,30 @@ export class Acceptance {
     const due = { local: recipients.length === 0 ? nowMs : dueOn('local'), remote: dueOn('remote') }
     return { id, bornMs: nowMs, sender, uid, ...content, params, held: false, due, recipients }
   }
+
+  /** What no other server could be told of the envelope, whoever hands it in. A recipient of that kind fails by itself, so that
+   *  the others get their mail; a sender could not even be told. A bounce has nobody to tell: it is not taken for an address
+   *  that leads nowhere. */
+  private flawOf({ sender, recipients }: Envelope, { invoked }: Origin): Failure | undefined {
+    if (!hasMailDomain(bounceRecipient(sender)))
+      return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
+    // A bounce of ours must end somewhere: it goes to what is written there.
+    if (sender !== '' || invoked === 'for bounce') return undefined
+    return recipients.map((recipient) => this.judge(sender, recipient)).find((failure) => failure !== undefined)
+  }
 }
 
-/** What no other server could be told of the envelope, whoever hands it in. A recipient of that kind fails by itself, so that
- *  the others get their mail; a sender could not even be told. */
-function flawOf({ sender }: Envelope): Failure | undefined {
-  if (hasMailDomain(bounceRecipient(sender))) return undefined
-  return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
-}
+/** `sender`: in the place of the one that was given. */
+type CommitRow = (bodyBytes: number, head: ByteString, late: Params, sender: ByteString | undefined) => Promise<void>
 
 /** A message whose body is on its way into the store. Writes are made one after another. */
 export class StreamedMessage implements ContentSink {
   private readonly id: number
-  private readonly commitRow: (bodyBytes: number, head: ByteString, late: Params) => Promise<void>
+  private readonly commitRow: CommitRow
   private readonly refusal: (error: unknown) => Failure
   private readonly flaw: Failure | undefined
   private readonly signing: SignedReader | undefined
+  private readonly rewriting: ForwardReader | undefined
   private body: NewBody | undefined
   private steps: Promise<void>
   private trouble: unknown
@@ -178,16 +206,18 @@ export class StreamedMessage implements ContentSink {
   constructor(
     id: number,
     body: Promise<NewBody>,
-    commitRow: (bodyBytes: number, head: ByteString, late: Params) => Promise<void>,
+    commitRow: CommitRow,
     refusal: (error: unknown) => Failure,
     flaw: Failure | undefined,
     signing: SignedReader | undefined,
+    rewriting: ForwardReader | undefined,
   ) {
     this.id = id
     this.commitRow = commitRow
     this.refusal = refusal
     this.flaw = flaw
     this.signing = signing
+    this.rewriting = rewriting
     this.steps = this.step(async () => {
       this.body = await body
     }, Promise.resolve())
@@ -197,6 +227,7 @@ export class StreamedMessage implements ContentSink {
   write(bytes: Buffer): Promise<void> {
     this.bytes += bytes.length
     this.signing?.push(bytes)
+    this.rewriting?.push(bytes)
     this.steps = this.step(async () => this.body?.write(bytes), this.steps)
     return this.steps
   }
@@ -208,14 +239,19 @@ export class StreamedMessage implements ContentSink {
 
   /** `head`: to stand below our Received line. */
   async close(head: ByteString, late: Params): Promise<Outcome<number>> {
-    const fields = this.flaw === undefined ? await (this.signing?.fields(head) ?? done('')) : failed(this.flaw)
+    const sender = this.flaw === undefined ? (this.rewriting?.sender(head) ?? done(undefined)) : failed(this.flaw)
+    if (!sender.done) {
+      await this.remove()
+      return sender
+    }
+    const fields = await (this.signing?.fields(head) ?? done(''))
     if (!fields.done) {
       await this.remove()
       return fields
     }
     this.steps = this.step(async () => {
       await this.body?.seal()
-      await this.commitRow(this.bytes, fields.value + head, late)
+      await this.commitRow(this.bytes, fields.value + head, late, sender.value)
     }, this.steps)
     await this.steps
     if (this.trouble === undefined) return done(this.id)

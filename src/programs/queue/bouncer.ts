@@ -56,6 +56,8 @@ export class Bouncer {
     const bounce = this.compose(message)
     if (bounce === undefined) return done({ kind: 'discarded' })
     const envelope: Envelope = { sender: bounce.sender, recipients: [bounce.recipient] }
+    const flaw = this.acceptance.judge(bounce.sender, bounce.recipient)
+    if (flaw?.class === 4) return failed(flaw)
     try {
       const copyBytes = await this.copyBytes(message)
       const content = this.content(message.id, bounce.head, copyBytes)

@@ -2,7 +2,7 @@
  *  half done. Reading stops while too much waits to be written. */
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { type Failure, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
+import { done, type Failure, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Acceptance, Origin, StreamedMessage } from './acceptance.ts'
 import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
@@ -104,6 +104,9 @@ export class Intake {
       case 'abandon':
         this.abandon(this.take(request.ref))
         break
+      case 'judge':
+        this.judge(request)
+        break
     }
     return true
   }
@@ -127,6 +130,11 @@ export class Intake {
     if (!('abandon' in stream)) return
     this.limits.streamEnded()
     stream.abandon()
+  }
+
+  private judge({ ref, sender, recipient }: Extract<EnqueueRequest, { kind: 'judge' }>): void {
+    const failure = this.acceptance.judge(sender, recipient)
+    this.reply(ref, failure === undefined ? done(0) : failed(failure))
   }
 
   private async submit(request: Extract<EnqueueRequest, { kind: 'submit' }>): Promise<void> {

@@ -39,7 +39,8 @@ import { UncommittedBytes } from './intake.ts'
 import { stopMillisecondsMax } from './limits.ts'
 import { LocalDeliveries } from './local-deliveries.ts'
 import { RemoteDeliveries } from './remote-deliveries.ts'
-import { bounceSettings, channelSettings } from './settings.ts'
+import { SenderRewriting } from './sender-rewriting.ts'
+import { bounceSettings, channelSettings, rewritingSetting } from './settings.ts'
 import { Signing } from './signing.ts'
 import { Timekeeper } from './timekeeper.ts'
 
@@ -151,6 +152,11 @@ const acceptance = new Acceptance(
       client: new SigningClient(() => connectPath(socketPath(home, 'queue-signer')), clock),
       domains: () => control.map('dkimdomains'),
       warn: (text) => log.warning(text),
+    }),
+    rewriting: new SenderRewriting({
+      setting: () => rewritingSetting(control),
+      tables: () => tables,
+      now: () => realClock.now(),
     }),
     onAccepted: (message, content) => dispatcher.accepted(message, content),
     onStoreTrouble,

@@ -11,11 +11,12 @@ import { type Params, relayedParam } from '../../contracts/envelope.ts'
 import { signedHeaderBytesMax } from '../../contracts/signing.ts'
 import { authorDomain } from '../../protocols/dkim/author-domain.ts'
 import { CanonicalBody } from '../../protocols/dkim/canonical-body.ts'
-import { type HeaderField, headerFields, valueOf } from '../../protocols/dkim/header-fields.ts'
+import { headerFields } from '../../protocols/dkim/header-fields.ts'
 import { type Lines, signingRuleFor } from '../../protocols/dkim/signing-rules.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { RunningSha256 } from '../../system/digests.ts'
 import type { Origin } from './acceptance.ts'
+import { hasTravelled } from './travelled.ts'
 
 const nothing: Outcome<ByteString> = done('')
 const readHeaderBytesMax = 2 * signedHeaderBytesMax
@@ -92,12 +93,4 @@ export class SignedReader {
     this.ports.warn(`mail from ${domain} goes unsigned: ${why}`)
     return nothing
   }
-}
-
-/** Somebody has received it before: a forward, or a message that was fetched elsewhere. A list's `Delivered-To: mailing list
- *  …` is its own mark on new mail. */
-function hasTravelled(own: readonly HeaderField[], above: readonly HeaderField[]): boolean {
-  const isDelivered = (field: HeaderField): boolean =>
-    field.name === 'delivered-to' && /^[^ \t]+$/.test(valueOf(field).trim())
-  return own.some((field) => field.name === 'received' || isDelivered(field)) || above.some(isDelivered)
 }

@@ -51,14 +51,15 @@ export interface Equipment {
 /** `crowded`: nothing was tried, because the host has its share of attempts already. */
 export type Delivered = readonly Status[] | 'crowded'
 
-/** The recipients are all of one domain. */
+/** The recipients are all of one domain, which `host` stands for where it is given. */
 export async function deliver(
   envelope: OutgoingEnvelope,
   content: OpenContent,
   settings: Settings,
   equipment: Equipment,
+  host?: ByteString,
 ): Promise<Delivered> {
-  return await new Delivery(envelope, content, settings, equipment).run()
+  return await new Delivery(envelope, content, settings, equipment, host).run()
 }
 
 class Delivery {
@@ -66,12 +67,20 @@ class Delivery {
   private readonly content: OpenContent
   private readonly settings: Settings
   private readonly equipment: Equipment
+  private readonly host: ByteString | undefined
   private readonly limits: TimeLimits
   private readonly statuses: Status[]
   private login: Login | undefined
   private isRouted = false
 
-  constructor(envelope: OutgoingEnvelope, content: OpenContent, settings: Settings, equipment: Equipment) {
+  constructor(
+    envelope: OutgoingEnvelope,
+    content: OpenContent,
+    settings: Settings,
+    equipment: Equipment,
+    host: ByteString | undefined,
+  ) {
+    this.host = host
     this.envelope = envelope
     this.content = content
     this.settings = settings
@@ -109,6 +118,7 @@ class Delivery {
   }
 
   private domain(): ByteString {
+    if (this.host !== undefined) return this.host
     const recipient = this.envelope.recipients[0] ?? ''
     return recipient.slice(recipient.lastIndexOf('@') + 1)
   }

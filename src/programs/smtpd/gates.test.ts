@@ -7,7 +7,7 @@ import { ScriptedSession } from '../../../test/kit/smtpd.ts'
 import type { Answered } from '../../clients/policy/policy-client.ts'
 import type { RecipientFinding } from '../../clients/recipients/recipient-client.ts'
 import type { DnsblAnswer, GreylistAnswer, SpfAnswer, SpfResult } from '../../contracts/policy.ts'
-import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { Control } from '../../stores/control/control.ts'
 import { routingTables } from '../../stores/control/routing-tables.ts'
@@ -27,6 +27,7 @@ interface Answers {
   readonly greylist?: Partial<GreylistAnswer>
   readonly recipient?: RecipientFinding
   readonly contentChecks?: readonly ContentCheck[]
+  readonly judged?: Outcome<void>
 }
 
 function answered<T>(answer: T): Promise<Answered<T>> {
@@ -97,12 +98,21 @@ function sessionWith(answers: Answers): { session: ScriptedSession; asked: strin
         return answers.recipient ?? { verdict: 'exists', rule: 'test' }
       },
     },
+    queue: {
+      judge(sender, recipient) {
+        asked.push(`queue <${sender}> ${recipient}`)
+        return Promise.resolve(answers.judged ?? done(undefined))
+      },
+    },
     contentChecks: answers.contentChecks ?? [],
     tables: () => routingTables(control),
   })
   const session = new ScriptedSession({
     gate: (environment) => gates.open(environment),
-    control: { rcpthosts: files.rcpthosts },
+    control: {
+      rcpthosts: files.rcpthosts,
+      ...(answers.control?.['srs_domain'] === undefined ? {} : { srs_domain: answers.control['srs_domain'] }),
+    },
     ...(answers.environment === undefined ? {} : { environment: answers.environment }),
   })
   return { session, asked }
@@ -334,4 +344,28 @@ test('who has a question about content is asked when it is whole, before anybody
     'first given up',
     'second given up',
   ])
+})
+
+test('an SRS address of ours is taken as the queue says, whatever rcpthosts and recipient checks say', async () => {
+  const recipient = 'SRS0=aaaa=bb=far.example=joe@SRS.here.example'
+  const mail = ['EHLO x', 'MAIL FROM:<>', `RCPT TO:<${recipient}>`]
+  const control = { srs_domain: 'srs.Here.example\n', locals: 'srs.here.example\n' }
+  const absent = { verdict: 'absent', rule: 'test' } as const
+  for (const [judged, reply] of [
+    [done(undefined), '250 2.1.5 ok'],
+    [failed(permanent('1.1', 'sorry, none of mine')), '550 5.1.1 sorry, none of mine (#5.1.1)'],
+    [failed(transient('3.0', 'not now')), '451 4.3.0 not now (#4.3.0)'],
+  ] as const) {
+    const { session, asked } = sessionWith({ control, judged, recipient: absent })
+    assert.equal((await talk(session, ...mail)).at(-1), reply)
+    assert.ok(asked.includes(`queue <> ${recipient}`))
+    assert.ok(!asked.some((one) => one.startsWith('recipient ')))
+  }
+  // Another name in that domain is a recipient like any other, and without srs_domain there are no such addresses.
+  const other = sessionWith({ control: { ...control, rcpthosts: 'srs.here.example\n' }, recipient: absent })
+  const refused = await talk(other.session, 'EHLO x', 'MAIL FROM:<>', 'RCPT TO:<joe@srs.here.example>')
+  assert.match(refused.at(-1) ?? '', /^55/)
+  const without = sessionWith({})
+  assert.match((await talk(without.session, ...mail)).at(-1) ?? '', /^553 .*rcpthosts/)
+  assert.ok(![...other.asked, ...without.asked].some((one) => one.startsWith('queue ')))
 })

@@ -1,10 +1,11 @@
 /** Makes each session's gate from what control files say now, and knows whom its checks ask.
  *  Without control/smtpplugins the plug-ins are pkgsrc's: SPF at MAIL, recipient checks at RCPT; without
  *  control/rcptchecks the recipient check is realrcptto. An empty file is none. */
-import type { ByteString } from '../../base/byte-string.ts'
+import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import type { CheckTools } from './plug-ins/recipient-check.ts'
 import type { Executor } from '../../clients/execute/client.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
+import type { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import type { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import { builtInPlugIns } from './plug-ins/built-ins.ts'
 import { planPlugIns } from './plug-ins/plan.ts'
@@ -15,7 +16,8 @@ import { defaultDnsLists } from '../../protocols/dnsbl/dnsbl.ts'
 import { type GreylistFacts, planGreylist, isLogged } from '../../protocols/greylist/plan.ts'
 import type { CheckVerdict } from '../../protocols/qmail/rcptchecks.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
-import { coded } from '../../protocols/smtp/replies.ts'
+import { coded, refusal as replyFor, type Reply } from '../../protocols/smtp/replies.ts'
+import { isSrsAddress } from '../../protocols/srs/srs.ts'
 import { spfCommands, spfQuestion } from '../../protocols/spf/spp.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -49,6 +51,8 @@ export interface GateParts {
   readonly policy: Pick<PolicyClient, 'spf' | 'dnsbl' | 'greylist'>
   /** Undefined: this host delivers nothing locally. */
   readonly recipients: Pick<RecipientClient, 'find'> | undefined
+  /** Knows which SRS addresses are good. */
+  readonly queue: Pick<EnqueueClient, 'judge'>
   /** Asked about each message when it is whole, in this order. */
   readonly contentChecks?: readonly ContentCheck[]
   /** As the queue routes; undefined without locals and me. */
@@ -90,7 +94,9 @@ export class Gates {
     const plugInsFrom = isDefault ? 'default, no control/smtpplugins' : plan.decidedBy
     const spp = new SppSession(plan.plugIns, environment, tools)
     const client = new ClientLists(environment, isLocal, lists, policy)
-    return new SessionGate(client, spp, this.parts.contentChecks ?? [], plugInsFrom, audience)
+    return new SessionGate(client, spp, this.parts.contentChecks ?? [], plugInsFrom, audience, (sender, recipient) =>
+      this.judgeSrs(sender, recipient, (finding) => audience.tell(finding)),
+    )
   }
 
   private toolsWith(tell: Tell, log: Log, onlyLooks: boolean): StageTools {
@@ -134,6 +140,8 @@ export class Gates {
   private async isDeliverable(recipient: ByteString, tell: Tell): Promise<CheckVerdict> {
     const tables = this.parts.tables()
     if (tables === undefined || this.parts.recipients === undefined) return 'accept'
+    // It has been judged, whatever else the domain is for.
+    if (this.isSrs(recipient)) return 'accept'
     const { channel, address } = routeRecipient(recipient, tables)
     if (channel === 'remote') {
       tell({ check: 'realrcptto', rule: 'control/locals, control/virtualdomains', text: 'not local, not checked' })
@@ -142,6 +150,23 @@ export class Gates {
     const { verdict, rule } = await this.parts.recipients.find(address)
     tell({ check: 'realrcptto', rule, text: `local as ${address}: ${verdict}` })
     return verdictOf[verdict]
+  }
+
+  private isSrs(recipient: ByteString): boolean {
+    const domain = lowerAscii(this.parts.control.optionalLine('srs_domain') ?? '')
+    return domain !== '' && isSrsAddress(recipient, domain)
+  }
+
+  /** Undefined: it is no SRS address of ours. */
+  private judgeSrs(sender: ByteString, recipient: ByteString, tell: Tell): Promise<Reply | undefined> | undefined {
+    if (!this.isSrs(recipient)) return undefined
+    return this.parts.queue.judge(sender, recipient).then((judged) => {
+      const text = judged.done ? 'good' : judged.failure.logText
+      tell({ check: 'srs', rule: 'control/srs_domain', text: `(${sender},${recipient}): ${text}` })
+      if (judged.done) return undefined
+      const reply = replyFor(judged.failure)
+      return judged.failure.class === 5 ? { ...reply, code: 550 } : reply
+    })
   }
 
   private spf(tell: Tell, log: Log): BuiltIn {

@@ -89,6 +89,7 @@ const gates = new Gates({
   recipients: existsSync(socketPath(home, 'lspawn-recipients')) ? recipients : undefined,
   contentChecks: [authenticating({ control, clock, policy: policyClient })],
   tables: () => tables,
+  queue,
 })
 const isOwnResult = ownResults(control)
 const replyRules = new ReplyRulesSource(control, log)

@@ -7,6 +7,7 @@ import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { localized, unfoldPercents, withHost } from '../../protocols/qmail/routing.ts'
 import { bounceRecipient } from '../../protocols/qmail/verp.ts'
 import { domainOf, hostKeys } from '../../protocols/smtp/address.ts'
+import { isSrsAddress } from '../../protocols/srs/srs.ts'
 import type { Control } from '../../stores/control/control.ts'
 
 export interface Policy {
@@ -49,6 +50,7 @@ export function readPolicy(
   const localIpHost = control.optionalLine('localiphost')
   const percenthack = lowerSet(control.list('percenthack') ?? nothing)
   const envnoathost = control.line('envnoathost')
+  const srsDomain = lowerAscii(control.optionalLine('srs_domain') ?? '')
   return {
     greeting: control.line('smtpgreeting'),
     me: control.optionalLine('me'),
@@ -62,6 +64,8 @@ export function readPolicy(
     isAllowedRecipient(recipient) {
       const domain = domainOf(recipient)
       if (domain === undefined) return true
+      // The gate asks the queue whether it is good.
+      if (srsDomain !== '' && isSrsAddress(recipient, srsDomain)) return true
       if (hosts === undefined) return false
       const keys = [...hostKeys(domain)]
       if (keys.some((key) => allowed.has(key))) return true

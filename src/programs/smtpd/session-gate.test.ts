@@ -29,7 +29,7 @@ function gateOf(file: string, plugIns: Readonly<Record<string, PlugIn>>): (envir
     }
     const policy = { dnsbl: () => Promise.resolve({ answered: false, why: 'test' } as const) }
     const spp = new SppSession(parsePlugIns(file.split(' ')), environment, tools)
-    return new SessionGate(new ClientLists(environment, true, lists, policy), spp, [], 'test', nobody)
+    return new SessionGate(new ClientLists(environment, true, lists, policy), spp, [], 'test', nobody, () => undefined)
   }
 }
 

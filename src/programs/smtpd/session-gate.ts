@@ -31,12 +31,16 @@ export interface ContentFacts extends Audience {
 /** A check of the stage `content`. Undefined: it has no question about this message. */
 export type ContentCheck = (facts: ContentFacts) => ContentReader | undefined
 
+/** Undefined, now or later: nothing is said against that recipient. */
+export type RecipientJudge = (sender: ByteString, recipient: ByteString) => Promise<Reply | undefined> | undefined
+
 export class SessionGate implements Gate {
   private readonly lists: ClientLists
   private readonly spp: SppSession
   private readonly contentChecks: readonly ContentCheck[]
   private readonly plugInsFrom: string
   private readonly audience: Audience
+  private readonly judge: RecipientJudge
 
   /** `plugInsFrom`: the file that names the plug-ins. */
   constructor(
@@ -45,12 +49,14 @@ export class SessionGate implements Gate {
     contentChecks: readonly ContentCheck[],
     plugInsFrom: string,
     audience: Audience,
+    judge: RecipientJudge,
   ) {
     this.lists = lists
     this.spp = spp
     this.contentChecks = contentChecks
     this.plugInsFrom = plugInsFrom
     this.audience = audience
+    this.judge = judge
   }
 
   get environment(): Environment {
@@ -71,9 +77,20 @@ export class SessionGate implements Gate {
     const known = this.lists.block()
     if (known instanceof Promise) return this.afterLists(known, facts)
     this.audience.tell(known.finding)
-    if (known.block === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
+    if (known.block !== undefined) {
+      this.passRecipient(facts)
+      return refused(known.block, 'rblsmtpd')
+    }
+    const judged = this.judge(facts.sender, facts.recipient)
+    return judged === undefined
+      ? this.afterJudge(undefined, facts)
+      : judged.then((reply) => this.afterJudge(reply, facts))
+  }
+
+  private afterJudge(refusal: Reply | undefined, facts: Facts): Verdict | Promise<Verdict> {
+    if (refusal === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
     const pass = this.passRecipient(facts)
-    return known.block === undefined ? pass : refused(known.block, 'rblsmtpd')
+    return refusal === undefined ? pass : refused(refusal, 'srs')
   }
 
   readers(facts: Facts): readonly ContentReader[] {

@@ -54,6 +54,7 @@ function environment(program: Program, logForm: string | undefined): Readonly<Re
     LANG: env['LANG'],
     TZ: env['TZ'],
     QMAILQUEUE: program.injects ? env['QMAILQUEUE'] : undefined,
+    QMAILREMOTE: program.name === 'remote' ? env['QMAILREMOTE'] : undefined,
     QUAVER_LOG: logForm,
     UV_THREADPOOL_SIZE: program.threads?.toString(),
   }

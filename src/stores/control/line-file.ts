@@ -10,7 +10,11 @@ const lineFileBytesMax: number = 64 * 1024
 
 /** Undefined: the file is absent, and so is control/me, which stands for it. */
 export function readLineOrMe(directory: string, name: string): ByteString | undefined {
+  return readLine(directory, name) ?? (name === 'me' ? undefined : readLine(directory, 'me'))
+}
+
+/** Undefined: the file is absent. */
+export function readLine(directory: string, name: string): ByteString | undefined {
   const bytes = readSmallFile(join(directory, name), lineFileBytesMax)
-  if (bytes !== undefined) return parseLine(fromBuffer(bytes))
-  return name === 'me' ? undefined : readLineOrMe(directory, 'me')
+  return bytes === undefined ? undefined : parseLine(fromBuffer(bytes))
 }

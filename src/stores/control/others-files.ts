@@ -22,8 +22,6 @@ const patterns =
   'patterns stand in control/badmailfrom, badmailto, badrcptto and badhelo when control/rcptchecks names qmail-rcptcheck-qregex.'
 const content = 'messages pass the programs of control/smtpfilters, as with qmail-qfilter.'
 const lists = 'control/dnsbls names DNS lists; without it sound ones are asked, and an empty one turns them off.'
-const srs =
-  'nothing rewrites the sender of forwarded mail yet: forward by an owner (.qmail-NAME-owner), or to hosts that do not judge by SPF.'
 const sourceAddress = 'the system’s routes choose the address that mail leaves from.'
 
 export const othersFiles: ReadonlyMap<string, OthersFile> = new Map(
@@ -107,13 +105,6 @@ export const othersFiles: ReadonlyMap<string, OthersFile> = new Map(
       there: 'named senders that might relay',
       here: 'a sender’s name proves nothing: control/relayclients and tcprules say who may, and others log in on port 587.',
     },
-    srs_domain: { there: 'turned SRS on', here: srs },
-    srs_secrets: { there: 'held the keys of SRS', here: srs },
-    srs_maxage: { there: 'said how many days an SRS address was good for', here: srs },
-    srs_hashlength: { there: 'said how long the proof in an SRS address was', here: srs },
-    srs_hashmin: { there: 'said how short the proof in an SRS address might be', here: srs },
-    srs_separator: { there: 'was a character of SRS addresses', here: srs },
-    srs_alwaysrewrite: { there: 'had SRS rewrite senders of our own too', here: srs },
     'locals.cdb': { there: 'was locals, compiled', here: 'control/locals itself is read.' },
     'virtualdomains.cdb': { there: 'was virtualdomains, compiled', here: 'control/virtualdomains itself is read.' },
     'smtproutes.cdb': { there: 'was smtproutes, compiled', here: 'control/smtproutes itself is read.' },

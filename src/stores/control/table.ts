@@ -22,6 +22,7 @@ import {
 import { loginFiles } from './login-files.ts'
 import { outgoingFiles } from './outgoing-files.ts'
 import { signingFiles } from './signing-files.ts'
+import { srsFiles } from './srs-files.ts'
 import { startFiles } from './start-files.ts'
 import { submissionFiles } from './submission-files.ts'
 
@@ -35,6 +36,7 @@ export const controlFiles = {
   ...loginFiles,
   ...outgoingFiles,
   ...signingFiles,
+  ...srsFiles,
   ...startFiles,
   me: {
     form: 'line',
@@ -182,7 +184,7 @@ export const controlFiles = {
   morercpthosts: {
     form: 'list',
     meaning: 'more rcpthosts; morercpthosts.cdb is read instead where it is there',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'queue'],
     reread: 'live',
     check: isDomainOrSuffix,
   },
@@ -211,7 +213,7 @@ export const controlFiles = {
   rcpthosts: {
     form: 'list',
     meaning: 'domains for which mail is accepted; absent = none',
-    readBy: ['smtpd'],
+    readBy: ['smtpd', 'queue'],
     reread: 'live',
     check: isDomainOrSuffix,
   },

@@ -27,9 +27,12 @@ export const programMeanings = {
   'qmail-qread': 'list the queue: to ordinary users what they handed in, to root everything',
   'qmail-qstat': 'count what is in the queue',
   'qmail-queue': 'take a message from descriptor 0 and its envelope from descriptor 1',
+  'qmail-remote':
+    'send the message on standard input to a host: HOST SENDER RECIPIENT…, as a QMAILREMOTE program calls it',
   'qmail-showctl': 'print what the control files say',
   qreceipt: 'in .qmail: tell a sender who asked for it that the message has arrived',
   sendmail: 'hand a message in by the rules of qmail-inject; -bs speaks SMTP',
+  srsfilter: 'in .qmail of a virtual domain for SRS addresses: send a bounce home',
   splogger: 'pass lines to syslog, with the time in front',
 } as const satisfies Record<string, string>
 

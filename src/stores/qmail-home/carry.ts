@@ -7,6 +7,7 @@ import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { asOwner, type OwnerIds } from '../../system/as-owner.ts'
 import { errorCode, realFiles } from '../../system/files.ts'
 import { pathOf } from '../../system/quick-files.ts'
+import { type ControlFile, controlFiles, type ControlName } from '../control/table.ts'
 import type { Home } from '../home/layout.ts'
 import { readFound } from './found-files.ts'
 import type { HomeMove, HomePlan } from './plan.ts'
@@ -16,6 +17,8 @@ export interface CarryOwners {
   readonly alias: OwnerIds
   /** Of control/domainkeys/: nobody else may read the keys. */
   readonly signer: OwnerIds
+  /** Of a file of control/ that holds secrets: who reads it. */
+  secretsOf(reader: string): OwnerIds | undefined
   /** Whether a file of control/ stays a uid's, because an account of ours has it; else it is the caller's. */
   isOurs(uid: number): boolean
 }
@@ -62,7 +65,9 @@ async function make(
 ): Promise<void> {
   const at = pathOf(path)
   const isKey = /^control\/domainkeys(?:\/|$)/.test(to)
-  const owner = isKey ? owners?.signer : owners?.isOurs(found.uid) === true ? found : undefined
+  const reader = secretReader(to)
+  const kept = owners?.isOurs(found.uid) === true ? found : undefined
+  const owner = isKey ? owners?.signer : reader === undefined ? kept : owners?.secretsOf(reader)
   if (found.kind === 'link') return await symlink(content, at)
   if (found.kind === 'directory') {
     await mkdir(at, { mode: 0o700 })
@@ -70,9 +75,16 @@ async function make(
     return await chmod(at, isKey ? 0o700 : found.mode & 0o2755)
   }
   // Nobody but the owner writes in control/ and users/; in alias/ what others may is alias's own affair.
-  const mode = isKey ? 0o600 : found.mode & (owners === undefined ? 0o777 : 0o755)
+  const mode = isKey || reader !== undefined ? 0o600 : found.mode & (owners === undefined ? 0o777 : 0o755)
   await makeFile(path, content, mode, owner)
   if (found.modifiedMs !== undefined) await lutimes(at, found.modifiedMs / 1000, found.modifiedMs / 1000)
+}
+
+/** The program that reads a control file that others must not read. */
+function secretReader(to: ByteString): string | undefined {
+  const name = /^control\/(.*)$/.exec(to)?.[1] ?? ''
+  const row: ControlFile | undefined = Object.hasOwn(controlFiles, name) ? controlFiles[name as ControlName] : undefined
+  return row?.secret === true ? row.readBy[0] : undefined
 }
 
 /** By a link from a temporary name, which fails where the name is taken meanwhile. */

@@ -1,0 +1,55 @@
+/** What deliveries share, made of what control files say at the start. */
+import { describeError } from '../../base/outcome.ts'
+import { SystemDns } from '../../clients/dns/resolver.ts'
+import { ConnectionPool } from '../../clients/smtp/connection-pool.ts'
+import { DeadHosts } from '../../clients/smtp/dead-hosts.ts'
+import { Deadlines } from '../../clients/smtp/deadlines.ts'
+import { MailExchangers } from '../../clients/smtp/mail-exchangers.ts'
+import { TlsContexts } from '../../clients/smtp/tls-plan.ts'
+import type { Control } from '../../stores/control/control.ts'
+import { OwnAddresses } from '../../stores/control/own-addresses.ts'
+import { realClock } from '../../system/clock.ts'
+import { interfaceAddressReader } from '../../system/interfaces.ts'
+import type { Log } from '../../system/log.ts'
+import { realRandom } from '../../system/random.ts'
+import type { Equipment } from './delivery.ts'
+import { HostShares } from './host-shares.ts'
+import { WaryHosts } from './wary-hosts.ts'
+
+/** `fail`: control/dnsservers names what is no name server. */
+export function equip(
+  control: Control,
+  log: Log,
+  fail: (text: string) => never,
+): { readonly equipment: Equipment; readonly dns: SystemDns } {
+  const warn = (problem: string): void => log(`warning: ${problem}`)
+  const dns = openDns(control, fail)
+  const deadHosts = new DeadHosts(realClock, realRandom)
+  const interfaces = interfaceAddressReader(() => realClock.monotonic())
+  const ownAddresses = new OwnAddresses(control, interfaces, warn)
+  const equipment: Equipment = {
+    exchangers: new MailExchangers({
+      dns,
+      random: realRandom,
+      isOurs: (address) => ownAddresses.has(address),
+      isDead: (address) => deadHosts.isDead(address),
+    }),
+    deadlines: new Deadlines(realClock),
+    pool: new ConnectionPool(realClock),
+    deadHosts,
+    hostShares: new HostShares(realClock),
+    clearHosts: new WaryHosts('TLS', realClock, log),
+    patientHosts: new WaryHosts('PIPELINING', realClock, log),
+    log,
+    contexts: new TlsContexts(warn),
+  }
+  return { equipment, dns }
+}
+
+function openDns(control: Control, fail: (text: string) => never): SystemDns {
+  try {
+    return new SystemDns(realClock, control.list('dnsservers') ?? [])
+  } catch (error) {
+    return fail(`control/dnsservers: ${describeError(error)}`)
+  }
+}

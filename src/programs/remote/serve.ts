@@ -1,0 +1,62 @@
+/** Takes attempts from the queue until it is told to stop. */
+import type { OpenContent } from '../../clients/smtp/transaction.ts'
+import type { Attempt } from '../../contracts/deliver.ts'
+import { Control } from '../../stores/control/control.ts'
+import { controlTroubles } from '../../stores/control/troubles.ts'
+import { TlsHosts } from '../../stores/control/tls-hosts.ts'
+import { type Home, socketPath } from '../../stores/home/layout.ts'
+import { realClock } from '../../system/clock.ts'
+import { connectPath } from '../../system/frame-connection.ts'
+import { openLog } from '../../system/log.ts'
+import { realRandom } from '../../system/random.ts'
+import { supervised } from '../../system/supervised.ts'
+import { type Delivered, deliver } from './delivery.ts'
+import { equip } from './equipment.ts'
+import { fetchContent } from './fetched-content.ts'
+import { QueueLink } from './queue-link.ts'
+import { readSettings } from './settings.ts'
+import { deliverByProgram } from './wrapper.ts'
+
+/** Attempts held at once; how many of them the queue gives is control/concurrencyremote. */
+const capacity = 300
+
+export async function serve(home: Home): Promise<void> {
+  const log = openLog('remote')
+  const warn = (problem: string): void => log(`warning: ${problem}`)
+  const control = new Control(home.control, realClock, warn)
+  const tlsHosts = new TlsHosts(home.control, realClock, warn)
+  const connectQueue = () => connectPath(socketPath(home, 'queue-remote'))
+  const program = supervised(log, {
+    async stop() {
+      await link.stop()
+      equipment.pool.close()
+    },
+    troubles: () => [...dns.troubles(), ...controlTroubles(control, 'remote')],
+  })
+  control.demandFor('remote', program.fail)
+  if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
+  const { equipment, dns } = equip(control, log, program.fail)
+
+  async function handle(attempt: Attempt): Promise<Delivered> {
+    const { sender, recipients, params, contentBytes } = attempt
+    // The frame's bytes are only lent to us.
+    const inline = attempt.content === undefined ? undefined : Buffer.from(attempt.content)
+    const content: OpenContent = () =>
+      inline === undefined ? fetchContent(attempt, connectQueue, realClock, log) : [inline]
+    const wrapper = process.env['QMAILREMOTE']
+    if (wrapper !== undefined && wrapper !== '') {
+      const tools = { program: wrapper, home: home.path, clock: realClock, random: realRandom, log }
+      return await deliverByProgram({ sender, recipients }, content, tools)
+    }
+    return await deliver(
+      { sender, recipients, params, contentBytes },
+      content,
+      readSettings(control, tlsHosts),
+      equipment,
+    )
+  }
+
+  const link = new QueueLink({ connect: connectQueue, clock: realClock, log, capacity, handle })
+  await link.start()
+  program.ready()
+}
