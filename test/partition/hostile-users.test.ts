@@ -45,7 +45,7 @@ const handIn = `
       const content = Buffer.from('Subject: ' + subject + '\\n\\nhello\\n')
       const sink = client.open({ sender: '', recipients: [recipient] }, noParams)
       await sink.write(content)
-      const outcome = await sink.close('')
+      const outcome = await sink.close('', noParams)
       client.close()
       console.log(JSON.stringify(outcome))
     })
