@@ -114,8 +114,22 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       '--account',
       'smtpd:maild',
     ]
-    const made = await done('quaver', 'setup', 'you@example.org', ...home, ...options)
-    assert.match(made, /passed +submission in TLS/)
+    const smarthost = ['--smarthost', 'mx.elsewhere.test:25', '--smarthost-user', 'us', '--smarthost-password-stdin']
+    const made = await machine.runWith(
+      'secret of ours\n',
+      ...['quaver', 'setup', 'you@example.org', ...home, ...options, ...smarthost],
+    )
+    assert.equal(made.code, 0, made.stderr)
+    assert.match(made.stdout, /passed +submission in TLS/)
+    assert.ok(!made.stdout.includes('secret of ours'))
+    assert.equal(
+      await done(
+        'sh',
+        '-c',
+        'cd /srv/post/quaver/control && cat smtproutes smarthostsecrets && stat -c %U:%a smarthostsecrets',
+      ),
+      ':mx.elsewhere.test:25\nmx.elsewhere.test:25 us secret of ours\nqmailr:600\n',
+    )
     assert.equal(await done('quaver', 'check', ...home), '')
     assert.match(
       await done('sh', '-c', 'getent passwd maild postbox; getent passwd qmaild || echo none'),
@@ -172,7 +186,10 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       ...['-f', 'you@example.org', 'friend@elsewhere.test'],
     )
     assert.equal(sent.code, 0, sent.stderr)
-    const [received] = await machine.received()
+    const probed = await done('quaver', 'send', '--probe', '-f', 'you@example.org', 'friend@elsewhere.test')
+    assert.match(probed, /mx\.elsewhere\.test \(203\.0\.114\.1:25\)[^]*> RCPT TO:<friend@elsewhere\.test>\n {2}< 250/)
+    const [received, ...more] = await machine.received()
+    assert.deepEqual(more, [], 'a probe is no message')
     assert.deepEqual([received?.from, received?.to], ['you@example.org', ['friend@elsewhere.test']])
     assert.match(received?.content ?? '', /Subject: out/)
     assert.match(received?.content ?? '', /^DKIM-Signature: [^]*d=example\.org;[^]*s=q1;/m)
