@@ -162,7 +162,7 @@ export async function shownKeys(home: Home, text?: string): Promise<ShownKey[]> 
 }
 
 /** Not those of a parent, or of `@`. */
-export function ownSelectors(home: Home, domain: string): readonly string[] {
+function ownSelectors(home: Home, domain: string): readonly string[] {
   const rule = signingRuleFor(domain, new Control(home.control, realClock).map('dkimdomains'))
   return rule?.domain === domain ? rule.selectors.map(toText) : []
 }
