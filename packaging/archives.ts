@@ -1,4 +1,4 @@
-/** Archives of a staged tree: the same tree gives the same bytes. GNU tar and dpkg-deb write them. */
+/** Archives of a staged tree: the same tree gives the same bytes. GNU tar and dpkg-deb write them; rpmbuild (rpm.ts). */
 import { execFile } from 'node:child_process'
 import { chmod, cp, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -79,7 +79,7 @@ Description: qmail, rebuilt to be easy to run
 `
 }
 
-async function tool(name: string, args: readonly string[], epoch: number): Promise<void> {
+export async function tool(name: string, args: readonly string[], epoch: number): Promise<void> {
   try {
     await run(name, args, {
       maxBuffer: outputBytesMax,

@@ -8,16 +8,17 @@ import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs, promisify } from 'node:util'
 import { deb, tarball } from './archives.ts'
+import { rpm } from './rpm.ts'
 import { type Architecture, runtimePackage, stage } from './stage.ts'
 
 const root = join(import.meta.dirname, '..')
-const formats = ['tar', 'deb'] as const
+const formats = ['tar', 'deb', 'rpm'] as const
 const help = `Usage: npm run package [-- options]
 
 Builds Quaver into dist/: a tree that runs without npm, and archives of it.
 
   --arch <x64|arm64>     the machine it is for (default: this one)
-  --only <tar,deb>       no other archives
+  --only <tar,deb,rpm>   no other archives (default: all; an rpm where rpmbuild is)
   --out <directory>      instead of dist/
   --help                 show this help
 
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       arch: { type: 'string', default: process.arch },
-      only: { type: 'string', default: formats.join(',') },
+      only: { type: 'string' },
       out: { type: 'string', default: join(root, 'dist') },
       help: { type: 'boolean' },
     },
@@ -42,9 +43,9 @@ async function main(): Promise<void> {
     return
   }
   const architecture = architectureNamed(values.arch)
-  const wanted = values.only.split(',')
+  const wanted = values.only?.split(',') ?? (await writableFormats())
   const unknown = wanted.find((name) => !formats.some((format) => format === name))
-  if (unknown !== undefined) throw new Error(`--only ${unknown}: there are ${formats.join(' and ')}`)
+  if (unknown !== undefined) throw new Error(`--only ${unknown}: there are ${formats.join(', ')}`)
   if (!existsSync(join(runtimePackage(root, architecture), 'bin/node')))
     throw new Error(
       `the runtime for ${architecture} is not in node_modules: npm ci --os linux --cpu ${architecture} brings it`,
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
     for (const [format, prefix, write] of [
       ['tar', '/', tarball],
       ['deb', '/usr', deb],
+      ['rpm', '/usr', rpm],
     ] as const) {
       if (!wanted.includes(format)) continue
       const staged = join(work, format)
@@ -77,6 +79,17 @@ async function main(): Promise<void> {
     const sum = await digest(path)
     await writeFile(`${path}.sha256`, `${sum}  ${basename(path)}\n`)
     process.stdout.write(`${path}  ${Math.round((await stat(path)).size / 2 ** 20)} MiB  sha256 ${sum}\n`)
+  }
+}
+
+/** Debian has rpmbuild where somebody has asked for it. */
+async function writableFormats(): Promise<readonly string[]> {
+  try {
+    await promisify(execFile)('rpmbuild', ['--version'])
+    return formats
+  } catch {
+    process.stderr.write('package: no rpm is made: rpmbuild is not installed (apt-get install rpm)\n')
+    return formats.filter((format) => format !== 'rpm')
   }
 }
 

@@ -1,11 +1,23 @@
-/** A conversation in lines (SMTP, POP3) with a server that is ours: what is said, and the answer to it.
- *  Never:  looks whether the certificate is one that others would trust: it may be self-signed.
+/** A conversation in lines (SMTP, POP3) with a server, for a person to look at: what is said, and the answer to it.
+ *  Never:  ends for a certificate that others would not trust: it may be self-signed, and `tls` says so.
  *  Fails:  throws with what was said and what came instead. */
-import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import { type Clock, within } from '../system/clock.ts'
 
 const replyBytesMax: number = 1024 * 1024
+
+export interface TlsFound {
+  /** `TLSv1.3`. */
+  readonly protocol: string
+  readonly cipher: string
+  readonly subject: string
+  readonly issuer: string
+  /** As the certificate has it. */
+  readonly validTo: string
+  /** Why a verification by the machine's authorities and the name would fail; empty if it would not. */
+  readonly trouble: string
+}
 
 export class LineSession {
   private socket: Socket
@@ -25,23 +37,41 @@ export class LineSession {
   }
 
   static async open(
-    { host, port, tls }: { readonly host: string; readonly port: number; readonly tls: boolean },
+    at: { readonly host: string; readonly port: number; readonly tls: boolean; readonly name?: string },
     clock: Clock,
     millisecondsMax: number,
   ): Promise<LineSession> {
-    const socket = tls ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port })
+    const { host, port, tls } = at
+    const socket = tls ? connectTls({ host, port, ...tlsOptions(at.name) }) : connect({ host, port })
     const session = new LineSession(socket, `${host}:${port}`, clock, millisecondsMax)
     await session.within('no connection', connected(socket, tls))
     return session
   }
 
   /** STARTTLS or STLS was answered: from here on in TLS. */
-  async secure(): Promise<void> {
+  async secure(name?: string): Promise<void> {
+    // What came in clear behind the answer is nobody's (RFC 3207 §5).
+    this.input = ''
     this.socket.removeAllListeners('data')
-    const socket = connectTls({ socket: this.socket, rejectUnauthorized: false })
+    const socket = connectTls({ socket: this.socket, ...tlsOptions(name) })
     this.socket = socket
     this.listen(socket)
     await this.within('no TLS', connected(socket, true))
+  }
+
+  /** Undefined: it is in clear. */
+  tls(): TlsFound | undefined {
+    const { socket } = this
+    if (!(socket instanceof TLSSocket)) return undefined
+    const { subject, issuer, valid_to: validTo } = socket.getPeerCertificate()
+    return {
+      protocol: socket.getProtocol() ?? '',
+      cipher: socket.getCipher().name,
+      subject: String(subject?.CN ?? ''),
+      issuer: String(issuer?.O ?? issuer?.CN ?? ''),
+      validTo: validTo ?? '',
+      trouble: socket.authorized ? '' : String(socket.authorizationError),
+    }
   }
 
   /** `line` empty: only listens. `end`: what the last line of the whole answer is like. The answer, lines ended by CRLF. */
@@ -93,6 +123,12 @@ export class LineSession {
   private within<T>(what: string, promise: Promise<T>): Promise<T> {
     return within(this.clock, this.millisecondsMax, `${this.name}: ${what}`, promise)
   }
+}
+
+/** RFC 6066 §3: no address in the server name indication. */
+function tlsOptions(name: string | undefined): { rejectUnauthorized: false; servername?: string } {
+  const common = { rejectUnauthorized: false } as const
+  return name === undefined || isIP(name) !== 0 ? common : { ...common, servername: name }
 }
 
 function connected(socket: Socket, tls: boolean): Promise<void> {

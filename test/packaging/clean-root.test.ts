@@ -114,8 +114,22 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       '--account',
       'smtpd:maild',
     ]
-    const made = await done('quaver', 'setup', 'you@example.org', ...home, ...options)
-    assert.match(made, /passed +submission in TLS/)
+    const smarthost = ['--smarthost', 'mx.elsewhere.test:25', '--smarthost-user', 'us', '--smarthost-password-stdin']
+    const made = await machine.runWith(
+      'secret of ours\n',
+      ...['quaver', 'setup', 'you@example.org', ...home, ...options, ...smarthost],
+    )
+    assert.equal(made.code, 0, made.stderr)
+    assert.match(made.stdout, /passed +submission in TLS/)
+    assert.ok(!made.stdout.includes('secret of ours'))
+    assert.equal(
+      await done(
+        'sh',
+        '-c',
+        'cd /srv/post/quaver/control && cat smtproutes smarthostsecrets && stat -c %U:%a smarthostsecrets',
+      ),
+      ':mx.elsewhere.test:25\nmx.elsewhere.test:25 us secret of ours\nqmailr:600\n',
+    )
     assert.equal(await done('quaver', 'check', ...home), '')
     assert.match(
       await done('sh', '-c', 'getent passwd maild postbox; getent passwd qmaild || echo none'),
@@ -130,9 +144,21 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
   })
 
   it('is set up in the end, whenever the set-up was killed before', async () => {
-    for (const seconds of ['0.25', '0.4', '0.6', '0.8', '1.0'])
+    for (const seconds of ['0.2', '0.3', '0.4', '0.5'])
       await machine.run('sh', '-c', `timeout --foreground -s KILL ${seconds} ${setup.join(' ')}; true`)
-    await done(...setup)
+    // With the account made, and its password not shown.
+    const isThere = 'grep -q example.org-you /etc/quaver/users/assign 2>/dev/null'
+    await done('sh', '-c', `${setup.join(' ')} & until ${isThere}; do sleep 0.02; done; kill -9 $!`)
+    const made = await done(...setup)
+    assert.match(made, /password: \S+ {3}\(shown only now\)/, 'the password is known to somebody')
+    for (const selector of ['q1', 'q2'])
+      assert.match(made, new RegExp(`^${selector}\\._domainkey\\.example\\.org\\. 3600 IN TXT .*"v=DKIM1;`, 'm'))
+    assert.match(made, /passed +submission in TLS/)
+    assert.equal(
+      await done('sh', '-c', 'ls /var/lib/quaver/mail/example.org/you/Maildir/new'),
+      '',
+      'no letter of a test stays',
+    )
     assert.match(await done('cat', '/var/lib/quaver/made.json'), /"passed": true/)
     assert.equal(await done('sh', '-c', 'find / -xdev -name ".*.new" -not -path "/proc/*"'), '')
     assert.equal(await done('quaver', 'check'), '')
@@ -160,9 +186,13 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       ...['-f', 'you@example.org', 'friend@elsewhere.test'],
     )
     assert.equal(sent.code, 0, sent.stderr)
-    const [received] = await machine.received()
+    const probed = await done('quaver', 'send', '--probe', '-f', 'you@example.org', 'friend@elsewhere.test')
+    assert.match(probed, /mx\.elsewhere\.test \(203\.0\.114\.1:25\)[^]*> RCPT TO:<friend@elsewhere\.test>\n {2}< 250/)
+    const [received, ...more] = await machine.received()
+    assert.deepEqual(more, [], 'a probe is no message')
     assert.deepEqual([received?.from, received?.to], ['you@example.org', ['friend@elsewhere.test']])
     assert.match(received?.content ?? '', /Subject: out/)
+    assert.match(received?.content ?? '', /^DKIM-Signature: [^]*d=example\.org;[^]*s=q1;/m)
   })
 
   it('runs again after a restart, and the doctor finds no error', async () => {
@@ -172,7 +202,7 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     }
     assert.deepEqual(
       findings.map(({ level, check }) => `${level} ${check}`),
-      ['warning certificate'],
+      ['warning certificate', 'warning dkim'],
     )
   })
 
@@ -197,6 +227,7 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     assert.match(said, /rcpthosts {2}was edited/)
     assert.match(said, /concurrencyincoming {2}was not made by setup/)
     assert.match(said, /account vmail {2}owns/)
+    await done('test', '-f', '/etc/quaver/control/domainkeys/example.org/q1')
     assert.match(await done('sh', '-c', 'cat /var/lib/quaver/mail/example.org/you/Maildir/new/*'), /Subject: first/)
     assert.equal((await machine.run('test', '-e', '/etc/init.d/quaver')).code, 1)
     assert.equal((await machine.run('getent', 'passwd', 'qmaild')).code, 2)

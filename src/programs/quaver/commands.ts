@@ -246,10 +246,12 @@ function addSend(program: Command): void {
   )
     .argument('<recipient...>', 'addresses; they are not taken from the header')
     .option('-f, --from <sender>', "envelope sender; '' for none (default: you at control/me)")
+    .option('--probe', 'send nothing: show what the server of this one recipient says to us, and its TLS')
     .action(async (recipients: string[]) => (await import('./send.ts')).send(recipients, command.optsWithGlobals()))
   examples(command, [
     ["printf 'Subject: hello\\n\\nHello.\\n' | quaver send demo@quaver.test", ''],
     ['quaver send -f news@example.org a@example.com b@example.com < letter.eml', ''],
+    ['quaver send --probe someone@example.com', 'exit code 0 if it would be taken, 111 not now, 100 never'],
   ])
 }
 

@@ -29,6 +29,8 @@ export interface ShownKey {
 
 export interface CheckedKey extends ShownKey {
   readonly verdict: 'pass' | 'fail'
+  /** What a fail comes from: our own file, a DNS that does not answer, a record that is not there, or another's. */
+  readonly cause: 'key' | 'unanswered' | 'absent' | 'record' | ''
   readonly why: string
 }
 
@@ -48,13 +50,14 @@ export function describeKey(home: Home, name: KeyName, signing: ReadonlySet<stri
 
 /** Signs a message and verifies it with what the DNS says, as a receiver does. */
 export async function checkKey(home: Home, shown: ShownKey, dns: RecordDns): Promise<CheckedKey> {
-  const fail = (why: string): CheckedKey => ({ ...shown, verdict: 'fail', why })
-  if (shown.fault !== undefined) return fail(shown.fault)
+  const fail = (cause: CheckedKey['cause'], why: string): CheckedKey => ({ ...shown, verdict: 'fail', cause, why })
+  if (shown.fault !== undefined) return fail('key', shown.fault)
   const key = readKey(home, shown)
-  if (key === undefined) return fail('there is no such key')
+  if (key === undefined) return fail('key', 'there is no such key')
   const answer = await dns.txt(shown.name)
-  if (answer.kind === 'soft') return fail(`the DNS does not answer for ${shown.name}: ${answer.why}`)
-  if (answer.kind !== 'found') return fail(`${shown.name} has no TXT record: publish what 'quaver dkim show' prints`)
+  if (answer.kind === 'soft') return fail('unanswered', `the DNS does not answer for ${shown.name}: ${answer.why}`)
+  if (answer.kind !== 'found')
+    return fail('absent', `${shown.name} has no TXT record: publish what 'quaver dkim show' prints`)
   const keys: KeyAnswer = { kind: 'found', texts: answer.values }
   const now = Math.floor(Date.now() / 1000)
   const message = testMessage(shown, key, now)
@@ -64,8 +67,9 @@ export async function checkKey(home: Home, shown: ShownKey, dns: RecordDns): Pro
     now,
   })
   const [verdict] = signatures
-  if (verdict?.result === 'pass') return { ...shown, verdict: 'pass', why: '' }
+  if (verdict?.result === 'pass') return { ...shown, verdict: 'pass', cause: '', why: '' }
   return fail(
+    'record',
     `a receiver would say ${verdict?.result ?? 'nothing'}: ${verdict?.reason ?? ''}; the DNS has: ${toText(answer.values[0] ?? '')}`,
   )
 }

@@ -127,7 +127,7 @@ async function makeKey(home: Home, domain: string, selector: string, kind: KeyKi
 }
 
 /** Undefined where all belongs to the caller. */
-async function signerAccount(home: Home): Promise<{ uid: number; gid: number } | undefined> {
+export async function signerAccount(home: Home): Promise<{ uid: number; gid: number } | undefined> {
   if (isOwn(home)) return undefined
   const name = accountName(new Control(home.control, realClock).map('accounts'), 'signer')
   const account = await findAccount(name)
@@ -142,9 +142,17 @@ async function signerAccount(home: Home): Promise<{ uid: number; gid: number } |
 export async function prepareKeys(home: Home, domain: string): Promise<void> {
   if (new Control(home.control, realClock).map('dkimdomains') === undefined) return
   if ((await listKeys(home)).some((key) => key.domain === domain)) return
-  const { selector } = await makeKey(home, domain, 'q1', 'rsa')
-  await makeKey(home, domain, 'q2', 'rsa')
-  await setSelectors(realFiles, home, domain, [selector])
+  await makeFirstKeys(home, domain)
+}
+
+/** Of a domain: the one that signs first, and the one after it. */
+export const firstSelectors = ['q1', 'q2'] as const
+
+/** Those that are not there yet, as after a power cut; with the line in control/dkimdomains. */
+export async function makeFirstKeys(home: Home, domain: string): Promise<void> {
+  for (const selector of firstSelectors)
+    if (!existsSync(keyPath(home, { domain, selector }))) await makeKey(home, domain, selector, 'rsa')
+  if (ownSelectors(home, domain).length === 0) await setSelectors(realFiles, home, domain, [firstSelectors[0]])
 }
 
 export async function shownKeys(home: Home, text?: string): Promise<ShownKey[]> {
@@ -173,7 +181,7 @@ function numberIn(selector: string): number {
   return Number(/^q(\d{1,9})$/.exec(selector)?.[1] ?? 0)
 }
 
-function dnsOf(home: Home): SystemDns {
+export function dnsOf(home: Home): SystemDns {
   const servers = new Control(home.control, realClock).list('dnsservers') ?? []
   return new SystemDns(realClock, servers.map(toText), { queryMilliseconds: 3000, triesMax: 2 })
 }

@@ -18,7 +18,10 @@ import { print, printJson } from './output.ts'
 import { gather, readDescriptor } from '../../system/input-spool.ts'
 import type { Gathered } from '../../system/spool.ts'
 
-export async function send(recipients: readonly string[], options: GlobalOptions & { from?: string }): Promise<void> {
+export async function send(
+  recipients: readonly string[],
+  options: GlobalOptions & { from?: string; probe?: true },
+): Promise<void> {
   const home = requireHome(options)
   if (recipients.length > recipientsMax)
     throw new CommandError(`${recipients.length} recipients; one message can have ${recipientsMax}`, exitCode.usage)
@@ -26,6 +29,10 @@ export async function send(recipients: readonly string[], options: GlobalOptions
   const envelope = {
     sender: checkAddress(options.from === undefined ? `${user}@${host}` : fromText(options.from), '-f'),
     recipients: recipients.map((recipient) => checkAddress(fromText(recipient), 'recipient')),
+  }
+  if (options.probe === true) {
+    const { onlyRecipient, probe } = await import('./send-probe.ts')
+    return await probe(home, envelope.sender, onlyRecipient(recipients), options.json === true)
   }
   if (process.stdin.isTTY) process.stderr.write('quaver send: reads the message from here until Ctrl-D\n')
   const now = realClock.now()

@@ -8,7 +8,12 @@ import { join } from 'node:path'
 import { realClock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
 import { Control } from '../control/control.ts'
-import { listCredentials, putSecrets, removeAccount as removeCredentials } from '../credentials/credentials.ts'
+import {
+  listCredentials,
+  putSecrets,
+  setCredential,
+  removeAccount as removeCredentials,
+} from '../credentials/credentials.ts'
 import type { Secrets } from '../credentials/derive.ts'
 import { spellings } from '../credentials/spellings.ts'
 import type { Home } from '../home/layout.ts'
@@ -67,6 +72,20 @@ export async function addAccount(files: Files, home: Home, account: NewAccount):
     ])
     await placed.afterwards()
     await putSecrets(home, textOf(address), account.secrets)
+    await addDomainLines(files, home, address.domain)
+  })
+}
+
+/** What `addAccount` still had to do when it was killed behind the lines in users/assign, with another password. */
+export async function completeAccount(
+  files: Files,
+  home: Home,
+  address: AccountAddress,
+  password: string,
+): Promise<void> {
+  await changeSite(files, home, async (site) => {
+    await writeAssign(files, home, site.lines)
+    await setCredential(home, textOf(address), '', password)
     await addDomainLines(files, home, address.domain)
   })
 }

@@ -110,6 +110,23 @@ describe('what was made', () => {
     assert.ok(!existsSync(at('half')))
   })
 
+  it('is ours when a power cut came between a directory and its mode, or between the home and its record', async () => {
+    const fresh = at('fresh')
+    mkdirSync(fresh, { mode: 0o700 })
+    const made = await MadeThings.read(fresh)
+    assert.equal(await made.directory(fresh), 'made')
+    await made.note({ kind: 'directory', path: join(fresh, 'inner') })
+    mkdirSync(join(fresh, 'inner'), { mode: 0o700 })
+    assert.equal(await made.directory(join(fresh, 'inner')), 'made')
+    assert.equal(statSync(join(fresh, 'inner')).mode & 0o777, 0o755)
+    assert.deepEqual(
+      (await MadeThings.read(fresh)).all().map(({ path }) => path),
+      [fresh, join(fresh, 'inner')],
+    )
+    mkdirSync(join(fresh, 'theirs'), { mode: 0o700 })
+    assert.equal(await made.directory(join(fresh, 'theirs')), 'there')
+  })
+
   it('is nothing that can be guessed when the record cannot be read', async () => {
     writeFileSync(join(home, 'made.json'), '[{"kind":"file"}]')
     await assert.rejects(MadeThings.read(home), MadeError)

@@ -4,7 +4,20 @@
  *  Never:  touches a file that was there before, or that somebody has edited since.
  *  Fails:  as Node does; MadeError if the record cannot be understood. */
 import { createHash } from 'node:crypto'
-import { chmod, lchown, lstat, mkdir, readFile, readlink, realpath, rmdir, symlink, unlink } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import {
+  chmod,
+  lchown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rmdir,
+  symlink,
+  unlink,
+} from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
 
@@ -35,6 +48,8 @@ export type Made =
   | { readonly kind: 'account'; readonly path: string }
   /** Of the services, after set-up: begun, or passed too. */
   | { readonly kind: 'test'; readonly path: 'self-test'; readonly passed: boolean }
+  /** Of this account, made by set-up: no person may have seen it yet. */
+  | { readonly kind: 'unseen-password'; readonly path: string }
 
 /** `kept`: another has made or edited it, and it stays as it is. */
 export type Making = 'made' | 'changed' | 'there' | 'kept'
@@ -42,6 +57,8 @@ export type Making = 'made' | 'changed' | 'there' | 'kept'
 const recordBytesMax: number = 1024 * 1024
 const fileBytesMax: number = 1024 * 1024
 const recordName = 'made.json'
+/** Until owner and mode are as they should be. */
+const newDirectoryMode = 0o700
 
 export class MadeThings {
   private readonly path: string
@@ -77,15 +94,26 @@ export class MadeThings {
   /** With the directories above it that are missing, which get mode 755. */
   async directory(path: string, mode = 0o755, owner?: FileOwner): Promise<Making> {
     const facts = await lstat(path).catch(whenAbsent)
-    if (facts !== undefined) return 'there'
-    if (dirname(path) !== path) await this.directory(dirname(path))
-    // The home itself is where the record goes.
-    if (path !== dirname(this.path)) await this.note({ kind: 'directory', path })
-    await mkdir(path, { mode: 0o700 })
+    if (facts !== undefined && !(await this.isHalfMade(path, facts))) return 'there'
+    if (facts === undefined) {
+      if (dirname(path) !== path) await this.directory(dirname(path))
+      // The home itself is where the record goes.
+      if (path !== dirname(this.path)) await this.note({ kind: 'directory', path })
+      await mkdir(path, { mode: newDirectoryMode })
+    }
+    if (path === dirname(this.path)) await this.note({ kind: 'directory', path })
     if (owner !== undefined) await lchown(path, owner.uid, owner.gid)
     await chmod(path, mode)
-    if (path === dirname(this.path)) await this.note({ kind: 'directory', path })
     return 'made'
+  }
+
+  /** Between its making and its mode: ours as the record says, or a home that is too new to have one. */
+  private async isHalfMade(path: string, facts: Stats): Promise<boolean> {
+    if (!facts.isDirectory() || (facts.mode & 0o7777) !== newDirectoryMode || facts.uid !== process.getuid?.())
+      return false
+    if (this.find(path)?.kind === 'directory') return true
+    if (path !== dirname(this.path)) return false
+    return (await readdir(path)).every((name) => name.startsWith(`.${recordName}.`))
   }
 
   async file(named: string, text: string, mode: number, owner?: FileOwner): Promise<Making> {
@@ -96,7 +124,7 @@ export class MadeThings {
     const known = this.find(path)
     if (before === sha256) return 'there'
     if (before !== undefined && !(known?.kind === 'file' && known.sha256 === before)) return 'kept'
-    await this.note({ kind: 'file', path, sha256, mode, ...(owner === undefined ? {} : { owner: owner.name }) })
+    await this.note({ kind: 'file', path, sha256, mode, ...ownedBy(owner) })
     await replaceFile(realFiles, path, Buffer.from(text), mode)
     if (owner !== undefined) await lchown(path, owner.uid, owner.gid)
     return before === undefined ? 'made' : 'changed'
@@ -111,17 +139,17 @@ export class MadeThings {
   }
 
   /** A file that another part of Quaver writes now: until `written`, whatever is there is ours. False: it is somebody's. */
-  async expect(named: string, mode: number): Promise<boolean> {
+  async expect(named: string, mode: number, owner?: FileOwner): Promise<boolean> {
     const path = await settled(named)
     const known = this.find(path)
     if (known === undefined && (await contentDigest(path)) !== undefined) return false
-    await this.note({ kind: 'file', path, sha256: '', mode })
+    await this.note({ kind: 'file', path, sha256: '', mode, ...ownedBy(owner) })
     return true
   }
 
-  async written(named: string, mode: number): Promise<void> {
+  async written(named: string, mode: number, owner?: FileOwner): Promise<void> {
     const path = await settled(named)
-    await this.note({ kind: 'file', path, sha256: (await contentDigest(path)) ?? '', mode })
+    await this.note({ kind: 'file', path, sha256: (await contentDigest(path)) ?? '', mode, ...ownedBy(owner) })
   }
 
   async link(path: string, target: string): Promise<Making> {
@@ -145,7 +173,7 @@ export class MadeThings {
   async remove(made: Made): Promise<string | undefined> {
     if (made.kind === 'account') return 'is an account'
     try {
-      if (made.kind === 'test') await this.forget(made.path)
+      if (made.kind === 'test' || made.kind === 'unseen-password') await this.forget(made.path)
       else if (made.kind === 'directory') await rmdir(made.path)
       else if (await this.isAsMade(made)) await unlink(made.path)
       else return made.kind === 'link' ? 'leads elsewhere now' : 'was edited'
@@ -175,6 +203,10 @@ export class MadeThings {
     if ((await realFiles.facts(dirname(this.path))) === undefined) return
     await replaceFile(realFiles, this.path, Buffer.from(`${JSON.stringify(things, null, 1)}\n`), 0o600)
   }
+}
+
+function ownedBy(owner: FileOwner | undefined): { readonly owner?: string } {
+  return owner === undefined ? {} : { owner: owner.name }
 }
 
 /** By the directory where it really is: links to that may go, or come, before it does. */
@@ -220,5 +252,5 @@ function isMade(value: unknown): value is Made {
   if (value.kind === 'file')
     return 'sha256' in value && typeof value.sha256 === 'string' && 'mode' in value && typeof value.mode === 'number'
   if (value.kind === 'link') return 'target' in value && typeof value.target === 'string'
-  return value.kind === 'directory' || value.kind === 'account' || value.kind === 'test'
+  return ['directory', 'account', 'test', 'unseen-password'].includes(String(value.kind))
 }

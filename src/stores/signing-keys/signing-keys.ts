@@ -1,7 +1,7 @@
 /** Private keys of DKIM: control/domainkeys/DOMAIN/SELECTOR, a PEM each, for the signer's account alone.
  *  Knows:  place, owner and mode. Never: who may have what signed.
  *  Fails:  throws with the path and what is wrong with it; never with a word of the key. */
-import { chmod, chown, mkdir, readdir } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, rmdir } from 'node:fs/promises'
 import { statSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
@@ -63,6 +63,18 @@ export async function writeKey(
   }
   await replaceFile(files, path, Buffer.from(pem), 0o400)
   if (owner !== undefined) await chown(path, owner.uid, owner.gid)
+}
+
+/** All of a domain; there is no way back. */
+export async function removeKeys(files: Files, home: Home, domain: ByteString): Promise<void> {
+  const directory = join(keysDirectory(home), toText(domain))
+  for (const selector of await namesIn(directory)) await files.remove(join(directory, toText(selector)))
+  for (const path of [directory, keysDirectory(home)]) await rmdir(path).catch(whenNeeded)
+}
+
+/** What somebody else put there, or another domain's. */
+function whenNeeded(error: unknown): void {
+  if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error))) throw error
 }
 
 /** Keys as they were read, read again when their files change. */

@@ -22,6 +22,7 @@ import { realClock } from '../../../system/clock.ts'
 import { realFiles } from '../../../system/files.ts'
 import { type GlobalOptions, requireHome } from '../context.ts'
 import { inspect } from '../control-check.ts'
+import { dnsOf } from '../dkim.ts'
 import { exitCode } from '../exit.ts'
 import { checkPorts, examine } from '../machine/checks.ts'
 import { finding, type MachineFinding, printFindings } from '../machine/finding.ts'
@@ -29,6 +30,7 @@ import { homeFaults, type RightsFault, treeFaults } from '../machine/rights.ts'
 import { serverName } from '../mail-services.ts'
 import { duration, print, printJson, styled } from '../output.ts'
 import { troublesIn } from '../status.ts'
+import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
   readonly fix?: true
@@ -85,6 +87,7 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ...compiledFindings(home),
     ...(await queueFindings(home, rows !== undefined)),
     ...(await certificateFindings(home)),
+    ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
   ]
 }

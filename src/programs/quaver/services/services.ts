@@ -1,5 +1,7 @@
 /** `quaver services list`, `show`, `install` and `remove`. */
+import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { realpathSync, statSync, existsSync } from 'node:fs'
 import type { Home } from '../../../stores/home/layout.ts'
 import { type Making, MadeThings } from '../../../stores/installation/made.ts'
@@ -9,6 +11,8 @@ import { CommandError, exitCode } from '../exit.ts'
 import { print, printJson, styled, table } from '../output.ts'
 import type { BootService, ServiceFile } from './description.ts'
 import { type InitSystem, initSystemNames, type InitSystemName, initSystems, nextSteps } from './systems.ts'
+
+const forgetMillisecondsMax = 30_000
 
 /** The launcher of this tree, which every service file names. */
 export const launcherPath: string = resolve(cloneRoot() ?? join(import.meta.dirname, '../../..'), 'bin/quaver')
@@ -128,7 +132,16 @@ export async function removeService(
   }
   for (const one of made.toRemove())
     if (one.kind === 'directory' && files.some(({ path }) => path.startsWith(`${one.path}/`))) await made.remove(one)
+  if (gone.length > 0) await letForget(initSystems[name])
   return { gone, kept }
+}
+
+/** Where it cannot be told, it forgets at the next boot: what was to be removed is. */
+async function letForget({ forget, isHere }: InitSystem): Promise<void> {
+  if (forget === undefined || !isHere()) return
+  await promisify(execFile)('/bin/sh', ['-c', forget], { timeout: forgetMillisecondsMax, cwd: '/' }).catch(
+    () => undefined,
+  )
 }
 
 function serviceFiles(home: Home, name: InitSystemName): readonly ServiceFile[] {

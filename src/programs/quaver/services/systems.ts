@@ -23,6 +23,8 @@ export interface InitSystem {
   readonly enable: string
   readonly start: string
   readonly disable: string
+  /** What it is told when its files are gone, so that it forgets them. */
+  readonly forget?: string
   /** How its sub-commands are called, if it has them. */
   readonly call?: string
 }
@@ -47,6 +49,7 @@ export const initSystems = {
     enable: `systemctl daemon-reload && systemctl enable ${serviceName}`,
     start: `systemctl start ${serviceName}`,
     disable: `systemctl disable --now ${serviceName}`,
+    forget: 'systemctl daemon-reload',
   },
   openrc: {
     title: 'OpenRC',

@@ -27,6 +27,7 @@ export interface TestedPart {
 const replyMillisecondsMax = 30_000
 const arrivalMillisecondsMax = 60_000
 const pollMilliseconds = 100
+const markField = 'X-Quaver-Test'
 const messageBytesMax: number = 64 * 1024
 /** Of a stranger: an address for documentation (RFC 5737), whom no rule names. */
 const stranger = '192.0.2.1'
@@ -181,7 +182,7 @@ class Letter {
   constructor(account: Account) {
     this.account = account
     this.address = account.address
-    this.text = `From: <${this.address}>\r\nTo: <${this.address}>\r\nSubject: set-up test\r\nX-Quaver-Test: ${this.mark}\r\n\r\nThis message is removed when it has arrived.\r\n`
+    this.text = `From: <${this.address}>\r\nTo: <${this.address}>\r\nSubject: set-up test\r\n${markField}: ${this.mark}\r\n\r\nThis message is removed when it has arrived.\r\n`
   }
 
   /** Takes it out of the mailbox; says how long it took. */
@@ -197,13 +198,24 @@ class Letter {
   }
 
   private async takeFrom(directory: string): Promise<boolean> {
-    for (const name of await readdir(directory)) {
-      const path = join(directory, name)
-      const { size } = await stat(path)
-      if (size > messageBytesMax || !(await readFile(path)).includes(this.mark)) continue
-      await rm(path)
-      return true
-    }
-    return false
+    return (await removeFrom(directory, this.mark)) > 0
   }
+}
+
+/** Of tests that were killed before they took them out. */
+export async function removeTestLetters(account: Account): Promise<void> {
+  const directory = join(account.maildir, 'new')
+  await asOwner(account, () => removeFrom(directory, `\n${markField}: `))
+}
+
+async function removeFrom(directory: string, mark: string): Promise<number> {
+  let removed = 0
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name)
+    const { size } = await stat(path)
+    if (size > messageBytesMax || !(await readFile(path)).includes(mark)) continue
+    await rm(path)
+    removed++
+  }
+  return removed
 }

@@ -31,7 +31,7 @@ import { startInBackground } from '../start-background.ts'
 import { askForOptions } from './ask-for-options.ts'
 import { asCommandError } from './known-errors.ts'
 import { planOf, type SetupOptions, type SetupPlan } from './plan.ts'
-import { type TestedPart, testServices } from './self-test.ts'
+import { removeTestLetters, type TestedPart, testServices } from './self-test.ts'
 import { type Passwords, type Step, stepsOf } from './steps.ts'
 
 const patience = { queryMilliseconds: 2_000, triesMax: 2 }
@@ -123,6 +123,7 @@ async function make(plan: SetupPlan, options: SetupOptions): Promise<void> {
     if (passwords.first !== undefined) report.password = passwords.first
     if (isLoud) printEnd(plan, report)
     else printJson(report)
+    if (report.password !== undefined) await (await MadeThings.read(plan.home.path)).forget(textOf(plan.address))
   }
   if (report.tests.some(({ state }) => state === 'failed')) process.exitCode = exitCode.failed
 }
@@ -205,12 +206,14 @@ async function testAll(plan: SetupPlan, passwords: Passwords, report: Report, is
   if (account === undefined) throw new CommandError(`${textOf(plan.address)} is no account`)
   const made = await MadeThings.read(home.path)
   // What a test that was killed has left running is not what somebody started.
-  const ran = (await isRunning(home)) && testOf(made)?.passed !== false
+  const wasCut = testOf(made)?.passed === false
+  const ran = (await isRunning(home)) && !wasCut
   await made.note({ kind: 'test', path: 'self-test', passed: false })
   if (!(await isRunning(home)))
     await startInBackground(startArguments(home.path, { log: 'stderr' }), home.path, undefined)
   try {
     report.tests = await testServices(home, account, passwords.first)
+    if (wasCut) await removeTestLetters(account)
   } finally {
     if (!ran) await askAll(socketPath(home, 'start'), { op: 'stop' }, realClock, enableMillisecondsMax)
   }
@@ -239,7 +242,6 @@ function printEnd({ address }: SetupPlan, { zone, next, password, failure }: Rep
   if (zone !== undefined) {
     print(styled('bold', 'To be published in the DNS') + ` (again: quaver dns ${address.domain})`)
     printZone(zone)
-    print(styled('bold', 'To have mail signed (DKIM)') + `: quaver dkim keygen ${address.domain}`)
   }
   if (password !== undefined) {
     print(styled('bold', 'Account'))

@@ -3,23 +3,27 @@
  *  Knows:  what is written down before it is made (stores/installation/made.ts). Never: edits what is there.
  *  Fails:  throws; what was done by then stays, and is known. */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import { addAccount, listAccounts } from '../../../stores/accounts/accounts.ts'
+import { addAccount, completeAccount, listAccounts } from '../../../stores/accounts/accounts.ts'
 import { textOf } from '../../../stores/accounts/address.ts'
 import { newPassword } from '../../../stores/accounts/new-password.ts'
 import { deriveSecrets } from '../../../stores/credentials/derive.ts'
 import { accountName } from '../../../stores/home/account-name.ts'
 import { hostAddresses, hostAliasFile } from '../../../stores/home/host-aliases.ts'
-import { accountOf, directories, type Role } from '../../../stores/home/layout.ts'
+import { accountOf, directories, type Role, socketPath } from '../../../stores/home/layout.ts'
 import { makeHome } from '../../../stores/home/make.ts'
 import { findOwners } from '../../../stores/home/owners.ts'
 import { readTls, tlsPaths, writeSelfSigned } from '../../../stores/home/tls-files.ts'
 import { MadeThings, type Making } from '../../../stores/installation/made.ts'
+import { keyPath } from '../../../stores/signing-keys/signing-keys.ts'
 import { makeAccount } from '../../../system/account-changes.ts'
 import { findAccount } from '../../../system/accounts.ts'
 import { realClock } from '../../../system/clock.ts'
 import { realFiles } from '../../../system/files.ts'
 import { realRandom } from '../../../system/random.ts'
+import { isRunning } from '../context.ts'
+import { firstSelectors, makeFirstKeys, signerAccount } from '../dkim.ts'
 import { CommandError } from '../exit.ts'
 import type { ServiceFile } from '../services/description.ts'
 import { bootService, installService } from '../services/services.ts'
@@ -41,7 +45,7 @@ const roles: readonly Role[] = (Object.keys(accountOf) as Role[]).filter(
 )
 
 export interface Passwords {
-  /** Of the first account, if it was made now. */
+  /** Of the first account, if it was made now, or again because nobody may have seen the one before. */
   first: string | undefined
 }
 
@@ -54,7 +58,9 @@ export function stepsOf(plan: SetupPlan, passwords: Passwords): Step[] {
     ...(plan.smarthostLogin === undefined ? [] : [secretStep(plan, plan.smarthostLogin)]),
     ...hostAddresses.map((name) => aliasStep(plan, name)),
     certificateStep(plan),
+    signingKeysStep(plan),
     firstAccountStep(plan, passwords),
+    unseenPasswordStep(plan, passwords),
     ...(plan.varQmail ? varQmailSteps(plan) : []),
     ...(plan.service === undefined ? [] : [serviceStep(plan, plan.service)]),
   ]
@@ -175,6 +181,39 @@ function certificateStep(plan: SetupPlan): Step {
   }
 }
 
+/** Before the first start, so that the first mail is signed. */
+function signingKeysStep(plan: SetupPlan): Step {
+  const { home } = plan
+  const domain = plan.address.domain
+  const rules = join(home.control, 'dkimdomains')
+  return {
+    title: `keys that sign mail from ${domain} (DKIM): ${firstSelectors.join(', the next one ')}`,
+    isDone: async () => {
+      const made = await MadeThings.read(home.path)
+      const known = existsSync(home.control) ? made.find(join(await realpath(home.control), 'dkimdomains')) : undefined
+      // Somebody's rules stand; and what was taken away since was taken away.
+      if (known === undefined ? existsSync(rules) : known.kind === 'file' && known.sha256 !== '') return true
+      // Where mail is under way without a signer, it would wait for one: keys are for 'quaver dkim keygen' and a restart then.
+      return (await isRunning(home)) && !existsSync(socketPath(home, 'queue-signer'))
+    },
+    take: async (made) => {
+      const owner = await signerAccount(home)
+      const named = owner === undefined ? undefined : { name: nameOf(plan, 'signer'), ...owner }
+      const directory = join(placeOf(plan, 'control'), 'domainkeys')
+      await made.directory(directory, 0o700, named)
+      await made.directory(join(directory, domain), 0o700, named)
+      const keys = firstSelectors.map((selector) => keyPath(home, { domain, selector }))
+      const ours: string[] = []
+      for (const path of keys) if (await made.expect(path, 0o400, named)) ours.push(path)
+      await made.expect(rules, 0o644)
+      await makeFirstKeys(home, domain)
+      for (const path of ours) await made.written(path, 0o400, named)
+      await made.written(rules, 0o644)
+      return undefined
+    },
+  }
+}
+
 function firstAccountStep(plan: SetupPlan, passwords: Passwords): Step {
   const { home, address, mailUser } = plan
   const isThere = async (): Promise<boolean> =>
@@ -182,11 +221,12 @@ function firstAccountStep(plan: SetupPlan, passwords: Passwords): Step {
   return {
     title: `the account ${textOf(address)}, whose mail belongs to ${mailUser}`,
     isDone: isThere,
-    take: async () => {
+    take: async (made) => {
       const found = await findAccount(mailUser)
       if (found === undefined) throw new CommandError(`there is no account '${mailUser}'`)
       if (found.uid === 0) throw new CommandError('root never receives mail: name another account with --mail-user')
       const password = newPassword(realRandom)
+      await made.note({ kind: 'unseen-password', path: textOf(address) })
       await addAccount(realFiles, home, {
         address,
         owner: { user: mailUser, uid: found.uid, gid: found.gid },
@@ -195,6 +235,22 @@ function firstAccountStep(plan: SetupPlan, passwords: Passwords): Step {
         // Mail of the machine's own programs is for names at the host.
         alsoFor: address.domain === plan.host ? ['root', 'mailer-daemon'] : [],
       })
+      passwords.first = password
+      return undefined
+    },
+  }
+}
+
+/** After a set-up that ended between the first line of the account and the end, where its password is shown. */
+function unseenPasswordStep(plan: SetupPlan, passwords: Passwords): Step {
+  const { home, address } = plan
+  const isSeen = async (): Promise<boolean> => (await MadeThings.read(home.path)).find(textOf(address)) === undefined
+  return {
+    title: `a new password of ${textOf(address)}, in the place of one that nobody may have seen`,
+    isDone: async () => passwords.first !== undefined || (await isSeen()),
+    take: async () => {
+      const password = newPassword(realRandom)
+      await completeAccount(realFiles, home, address, password)
       passwords.first = password
       return undefined
     },

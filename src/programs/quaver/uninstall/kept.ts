@@ -38,7 +38,7 @@ export async function removeKept(home: Home, keepsMail: boolean, gone: string[])
   if (!keepsMail) {
     await removeIfEmpty(join(home.users, 'assign'), '.\n')
     await removeCompiled(join(home.users, 'assign'), join(home.users, 'cdb'))
-    await removeIfEmpty(join(home.control, 'virtualdomains'), '')
+    for (const name of ['virtualdomains', 'dkimdomains']) await removeIfEmpty(join(home.control, name), '')
     for (const name of ['cur', 'new', 'tmp', '']) await isRemoved(join(home.alias, 'Maildir', name))
   }
 }

@@ -3,6 +3,8 @@
  *          of the machine, the home. Never: touches what somebody else made or edited; it says what stays, and why.
  *  Fails:  what was removed by then is gone; the next run goes on there. */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describeError } from '../../../base/outcome.ts'
@@ -16,6 +18,8 @@ import { type Home, homeAt, socketPath } from '../../../stores/home/layout.ts'
 import { removeLeftovers } from '../../../stores/installation/leftovers.ts'
 import { MadeThings } from '../../../stores/installation/made.ts'
 import { leftMessages } from '../../../stores/queue/left-messages.ts'
+import { setSelectors } from '../../../stores/signing-keys/signing-lines.ts'
+import { keysDirectory, removeKeys } from '../../../stores/signing-keys/signing-keys.ts'
 import { removeAccount } from '../../../system/account-changes.ts'
 import { findAccount } from '../../../system/accounts.ts'
 import { realClock } from '../../../system/clock.ts'
@@ -88,7 +92,10 @@ function question(home: Home, { deleteMail: deletes }: UninstallOptions, message
 }
 
 function showPlan(made: MadeThings, options: UninstallOptions): void {
-  const paths = made.all().map(({ path }) => path)
+  const paths = made
+    .all()
+    .filter(({ kind }) => kind !== 'test' && kind !== 'unseen-password')
+    .map(({ path }) => path)
   if (options.json === true) printJson({ wouldRemove: paths })
   else for (const path of paths) print(path)
 }
@@ -116,9 +123,9 @@ async function takeAway(home: Home, made: MadeThings, outcome: Outcome, deletes:
   if (keepsMail)
     stays.push({
       path: home.path,
-      why: `${messages} messages are in it, with accounts and queue: --delete-mail deletes them`,
+      why: `${messages} messages are in it, with accounts, queue and keys of DKIM: --delete-mail deletes them`,
     })
-  else await removeDomains(home, outcome)
+  else await removeDomains(home, outcome, deletes)
   for (const name of initSystemNames) {
     const removed = await removeService(made, home, name)
     gone.push(...removed.gone)
@@ -127,9 +134,12 @@ async function takeAway(home: Home, made: MadeThings, outcome: Outcome, deletes:
     )
   }
   await removeLeftovers(home)
+  const keys = keepsMail ? await signingPaths(home) : []
   await removeKept(home, keepsMail, gone)
   for (const thing of made.toRemove()) {
     if (thing.kind === 'account' || isIn(home.path, thing.path)) continue
+    // Whoever has the domain's mail has its records in the DNS.
+    if (keys.some((path) => isIn(thing.path, path))) continue
     const why = await made.remove(thing)
     if (why === undefined) gone.push(thing.path)
     // What is below it says why.
@@ -139,22 +149,29 @@ async function takeAway(home: Home, made: MadeThings, outcome: Outcome, deletes:
   await removeHome(home, made, outcome)
   const spokenOf = [...stays.map(({ path }) => path), join(home.path, 'made.json')]
   const kept = keepsMail
-    ? [home.queue, home.auth, home.users, home.mail, home.alias, join(home.control, 'virtualdomains')]
+    ? [home.queue, home.auth, home.users, home.mail, home.alias, join(home.control, 'virtualdomains'), ...keys]
     : []
   const outer = places.filter((path) => !places.some((other) => other !== path && isIn(path, other)))
   stays.push(...(await leftBelow(outer, [...spokenOf, ...kept])))
+}
+
+async function signingPaths(home: Home): Promise<string[]> {
+  const control = await realpath(home.control).catch(() => home.control)
+  return [keysDirectory({ ...home, control }), join(control, 'dkimdomains')]
 }
 
 function isIn(path: string, directory: string): boolean {
   return path === directory || path.startsWith(`${directory}/`)
 }
 
-/** Their accounts and aliases, and what is left of mail. */
-async function removeDomains(home: Home, { gone, stays }: Outcome): Promise<void> {
+/** Their accounts and aliases, what is left of mail, and, where it was asked for, whatever keys they have. */
+async function removeDomains(home: Home, { gone, stays }: Outcome, deletes: boolean): Promise<void> {
   if ((await realFiles.facts(home.users)) === undefined) return
   const accounts = await listAccounts(realFiles, home)
   for (const { domain } of await listDomains(realFiles, home)) {
     await removeDomain(realFiles, home, domain, true)
+    if (deletes) await removeKeys(realFiles, home, domain)
+    if (deletes && existsSync(join(home.control, 'dkimdomains'))) await setSelectors(realFiles, home, domain, [])
     gone.push(`the domain ${domain} with its accounts`)
   }
   for (const account of accounts) {
