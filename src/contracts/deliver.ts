@@ -7,7 +7,7 @@
  *    retire                                           content  ref bytes …
  *    fetch    ref messageId token                     contentEnd ref   |   contentFailed ref
  *
- *  lspawn only: queue → `resolve ref recipient`; lspawn → `resolved ref uid key` or `unresolved ref status`.
+ *  lspawn only: queue → `resolve ref messageId recipient`; lspawn → `resolved ref uid key` or `unresolved ref status`.
  *
  *  A deliverer announces how many attempts it can hold and is pushed at most so many. Content of at most
  *  `inlineBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
@@ -74,7 +74,7 @@ export type ToDeliverer =
   | { readonly kind: 'content'; readonly ref: number; readonly bytes: Buffer }
   | { readonly kind: 'contentEnd'; readonly ref: number }
   | { readonly kind: 'contentFailed'; readonly ref: number }
-  | { readonly kind: 'resolve'; readonly ref: number; readonly recipient: ByteString }
+  | { readonly kind: 'resolve'; readonly ref: number; readonly messageId: number; readonly recipient: ByteString }
 
 export function encodeFromDeliverer(message: FromDeliverer): Buffer {
   const fields = new FieldWriter()
@@ -165,7 +165,7 @@ export function encodeToDeliverer(message: ToDeliverer): Buffer {
       fields.u32(message.ref).rest(message.bytes)
       break
     case 'resolve':
-      fields.u32(message.ref).string(message.recipient)
+      fields.u32(message.ref).u64(message.messageId).string(message.recipient)
       break
   }
   return encodeFrame(type[message.kind], ...fields.end())
@@ -201,7 +201,12 @@ function readToDeliverer(frameType: number, fields: FieldReader): ToDeliverer | 
     case type.contentFailed:
       return { kind: 'contentFailed', ref: fields.u32() }
     case type.resolve:
-      return { kind: 'resolve', ref: fields.u32(), recipient: fields.string(2 * addressBytesMax) }
+      return {
+        kind: 'resolve',
+        ref: fields.u32(),
+        messageId: fields.u64(),
+        recipient: fields.string(2 * addressBytesMax),
+      }
     default:
       return undefined
   }

@@ -64,7 +64,7 @@ export class FakeQueue {
     const ref = ++this.lastRef
     return this.timed(`resolve ${recipient}`, (settle) => {
       this.resolves.set(ref, settle)
-      this.lspawn?.send(encodeToDeliverer({ kind: 'resolve', ref, recipient }))
+      this.lspawn?.send(encodeToDeliverer({ kind: 'resolve', ref, messageId: 0, recipient }))
     })
   }
 

@@ -243,6 +243,6 @@ describe('attempts', () => {
 
   it('refuse frames that are not for a local', () => {
     const { receive } = world()
-    assert.throws(() => receive({ kind: 'resolve', ref: 1, recipient: 'joe@d' }), /unexpected frame/)
+    assert.throws(() => receive({ kind: 'resolve', ref: 1, messageId: 1, recipient: 'joe@d' }), /unexpected frame/)
   })
 })

@@ -104,9 +104,10 @@ export class Locals {
     this.lastKey = random.bytes(4).readUInt32LE()
   }
 
-  /** The key under which the uid's `local` knows this; if it is slow to begin, it will be told then. */
-  async keyFor(uid: number, gid: number, meaning: Omit<Assignment, 'key'>): Promise<number> {
-    const resident = await this.residentOf(uid, gid)
+  /** The key under which the uid's `local` knows this; if it is slow to begin, it will be told then. `messageId`: if it has to
+   *  be started, it is in this message's turn. */
+  async keyFor(uid: number, gid: number, meaning: Omit<Assignment, 'key'>, messageId?: number): Promise<number> {
+    const resident = await this.residentOf(uid, gid, messageId)
     const identity = JSON.stringify(meaning)
     const before = resident.known.get(identity)
     if (before === undefined) this.makeRoomForKey(resident)
@@ -154,19 +155,19 @@ export class Locals {
     await quiet
   }
 
-  private async residentOf(uid: number, gid: number): Promise<Resident> {
+  private async residentOf(uid: number, gid: number, messageId?: number): Promise<Resident> {
     await this.pauseOver(uid)
     if (this.stopping) throw new Error('stopping')
     const there = this.residents.get(uid)
     if (there !== undefined && there.gid !== gid)
       throw new Error(`uid ${uid} has group ${gid} here and ${there.gid} elsewhere: one process has one group`)
-    const resident = there ?? this.start(uid, gid)
+    const resident = there ?? this.start(uid, gid, messageId)
     resident.usedAt = this.clock.monotonic()
     resident.isAsked = false
     return resident
   }
 
-  private start(uid: number, gid: number): Resident {
+  private start(uid: number, gid: number, messageId?: number): Resident {
     const left = this.left.get(uid) ?? []
     this.left.delete(uid)
     const known = new Map([...left].filter(([, { usedAt }]) => this.isRecent(usedAt)))
@@ -175,18 +176,18 @@ export class Locals {
     const rest = { askedAt, startedAt: undefined, process: undefined, usedAt: 0, isAsked: false }
     const resident: Resident = { uid, gid, known, serves: served.promise, ...rest }
     this.residents.set(uid, resident)
-    this.begin(resident).then(served.resolve, served.reject)
+    this.begin(resident, messageId).then(served.resolve, served.reject)
     served.promise.catch((error: unknown) => {
       this.log(`alert: cannot start a local for uid ${uid}: ${describeError(error)}`)
     })
     return resident
   }
 
-  private async begin(resident: Resident): Promise<LocalHandle> {
+  private async begin(resident: Resident, messageId: number | undefined): Promise<LocalHandle> {
     const { uid, gid, known } = resident
     let serves: (() => void) | undefined
     try {
-      serves = await this.places.take()
+      serves = await this.places.take(messageId)
       const startedAt = this.clock.monotonic()
       resident.startedAt = startedAt
       if (this.stopping) throw new Error('stopping')

@@ -56,3 +56,26 @@ it('a start that somebody holds up holds up nobody for long; without a place in 
   clock.advance(58_000)
   await third
 })
+
+it('messages take turns: one user does not wait behind another’s mail to sixty', async () => {
+  const places = new Places(new FakeClock(), { startsMax: 2, residentMax: 100, runningMax: 100 }, () => undefined)
+  const started: string[] = []
+  const serving: (() => void)[] = []
+  const take = (name: string, messageId?: number): void =>
+    void places.take(messageId).then((serves) => {
+      started.push(name)
+      serving.push(serves)
+    })
+  for (let count = 0; count < 60; count++) take('list', 1)
+  take('one', 2)
+  take('login')
+  take('one', 3)
+  take('two', 4)
+  take('two', 4)
+  for (let round = 0; round < 8; round++) {
+    await turn()
+    serving.shift()?.()
+  }
+  await turn()
+  assert.deepEqual(started, ['list', 'list', 'list', 'one', 'login', 'one', 'two', 'list', 'two', 'list'])
+})

@@ -1,5 +1,5 @@
 /** When one more `local` may be started: a few starts at a time, and few processes in all. A `local` is a runtime of its own:
- *  one mail to sixty users must not become sixty of them at once.
+ *  one mail to sixty users must not become sixty of them at once, and another mail to one user not wait behind all of them.
  *  Knows:  what the machine's memory holds, who waits. Never: which process should leave; it asks for room.
  *  Fails:  `take` rejects if there was no place in time: mail waits, a login is asked to come again. */
 import { availableParallelism, totalmem } from 'node:os'
@@ -58,7 +58,9 @@ export class Places {
   private readonly clock: Clock
   private readonly limits: PlaceLimits
   private readonly askForRoom: (count: number) => void
-  private readonly waiting = new Set<Waiter>()
+  /** In the order of their turns; what is nobody's message, as a login, takes a turn for itself. */
+  private readonly waiting = new Map<number | symbol, Set<Waiter>>()
+  private waitingCount = 0
   private starting = 0
   private taken = 0
   private looking = false
@@ -74,10 +76,11 @@ export class Places {
     return this.taken >= this.limits.runningMax
   }
 
-  /** Resolves when the caller has a place and is starting; it calls the function when it serves, or never will. */
-  async take(): Promise<() => void> {
+  /** Resolves when the caller has a place and is starting; it calls the function when it serves, or never will. Those who
+   *  wait are served by turns, one of each message. */
+  async take(messageId?: number): Promise<() => void> {
     if (this.waiting.size === 0 && this.hasPlace(0)) this.grant()
-    else await this.wait()
+    else await this.wait(messageId ?? Symbol('login'))
     let isStarting = true
     const end = (): void => {
       if (!isStarting) return
@@ -96,20 +99,30 @@ export class Places {
     this.look()
   }
 
-  private wait(): Promise<void> {
+  private wait(turn: number | symbol): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const waiter: Waiter = {
         sinceMs: this.clock.monotonic(),
         settle: (error) => {
-          this.waiting.delete(waiter)
+          this.leave(turn, waiter)
           if (error !== undefined) return reject(error)
           this.grant()
           resolve()
         },
       }
-      this.waiting.add(waiter)
+      const waiters = this.waiting.get(turn) ?? new Set<Waiter>()
+      this.waiting.set(turn, waiters.add(waiter))
+      this.waitingCount++
       this.look()
     })
+  }
+
+  /** Others of the same message have their turn after everybody else's. */
+  private leave(turn: number | symbol, waiter: Waiter): void {
+    const waiters = this.waiting.get(turn)
+    if (waiters?.delete(waiter) === true) this.waitingCount--
+    this.waiting.delete(turn)
+    if (waiters !== undefined && waiters.size > 0) this.waiting.set(turn, waiters)
   }
 
   private grant(): void {
@@ -123,24 +136,32 @@ export class Places {
     return this.taken < (waitedMilliseconds < roomMillisecondsMax ? residentMax : runningMax)
   }
 
-  /** In the order of their coming. */
+  /** By turns; whoever has waited too long has waited for nothing. */
   private look(): void {
     const now = this.clock.monotonic()
-    for (const waiter of this.waiting) {
-      const waited = now - waiter.sinceMs
-      if (this.hasPlace(waited)) waiter.settle()
-      else if (waited >= placeMillisecondsMax)
+    for (let next = this.next(now); next !== undefined; next = this.next(now)) next.settle()
+    for (const waiters of this.waiting.values())
+      for (const waiter of waiters) {
+        if (now - waiter.sinceMs < placeMillisecondsMax) break
         waiter.settle(new Error(`no place for another process in ${placeMillisecondsMax} ms: ${this.taken} run`))
-      else break
-    }
+      }
     if (this.waiting.size === 0) return
-    const missing = this.taken + this.waiting.size - this.limits.residentMax
-    if (missing > 0) this.askForRoom(Math.min(missing, this.waiting.size))
+    const missing = this.taken + this.waitingCount - this.limits.residentMax
+    if (missing > 0) this.askForRoom(Math.min(missing, this.waitingCount))
     if (this.looking) return
     this.looking = true
     this.clock.after(lookMilliseconds, () => {
       this.looking = false
       this.look()
     })
+  }
+
+  /** The first in turn for whom there is a place: one who has waited long enough may have one beyond `residentMax`. */
+  private next(now: number): Waiter | undefined {
+    for (const waiters of this.waiting.values()) {
+      const [first] = waiters
+      if (first !== undefined && this.hasPlace(now - first.sinceMs)) return first
+    }
+    return undefined
   }
 }

@@ -1,12 +1,19 @@
 /** lspawn's own connection to the queue, made again whenever it is lost. The queue's frames are hostile input.
  *  Fails:  never; it tries again, slower each time. */
 import { Link } from '../../clients/link.ts'
-import { decodeToDeliverer, encodeFromDeliverer, type FromDeliverer } from '../../contracts/deliver.ts'
+import {
+  decodeToDeliverer,
+  encodeFromDeliverer,
+  type FromDeliverer,
+  type ToDeliverer,
+} from '../../contracts/deliver.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import type { Clock } from '../../system/clock.ts'
 import { connectPath, type FrameConnection } from '../../system/frame-connection.ts'
 import type { Log } from '../../system/log.ts'
 import type { Resolver } from './resolver.ts'
+
+type Question = Extract<ToDeliverer, { kind: 'resolve' }>
 
 const capacity = 1000
 /** The queue sends no more than it was told to; what comes beyond is not answered but ended. */
@@ -44,12 +51,12 @@ export class QueueLink {
     const message = decodeToDeliverer(frame)
     if (message?.kind !== 'resolve') throw new ContractError(`unexpected frame type ${frame.type}`)
     if (this.open >= resolvesAtOnceMax) throw new ContractError(`${this.open} resolves at once`)
-    void this.resolve(connection, message.ref, message.recipient)
+    void this.resolve(connection, message)
   }
 
-  private async resolve(connection: FrameConnection, ref: number, recipient: string): Promise<void> {
+  private async resolve(connection: FrameConnection, { ref, messageId, recipient }: Question): Promise<void> {
     this.open++
-    const answer = await this.resolver.resolve(recipient)
+    const answer = await this.resolver.resolve(recipient, messageId)
     this.open--
     const message: FromDeliverer =
       answer.kind === 'resolved'

@@ -28,7 +28,8 @@ export class Resolver {
     this.setting = setting
   }
 
-  async resolve(recipient: ByteString): Promise<Resolution> {
+  /** `messageId`: whose start of a process it is. */
+  async resolve(recipient: ByteString, messageId: number): Promise<Resolution> {
     const at = recipient.lastIndexOf('@')
     if (at < 0) return unresolved(lspawnStatuses.noHost)
     if (at === 0) return unresolved(lspawnStatuses.trash)
@@ -43,7 +44,8 @@ export class Resolver {
     const { uid, gid, ...fields } = found.record
     if (uid === 0 && !rootMayReceive) return unresolved(lspawnStatuses.root)
     try {
-      const key = await locals.keyFor(uid, gid, { ...fields, local, domain: recipient.slice(at + 1), defaultDelivery })
+      const meaning = { ...fields, local, domain: recipient.slice(at + 1), defaultDelivery }
+      const key = await locals.keyFor(uid, gid, meaning, messageId)
       return { kind: 'resolved', uid, key }
     } catch (error) {
       log(`cannot deliver to ${printable(recipient)}: ${describeError(error)}`)

@@ -24,6 +24,13 @@ interface Pending {
   tries: number
 }
 
+interface Asked {
+  /** Of the message that asked first. */
+  readonly messageId: number
+  readonly recipient: ByteString
+  readonly pending: Pending[]
+}
+
 interface Waiter extends Pending {
   readonly key: number
   readonly cancel: () => void
@@ -42,7 +49,7 @@ export class LocalDeliveries {
   private readonly byUid = new Map<number, Deliverer>()
   private readonly resolutions = new Map<ByteString, Resolution>()
   /** Asked, by ref; what was asked of an lspawn that died is asked again of the next one. */
-  private readonly asked = new Map<number, { recipient: ByteString; pending: Pending[] }>()
+  private readonly asked = new Map<number, Asked>()
   private readonly refByRecipient = new Map<ByteString, number>()
   private readonly waitingForLocal = new Map<number, Set<Waiter>>()
   private lastRef = 0
@@ -62,8 +69,8 @@ export class LocalDeliveries {
 
   lspawnArrived(connection: FrameConnection): void {
     this.lspawn = connection
-    for (const [ref, { recipient }] of this.asked) {
-      connection.send(encodeToDeliverer({ kind: 'resolve', ref, recipient }))
+    for (const [ref, { messageId, recipient }] of this.asked) {
+      connection.send(encodeToDeliverer({ kind: 'resolve', ref, messageId, recipient }))
     }
   }
 
@@ -135,12 +142,13 @@ export class LocalDeliveries {
       return
     }
     this.lastRef = (this.lastRef + 1) % 0x1_0000_0000
-    this.asked.set(this.lastRef, { recipient, pending: [pending] })
+    const messageId = pending.group.pass.live.message.id
+    this.asked.set(this.lastRef, { messageId, recipient, pending: [pending] })
     this.refByRecipient.set(recipient, this.lastRef)
-    this.lspawn?.send(encodeToDeliverer({ kind: 'resolve', ref: this.lastRef, recipient }))
+    this.lspawn?.send(encodeToDeliverer({ kind: 'resolve', ref: this.lastRef, messageId, recipient }))
   }
 
-  private answered(ref: number): { recipient: ByteString; pending: Pending[] } {
+  private answered(ref: number): Asked {
     const asked = this.asked.get(ref)
     if (asked === undefined) throw new ContractError(`answer to unknown resolve ${ref}`)
     this.asked.delete(ref)
