@@ -249,6 +249,8 @@ export class Dispatcher {
     this.commit(changes, () => {
       live.uncommitted--
       this.schedules[channel].parkIfIdle(pass)
+      // That may have made room, and nothing else need happen for long.
+      this.pump()
     })
   }
 
