@@ -3,13 +3,13 @@ import type { KeyObject } from 'node:crypto'
 import { toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { RecordDns } from '../../clients/dns/dns.ts'
-import { CanonicalBody } from '../../protocols/dkim/canonical-body.ts'
+import { RunningBodyDigest } from '../../clients/policy/body-digests.ts'
+import type { Canonicalization } from '../../protocols/dkim/canonical-body.ts'
 import { keyNameInDns, keyText, zoneStrings } from '../../protocols/dkim/key-text.ts'
 import { oversignedFields, signatureField } from '../../protocols/dkim/sign.ts'
-import { type KeyAnswer, verifySignatures } from '../../protocols/dkim/verify.ts'
+import { type BodyDigest, type KeyAnswer, verifySignatures } from '../../protocols/dkim/verify.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { type KeyName, readKey } from '../../stores/signing-keys/signing-keys.ts'
-import { RunningSha256 } from '../../system/digests.ts'
 import { checkSignature, kindOf, makeSignature, publicBytes } from '../../system/signatures.ts'
 
 export interface ShownKey {
@@ -76,12 +76,10 @@ export async function checkKey(home: Home, shown: ShownKey, dns: RecordDns): Pro
 
 function testMessage(shown: ShownKey, key: KeyObject, now: number) {
   const plain = `From: postmaster@${shown.domain}\nSubject: a test\n`
-  const digest = (canonicalization: 'simple' | 'relaxed') => {
-    const hash = new RunningSha256()
-    const body = new CanonicalBody(canonicalization, hash.update)
-    body.push('A test.\n')
-    body.end()
-    return { bytes: body.bytes, sha256: hash.finish() }
+  const digest = (kind: Canonicalization): BodyDigest => {
+    const running = new RunningBodyDigest(kind)
+    running.push('A test.\n')
+    return running.finish()
   }
   const bodies = { simple: digest('simple'), relaxed: digest('relaxed') }
   const algorithm = shown.kind === 'rsa' ? 'rsa-sha256' : 'ed25519-sha256'

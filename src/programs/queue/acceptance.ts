@@ -2,24 +2,19 @@
  *  The answer "done" means committed. Nothing is left behind by what failed. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Failure, type Outcome, permanent, transient } from '../../base/outcome.ts'
-import type { ContentSink } from '../../clients/queue/taker.ts'
 import { inlineBytesMax } from '../../contracts/enqueue.ts'
 import { type Envelope, noParams, type Params, withLate } from '../../contracts/envelope.ts'
 import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import { bounceRecipient } from '../../protocols/qmail/verp.ts'
 import { hasMailDomain } from '../../protocols/smtp/mail-domain.ts'
-import {
-  type Change,
-  type NewBody,
-  type QueuedMessage,
-  type QueueStore,
-  StoreError,
-} from '../../stores/queue/contract.ts'
+import { type Change, type QueuedMessage, type QueueStore, StoreError } from '../../stores/queue/contract.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { QueueClock } from './queue-clock.ts'
-import type { ForwardReader, SenderRewriting } from './sender-rewriting.ts'
-import type { SignedReader, Signing } from './signing.ts'
+import { MessageReader } from './read-message.ts'
+import type { SenderRewriting } from './sender-rewriting.ts'
+import type { Signing } from './signing.ts'
+import { nothingToRead, type Reading, StreamedMessage } from './streamed-message.ts'
 
 /** Who hands a message in, as told by the socket on which it came. */
 export interface Origin {
@@ -59,11 +54,9 @@ export class Acceptance {
   async accept(envelope: Envelope, params: Params, content: WholeContent, origin: Origin): Promise<Outcome<number>> {
     const flaw = this.flawOf(envelope, origin)
     if (flaw !== undefined) return failed(flaw)
-    const sender = this.senderOf(envelope, content, origin)
-    if (!sender.done) return sender
-    const signed = await this.signed(params, content, origin)
-    if (!signed.done) return signed
-    const prepared = this.prepare({ ...envelope, sender: sender.value }, params, signed.value, origin)
+    const completed = await this.completed(envelope, params, content, origin)
+    if (!completed.done) return completed
+    const prepared = this.prepare(completed.value.envelope, params, completed.value.content, origin)
     try {
       await this.ports.store.commit([prepared.change])
     } catch (error) {
@@ -79,21 +72,42 @@ export class Acceptance {
     return home === undefined || home.done ? undefined : home.failure
   }
 
-  private senderOf(envelope: Envelope, content: WholeContent, origin: Origin): Outcome<ByteString> {
-    const reader = this.ports.rewriting.begin(envelope, origin)
-    if (reader === undefined) return done(envelope.sender)
-    for (const piece of content.body) reader.push(piece)
-    return reader.sender(content.head)
+  /** With the sender that a forward gets, and our signatures on top of what is to be signed. */
+  async completed(
+    envelope: Envelope,
+    params: Params,
+    content: WholeContent,
+    origin: Origin,
+  ): Promise<Outcome<{ readonly envelope: Envelope; readonly content: WholeContent }>> {
+    const reading = this.reading(envelope, params, origin)
+    if (reading === undefined) return done({ envelope, content })
+    // A copy: all that was received with it need not be kept while the signer is waited for.
+    const body = Buffer.concat(content.body)
+    reading.push(body)
+    const read = await reading.finish(content.head)
+    if (!read.done) return read
+    const { sender, fields } = read.value
+    return done({ envelope: { ...envelope, sender }, content: { head: fields + content.head, body: [body] } })
   }
 
-  /** With our signatures on top, where it is to be signed; its bytes are then a copy. */
-  async signed(params: Params, content: WholeContent, origin: Origin): Promise<Outcome<WholeContent>> {
-    const reader = this.ports.signing?.begin(params, origin)
-    if (reader === undefined) return done(content)
-    const body = Buffer.concat(content.body)
-    reader.push(body)
-    const fields = await reader.fields(content.head)
-    return fields.done ? done({ head: fields.value + content.head, body: [body] }) : fields
+  /** Undefined: nothing has to be known of what the message says. */
+  private reading(envelope: Envelope, params: Params, origin: Origin): Reading | undefined {
+    const { signing, rewriting } = this.ports
+    const claim = signing?.begin(params, origin)
+    const setting = rewriting.begin(envelope, origin)
+    if (claim === undefined && setting === undefined) return undefined
+    const reader = new MessageReader(claim !== undefined)
+    return {
+      push: (bytes) => reader.push(bytes),
+      async finish(head) {
+        const message = reader.finish(head)
+        const sender =
+          setting === undefined ? done(envelope.sender) : rewriting.senderOf(envelope.sender, message, setting)
+        if (!sender.done) return sender
+        const fields = signing === undefined || claim === undefined ? done('') : await signing.fields(claim, message)
+        return fields.done ? done({ sender: sender.value, fields: fields.value }) : fields
+      },
+    }
   }
 
   /** What accepting the message would commit: for a commit that does more than that. Tell `accepted` after it. */
@@ -133,15 +147,13 @@ export class Acceptance {
       async (bodyBytes, givenHead, late, sender) => {
         const head = received + givenHead
         const content = { bytes: head.length + bodyBytes, inFile: true }
-        const sent = { ...envelope, sender: sender ?? envelope.sender }
-        const message = this.route(id, sent, withLate(params, late), content, origin.uid, nowMs)
+        const message = this.route(id, { ...envelope, sender }, withLate(params, late), content, origin.uid, nowMs)
         await store.commit([{ kind: 'add', message, content: { head, body: undefined } }])
         this.accepted(message, undefined)
       },
       (error) => this.refusal(error),
       this.flawOf(envelope, origin),
-      this.ports.signing?.begin(params, origin),
-      this.ports.rewriting.begin(envelope, origin),
+      this.reading(envelope, params, origin) ?? nothingToRead(envelope.sender),
     )
   }
 
@@ -184,99 +196,5 @@ export class Acceptance {
     // A bounce of ours must end somewhere: it goes to what is written there.
     if (sender !== '' || invoked === 'for bounce') return undefined
     return recipients.map((recipient) => this.judge(sender, recipient)).find((failure) => failure !== undefined)
-  }
-}
-
-/** `sender`: in the place of the one that was given. */
-type CommitRow = (bodyBytes: number, head: ByteString, late: Params, sender: ByteString | undefined) => Promise<void>
-
-/** A message whose body is on its way into the store. Writes are made one after another. */
-export class StreamedMessage implements ContentSink {
-  private readonly id: number
-  private readonly commitRow: CommitRow
-  private readonly refusal: (error: unknown) => Failure
-  private readonly flaw: Failure | undefined
-  private readonly signing: SignedReader | undefined
-  private readonly rewriting: ForwardReader | undefined
-  private body: NewBody | undefined
-  private steps: Promise<void>
-  private trouble: unknown
-  private bytes = 0
-
-  constructor(
-    id: number,
-    body: Promise<NewBody>,
-    commitRow: CommitRow,
-    refusal: (error: unknown) => Failure,
-    flaw: Failure | undefined,
-    signing: SignedReader | undefined,
-    rewriting: ForwardReader | undefined,
-  ) {
-    this.id = id
-    this.commitRow = commitRow
-    this.refusal = refusal
-    this.flaw = flaw
-    this.signing = signing
-    this.rewriting = rewriting
-    this.steps = this.step(async () => {
-      this.body = await body
-    }, Promise.resolve())
-  }
-
-  /** Resolves when the bytes are with the store (or have been given up with what went wrong before). */
-  write(bytes: Buffer): Promise<void> {
-    this.bytes += bytes.length
-    this.signing?.push(bytes)
-    this.rewriting?.push(bytes)
-    this.steps = this.step(async () => this.body?.write(bytes), this.steps)
-    return this.steps
-  }
-
-  /** Written so far. */
-  get bodyBytes(): number {
-    return this.bytes
-  }
-
-  /** `head`: to stand below our Received line. */
-  async close(head: ByteString, late: Params): Promise<Outcome<number>> {
-    const sender = this.flaw === undefined ? (this.rewriting?.sender(head) ?? done(undefined)) : failed(this.flaw)
-    if (!sender.done) {
-      await this.remove()
-      return sender
-    }
-    const fields = await (this.signing?.fields(head) ?? done(''))
-    if (!fields.done) {
-      await this.remove()
-      return fields
-    }
-    this.steps = this.step(async () => {
-      await this.body?.seal()
-      await this.commitRow(this.bytes, fields.value + head, late, sender.value)
-    }, this.steps)
-    await this.steps
-    if (this.trouble === undefined) return done(this.id)
-    const failure = this.refusal(this.trouble)
-    await this.remove()
-    return failed(failure)
-  }
-
-  abandon(): void {
-    void this.remove()
-  }
-
-  private async remove(): Promise<void> {
-    await this.steps
-    await this.body?.discard()
-  }
-
-  /** After the first trouble nothing more is tried; `close` tells it. */
-  private async step(work: () => Promise<void> | undefined, after: Promise<void>): Promise<void> {
-    await after
-    if (this.trouble !== undefined) return
-    try {
-      await work()
-    } catch (error) {
-      this.trouble = error
-    }
   }
 }

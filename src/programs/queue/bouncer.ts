@@ -68,9 +68,10 @@ export class Bouncer {
       }
       const body = await Array.fromAsync(content)
       const { bounceOrigin } = this.acceptance
-      const signed = await this.acceptance.signed(noParams, { head: '', body }, bounceOrigin)
-      if (!signed.done) return signed
-      return done({ kind: 'added', ...this.acceptance.prepare(envelope, noParams, signed.value, bounceOrigin) })
+      const completed = await this.acceptance.completed(envelope, noParams, { head: '', body }, bounceOrigin)
+      if (!completed.done) return completed
+      const { content: signed } = completed.value
+      return done({ kind: 'added', ...this.acceptance.prepare(envelope, noParams, signed, bounceOrigin) })
     } catch (error) {
       return failed(transientFrom(error, `bounce of ${message.id}`))
     }

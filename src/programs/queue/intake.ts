@@ -4,8 +4,9 @@ import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '.
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { done, type Failure, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { Acceptance, Origin, StreamedMessage } from './acceptance.ts'
+import type { Acceptance, Origin } from './acceptance.ts'
 import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
+import type { StreamedMessage } from './streamed-message.ts'
 
 type StreamEnd = Extract<EnqueueRequest, { kind: 'close' }>
 
@@ -149,7 +150,7 @@ export class Intake {
     }
     this.unanswered++
     this.uncommitted.add(length, this.connection)
-    // The frame's bytes are a view into what was received: `accept` copies them before it waits.
+    // The frame's bytes are a view into what was received: `accept` copies them before it waits for anybody.
     const outcome = await this.acceptance.accept(request.envelope, request.params, request, this.origin)
     this.uncommitted.remove(length)
     this.unanswered--

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hmacSha1Base64 } from '../../system/digests.ts'
 import type { Origin } from './acceptance.ts'
+import { MessageReader } from './read-message.ts'
 import { SenderRewriting } from './sender-rewriting.ts'
 
 const travelled = Buffer.from('Received: from far.example\nSubject: x\n\nbody\n')
@@ -39,10 +40,11 @@ interface Sent {
 /** The sender that it gets, or the class of the refusal. */
 function senderOf(given: Sent, by = rewriting()): string | number {
   const { sender = 'joe@far.example', recipients = ['r@other.example'], head = '', body = travelled } = given
-  const reader = by.begin({ sender, recipients }, given.origin ?? byUid)
-  for (let at = 0; at < body.length; at += 7) reader?.push(body.subarray(at, at + 7))
-  const outcome = reader?.sender(head)
-  if (outcome === undefined) return sender
+  const setting = by.begin({ sender, recipients }, given.origin ?? byUid)
+  if (setting === undefined) return sender
+  const reader = new MessageReader(false)
+  for (let at = 0; at < body.length; at += 7) reader.push(body.subarray(at, at + 7))
+  const outcome = by.senderOf(sender, reader.finish(head), setting)
   return outcome.done ? outcome.value : outcome.failure.class
 }
 

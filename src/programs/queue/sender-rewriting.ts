@@ -5,13 +5,11 @@
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import { type Envelope, isAddress } from '../../contracts/envelope.ts'
-import { headerFields } from '../../protocols/dkim/header-fields.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
-import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { domainOf, hostKeys } from '../../protocols/smtp/address.ts'
 import { isSrsAddress, type SrsForm, type SrsKeys, unwrap, wrap } from '../../protocols/srs/srs.ts'
 import type { Origin } from './acceptance.ts'
-import { hasTravelled } from './travelled.ts'
+import type { ReadMessage } from './read-message.ts'
 
 /** As control files say it now. */
 export interface RewritingSetting {
@@ -31,7 +29,6 @@ export interface RewritingPorts {
   now(): number
 }
 
-const headerBytesMax = 1024 * 1024
 const noSecrets = transient(
   '3.5',
   'mail server temporarily rejected message',
@@ -61,13 +58,25 @@ export class SenderRewriting {
   }
 
   /** Undefined: whatever stands in the message, its sender stays. */
-  begin({ sender, recipients }: Envelope, { invoked }: Origin): ForwardReader | undefined {
+  begin({ sender, recipients }: Envelope, { invoked }: Origin): RewritingSetting | undefined {
     if (invoked === 'from network' || invoked === 'for bounce') return undefined
     const setting = this.ports.setting()
     if (setting === undefined || !this.isForeign(sender, setting)) return undefined
     const tables = this.ports.tables()
-    if (!recipients.some((recipient) => routeRecipient(recipient, tables).channel === 'remote')) return undefined
-    return new ForwardReader(sender, setting, this.ports.now())
+    const leaves = recipients.some((recipient) => routeRecipient(recipient, tables).channel === 'remote')
+    return leaves ? setting : undefined
+  }
+
+  /** Who is to be the sender of the message. */
+  senderOf(
+    given: ByteString,
+    { hasTravelled }: Pick<ReadMessage, 'hasTravelled'>,
+    { form, keys }: RewritingSetting,
+  ): Outcome<ByteString> {
+    if (!hasTravelled) return done(given)
+    if (keys.secrets.length === 0) return failed(noSecrets)
+    const wrapped = wrap(given, form, keys, this.ports.now())
+    return done(wrapped === undefined || !isAddress(wrapped) ? given : wrapped)
   }
 
   private isForeign(sender: ByteString, { form, always, acceptedHosts }: RewritingSetting): boolean {
@@ -77,41 +86,5 @@ export class SenderRewriting {
     if (routeRecipient(sender, this.ports.tables()).channel === 'local') return false
     const accepted = acceptedHosts()
     return ![...hostKeys(domain)].some((key) => accepted.includes(key))
-  }
-}
-
-/** Reads one message, and says who its sender is to be. */
-export class ForwardReader {
-  private readonly given: ByteString
-  private readonly setting: RewritingSetting
-  private readonly nowMs: number
-  private readonly message: HeaderAndBody
-  private header = ''
-
-  constructor(sender: ByteString, setting: RewritingSetting, nowMs: number) {
-    this.given = sender
-    this.setting = setting
-    this.nowMs = nowMs
-    this.message = new HeaderAndBody({
-      header: (text) => {
-        this.header = text
-      },
-      body: () => undefined,
-    })
-  }
-
-  push(bytes: Buffer): void {
-    // Of a longer header its beginning says enough: trace fields stand on top.
-    if ((this.message.headerBytes ?? 0) <= headerBytesMax) this.message.push(bytes)
-  }
-
-  /** Of a message with this head. Call it once, behind the last byte. */
-  sender(head: ByteString): Outcome<ByteString> {
-    this.message.end()
-    if (!hasTravelled(headerFields(this.header), headerFields(head))) return done(this.given)
-    const { form, keys } = this.setting
-    if (keys.secrets.length === 0) return failed(noSecrets)
-    const wrapped = wrap(this.given, form, keys, this.nowMs)
-    return done(wrapped === undefined || !isAddress(wrapped) ? this.given : wrapped)
   }
 }
