@@ -99,8 +99,11 @@ export class Gathered implements StoredBytes {
     return this.file?.chunks() ?? this.pieces
   }
 
+  /** Again does nothing. */
   close(): void {
     this.file?.close()
+    this.file = undefined
+    this.pieces = []
   }
 }
 

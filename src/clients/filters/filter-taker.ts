@@ -2,10 +2,10 @@
  *  whole. Programs read it from a file, the head first.
  *  Fails:  with qmail-queue's texts; a chain that nobody waits for any more is left at its next filter. */
 import { toBuffer } from '../../base/byte-string.ts'
-import { describeError, type Failure, failed, transient } from '../../base/outcome.ts'
 import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import type { Random } from '../../system/random.ts'
-import { Gathered, spooled } from '../../system/spool.ts'
+import { spooled } from '../../system/spool.ts'
+import { gatheringSink } from '../queue/gathering-sink.ts'
 import type { ContentSink, Taker } from '../queue/taker.ts'
 import type { Pass } from './filter-pass.ts'
 
@@ -22,40 +22,14 @@ export class FilterTaker implements Taker {
 
   open(envelope: Envelope, params: Params): ContentSink {
     const { random, pass, gone } = this
-    const body = new Gathered(random)
-    let trouble: Failure | undefined
-    return {
-      write(bytes) {
-        try {
-          if (trouble === undefined) body.append(bytes)
-        } catch (error) {
-          trouble = diskTrouble(error)
-        }
-        return Promise.resolve()
-      },
-      async close(head, late) {
-        if (trouble !== undefined) {
-          body.close()
-          return failed(trouble)
-        }
-        try {
-          const message = spooled(random, [toBuffer(head)], body.chunks())
-          body.close()
-          try {
-            return await pass(message, envelope, withLate(params, late), gone)
-          } finally {
-            message.close()
-          }
-        } catch (error) {
-          return failed(diskTrouble(error))
-        }
-      },
-      abandon: () => body.close(),
-    }
+    return gatheringSink(random, 'its filters', async (head, late, body) => {
+      const message = spooled(random, [toBuffer(head)], body.chunks())
+      body.close()
+      try {
+        return await pass(message, envelope, withLate(params, late), gone)
+      } finally {
+        message.close()
+      }
+    })
   }
-}
-
-function diskTrouble(error: unknown): Failure {
-  const logText = `cannot keep a message for its filters: ${describeError(error)}`
-  return transient('3.0', 'qq write error or disk full', logText)
 }

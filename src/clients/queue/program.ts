@@ -11,7 +11,7 @@ import { resolve as resolvePath } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { assert } from '../../base/assert.ts'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
-import { describeError, done, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
+import { describeError, done, type Failure, failed, type Outcome } from '../../base/outcome.ts'
 import { encodeEnvelope, type Envelope, type Params } from '../../contracts/envelope.ts'
 import {
   customErrorBytesMax,
@@ -23,7 +23,8 @@ import {
 } from '../../protocols/qmail/queue-exit.ts'
 import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
-import { Gathered, type StoredBytes } from '../../system/spool.ts'
+import type { StoredBytes } from '../../system/spool.ts'
+import { gatheringSink } from './gathering-sink.ts'
 import type { ContentSink, Taker } from './taker.ts'
 
 /** From the end of the content: a filter may take minutes, and an SMTP client waits ten (RFC 5321 §4.5.3.2.6). */
@@ -56,28 +57,7 @@ export class ProgramTaker implements Taker {
 
   /** Extension parameters have no place in qmail-queue's interface: they end here. */
   open(envelope: Envelope, _params: Params): ContentSink {
-    const body = new Gathered(realRandom)
-    let trouble: Failure | undefined
-    return {
-      write(bytes) {
-        try {
-          if (trouble === undefined) body.append(bytes)
-        } catch (error) {
-          trouble = diskTrouble(error)
-        }
-        return Promise.resolve()
-      },
-      close: async (head) => {
-        try {
-          return trouble === undefined ? await this.run(envelope, head, body) : failed(trouble)
-        } catch (error) {
-          return failed(diskTrouble(error))
-        } finally {
-          body.close()
-        }
-      },
-      abandon: () => body.close(),
-    }
+    return gatheringSink(realRandom, 'QMAILQUEUE', (head, _late, body) => this.run(envelope, head, body))
   }
 
   private async run(envelope: Envelope, head: ByteString, body: StoredBytes): Promise<Outcome<number>> {
@@ -201,14 +181,6 @@ class ProgramRun {
       this.customErrors[at] = Buffer.concat([before, chunk]).subarray(0, customErrorBytesMax)
     })
   }
-}
-
-function diskTrouble(error: unknown): Failure {
-  return transient(
-    '3.0',
-    'qq write error or disk full',
-    `cannot keep a message for QMAILQUEUE: ${describeError(error)}`,
-  )
 }
 
 /** Node makes every `pipe` descriptor readable and writable; its types know of five, and of 0 alone as writable. */
