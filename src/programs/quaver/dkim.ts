@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { toText } from '../../base/byte-string.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
-import { isSelector, signingRuleFor } from '../../protocols/dkim/signing-rules.ts'
+import { isSelector, type Lines, signingRuleFor } from '../../protocols/dkim/signing-rules.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { Control } from '../../stores/control/control.ts'
 import { accountName } from '../../stores/home/account-name.ts'
@@ -31,7 +31,7 @@ export async function keygen(
     if (!isSelector(selector))
       throw new CommandError(`--selector ${selector}: letters, digits and hyphens, as in q1`, exitCode.usage)
     const key = await makeKey(home, domain, selector, options.type)
-    const before = ownSelectors(home, domain)
+    const before = ownSelectors(signingLines(home), domain)
     const signs = before.length === 0 || options.also === true
     if (signs) await setSelectors(realFiles, home, domain, [...before, selector])
     if (options.json === true) return printJson({ ...key, signs })
@@ -123,7 +123,7 @@ async function makeKey(home: Home, domain: string, selector: string, kind: KeyKi
   const path = keyPath(home, { domain, selector })
   if (existsSync(path)) throw new CommandError(`${path} is there: a key is never overwritten; --selector names another`)
   await writeKey(realFiles, home, { domain, selector }, await newPrivateKey(kind), await signerAccount(home))
-  return describeKey(home, { domain, selector }, new Set(ownSelectors(home, domain)))
+  return describeKey(home, { domain, selector }, new Set(ownSelectors(signingLines(home), domain)))
 }
 
 /** Undefined where all belongs to the caller. */
@@ -140,7 +140,7 @@ export async function signerAccount(home: Home): Promise<{ uid: number; gid: num
 
 /** Where mail is signed at all, a new domain has a key that signs and one in reserve before its first mail. */
 export async function prepareKeys(home: Home, domain: string): Promise<void> {
-  if (new Control(home.control, realClock).map('dkimdomains') === undefined) return
+  if (signingLines(home) === undefined) return
   if ((await listKeys(home)).some((key) => key.domain === domain)) return
   await makeFirstKeys(home, domain)
 }
@@ -152,19 +152,25 @@ export const firstSelectors = ['q1', 'q2'] as const
 export async function makeFirstKeys(home: Home, domain: string): Promise<void> {
   for (const selector of firstSelectors)
     if (!existsSync(keyPath(home, { domain, selector }))) await makeKey(home, domain, selector, 'rsa')
-  if (ownSelectors(home, domain).length === 0) await setSelectors(realFiles, home, domain, [firstSelectors[0]])
+  if (ownSelectors(signingLines(home), domain).length === 0)
+    await setSelectors(realFiles, home, domain, [firstSelectors[0]])
 }
 
 export async function shownKeys(home: Home, text?: string): Promise<ShownKey[]> {
   const wanted = text === undefined ? undefined : parseDomain(text)
   const names = (await listKeys(home)).filter(({ domain }) => wanted === undefined || domain === wanted)
-  return names.map((name) => describeKey(home, name, new Set(ownSelectors(home, name.domain))))
+  const lines = signingLines(home)
+  return names.map((name) => describeKey(home, name, new Set(ownSelectors(lines, name.domain))))
 }
 
 /** Not those of a parent, or of `@`. */
-function ownSelectors(home: Home, domain: string): readonly string[] {
-  const rule = signingRuleFor(domain, new Control(home.control, realClock).map('dkimdomains'))
+function ownSelectors(lines: Lines, domain: string): readonly string[] {
+  const rule = signingRuleFor(domain, lines)
   return rule?.domain === domain ? rule.selectors.map(toText) : []
+}
+
+function signingLines(home: Home): Lines {
+  return new Control(home.control, realClock).map('dkimdomains')
 }
 
 /** The numbers of ours are given in order. */

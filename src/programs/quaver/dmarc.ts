@@ -7,7 +7,7 @@ import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
 import { type AuthQuestion, judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
 import { headerFields, valueOf } from '../../protocols/dkim/header-fields.ts'
-import { type DmarcAction, dmarcActions, disposition } from '../../protocols/dmarc/disposition.ts'
+import { disposition, readDmarcAction } from '../../protocols/dmarc/disposition.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
@@ -50,12 +50,9 @@ export async function explain(path: string, options: DmarcOptions): Promise<void
 
 /** By the rules of this home; whether a forwarder is trusted depends on a client that is not here. */
 function outcomeOf(home: Home, answer: AuthAnswer, sender: ByteString): string {
-  const line = new Control(home.control, realClock).line('dmarcaction').trim().toLowerCase()
-  const most: DmarcAction = dmarcActions.find((action) => action === line) ?? 'quarantine'
-  if (answer.dmarc === 'permerror' && most !== 'none')
-    return answer.isAmbiguous ? 'refused: there must be one author' : 'kept apart (.Junk, where there is one)'
+  const most = readDmarcAction(new Control(home.control, realClock).line('dmarcaction'))
   const knowledge = { isTrusted: false, isFromList: answer.isFromList, isBounce: sender === '' }
-  const { action, why } = disposition({ result: answer.dmarc, policy: answer.policy }, most, knowledge)
+  const { action, why } = disposition({ ...answer, result: answer.dmarc }, most, knowledge)
   const words = {
     none: 'taken as any other',
     quarantine: 'kept apart (.Junk, where there is one)',

@@ -12,8 +12,9 @@ import { noParams, quarantineParam } from '../../contracts/envelope.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
 import { judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
 import { authenticationResults, type MethodResult } from '../../protocols/auth-results/field.ts'
-import { type Disposition, type DmarcAction, dmarcActions, disposition } from '../../protocols/dmarc/disposition.ts'
+import { type Disposition, disposition, readDmarcAction } from '../../protocols/dmarc/disposition.ts'
 import { isNetwork, NetworkList } from '../../protocols/qmail/network-list.ts'
+import { clientIp } from '../../protocols/qmail/tcp-environment.ts'
 import type { Control } from '../../stores/control/control.ts'
 import { resultsId } from '../../stores/control/own-results.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -51,13 +52,12 @@ class AuthenticationReader implements ContentReader {
   }
 
   async verdict(): Promise<Outcome<Added>> {
-    const most = this.mostAction()
     const { clock } = this.parts
     const began = clock.monotonic()
     const answered = await this.ask()
     if (!answered.answered) return this.unanswered(answered.why)
     const { answer } = answered
-    const decided = await this.decide(answer, most)
+    const decided = await this.decide(answer)
     const did = decided.action === 'none' ? '' : ` dis=${decided.action}`
     this.content.log(`auth: ${answer.logText}${did} ${(clock.monotonic() - began).toFixed(1)}ms`)
     this.tell(answer, decided)
@@ -73,7 +73,7 @@ class AuthenticationReader implements ContentReader {
   private ask(): Promise<Answered<AuthAnswer>> {
     const { facts, environment, explains } = this.content
     return this.parts.policy.auth({
-      ip: environment.get('TCPREMOTEIP') ?? environment.get('TCP6REMOTEIP') ?? '',
+      ip: clientIp(environment),
       helo: facts.helo,
       sender: facts.sender,
       refuseOpenPass: environment.has('SPP_SPF_DONT_ALLOW_RANDOM_IP_PASS'),
@@ -83,34 +83,24 @@ class AuthenticationReader implements ContentReader {
     })
   }
 
-  /** What nobody could understand is what the file is without it. */
-  private mostAction(): DmarcAction {
-    const line = this.parts.control.line('dmarcaction').trim().toLowerCase()
-    return dmarcActions.find((action) => action === line) ?? 'quarantine'
-  }
-
-  private async decide(answer: AuthAnswer, most: DmarcAction): Promise<Decision> {
-    const { dmarc: result, policy, isFromList } = answer
-    const hasNoAuthor = result === 'permerror'
-    const isSuspect = result === 'fail' && policy !== undefined && policy !== 'none'
+  private async decide(answer: AuthAnswer): Promise<Decision> {
+    const most = readDmarcAction(this.parts.control.line('dmarcaction'))
+    const { isFromList } = answer
+    const judged = { ...answer, result: answer.dmarc }
+    const of = (isTrusted: boolean): Disposition =>
+      disposition(judged, most, { isTrusted, isFromList, isBounce: this.content.facts.sender === '' })
+    const unknown = of(false)
     // Asking who a client is may take its time.
-    const isTrusted = (hasNoAuthor || isSuspect) && most !== 'none' && (await this.isTrusted())
-    if (hasNoAuthor) {
-      if (most === 'none' || isTrusted)
-        return { action: 'none', why: isTrusted ? 'a trusted forwarder' : 'control/dmarcaction is none' }
-      // Nobody is named whom a policy could protect.
-      if (!answer.isAmbiguous) return { action: 'quarantine', why: answer.whyNoAuthor }
-      return { action: 'reject', why: answer.whyNoAuthor, failure: noAuthor(answer.whyNoAuthor) }
-    }
-    const isBounce = this.content.facts.sender === ''
-    const decided = disposition({ result, policy }, most, { isTrusted, isFromList, isBounce })
-    return decided.action === 'reject' ? { ...decided, failure: notTheAuthor(answer.author) } : decided
+    const decided = unknown.action !== 'none' && (await this.isTrusted()) ? of(true) : unknown
+    if (decided.action !== 'reject') return decided
+    const { author, whyNoAuthor } = answer
+    return { ...decided, failure: author === '' ? noAuthor(whyNoAuthor) : notTheAuthor(author) }
   }
 
   /** A host's name counts if it leads back to the address: anybody may give any name to an address of theirs. */
   private async isTrusted(): Promise<boolean> {
     const lines = this.parts.control.list('trustedforwarders') ?? []
-    const ip = this.content.environment.get('TCPREMOTEIP') ?? ''
+    const ip = clientIp(this.content.environment)
     const networks = lines.filter(isNetwork)
     if (
       new NetworkList(

@@ -1,10 +1,23 @@
 /** What becomes of a message whose author was judged: what the owner of his domain wants, and what we do of it
  *  (RFC 9989 §5.4, §7.4). */
+import type { ByteString } from '../../base/byte-string.ts'
 import type { DmarcVerdict } from './verdict.ts'
 
 /** What we do at most; control/dmarcaction. */
 export const dmarcActions = ['none', 'quarantine', 'reject'] as const
 export type DmarcAction = (typeof dmarcActions)[number]
+
+/** What nobody could understand is what the file is without it. */
+export function readDmarcAction(line: ByteString): DmarcAction {
+  const word = line.trim().toLowerCase()
+  return dmarcActions.find((action) => action === word) ?? 'quarantine'
+}
+
+export interface JudgedAuthor extends Pick<DmarcVerdict, 'result' | 'policy'> {
+  /** Of `permerror`: readers could see several authors, or another. */
+  readonly isAmbiguous: boolean
+  readonly whyNoAuthor: string
+}
 
 /** What speaks for a message that fails. */
 export interface Knowledge {
@@ -22,15 +35,23 @@ export interface Disposition {
   readonly why: string
 }
 
+const trusted: Disposition = { action: 'none', why: 'it comes from one of control/trustedforwarders' }
+
 export function disposition(
-  { result, policy }: Pick<DmarcVerdict, 'result' | 'policy'>,
+  { result, policy, isAmbiguous, whyNoAuthor }: JudgedAuthor,
   most: DmarcAction,
   { isTrusted, isFromList, isBounce }: Knowledge,
 ): Disposition {
+  if (result === 'permerror') {
+    if (most === 'none') return { action: 'none', why: 'control/dmarcaction is none' }
+    if (isTrusted) return trusted
+    // Of none nobody is named whom a policy could protect. Several are no author at all (RFC 5322 §3.6).
+    return { action: isAmbiguous ? 'reject' : 'quarantine', why: whyNoAuthor }
+  }
   if (result !== 'fail' || policy === undefined) return { action: 'none', why: `the result is ${result}` }
   if (policy === 'none') return { action: 'none', why: 'the owner of the domain wants nothing done' }
   if (most === 'none') return { action: 'none', why: 'control/dmarcaction is none' }
-  if (isTrusted) return { action: 'none', why: 'it comes from one of control/trustedforwarders' }
+  if (isTrusted) return trusted
   if (policy === 'quarantine') return { action: 'quarantine', why: 'the owner of the domain wants it' }
   // A policy alone is no reason to refuse mail, RFC 9989 §7.4 says.
   if (most === 'quarantine') return { action: 'quarantine', why: 'control/dmarcaction asks for no more' }

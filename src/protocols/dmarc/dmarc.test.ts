@@ -104,10 +104,11 @@ describe('whose domain a From names', () => {
 
 describe('what becomes of a failure', () => {
   const nothing = { isTrusted: false, isFromList: false, isBounce: false }
-  const reject = { result: 'fail', policy: 'reject' } as const
+  const one = { isAmbiguous: false, whyNoAuthor: '' }
+  const reject = { result: 'fail', policy: 'reject', ...one } as const
   it('is no more than the owner wants, and no more than we do', () => {
     const of = (policy: 'none' | 'quarantine' | 'reject', most: 'none' | 'quarantine' | 'reject'): string =>
-      disposition({ result: 'fail', policy }, most, nothing).action
+      disposition({ result: 'fail', policy, ...one }, most, nothing).action
     assert.deepEqual(
       (['none', 'quarantine', 'reject'] as const).map((most) => [
         of('none', most),
@@ -120,8 +121,18 @@ describe('what becomes of a failure', () => {
         ['none', 'quarantine', 'reject'],
       ],
     )
-    for (const result of ['pass', 'none', 'temperror', 'permerror'] as const)
-      assert.equal(disposition({ result, policy: 'reject' }, 'reject', nothing).action, 'none')
+    for (const result of ['pass', 'none', 'temperror'] as const)
+      assert.equal(disposition({ ...reject, result }, 'reject', nothing).action, 'none')
+  })
+
+  it('is apart for what has no author, and a refusal for what has several, however little we do of policies', () => {
+    const none = { result: 'permerror', policy: undefined, isAmbiguous: false, whyNoAuthor: 'no From' } as const
+    for (const most of ['quarantine', 'reject'] as const) {
+      assert.equal(disposition(none, most, nothing).action, 'quarantine')
+      assert.equal(disposition({ ...none, isAmbiguous: true }, most, nothing).action, 'reject')
+      assert.equal(disposition({ ...none, isAmbiguous: true }, most, { ...nothing, isTrusted: true }).action, 'none')
+    }
+    assert.equal(disposition({ ...none, isAmbiguous: true }, 'none', nothing).action, 'none')
   })
 
   it('31: is nothing for a trusted forwarder, and no refusal of lists and bounces', () => {

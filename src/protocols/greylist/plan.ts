@@ -2,6 +2,7 @@
  *  The settings are variables of the connection's environment, times in seconds. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import type { GreylistTimes } from './triple.ts'
+import { clientIp } from '../qmail/tcp-environment.ts'
 
 /** Today's choice: five minutes keep out what never comes back, and cost little delay; four hours hold every sane retry
  *  schedule; 36 days bridge a monthly newsletter. Harris's paper had one hour for the first. */
@@ -33,7 +34,7 @@ export function planGreylist({ variables, sender, recipient, exemptions }: Greyl
   if (hasLine(exemptions?.hosts, domain))
     return skip('control/greylist/exemptrcpthosts', `greylisting skipped for recipient domain: ${domain}`)
   const fixedIp = exemptions === undefined ? '' : (variables.get('GL_WRAPPER_TCPREMOTEIP') ?? '')
-  const ip = fixedIp === '' ? (variables.get('TCPREMOTEIP') ?? variables.get('TCP6REMOTEIP') ?? '') : fixedIp
+  const ip = fixedIp === '' ? clientIp(variables) : fixedIp
   if (ip === '') return skip('TCPREMOTEIP', 'greylisting skipped: the address of the client is not known')
   return { kind: 'ask', ip, sender, recipient, ...greylistTimes(variables) }
 }

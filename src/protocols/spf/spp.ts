@@ -5,6 +5,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Command, headerLine, parseCommand } from '../spp/command.ts'
 import type { SpfResult } from './received-spf.ts'
+import { clientIp } from '../qmail/tcp-environment.ts'
 
 export type Variables = ReadonlyMap<string, string>
 
@@ -14,7 +15,7 @@ export function spfQuestion(
   sender: ByteString,
   helo: ByteString,
 ): { ip: string; helo: ByteString; sender: ByteString; bestGuess: boolean; refuseOpenPass: boolean } | undefined {
-  const ip = variables.get('TCPREMOTEIP') ?? variables.get('TCP6REMOTEIP') ?? ''
+  const ip = clientIp(variables)
   if (variables.has('RELAYCLIENT') || ip === '' || (sender === '' && helo === '')) return undefined
   return {
     ip,
