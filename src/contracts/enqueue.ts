@@ -15,7 +15,7 @@
  *  A body of at most `inlineBytesMax` goes as one `submit`, any number at once on one connection. A larger one goes
  *  as open, chunks, close on a connection of its own, whose back-pressure is the socket's. `accepted` is sent only
  *  after message and envelope are committed. A connection that ends before `close` leaves nothing behind.
- *  `judge` asks before there is content whether the queue would take mail from that sender for that recipient; 0 is no message.
+ *  `check` asks before there is content whether the queue would take mail from that sender for that recipient; 0 is no message.
  *  Who is enqueuing (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
@@ -45,7 +45,7 @@ export const chunkBytesMax: number = 64 * 1024
 /** Of whole header lines. What plug-ins may add is 64 KiB of them. */
 export const headBytesMax: number = 128 * 1024
 
-const type = { submit: 16, open: 17, chunk: 18, close: 19, abandon: 20, judge: 21, accepted: 24, refused: 25 } as const
+const type = { submit: 16, open: 17, chunk: 18, close: 19, abandon: 20, check: 21, accepted: 24, refused: 25 } as const
 
 export type EnqueueRequest =
   | {
@@ -67,7 +67,7 @@ export type EnqueueRequest =
       readonly late: Params
     }
   | { readonly kind: 'abandon'; readonly ref: number }
-  | { readonly kind: 'judge'; readonly ref: number; readonly sender: ByteString; readonly recipient: ByteString }
+  | { readonly kind: 'check'; readonly ref: number; readonly sender: ByteString; readonly recipient: ByteString }
 
 export type EnqueueReply =
   | { readonly kind: 'accepted'; readonly ref: number; readonly id: number }
@@ -94,7 +94,7 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
       break
     case 'abandon':
       break
-    case 'judge':
+    case 'check':
       fields.string(request.sender).string(request.recipient)
       break
   }
@@ -103,7 +103,7 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
 
 /** Undefined for a frame type that is not this contract's. */
 export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
-  if (frame.type < type.submit || frame.type > type.judge) return undefined
+  if (frame.type < type.submit || frame.type > type.check) return undefined
   const fields = new FieldReader(frame.payload)
   const ref = fields.u32()
   switch (frame.type) {
@@ -139,10 +139,10 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
       fields.end()
       return { kind: 'close', ref, bodyBytes, head, late }
     }
-    case type.judge: {
+    case type.check: {
       const [sender, recipient] = [fields.string(addressBytesMax), fields.string(addressBytesMax)]
       fields.end()
-      return { kind: 'judge', ref, sender, recipient }
+      return { kind: 'check', ref, sender, recipient }
     }
     default:
       fields.end()

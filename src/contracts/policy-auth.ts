@@ -5,7 +5,7 @@ import { choice, type FieldReader, type FieldWriter } from './fields.ts'
 import { bounded, boundedTo, cut, flag, policyFieldBytesMax, text } from './policy-fields.ts'
 
 /** About a larger one policy is not asked. */
-export const judgedHeaderBytesMax: number = 128 * 1024
+export const authHeaderBytesMax: number = 128 * 1024
 const signaturesMax = 16
 const thoughtsMax = 500
 const digestBytes = 32
@@ -18,7 +18,7 @@ type SpfFinding = (typeof spfFindings)[number]
 const dkimFindings = ['pass', 'fail', 'policy', 'none', 'temperror', 'permerror'] as const
 type DkimFinding = (typeof dkimFindings)[number]
 
-/** `permerror`: there is not one author's domain that could be judged. */
+/** `permerror`: there is not one author's domain that could be evaluated. */
 const dmarcFindings = ['none', 'pass', 'fail', 'temperror', 'permerror'] as const
 type DmarcFinding = (typeof dmarcFindings)[number]
 
@@ -38,7 +38,7 @@ export interface Digests {
 }
 
 export interface AuthQuestion {
-  /** Empty: SPF is not judged. */
+  /** Empty: SPF is not checked. */
   readonly ip: string
   readonly helo: ByteString
   readonly sender: ByteString
@@ -91,14 +91,14 @@ export function writeAuthQuestion(fields: FieldWriter, question: AuthQuestion): 
     fields.u8(digest === undefined ? 0 : 1)
     if (digest !== undefined) fields.u64(digest.bytes).string(digest.sha256)
   }
-  fields.u8(question.explain ? 1 : 0).string(boundedTo(judgedHeaderBytesMax, question.header))
+  fields.u8(question.explain ? 1 : 0).string(boundedTo(authHeaderBytesMax, question.header))
 }
 
 export function readAuthQuestion(fields: FieldReader): Omit<AuthQuestion, 'ip'> {
   const [helo, sender, refuseOpenPass] = [text(fields), text(fields), flag(fields)]
   const [simple, relaxed] = [readDigest(fields), readDigest(fields)]
   const explain = flag(fields)
-  const header = fields.string(judgedHeaderBytesMax)
+  const header = fields.string(authHeaderBytesMax)
   const bodies = { ...(simple === undefined ? {} : { simple }), ...(relaxed === undefined ? {} : { relaxed }) }
   return { helo, sender, refuseOpenPass, header, bodies, explain }
 }

@@ -65,9 +65,9 @@ export interface NameQuestion {
 export interface SpfQuestion {
   readonly ip: string
   readonly helo: ByteString
-  /** Empty: HELO is judged. */
+  /** Empty: HELO is checked. */
   readonly sender: ByteString
-  /** Where there is no verdict, judge by `v=spf1 mx -all`. */
+  /** Where there is no verdict, evaluate `v=spf1 mx -all`. */
   readonly bestGuess: boolean
   /** A pass that two random addresses get as well says nothing. */
   readonly refuseOpenPass: boolean

@@ -1,4 +1,4 @@
-/** Whether another account could read or run a file, judged by owners and modes on the whole way to it: root's own access
+/** Whether another account could read or run a file, decided by owners and modes on the whole way to it: root's own access
  *  says nothing about anybody else's.
  *  Knows:  permission bits. Never: access lists, or what a network file system thinks of root.
  *  Fails:  what cannot be looked at is said as a fault; nothing throws. */

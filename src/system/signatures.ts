@@ -1,5 +1,5 @@
 /** Signatures of RSA (PKCS#1 v1.5) and Ed25519 over SHA-256, as DKIM uses them, by node:crypto.
- *  Never:  judges: sizes are said, limits are the caller's rules (RFC 8301 §3.2). */
+ *  Never:  decides: sizes are said, limits are the caller's rules (RFC 8301 §3.2). */
 import {
   createHash,
   createPrivateKey,

@@ -5,9 +5,9 @@ import * as fc from 'fast-check'
 import { dmarc } from 'mailauth/lib/dmarc/index.js'
 import { fromText } from '../../src/base/byte-string.ts'
 import { asciiForm } from '../../src/system/ascii-form.ts'
-import { judgedAuthor } from '../../src/protocols/dkim/author-domain.ts'
+import { dmarcAuthor } from '../../src/protocols/dkim/author-domain.ts'
 import type { TextAnswer } from '../../src/protocols/dmarc/tree-walk.ts'
-import { type DmarcVerdict, type Identity, judgeAuthor } from '../../src/protocols/dmarc/verdict.ts'
+import { type DmarcVerdict, type Identity, evaluateAuthor } from '../../src/protocols/dmarc/verdict.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
 
 type Zone = Readonly<Record<string, 'SERVFAIL' | { readonly TXT?: readonly (string | readonly string[])[] }>>
@@ -26,7 +26,7 @@ describe('26: dmarc-rfc9989', { skip: skipWithout('suites', 'dmarc-rfc9989') }, 
   it('has its cases', () => assert.equal(cases.length, 40))
   for (const { name, zone, from, dkimPass, spfPass, expect } of cases)
     it(name, () => {
-      const { domain } = judgedAuthor(fromText(`From: ${from}\n`), asciiForm)
+      const { domain } = dmarcAuthor(fromText(`From: ${from}\n`), asciiForm)
       assert.ok(domain !== undefined)
       const pass = (by: Identity['by'], passed: string): Identity => ({
         by,
@@ -52,7 +52,7 @@ function judged(
   zone: Zone,
 ): { verdict: DmarcVerdict; asked: string[] } {
   const asked: string[] = []
-  const steps = judgeAuthor(domain, identities)
+  const steps = evaluateAuthor(domain, identities)
   let step = steps.next()
   while (step.done !== true) {
     asked.push(step.value)

@@ -2,8 +2,8 @@
  *  it came (blanks, quotes, routes); the vectors where that shows are listed with what we say. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { cleanHeader } from '../../src/protocols/ofmip/clean.ts'
-import { defaultRewriting } from '../../src/protocols/ofmip/rewriting.ts'
+import { cleanHeader } from '../../src/protocols/submission/clean.ts'
+import { defaultRewriting } from '../../src/protocols/submission/rewriting.ts'
 import { HeaderGatherer } from '../../src/protocols/rfc822/header.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
 

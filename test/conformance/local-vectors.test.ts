@@ -197,7 +197,7 @@ async function run(assignment: Assignment, vector: FileVector): Promise<Observed
       baseEnvironment: { PATH: '/usr/bin:/bin' },
       maildirs: new Maildirs({ ...machine, pid: process.pid, host: 'host' }),
       mboxes: new Mboxes(machine),
-      takerFor: () => ({
+      enqueuerFor: () => ({
         open(envelope) {
           let body = ''
           return {

@@ -48,7 +48,7 @@ for (const { id, mail_from, rcpt_to } of cases) {
         await session.send(`${hello}MAIL FROM:<${filled(mail_from)}>\r\n`)
         await session.send(`RCPT TO:${recipient}\r\n`)
         await session.send('DATA\r\n\r\n.\r\n')
-        for (const accepted of session.taker.taken.flatMap((message) => message.envelope.recipients)) {
+        for (const accepted of session.enqueuer.taken.flatMap((message) => message.envelope.recipients)) {
           const domain = domainOf(accepted)
           assert.ok(domain === undefined || domain === us || domain === local, `accepted ${accepted}`)
           assert.doesNotMatch(accepted, /[\0\r\n]/)

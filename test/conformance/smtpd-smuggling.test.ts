@@ -32,7 +32,7 @@ for (const { id, repr, bytes_b64, contains_true_eod, has_bare_cr_or_lf_or_nul } 
       await session.settle()
       if (!session.closed) await session.send(input.slice(place))
 
-      const { taken } = session.taker
+      const { taken } = session.enqueuer
       const [first] = taken
       if (first !== undefined) assert.doesNotMatch(first.content, /[\r\0]/)
       if (contains_true_eod && !beforeTrueEnd(bytes)) {

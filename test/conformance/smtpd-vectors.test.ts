@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ProgramTaker } from '../../src/clients/queue/program.ts'
+import { ProgramEnqueuer } from '../../src/clients/queue/program.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { sharedJson, skipWithout } from '../kit/shared.ts'
 import { ScriptedSession } from '../kit/smtpd.ts'
@@ -45,8 +45,8 @@ async function check(vector: Vector): Promise<void> {
     const program = join(home, 'qq')
     writeFileSync(program, '#!/bin/sh\ncat > fd0; cat <&1 > fd1; printf %s "$QQERR" >&6; exit "${QQRC:-0}"\n')
     chmodSync(program, 0o755)
-    const taker = new ProgramTaker(program, home, { QQRC: '0', QQERR: '', ...vector.env }, realClock)
-    const world = new ScriptedSession({ control: vector.control, environment: vector.env, taker })
+    const enqueuer = new ProgramEnqueuer(program, home, { QQRC: '0', QQERR: '', ...vector.env }, realClock)
+    const world = new ScriptedSession({ control: vector.control, environment: vector.env, enqueuer })
     world.session.receive(Buffer.from(vector.stdin, 'latin1'))
     world.session.receiveEnd()
     while (!world.closed) {

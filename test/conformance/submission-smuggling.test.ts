@@ -30,7 +30,7 @@ for (const { id, repr, bytes_b64, contains_true_eod, has_bare_cr_or_lf_or_nul } 
   test(`${id} ${repr}`, async () => {
     const bytes = Buffer.from(bytes_b64, 'base64').toString('latin1')
     for (const cut of [0, 1, bytes.length]) {
-      rig.taker.taken.length = 0
+      rig.enqueuer.taken.length = 0
       const client = await rig.login()
       const session = rig.lastSession
       const input = beginning + bytes + smuggled
@@ -41,7 +41,7 @@ for (const { id, repr, bytes_b64, contains_true_eod, has_bare_cr_or_lf_or_nul } 
       await client.untilClosed()
       await session?.ended
 
-      const { taken } = rig.taker
+      const { taken } = rig.enqueuer
       const [first] = taken
       for (const { envelope, content } of taken) {
         assert.equal(envelope.sender, 'anna@lab.example')

@@ -201,7 +201,7 @@ export class FakeQueue {
       case 'abandon':
         this.streams.delete(ref)
         break
-      case 'judge':
+      case 'check':
         connection.send(encodeEnqueueReply({ kind: 'accepted', ref, id: 0 }))
         break
     }

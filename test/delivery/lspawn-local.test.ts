@@ -215,11 +215,11 @@ describe('QMAILQUEUE', () => {
     const directory = await mkdtemp(join(tmpdir(), 'quaver-qq-'))
     for (const name of ['control', 'users', 'alias', 'run']) await mkdir(join(directory, name))
     const script = '#!/bin/sh\ncat > content; cat <&1 > envelope; echo "$LOCAL" > local\n'
-    await writeFile(join(directory, 'taker'), script, { mode: 0o755 })
+    await writeFile(join(directory, 'enqueuer'), script, { mode: 0o755 })
     await writeFile(join(directory, 'alias/.qmail-away'), 'far@away\n')
     const queue = new FakeQueue(socketPath(homeAt(directory), 'queue-lspawn'))
     const flags = [...programArguments('lspawn'), '--home', directory, '--demo']
-    const env = { PATH: process.env['PATH'], QMAILQUEUE: './taker' }
+    const env = { PATH: process.env['PATH'], QMAILQUEUE: './enqueuer' }
     const lspawn = spawn(process.execPath, flags, { stdio: ['ignore', 'ignore', 'inherit'], env })
     try {
       const report = await queue.deliver('s@x', 'away@lab.test.example', 'Subject: x\n')

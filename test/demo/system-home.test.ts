@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { askAdmin, type ProgramStatus } from '#test/kit/instance.ts'
-import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
+import { rolesFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const launcher = join(import.meta.dirname, '../../bin/quaver')
 const waitMillisecondsMax = 60_000
@@ -29,7 +29,7 @@ describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: f
     mkdirSync(join(home, 'control'))
     assert.match((await quaver(['start'])).stderr, /control\/me is missing or empty: write this host's name there/)
     writeFileSync(join(home, 'control/me'), 'mail.quaver.test\n')
-    writeFileSync(join(home, 'control/accounts'), 'queue:no-such-account\n')
+    writeFileSync(join(home, 'control/roles'), 'queue:no-such-account\n')
     const { code, stderr } = await quaver(['start'])
     assert.equal(code, 111)
     assert.match(stderr, /no account 'no-such-account' for the role 'queue': useradd/)
@@ -44,7 +44,7 @@ describe('system home', { skip: withoutSystemHome('bin', 'sync'), concurrency: f
   })
 
   it('gives each program its account, and each socket its owner', async () => {
-    writeFileSync(join(home, 'control/accounts'), accountsFile)
+    writeFileSync(join(home, 'control/roles'), rolesFile)
     for (const service of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s'])
       writeFileSync(join(home, `control/listen-${service}`), '127.0.0.1:0\n')
     running = spawn(launcher, ['start', '--home', home], { stdio: ['ignore', 'ignore', 'ignore'] })

@@ -18,10 +18,10 @@ describe('npm test', () => {
   }
 
   it('knows which files have a word, or import what has it', () => {
-    const { status, stdout } = run('--list', 'servers/door/limits')
+    const { status, stdout } = run('--list', 'servers/listener/limits')
     const files = stdout.trim().split('\n')
     assert.equal(status, 0)
-    assert.ok(files.includes('src/programs/smtpd/door.test.ts'), 'imports it by way of others')
+    assert.ok(files.includes('src/programs/smtpd/listener.test.ts'), 'imports it by way of others')
     assert.ok(!files.includes('src/protocols/qmail/schedule.test.ts'))
   })
 

@@ -7,8 +7,8 @@ import { limits as usualLimits, type LoginLimits } from '../../src/programs/logi
 import { LoginDialogue } from '../../src/programs/login/login-dialogue.ts'
 import { Pop3Login } from '../../src/programs/login/pop3-login.ts'
 import { SmtpLogin } from '../../src/programs/login/smtp-login.ts'
-import { Connections } from '../../src/servers/door/connections.ts'
-import { baseEnvironment } from '../../src/servers/door/peer.ts'
+import { Connections } from '../../src/servers/listener/connections.ts'
+import { baseEnvironment } from '../../src/servers/listener/peer.ts'
 import { realClock as clock } from '../../src/system/clock.ts'
 import { ServerTls } from '../../src/system/server-tls.ts'
 
@@ -29,7 +29,7 @@ export class LoginServer {
       service === 'pop3'
         ? new Pop3Login({ greeting: 'lab.test', capabilities: [] })
         : new SmtpLogin({ greeting: 'lab.test', databytes: 0, capabilities: undefined, brokenClients: false })
-    const auth = { mechanisms: () => ['PLAIN', 'LOGIN'], begin: (attempt: AuthAttempt) => this.judge(attempt) }
+    const auth = { mechanisms: () => ['PLAIN', 'LOGIN'], begin: (attempt: AuthAttempt) => this.checkAddresses(attempt) }
     const sessions = {
       begin: () => Promise.resolve({ kind: 'refused', why: 'unknown', logText: 'nobody comes in' } as const),
     }
@@ -59,7 +59,7 @@ export class LoginServer {
     await this.connections.stop()
   }
 
-  private judge(attempt: AuthAttempt): Promise<AuthStep> {
+  private checkAddresses(attempt: AuthAttempt): Promise<AuthStep> {
     this.asked.push(attempt)
     if (attempt.initial !== undefined) return Promise.resolve({ kind: 'rejected', why: 'credentials' })
     const challenge: AuthChallenge = {

@@ -7,7 +7,7 @@ import { replies, type Reply } from '../../src/protocols/smtp/replies.ts'
 import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { smtpLimits, type SmtpLimits } from '../../src/servers/smtp/limits.ts'
 import { SmtpSession } from '../../src/servers/smtp/session.ts'
-import { FakeClock, FakeTaker } from './smtpd.ts'
+import { FakeClock, FakeEnqueuer } from './smtpd.ts'
 
 interface Recipients {
   readonly recipients: ByteString[]
@@ -22,7 +22,7 @@ interface Step {
 
 /** `RCPT later` waits for `step`. */
 export class PlainSession extends SmtpSession<Recipients> {
-  readonly taker: FakeTaker = new FakeTaker()
+  readonly enqueuer: FakeEnqueuer = new FakeEnqueuer()
   readonly sessionClock: FakeClock
   readonly sessionBudget: ContentBudget
   readonly log: string[] = []
@@ -72,7 +72,7 @@ export class PlainSession extends SmtpSession<Recipients> {
 
   protected override data({ recipients }: Recipients): void {
     const envelope = { sender: 'a@b', recipients }
-    this.beginContent({ envelope, params: noParams, head: '', databytes: 100_000 }, this.taker)
+    this.beginContent({ envelope, params: noParams, head: '', databytes: 100_000 }, this.enqueuer)
   }
 
   protected override hello(name: ByteString): void {

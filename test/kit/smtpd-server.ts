@@ -1,4 +1,4 @@
-/** Our SMTP server on a real socket in this process, with a taker that remembers, and a bare client for it. */
+/** Our SMTP server on a real socket in this process, with an enqueuer that remembers, and a bare client for it. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, Socket } from 'node:net'
@@ -6,20 +6,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { TlsOrder } from '../../src/contracts/supervise.ts'
-import { admit } from '../../src/servers/door/admission.ts'
-import type { ConnectionSetting } from '../../src/servers/door/dialogue.ts'
-import { Connections, type TurnedAway } from '../../src/servers/door/connections.ts'
+import { admit } from '../../src/servers/listener/admission.ts'
+import type { ConnectionSetting } from '../../src/servers/listener/dialogue.ts'
+import { Connections, type TurnedAway } from '../../src/servers/listener/connections.ts'
 import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
 import { formatReply, type Reply } from '../../src/protocols/smtp/replies.ts'
 import { Session } from '../../src/programs/smtpd/session.ts'
 import { connectionEnvironment } from '../../src/programs/smtpd/trace.ts'
-import type { Peer } from '../../src/servers/door/peer.ts'
+import type { Peer } from '../../src/servers/listener/peer.ts'
 import type { Rules } from '../../src/stores/tcprules/rules-file.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { ServerTls } from '../../src/system/server-tls.ts'
-import { FakeTaker, policyOf, type World } from './smtpd.ts'
+import { FakeEnqueuer, policyOf, type World } from './smtpd.ts'
 
 /** A certificate for this run, or undefined where there is no openssl. */
 export function selfSigned(): TlsOrder | undefined {
@@ -49,7 +49,7 @@ export function selfSigned(): TlsOrder | undefined {
 }
 
 /** How peers come in; without it as from a home without rules and proxies, and nobody waits for the greeting. */
-export interface Door {
+export interface ListenerSetting {
   readonly rules?: Rules
   readonly isProxy?: (ip: string) => boolean
   /** Until then nobody knows about a peer. */
@@ -57,12 +57,12 @@ export interface Door {
 }
 
 export class SmtpServer {
-  readonly taker: FakeTaker = new FakeTaker()
+  readonly enqueuer: FakeEnqueuer = new FakeEnqueuer()
   readonly log: string[] = []
   readonly connections: Connections
   private readonly server: Server
 
-  constructor(world: World = {}, tlsOrder?: TlsOrder, spoof?: (peer: Peer) => Peer, door: Door = {}) {
+  constructor(world: World = {}, tlsOrder?: TlsOrder, spoof?: (peer: Peer) => Peer, listener: ListenerSetting = {}) {
     const allLimits: Limits = { ...limits, ...world.limits }
     const policy = policyOf(world)
     const budget = new ContentBudget(allLimits.contentBytesInFlightMax)
@@ -72,7 +72,7 @@ export class SmtpServer {
     const say = (reply: Reply): string => formatReply(reply, false)
     const settingFor = (real: Peer): ConnectionSetting | TurnedAway => {
       const peer = spoof?.(real) ?? real
-      const admission = door.rules === undefined ? undefined : admit(peer, policy, door.rules)
+      const admission = listener.rules === undefined ? undefined : admit(peer, policy, listener.rules)
       if (admission !== undefined && admission.verdict !== 'allow')
         return { ...admission, turnedAway: admission.verdict }
       const environment = admission?.environment ?? connectionEnvironment(peer, policy)
@@ -90,15 +90,15 @@ export class SmtpServer {
         policy,
         gate: openGate(environment),
         budget,
-        takerFor: () => this.taker,
+        enqueuerFor: () => this.enqueuer,
         isOwnResult: () => false,
         tlsAvailable: () => tls.available,
       }
       return { ...connection, say, open: (port) => new Session(setting, port) }
     }
     this.connections = new Connections(allLimits, realClock, log, {
-      settingFor: (peer) => door.ask?.().then(() => settingFor(peer)) ?? settingFor(peer),
-      isProxy: door.isProxy ?? (() => false),
+      settingFor: (peer) => listener.ask?.().then(() => settingFor(peer)) ?? settingFor(peer),
+      isProxy: listener.isProxy ?? (() => false),
       say,
     })
     this.server = createServer({ noDelay: true }, (socket) => this.connections.accept(socket))

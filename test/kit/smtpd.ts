@@ -1,12 +1,12 @@
-/** An SMTP session without a socket: a taker that remembers, a policy from plain values, and what was said. */
+/** An SMTP session without a socket: an enqueuer that remembers, a policy from plain values, and what was said. */
 import { type ByteString, fromBuffer, toBuffer } from '../../src/base/byte-string.ts'
 import { done, failed, type Failure, type Outcome } from '../../src/base/outcome.ts'
-import type { ContentSink, Taker } from '../../src/clients/queue/taker.ts'
+import type { ContentSink, Enqueuer } from '../../src/clients/queue/enqueuer.ts'
 import { type Envelope, type Params, withLate } from '../../src/contracts/envelope.ts'
 import { ContentBudget } from '../../src/clients/queue/content-budget.ts'
 import { type Gate, openGate } from '../../src/programs/smtpd/gate.ts'
 import { type Limits, limits } from '../../src/programs/smtpd/limits.ts'
-import type { Environment } from '../../src/servers/door/peer.ts'
+import type { Environment } from '../../src/servers/listener/peer.ts'
 import { type Policy, readPolicy } from '../../src/programs/smtpd/policy.ts'
 import type { ReplyRules } from '../../src/programs/smtpd/reply-rules.ts'
 import { Session } from '../../src/programs/smtpd/session.ts'
@@ -25,7 +25,7 @@ export interface Taken {
 }
 
 /** Takes everything, or fails with what it was told; answers a turn later, as the queue does. */
-export class FakeTaker implements Taker {
+export class FakeEnqueuer implements Enqueuer {
   readonly taken: Taken[] = []
   abandoned = 0
   failure: Failure | undefined
@@ -106,7 +106,7 @@ export interface World {
   readonly control?: ControlFiles
   readonly environment?: Readonly<Record<string, string>>
   readonly limits?: Partial<Limits>
-  readonly taker?: Taker
+  readonly enqueuer?: Enqueuer
   readonly moreHosts?: ReadonlySet<ByteString>
   readonly localAddresses?: readonly string[]
   readonly tls?: boolean
@@ -128,7 +128,7 @@ export function policyOf(world: World): Policy {
 }
 
 export class ScriptedSession {
-  readonly taker: FakeTaker = new FakeTaker()
+  readonly enqueuer: FakeEnqueuer = new FakeEnqueuer()
   readonly clock: FakeClock = new FakeClock()
   readonly log: string[] = []
   readonly budget: ContentBudget
@@ -153,7 +153,7 @@ export class ScriptedSession {
       clock: this.clock,
       budget: this.budget,
       log: (line) => this.log.push(line),
-      takerFor: () => world.taker ?? this.taker,
+      enqueuerFor: () => world.enqueuer ?? this.enqueuer,
       isOwnResult: () => false,
       tlsAvailable: () => world.tls === true,
     }

@@ -7,7 +7,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unlimited } from '../../src/clients/queue/content-budget.ts'
-import type { Taker } from '../../src/clients/queue/taker.ts'
+import type { Enqueuer } from '../../src/clients/queue/enqueuer.ts'
 import type { SessionGrant } from '../../src/contracts/assign.ts'
 import type { RunningSession } from '../../src/programs/local/session.ts'
 import { startSubmission } from '../../src/programs/local/submission/submission.ts'
@@ -16,7 +16,7 @@ import { compileAssign } from '../../src/stores/users/assign.ts'
 import { type Home, homeAt } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
 import { realRandom } from '../../src/system/random.ts'
-import { FakeTaker } from './smtpd.ts'
+import { FakeEnqueuer } from './smtpd.ts'
 
 export interface Login {
   readonly account?: string
@@ -32,7 +32,7 @@ const answerMillisecondsMax = 30_000
 /** Two hosted accounts of one uid, anna@lab.example and bob@lab.example, and one user of the machine, joe. */
 export class SubmissionRig {
   readonly home: Home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-submission-')))
-  readonly taker: FakeTaker = new FakeTaker()
+  readonly enqueuer: FakeEnqueuer = new FakeEnqueuer()
   readonly log: string[] = []
   /** For how long the process was asked to stay, each time. */
   readonly stays: number[] = []
@@ -46,7 +46,7 @@ export class SubmissionRig {
     return join(this.home.mail, name)
   }
 
-  async start(more: Partial<SubmissionTools> = {}, queue: Taker = this.taker): Promise<void> {
+  async start(more: Partial<SubmissionTools> = {}, queue: Enqueuer = this.enqueuer): Promise<void> {
     for (const path of [this.home.control, this.home.users, this.home.bin]) mkdirSync(path, { recursive: true })
     const line = (key: string, name: string): string => {
       mkdirSync(this.homeOf(name), { recursive: true })
@@ -62,9 +62,9 @@ export class SubmissionRig {
     this.control('locals', 'host.example')
     this.control('virtualdomains', 'lab.example:lab.example')
     const log = (text: string): void => void this.log.push(text)
-    const stayFor = (milliseconds: number): void => void this.stays.push(milliseconds)
+    const keepAliveFor = (milliseconds: number): void => void this.stays.push(milliseconds)
     const machine = { clock: realClock, random: realRandom, budget: unlimited }
-    const setting = { homePath: this.home.path, demo: true, queue, ...machine, log, stayFor }
+    const setting = { homePath: this.home.path, demo: true, queue, ...machine, log, keepAliveFor }
     const made = submissionTools(setting)
     this.tools = { ...made, limits: { ...made.limits, errorDelayMilliseconds: 5 }, ...more }
     this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>

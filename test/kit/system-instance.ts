@@ -25,8 +25,8 @@ export const roles = {
   issuers: 'irc',
   signer: 'list',
 } as const
-/** control/accounts that says so. */
-export const accountsFile: string = Object.entries(roles)
+/** control/roles that says so. */
+export const rolesFile: string = Object.entries(roles)
   .map(([role, account]) => `${role}:${account}\n`)
   .join('')
 const uids = new Map(
@@ -137,7 +137,7 @@ export class SystemInstance {
     authority.remove()
     const files: Record<string, string> = {
       'control/me': 'mail.example.test\n',
-      'control/accounts': accountsFile,
+      'control/roles': rolesFile,
       'control/services': `${services.join('\n')}\n`,
       'ca.pem': caPem,
       'tls/cert.pem': cert,

@@ -18,7 +18,7 @@ import {
 } from '../kit/qmail-home.ts'
 import { QueueProcess } from '../kit/queue-process.ts'
 import { skipWithout } from '../kit/shared.ts'
-import { accountsFile, roles, uidOf, withoutSystemHome } from '../kit/system-instance.ts'
+import { rolesFile, roles, uidOf, withoutSystemHome } from '../kit/system-instance.ts'
 
 const isRoot = process.getuid?.() === 0
 const skip = skipWithout('fixtures', 'manifest.json') || (isRoot && withoutSystemHome())
@@ -36,7 +36,7 @@ function checkFixture(fixture: (typeof qmailHomes)[number]): void {
   const wanted = messages.filter(({ conclude }) => conclude.action !== 'ignore')
   const qmail = unpack(fixture)
   // Accounts are looked up by root only; bounces are compared whole.
-  const queue = new QueueProcess({ bouncemaxbytes: '0\n', ...(isRoot ? { accounts: accountsFile } : {}) })
+  const queue = new QueueProcess({ bouncemaxbytes: '0\n', ...(isRoot ? { roles: rolesFile } : {}) })
   const home = queue.home.path
   const exported = join(qmail.base, 'exported')
   const adopted = Date.now() / 1000
@@ -135,7 +135,7 @@ describe('adopt, of a home that is half there', { skip: isRoot && withoutSystemH
   }
   before(() => {
     chmodSync(base, 0o755)
-    if (isRoot) write(join(home, 'control/accounts'), accountsFile)
+    if (isRoot) write(join(home, 'control/roles'), rolesFile)
     write(join(source, 'control/me'), 'h.example')
     write(join(source, 'control/queuelifetime'), '7d\n')
     write(join(source, 'control/concurrencyremote'), '30 at once\n')

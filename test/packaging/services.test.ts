@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { initSystemNames, initSystems, type InitSystemName } from '../../src/programs/quaver/services/systems.ts'
 import { launcher, run, until } from '#test/kit/instance.ts'
-import { accountsFile, withoutSystemHome } from '#test/kit/system-instance.ts'
+import { rolesFile, withoutSystemHome } from '#test/kit/system-instance.ts'
 import { without } from '#test/kit/tool.ts'
 
 const golden = join(import.meta.dirname, 'services')
@@ -57,11 +57,11 @@ describe('files for init systems', () => {
       const verified = spawnSync('systemd-analyze', ['verify', '--man=no', path], { encoding: 'utf8' })
       const told = verified.stderr.split('\n').filter((line) => line.includes('quaver.service'))
       assert.deepEqual(told, [])
-      const judged = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', path], {
+      const checked = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', path], {
         encoding: 'utf8',
       })
-      const exposure = Number(/exposure level for quaver.service: (\d+\.\d+)/.exec(judged.stdout)?.[1])
-      assert.ok(exposure < 5, `${exposure}: ${judged.stdout}${judged.stderr}`)
+      const exposure = Number(/exposure level for quaver.service: (\d+\.\d+)/.exec(checked.stdout)?.[1])
+      assert.ok(exposure < 5, `${exposure}: ${checked.stdout}${checked.stderr}`)
     } finally {
       rmSync(directory, { recursive: true, force: true })
     }
@@ -76,7 +76,7 @@ describe('services that run', { concurrency: false, skip: withoutSystemHome() },
     mkdirSync(join(home, 'control'), { recursive: true })
     for (const [name, text] of Object.entries({
       me: 'mail.example.test\n',
-      accounts: accountsFile,
+      roles: rolesFile,
       services: 'remote\n',
       log: 'stderr\n',
     }))

@@ -22,7 +22,7 @@ import { launcher, until } from '#test/kit/instance.ts'
 import { Authority } from '#test/kit/certificates.ts'
 import { MailClient, popLogin, smtpLogin } from '#test/kit/mail-client.ts'
 import { allProcesses, commandLine, programOf, treeOf } from '#test/kit/processes.ts'
-import { accountsFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
+import { rolesFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
 
 const waitMillisecondsMax = 60_000
 const notAllowed = /^55[034] 5\.7\.1 sorry, you may not send as /
@@ -49,7 +49,7 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
     chmodSync(home, 0o755)
     const control: Record<string, string> = {
       me: 'mail.quaver.test',
-      accounts: accountsFile.trimEnd(),
+      roles: rolesFile.trimEnd(),
       ofmipfilters: join(home, 'filtered/filter'),
     }
     for (const name of ['smtp', 'submission', 'submissions', 'pop3', 'pop3s']) control[`listen-${name}`] = '127.0.0.1:0'

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Outcome } from '../../src/base/outcome.ts'
 import { unlimited } from '../../src/clients/queue/content-budget.ts'
-import { handOn, type Taker } from '../../src/clients/queue/taker.ts'
-import { type FilterTools, planFilters, takerForPlan } from '../../src/clients/queue/filter-chain.ts'
+import { handOn, type Enqueuer } from '../../src/clients/queue/enqueuer.ts'
+import { type FilterTools, planFilters, enqueuerForPlan } from '../../src/clients/queue/filter-chain.ts'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
 import { socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
@@ -41,9 +41,9 @@ const tools: FilterTools = {
   },
 }
 
-function taker(filters: readonly string[], more: Readonly<Record<string, string>> = {}): Taker {
+function enqueuer(filters: readonly string[], more: Readonly<Record<string, string>> = {}): Enqueuer {
   const environment = new Map([['TCPREMOTEIP', '192.0.2.7'], ...Object.entries(more)])
-  return takerForPlan(planFilters(environment, filters, 'smtpfilters', tools.readFile), environment, tools)
+  return enqueuerForPlan(planFilters(environment, filters, 'smtpfilters', tools.readFile), environment, tools)
 }
 
 const sh = (name: string, body: string): string => exec.program(name, `#!/bin/sh\n${body}\n`)
@@ -54,7 +54,7 @@ async function submit(
   more: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   exec.enqueued.length = 0
-  return told(await handOn(taker(filters, more).open(envelope, params), '', [Buffer.from(content, 'latin1')]))
+  return told(await handOn(enqueuer(filters, more).open(envelope, params), '', [Buffer.from(content, 'latin1')]))
 }
 
 function told(outcome: Outcome<number>): string {
@@ -155,7 +155,7 @@ test('a large message streams through, and each filter reads it from its start',
   const large = `Subject: large\n\n${'0123456789abcde\n'.repeat(200_000)}`
   const count = sh('count', 'cat | wc -c >> count.out')
   exec.enqueued.length = 0
-  const sink = taker([count, count, sh('tail', 'cat; echo end')]).open(envelope, params)
+  const sink = enqueuer([count, count, sh('tail', 'cat; echo end')]).open(envelope, params)
   const bytes = Buffer.from(large, 'latin1')
   for (let at = 0; at < bytes.length; at += 100_000) await sink.write(bytes.subarray(at, at + 100_000))
   assert.equal(told(await sink.close('X-Head: 1\n', new Map([['QUARANTINE', 'x']]))), `queued ${queuedId}`)
@@ -168,7 +168,7 @@ test('a large message streams through, and each filter reads it from its start',
 
 test('what is abandoned before its end is filtered by nobody', async () => {
   const touch = sh('touch', 'echo ran > touched.out')
-  const sink = taker([touch]).open(envelope, params)
+  const sink = enqueuer([touch]).open(envelope, params)
   await sink.write(Buffer.from(message.repeat(10_000), 'latin1'))
   sink.abandon()
   assert.equal(await submit([sh('fine', ':')]), `queued ${queuedId}`)
@@ -201,7 +201,7 @@ test('without exec mail that needs it is deferred', async () => {
   const gone = { ...tools, connectExec: () => connectPath(join(exec.home.path, 'no-such.sock')) }
   const environment = new Map<string, string>()
   const plan = planFilters(environment, ['bin/some'], 'smtpfilters', tools.readFile)
-  const sink = takerForPlan(plan, environment, gone).open(envelope, params)
+  const sink = enqueuerForPlan(plan, environment, gone).open(envelope, params)
   const outcome = await handOn(sink, '', [Buffer.from(message)])
   assert.equal(told(outcome), '4 unable to exec qq (#4.3.0)')
 })

@@ -43,11 +43,11 @@ describe('a submission session', () => {
 
   it('takes a message, cleaned, for the completed envelope', async () => {
     const client = await rig.login()
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     const body = 'caf\xe9\r\n..dot\r\n'
     const reply = await client.submit(`Subject: x\r\nTo: mary\r\n\r\n${body}`, 'anna@lab.example.', ['mary', 'x@y+'])
     assert.match(reply, /^250 2\.0\.0 ok \d+ qp 4711\r\n$/)
-    const [taken] = rig.taker.taken
+    const [taken] = rig.enqueuer.taken
     assert.deepEqual(taken?.envelope, {
       sender: 'anna@lab.example',
       recipients: ['mary@host.example', 'x@y.host.example'],
@@ -80,10 +80,10 @@ describe('a submission session', () => {
 
   it('takes what is long, byte for byte', async () => {
     const client = await rig.login()
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     const body = `${'x'.repeat(70)}\xff\r\n`.repeat(1300)
     assert.match(await client.submit(`Bcc: secret@far.example\r\nX-Long: ${'y'.repeat(2000)}\r\n\r\n${body}`), /^250 /)
-    const [taken] = rig.taker.taken
+    const [taken] = rig.enqueuer.taken
     assert.ok(taken?.content.endsWith(`\n\n${body.replaceAll('\r\n', '\n')}\n`))
     assert.doesNotMatch(taken?.content ?? '', /secret/)
     await client.end()
@@ -91,7 +91,7 @@ describe('a submission session', () => {
 
   it('lets no blind recipient through, whatever stands before the header or is no field of it', async () => {
     const client = await rig.login()
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     const secret = 'Bcc : secret@far.example\r\n secret\r\nRESENT-BCC: secret\r\n'
     const body = 'x'.repeat(70_000)
     for (const prelude of [
@@ -105,18 +105,18 @@ describe('a submission session', () => {
     ])
       for (const rest of ['\r\nbody', `more\r\n${secret}\r\n${body}`, `${body}\r\n${secret}`])
         assert.match(await client.submit(`${prelude}${secret}Subject: s\r\n${secret}${rest}`), /^250 /)
-    assert.equal(rig.taker.taken.length, 21)
-    for (const { content } of rig.taker.taken) assert.doesNotMatch(content, /secret/)
+    assert.equal(rig.enqueuer.taken.length, 21)
+    for (const { content } of rig.enqueuer.taken) assert.doesNotMatch(content, /secret/)
     await client.end()
   })
 
   it('passes on what the queue says', async () => {
     const client = await rig.login()
-    rig.taker.failure = permanent('3.0', 'mail server permanently rejected message')
+    rig.enqueuer.failure = permanent('3.0', 'mail server permanently rejected message')
     assert.match(await client.submit('X: y\r\n'), /^554 5\.3\.0 mail server permanently rejected message/)
-    rig.taker.failure = transient('3.0', 'qq crashed')
+    rig.enqueuer.failure = transient('3.0', 'qq crashed')
     assert.equal(await client.submit('X: y\r\n'), '451 4.3.0 qq crashed (#4.3.0)\r\n')
-    rig.taker.failure = undefined
+    rig.enqueuer.failure = undefined
     assert.match(await client.submit('X: y\r\n'), /^250 /)
     await client.end()
   })
@@ -152,10 +152,10 @@ describe('a submission session', () => {
     assert.equal(await mail('RET=FULL ENVID=x'), '250 2.1.0 ok\r\n')
     assert.equal(await client.say('RCPT TO:<x@far.example> NOTIFY=FAILURE ORCPT=rfc822;x\r\n'), '250 2.1.5 ok\r\n')
     assert.match(await client.say('DATA\r\n'), /^354 /)
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     await client.say('Subject: x\r\n\r\nbody\r\n.\r\n')
     assert.deepEqual(
-      rig.taker.taken[0]?.params,
+      rig.enqueuer.taken[0]?.params,
       new Map([
         ['RET', 'FULL'],
         ['ENVID', 'x'],
@@ -165,7 +165,7 @@ describe('a submission session', () => {
       ['NOTIFY', 'FAILURE'],
       ['ORCPT', 'rfc822;x'],
     ])
-    assert.deepEqual(rig.taker.taken[0]?.envelope.recipientParams, new Map([['x@far.example', said]]))
+    assert.deepEqual(rig.enqueuer.taken[0]?.envelope.recipientParams, new Map([['x@far.example', said]]))
     assert.equal(await mail('SMTPUTF8'), '555 5.5.4 parameter not recognized (#5.5.4)\r\n')
     await client.end()
   })
@@ -220,11 +220,11 @@ describe('a submission session', () => {
     const client = await rig.login()
     const session = rig.lastSession
     await client.say('MAIL FROM:<anna@lab.example>\r\nRCPT TO:<a@b>\r\nDATA\r\n', 3)
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     client.socket.write('X: y\r\n\r\nhalf')
     client.socket.destroy()
     await session?.ended
-    assert.equal(rig.taker.taken.length, 0)
+    assert.equal(rig.enqueuer.taken.length, 0)
     assert.equal(rig.tools?.budget.held, 0)
   })
 })

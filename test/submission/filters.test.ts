@@ -63,7 +63,7 @@ describe('filters of submission', () => {
     }
     for (const [name, value] of Object.entries(told)) assert.equal(environment.get(name), value, name)
     assert.equal(environment.has('QMAILNAME'), false)
-    assert.match(rig.taker.taken.at(-1)?.content ?? '', new RegExp(`^X-Uid: ${process.getuid?.()}\nReceived: `))
+    assert.match(rig.enqueuer.taken.at(-1)?.content ?? '', new RegExp(`^X-Uid: ${process.getuid?.()}\nReceived: `))
     await client.end()
   })
 
@@ -78,7 +78,7 @@ describe('filters of submission', () => {
     const client = await rig.login()
     const body = 'x'.repeat(998).concat('\r\n').repeat(300)
     assert.match(await client.submit(`Subject: good\r\n\r\n${body}`), /^250 /)
-    const taken = rig.taker.taken.at(-1)
+    const taken = rig.enqueuer.taken.at(-1)
     assert.ok(taken?.content.endsWith(`\n\n${body.replaceAll('\r\n', '\n')}\n`))
     await client.end()
   })
@@ -134,7 +134,7 @@ describe('what the rules of the ofmip listener set', () => {
     const filters = `QMAILQUEUE="${queue}",QMAILQUEUEFILTERS="control/others"`
     await withRules(`:allow,${filters},OF_THE_RULE="0",AUTHUP_USER="root"`)
     assert.match(await sends(), /^250 /)
-    assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Other: 1 0 anna@lab\.example none\nReceived: /)
+    assert.match(rig.enqueuer.taken.at(-1)?.content ?? '', /^X-Other: 1 0 anna@lab\.example none\nReceived: /)
   })
 
   it('goes by the name that the front has found', async () => {
@@ -142,16 +142,16 @@ describe('what the rules of the ofmip listener set', () => {
       '=pc.lab.example:allow,OF_THE_RULE="named",QMAILQUEUE="/var/qmail/bin/qmail-qfilter-queue",QMAILQUEUEFILTERS="control/others"',
     )
     assert.match(await sends('pc.lab.example'), /^250 /)
-    assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Other: 1 named /)
+    assert.match(rig.enqueuer.taken.at(-1)?.content ?? '', /^X-Other: 1 named /)
     assert.match(await sends(), /^250 /)
-    assert.match(rig.taker.taken.at(-1)?.content ?? '', /^X-Listed: yes\n/)
+    assert.match(rig.enqueuer.taken.at(-1)?.content ?? '', /^X-Listed: yes\n/)
   })
 
   it('may name a program that takes the message instead of the queue, cleaned', async () => {
     await withRules(':allow,QMAILQUEUE="bin/queue"')
-    const earlier = rig.taker.taken.length
+    const earlier = rig.enqueuer.taken.length
     assert.match(await sends(), /^250 /)
-    assert.equal(rig.taker.taken.length, earlier)
+    assert.equal(rig.enqueuer.taken.length, earlier)
     assert.match(
       readFileSync(join(rig.home.path, 'queued.seen'), 'latin1'),
       /^Received: \(ucspitls [^]*\nFrom: anna@lab/,

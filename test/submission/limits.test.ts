@@ -79,9 +79,9 @@ describe('the limit of an account', () => {
   it('does not count what was not sent', async () => {
     clock.advance(hour)
     const client = await rig.login()
-    rig.taker.failure = transient('3.0', 'qq crashed')
+    rig.enqueuer.failure = transient('3.0', 'qq crashed')
     for (let tried = 0; tried < 5; tried++) assert.match(await client.submit('X: y\r\n'), /^451 /)
-    rig.taker.failure = undefined
+    rig.enqueuer.failure = undefined
     assert.match(await client.submit('From: bob@lab.example\r\n'), /^554 /)
     const session = rig.lastSession
     const half = await rig.login()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { compileSenderRules } from '../../src/protocols/ofmip/sender-rules.ts'
+import { compileSenderRules } from '../../src/protocols/submission/sender-rules.ts'
 import { type SubmissionClient, SubmissionRig } from '../kit/submission.ts'
 import { plainFailure } from '../../src/base/outcome.ts'
 
@@ -27,10 +27,10 @@ describe('two accounts of one uid', () => {
 
   async function submitted(account: string, sender: string, header: string): Promise<string> {
     const client = await rig.login({ account })
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     const reply = await client.submit(`${header}\r\n\r\nbody`, sender)
     client.socket.destroy()
-    const from = /^From:.*(?:\n[ \t].*)*/im.exec(rig.taker.taken[0]?.content ?? '')?.[0] ?? ''
+    const from = /^From:.*(?:\n[ \t].*)*/im.exec(rig.enqueuer.taken[0]?.content ?? '')?.[0] ?? ''
     return `${reply.slice(0, 3)} ${from}`.trim()
   }
 
@@ -176,9 +176,9 @@ describe('the person’s own rules', () => {
   after(() => rig.stop())
 
   async function taken(client: SubmissionClient, header: string, sender: string): Promise<string> {
-    rig.taker.taken.length = 0
+    rig.enqueuer.taken.length = 0
     const reply = await client.submit(`${header}\r\n`, sender)
-    const message = rig.taker.taken[0]
+    const message = rig.enqueuer.taken[0]
     return `${reply.slice(0, 3)} ${message?.envelope.sender ?? ''} ${/^From: .*/m.exec(message?.content ?? '')?.[0] ?? ''}`
   }
 

@@ -43,12 +43,12 @@ describe('a signature that a mail program made', () => {
           ...key,
           signatureData: [key],
         })
-        rig.taker.taken.length = 0
+        rig.enqueuer.taken.length = 0
         const client = await rig.login()
         const stuffed = `${signatures}${message}`.replaceAll('\r\n.', '\r\n..').replace(/\r\n$/, '')
         assert.match(await client.submit(stuffed), /^250 /)
         await client.end()
-        const arrived = rig.taker.taken[0]?.content.replaceAll('\n', '\r\n') ?? ''
+        const arrived = rig.enqueuer.taken[0]?.content.replaceAll('\n', '\r\n') ?? ''
         const { results } = await dkimVerify(Buffer.from(arrived, 'latin1'), {
           resolver: () => Promise.resolve([[record]]),
         })

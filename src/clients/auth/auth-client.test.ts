@@ -124,7 +124,7 @@ describe('AuthClient', () => {
   it('authd gone: what is under way and what is new is temporary, the same is offered; back: it works again', async () => {
     await serve((_, connection) => connection.destroy(''))
     const quick = connect(hasty)
-    // Its patience with a connection that is not served is short, too.
+    // It does not wait long for a connection that is not served, either.
     while (!quick.isServed) await new Promise((resolve) => setTimeout(resolve, 1))
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     await away()
@@ -141,7 +141,7 @@ describe('AuthClient', () => {
   it('authd silent: temporary after the deadline, and authd is told', async () => {
     await serve(() => undefined)
     const quick = connect(hasty)
-    // Its patience with a connection that is not served is short, too.
+    // It does not wait long for a connection that is not served, either.
     while (!quick.isServed) await new Promise((resolve) => setTimeout(resolve, 1))
     assert.deepEqual(await quick.begin(attempt), { kind: 'rejected', why: 'temporary' })
     while (asked.at(-1)?.kind !== 'cancel') await new Promise((resolve) => setTimeout(resolve, 5))

@@ -10,7 +10,7 @@ const channelsMax = 200
 const renewMilliseconds = 60_000
 
 /** How long one server is waited for, and how often it is asked. */
-export interface Patience {
+export interface QueryLimits {
   readonly queryMilliseconds: number
   readonly triesMax: number
 }
@@ -24,14 +24,14 @@ interface Channel {
 export class Channels {
   private readonly monotonic: () => number
   private readonly named: readonly string[]
-  private readonly patience: Patience
+  private readonly queryLimits: QueryLimits
   private channels: Channel[] = []
 
   /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. */
-  constructor(monotonic: () => number, servers: readonly string[], patience: Patience) {
+  constructor(monotonic: () => number, servers: readonly string[], queryLimits: QueryLimits) {
     this.monotonic = monotonic
     this.named = servers
-    this.patience = patience
+    this.queryLimits = queryLimits
     this.open()
   }
 
@@ -64,7 +64,7 @@ export class Channels {
   }
 
   private open(): Channel {
-    const resolver = new Resolver({ timeout: this.patience.queryMilliseconds, tries: this.patience.triesMax })
+    const resolver = new Resolver({ timeout: this.queryLimits.queryMilliseconds, tries: this.queryLimits.triesMax })
     if (this.named.length > 0) resolver.setServers(this.named)
     const channel = { resolver, madeAt: this.monotonic(), asking: 0 }
     this.channels.push(channel)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { ZoneDns } from '../../../test/kit/zone-dns.ts'
 import type { Addresses, Dns, RecordDns } from './dns.ts'
-import { judgeForward, judgeListing, judgeMx, judgeReverse } from './host-records.ts'
+import { compareForward, compareListing, compareMx, compareReverse } from './host-records.ts'
 
 /** As a resolver puts both families together. */
 class Zone extends ZoneDns implements Dns, RecordDns {
@@ -25,20 +25,20 @@ dns
 
 const host = 'mail.example.org'
 
-it('judges addresses, their names, exchangers and lists', async () => {
-  const verdict = async (judged: Promise<{ readonly verdict: string }>): Promise<string> => (await judged).verdict
-  assert.equal(await verdict(judgeForward(dns, host, ['192.0.2.1'])), 'right')
-  assert.equal(await verdict(judgeForward(dns, host, ['192.0.2.9'])), 'wrong')
-  assert.equal(await verdict(judgeForward(dns, host, [])), 'right')
-  assert.equal(await verdict(judgeForward(dns, 'nowhere.example', [])), 'absent')
-  assert.equal(await verdict(judgeForward(dns, 'trouble.example', [])), 'unknown')
-  assert.equal(await verdict(judgeReverse(dns, '192.0.2.1', host)), 'right')
-  assert.equal(await verdict(judgeReverse(dns, '192.0.2.2', host)), 'wrong')
-  assert.equal(await verdict(judgeReverse(dns, '192.0.2.3', host)), 'wrong', 'two names')
-  assert.equal(await verdict(judgeReverse(dns, '2001:db8::1', host)), 'absent')
-  assert.equal(await verdict(judgeMx(dns, 'example.org', host)), 'right')
-  assert.equal(await verdict(judgeMx(dns, 'other.example', host)), 'wrong')
-  assert.equal(await verdict(judgeListing(dns, '192.0.2.1')), 'right')
-  assert.equal(await verdict(judgeListing(dns, '192.0.2.2')), 'wrong')
-  assert.equal(await verdict(judgeListing(dns, '192.0.2.3')), 'unknown', 'the list refuses to answer')
+it('compares addresses, their names, exchangers and lists', async () => {
+  const verdict = async (checked: Promise<{ readonly verdict: string }>): Promise<string> => (await checked).verdict
+  assert.equal(await verdict(compareForward(dns, host, ['192.0.2.1'])), 'right')
+  assert.equal(await verdict(compareForward(dns, host, ['192.0.2.9'])), 'wrong')
+  assert.equal(await verdict(compareForward(dns, host, [])), 'right')
+  assert.equal(await verdict(compareForward(dns, 'nowhere.example', [])), 'absent')
+  assert.equal(await verdict(compareForward(dns, 'trouble.example', [])), 'unknown')
+  assert.equal(await verdict(compareReverse(dns, '192.0.2.1', host)), 'right')
+  assert.equal(await verdict(compareReverse(dns, '192.0.2.2', host)), 'wrong')
+  assert.equal(await verdict(compareReverse(dns, '192.0.2.3', host)), 'wrong', 'two names')
+  assert.equal(await verdict(compareReverse(dns, '2001:db8::1', host)), 'absent')
+  assert.equal(await verdict(compareMx(dns, 'example.org', host)), 'right')
+  assert.equal(await verdict(compareMx(dns, 'other.example', host)), 'wrong')
+  assert.equal(await verdict(compareListing(dns, '192.0.2.1')), 'right')
+  assert.equal(await verdict(compareListing(dns, '192.0.2.2')), 'wrong')
+  assert.equal(await verdict(compareListing(dns, '192.0.2.3')), 'unknown', 'the list refuses to answer')
 })

@@ -7,7 +7,7 @@ import type { Answer, Dns, RecordDns } from './dns.ts'
 
 export type Verdict = 'right' | 'wrong' | 'absent' | 'unknown'
 
-export interface Judged {
+export interface ComparedRecord {
   readonly verdict: Verdict
   /** What was found; empty if nothing. */
   readonly found: readonly string[]
@@ -18,28 +18,28 @@ const blocklist = 'zen.spamhaus.org'
 const listed = /^127\.0\.0\.\d{1,3}$/
 
 /** Forward: the host's addresses; right if one of `addresses` is there, or if we know none of ours that others reach. */
-export async function judgeForward(dns: Dns, host: string, addresses: readonly string[]): Promise<Judged> {
+export async function compareForward(dns: Dns, host: string, addresses: readonly string[]): Promise<ComparedRecord> {
   const answer = await dns.addresses(host)
-  return judge(answer, (values) => addresses.length === 0 || values.some((one) => addresses.includes(one)))
+  return compared(answer, (values) => addresses.length === 0 || values.some((one) => addresses.includes(one)))
 }
 
 /** Exactly one name for an address, and it is the host's. */
-export async function judgeReverse(dns: RecordDns, address: string, host: string): Promise<Judged> {
+export async function compareReverse(dns: RecordDns, address: string, host: string): Promise<ComparedRecord> {
   const bytes = parseIp(address)?.toByteArray()
   if (bytes === undefined) return { verdict: 'unknown', found: [] }
   const answer = await dns.ptr(reverseName(bytes))
-  return judge(answer, (values) => values.length === 1 && nameOf(values[0] ?? '') === host)
+  return compared(answer, (values) => values.length === 1 && nameOf(values[0] ?? '') === host)
 }
 
-export async function judgeMx(dns: Dns, domain: string, host: string): Promise<Judged> {
+export async function compareMx(dns: Dns, domain: string, host: string): Promise<ComparedRecord> {
   const answer = await dns.mx(domain)
   const names: Answer<string> =
     answer.kind === 'found' ? { kind: 'found', values: answer.values.map(({ name }) => nameOf(name)) } : answer
-  return judge(names, (values) => values.includes(host))
+  return compared(names, (values) => values.includes(host))
 }
 
 /** Right: not listed. */
-export async function judgeListing(dns: RecordDns, address: string): Promise<Judged> {
+export async function compareListing(dns: RecordDns, address: string): Promise<ComparedRecord> {
   const bytes = parseIp(address)?.toByteArray()
   if (bytes === undefined) return { verdict: 'unknown', found: [] }
   const answer = await dns.a(`${reversed(bytes)}.${blocklist}`)
@@ -49,7 +49,7 @@ export async function judgeListing(dns: RecordDns, address: string): Promise<Jud
   return { verdict: found.length > 0 ? 'wrong' : 'unknown', found: [`${blocklist}: ${answer.values.join(' ')}`] }
 }
 
-function judge(answer: Answer<string>, isRight: (values: readonly string[]) => boolean): Judged {
+function compared(answer: Answer<string>, isRight: (values: readonly string[]) => boolean): ComparedRecord {
   if (answer.kind === 'soft') return { verdict: 'unknown', found: [answer.why] }
   if (answer.kind !== 'found') return { verdict: 'absent', found: [] }
   return { verdict: isRight(answer.values) ? 'right' : 'wrong', found: answer.values }

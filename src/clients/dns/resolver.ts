@@ -8,7 +8,7 @@ import { describeError } from '../../base/outcome.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
 import { type Clock, DeadlineError, within } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
-import { Channels, type Patience, saysNothingIsThere } from './channels.ts'
+import { Channels, type QueryLimits, saysNothingIsThere } from './channels.ts'
 import type { Addresses, Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
 
 /** Where the resolver tells no TTL. */
@@ -42,7 +42,7 @@ interface Cached {
   textBytes: number
 }
 
-const patienceForDelivery: Patience = { queryMilliseconds: 5_000, triesMax: 3 }
+const deliveryQueryLimits: QueryLimits = { queryMilliseconds: 5_000, triesMax: 3 }
 
 export class SystemDns implements Dns, RecordDns {
   private readonly clock: Clock
@@ -54,9 +54,9 @@ export class SystemDns implements Dns, RecordDns {
   private lastFailure = ''
 
   /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. */
-  constructor(clock: Clock, servers: readonly string[] = [], patience: Patience = patienceForDelivery) {
+  constructor(clock: Clock, servers: readonly string[] = [], queryLimits: QueryLimits = deliveryQueryLimits) {
     this.clock = clock
-    this.channels = new Channels(() => clock.monotonic(), servers, patience)
+    this.channels = new Channels(() => clock.monotonic(), servers, queryLimits)
   }
 
   mx(name: string): Promise<Answer<MailExchanger>> {

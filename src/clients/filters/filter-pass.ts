@@ -2,7 +2,7 @@
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { builtInFilter, type FilterContext } from '../queue/built-in-filters.ts'
-import { handOn, type Taker } from '../queue/taker.ts'
+import { handOn, type Enqueuer } from '../queue/enqueuer.ts'
 import type { Variables } from '../../contracts/execute.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { programTimeout } from '../../protocols/qmail/queue-exit.ts'
@@ -18,7 +18,7 @@ export interface PassTools {
   readonly launcher: Launcher
   readonly random: Random
   readonly clock: Clock
-  readonly queue: Taker
+  readonly queue: Enqueuer
   signatures(): readonly ByteString[]
 }
 

@@ -6,7 +6,7 @@ import type { Envelope, Params } from '../../contracts/envelope.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
 import { tlsHeader } from '../../protocols/qmail/tls-header.ts'
 import { VirusScan } from '../../protocols/qmail/virus-scan.ts'
-import type { ContentSink, Taker } from './taker.ts'
+import type { ContentSink, Enqueuer } from './enqueuer.ts'
 
 export interface FilterContext {
   readonly environment: ReadonlyMap<string, ByteString>
@@ -55,11 +55,11 @@ function virusFilter({ environment, signatures }: FilterContext): StreamFilter {
 
 /** Content passes through the filter on its way to `next`. The head is not shown to it: what these filters look for is in
  *  no line that we or our plug-ins write. */
-export class FilteringTaker implements Taker {
+export class FilteringEnqueuer implements Enqueuer {
   private readonly make: () => StreamFilter
-  private readonly next: Taker
+  private readonly next: Enqueuer
 
-  constructor(make: () => StreamFilter, next: Taker) {
+  constructor(make: () => StreamFilter, next: Enqueuer) {
     this.make = make
     this.next = next
   }

@@ -8,7 +8,7 @@ import { chunkBytesMax, decodeEnqueueReply, encodeEnqueueRequest } from '../../c
 import type { Frame } from '../../contracts/frame.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
-import type { ContentSink } from './taker.ts'
+import type { ContentSink } from './enqueuer.ts'
 
 /** A commit takes milliseconds; a queue that is being restarted answers within seconds. */
 const answerMillisecondsMax = 120_000
@@ -57,9 +57,9 @@ export class EnqueuePort {
   }
 
   /** Would mail from that sender be taken for that recipient? */
-  judge(sender: ByteString, recipient: ByteString): Promise<Outcome<number>> {
+  checkAddresses(sender: ByteString, recipient: ByteString): Promise<Outcome<number>> {
     const ref = this.nextRef()
-    this.connection.send(encodeEnqueueRequest({ kind: 'judge', ref, sender, recipient }))
+    this.connection.send(encodeEnqueueRequest({ kind: 'check', ref, sender, recipient }))
     return this.answer(ref)
   }
 

@@ -9,9 +9,9 @@ import type { Clock } from '../../system/clock.ts'
 import { type ContentBudget, unlimited } from './content-budget.ts'
 import { LinkedPort } from './linked-port.ts'
 import { QueueSink, type QueueRoute } from './queue-sink.ts'
-import type { Taker } from './taker.ts'
+import type { Enqueuer } from './enqueuer.ts'
 
-export class EnqueueClient implements Taker {
+export class EnqueueClient implements Enqueuer {
   private readonly shared: LinkedPort
   private readonly route: QueueRoute
 
@@ -34,9 +34,9 @@ export class EnqueueClient implements Taker {
   }
 
   /** Would the queue take mail from that sender for that recipient? "Cannot be told now" is a temporary failure. */
-  async judge(sender: ByteString, recipient: ByteString): Promise<Outcome<unknown>> {
+  async checkAddresses(sender: ByteString, recipient: ByteString): Promise<Outcome<unknown>> {
     try {
-      return await (await this.shared.port()).judge(sender, recipient)
+      return await (await this.shared.port()).checkAddresses(sender, recipient)
     } catch (error) {
       return failed(transientFrom(error, 'asking the queue about an address', 'qq temporary problem'))
     }

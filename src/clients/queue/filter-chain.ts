@@ -12,11 +12,11 @@ import { parseList } from '../../protocols/qmail/control-format.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Clock } from '../../system/clock.ts'
-import { builtInFilter, FilteringTaker, isBuiltInFilter } from './built-in-filters.ts'
+import { builtInFilter, FilteringEnqueuer, isBuiltInFilter } from './built-in-filters.ts'
 import type { ContentBudget } from './content-budget.ts'
 import { LinkedPort } from './linked-port.ts'
 import { type EnqueueLink, QueueSink } from './queue-sink.ts'
-import { refusing, type Taker } from './taker.ts'
+import { refusing, type Enqueuer } from './enqueuer.ts'
 
 /** Longer than exec gives a whole chain. */
 const answerMillisecondsMax = 330_000
@@ -24,7 +24,7 @@ const answerMillisecondsMax = 330_000
 type Environment = ReadonlyMap<string, ByteString>
 
 export interface FilterTools {
-  readonly queue: Taker
+  readonly queue: Enqueuer
   connectExec(): Promise<Socket>
   readonly clock: Clock
   /** For what goes through exec; the queue has its own. */
@@ -72,7 +72,7 @@ export function planFilters(
   }
 }
 
-export function takerForPlan(plan: Outcome<FilterPlan>, environment: Environment, tools: FilterTools): Taker {
+export function enqueuerForPlan(plan: Outcome<FilterPlan>, environment: Environment, tools: FilterTools): Enqueuer {
   if (!plan.done) return refusing(plan.failure)
   const { filters, queueProgram } = plan.value
   const ownVariables = new Map(environment).set('QMAILPPID', String(process.pid))
@@ -80,19 +80,22 @@ export function takerForPlan(plan: Outcome<FilterPlan>, environment: Environment
   const head = filters.findIndex((filter) => !isBuiltInFilter(filter))
   const count = head < 0 ? filters.length : head
   const isQueueNext = count === filters.length && queueProgram === ''
-  let taker: Taker = isQueueNext ? tools.queue : takerByExec(filters.slice(count), queueProgram, ownVariables, tools)
+  let enqueuer: Enqueuer = isQueueNext
+    ? tools.queue
+    : enqueuerByExec(filters.slice(count), queueProgram, ownVariables, tools)
   const context = { environment: ownVariables, now: () => tools.clock.now(), signatures: () => tools.signatures() }
-  for (const filter of filters.slice(0, count).reverse()) taker = new FilteringTaker(() => made(filter, context), taker)
-  return taker
+  for (const filter of filters.slice(0, count).reverse())
+    enqueuer = new FilteringEnqueuer(() => made(filter, context), enqueuer)
+  return enqueuer
 }
 
 /** One connection to exec for each message. */
-function takerByExec(
+function enqueuerByExec(
   filters: readonly ByteString[],
   queueProgram: ByteString,
   environment: Environment,
   tools: FilterTools,
-): Taker {
+): Enqueuer {
   if (filters.length > filtersMax) return refusing(unreadable(`${filters.length} filters, limit ${filtersMax}`))
   const bytes = environmentBytes(environment)
   if (bytes > environmentBytesMax) return refusing(unreadable(`environment of ${bytes} bytes`))

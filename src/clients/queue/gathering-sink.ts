@@ -1,4 +1,4 @@
-/** A sink for takers that need the message whole, the head first: the body is kept, in memory or in a temporary file, until
+/** A sink for enqueuers that need the message whole, the head first: the body is kept, in memory or in a temporary file, until
  *  it is closed.
  *  Fails:  with qmail-queue's words if it cannot be kept. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -6,7 +6,7 @@ import { describeError, type Failure, failed, type Outcome, transient } from '..
 import type { Params } from '../../contracts/envelope.ts'
 import type { Random } from '../../system/random.ts'
 import { Gathered } from '../../system/spool.ts'
-import type { ContentSink } from './taker.ts'
+import type { ContentSink } from './enqueuer.ts'
 
 /** `whom`: for whom it is kept, in the log. `take` may close the body as soon as it needs it no more; what it throws is
  *  trouble with the disk. */

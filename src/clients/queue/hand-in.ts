@@ -16,7 +16,7 @@ import { errorCode } from '../../system/files.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 import { EnqueueClient } from './enqueue.ts'
-import { handOn, type Taker } from './taker.ts'
+import { handOn, type Enqueuer } from './enqueuer.ts'
 
 export type HandedIn =
   | { readonly kind: 'queued'; readonly id: number }
@@ -65,10 +65,14 @@ export function enqueueClient(
   return new EnqueueClient(connect, realClock)
 }
 
-export async function enqueue(taker: Taker, envelope: HandedEnvelope, content: StoredBytes): Promise<Outcome<number>> {
+export async function enqueue(
+  enqueuer: Enqueuer,
+  envelope: HandedEnvelope,
+  content: StoredBytes,
+): Promise<Outcome<number>> {
   const fault = envelopeFault(envelope)
   if (fault !== undefined) return failed(fault)
-  return await handOn(taker.open(envelope, envelope.params ?? noParams), '', content.chunks())
+  return await handOn(enqueuer.open(envelope, envelope.params ?? noParams), '', content.chunks())
 }
 
 /** What no queue of ours takes, however often it is asked. */

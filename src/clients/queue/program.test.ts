@@ -6,8 +6,8 @@ import { after, test } from 'node:test'
 import type { Outcome } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { realClock } from '../../system/clock.ts'
-import { ProgramTaker } from './program.ts'
-import { handOn } from './taker.ts'
+import { ProgramEnqueuer } from './program.ts'
+import { handOn } from './enqueuer.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'quaver-program-'))
 after(() => rmSync(home, { recursive: true }))
@@ -22,11 +22,11 @@ function script(name: string, body: string): string {
   return path
 }
 
-function taker(program: string, env: Record<string, string> = {}, limitMilliseconds = 20_000): ProgramTaker {
-  return new ProgramTaker(program, home, env, realClock, limitMilliseconds)
+function enqueuer(program: string, env: Record<string, string> = {}, limitMilliseconds = 20_000): ProgramEnqueuer {
+  return new ProgramEnqueuer(program, home, env, realClock, limitMilliseconds)
 }
 
-function give(to: ProgramTaker, body: Buffer, head = ''): Promise<Outcome<number>> {
+function give(to: ProgramEnqueuer, body: Buffer, head = ''): Promise<Outcome<number>> {
   return handOn(to.open(envelope, noParams), head, [body])
 }
 
@@ -35,7 +35,7 @@ test('message on 0, envelope on 1, cwd is the home, the environment is passed, t
     'record',
     'cat > got.message; cat <&1 > got.envelope; pwd > got.cwd; echo "$TCPREMOTEIP" > got.env; echo $$ > got.pid',
   )
-  const outcome = await give(taker('record', { TCPREMOTEIP: '192.0.2.9' }), small, 'X-Head: 1\n')
+  const outcome = await give(enqueuer('record', { TCPREMOTEIP: '192.0.2.9' }), small, 'X-Head: 1\n')
   assert.deepEqual(outcome, { done: true, value: Number(readFileSync(join(home, 'got.pid'), 'utf8')) })
   assert.equal(readFileSync(join(home, 'got.message'), 'latin1'), 'X-Head: 1\nhello\n')
   assert.equal(readFileSync(join(home, 'got.envelope'), 'latin1'), 'Fa@b\0Tc@d\0Te@f\0\0')
@@ -45,14 +45,14 @@ test('message on 0, envelope on 1, cwd is the home, the environment is passed, t
 
 test('content larger than any socket buffer arrives whole', async () => {
   script('count', 'n=$(wc -c); cat <&1 >/dev/null; test "$n" -eq 3000000 || exit 81')
-  const sink = taker('count').open(envelope, noParams)
+  const sink = enqueuer('count').open(envelope, noParams)
   for (let n = 0; n < 30; n++) await sink.write(Buffer.alloc(100_000, 'x'))
   assert.equal((await sink.close('', noParams)).done, true)
 })
 
 test('custom errors need code 82 and three bytes', async () => {
   const failure = async (body: string): Promise<string> => {
-    const outcome = await give(taker(script('custom', `cat >/dev/null; cat <&1 >/dev/null; ${body}`)), small)
+    const outcome = await give(enqueuer(script('custom', `cat >/dev/null; cat <&1 >/dev/null; ${body}`)), small)
     return outcome.done ? 'done' : `${outcome.failure.class} ${outcome.failure.peerText}`
   }
   assert.equal(await failure('printf "Dfoo bar" >&6; exit 82'), '5 foo bar')
@@ -67,7 +67,7 @@ test('custom errors need code 82 and three bytes', async () => {
 
 test('a program that is not there, or not named, or without a home', async () => {
   const text = async (program: string, where = home): Promise<string> => {
-    const outcome = await give(new ProgramTaker(program, where, {}, realClock), small)
+    const outcome = await give(new ProgramEnqueuer(program, where, {}, realClock), small)
     return outcome.done ? 'done' : outcome.failure.peerText
   }
   assert.equal(await text(''), 'unable to exec qq (#4.3.0)')
@@ -80,7 +80,7 @@ test('a program that is not there, or not named, or without a home', async () =>
 test('death by signal, unread content and a program that never ends', async () => {
   const text = async (body: string, limit?: number): Promise<string> => {
     const content = Buffer.alloc(1_000_000)
-    const outcome = await give(taker(script('bad', body), {}, limit), content)
+    const outcome = await give(enqueuer(script('bad', body), {}, limit), content)
     return outcome.done ? 'done' : outcome.failure.peerText
   }
   assert.equal(await text('kill -9 $$'), 'qq crashed (#4.3.0)')
@@ -92,9 +92,9 @@ test('death by signal, unread content and a program that never ends', async () =
 
 test('the program is not started for a message that is abandoned', async () => {
   script('abandoned', 'touch abandoned.seen')
-  const sink = taker('abandoned').open(envelope, noParams)
+  const sink = enqueuer('abandoned').open(envelope, noParams)
   await sink.write(Buffer.alloc(100_000))
   sink.abandon()
-  assert.equal((await give(taker(script('later', 'cat >/dev/null; cat <&1 >/dev/null')), small)).done, true)
+  assert.equal((await give(enqueuer(script('later', 'cat >/dev/null; cat <&1 >/dev/null')), small)).done, true)
   assert.equal(existsSync(join(home, 'abandoned.seen')), false)
 })

@@ -25,14 +25,14 @@ import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 import { gatheringSink } from './gathering-sink.ts'
-import type { ContentSink, Taker } from './taker.ts'
+import type { ContentSink, Enqueuer } from './enqueuer.ts'
 
 /** From the end of the content: a filter may take minutes, and an SMTP client waits ten (RFC 5321 §4.5.3.2.6). */
 const answerMillisecondsMax = 600_000
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export class ProgramTaker implements Taker {
+export class ProgramEnqueuer implements Enqueuer {
   private readonly program: string
   private readonly home: string
   private readonly env: Environment

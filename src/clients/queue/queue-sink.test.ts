@@ -15,7 +15,7 @@ import { FrameConnection } from '../../system/frame-connection.ts'
 import { ContentBudget } from './content-budget.ts'
 import { EnqueuePort } from './enqueue-port.ts'
 import { type EnqueueLink, QueueSink } from './queue-sink.ts'
-import { handOn } from './taker.ts'
+import { handOn } from './enqueuer.ts'
 
 const envelope = { sender: 'a@b', recipients: ['c@d'] }
 const head = 'Received: x\n'

@@ -7,7 +7,7 @@ import { headBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
 import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import type { ContentBudget } from './content-budget.ts'
 import type { ContentStream, EnqueuePort } from './enqueue-port.ts'
-import type { ContentSink } from './taker.ts'
+import type { ContentSink } from './enqueuer.ts'
 
 /** A connection, for one message. */
 export interface EnqueueLink {

@@ -10,7 +10,7 @@ import type { SmtpConnection } from './connection.ts'
 import { replyMilliseconds } from './reply-times.ts'
 import type { Login } from './secrets.ts'
 
-/** `unwilling`: it did not judge the password, so that another address may be asked. */
+/** `unwilling`: it did not check the password, so that another address may be asked. */
 export interface LoginRefusal {
   readonly kind: 'unwilling' | 'refused'
   readonly status: Status

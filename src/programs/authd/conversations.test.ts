@@ -14,7 +14,7 @@ import { realRandom } from '../../system/random.ts'
 import { Slots } from '../../system/slots.ts'
 import { Conversations } from './conversations.ts'
 import { LoginGuard } from './guard.ts'
-import { Judge } from './judge.ts'
+import { Authenticator } from './authenticator.ts'
 import { exchangesPerConnectionMax } from './limits.ts'
 import { Passwords } from './passwords.ts'
 
@@ -68,7 +68,7 @@ describe('authd’s connections', () => {
     log = []
     timers = []
     guard = new LoginGuard({ directory, clock: realClock, onAlert: () => undefined })
-    const judge = new Judge({
+    const authenticator = new Authenticator({
       accounts: () => Promise.resolve(new Map()),
       passwords: new Passwords(hmacSha256('', ''), realClock, realRandom),
       guard,
@@ -77,7 +77,7 @@ describe('authd’s connections', () => {
         check: () => Promise.reject(new Error('nobody is to be checked')),
       },
       checks: new Slots({ atOnceMax: 1, waitingMax: 1 }, realClock),
-      tokens: { judge: () => Promise.reject(new Error('no keys')) },
+      tokens: { verify: () => Promise.reject(new Error('no keys')) },
       random: realRandom,
       ownHost: () => 'host.test',
       locals: () => [],
@@ -85,7 +85,13 @@ describe('authd’s connections', () => {
       uidOf: () => Promise.resolve(undefined),
     })
     const offered = (): ['SCRAM-SHA-256', 'PLAIN', 'LOGIN', 'XOAUTH2'] => ['SCRAM-SHA-256', 'PLAIN', 'LOGIN', 'XOAUTH2']
-    conversations = new Conversations({ clock, random: realRandom, log: (line) => log.push(line), judge, offered })
+    conversations = new Conversations({
+      clock,
+      random: realRandom,
+      log: (line) => log.push(line),
+      authenticator,
+      offered,
+    })
     const bound = new net.BoundSocket({ path: join(directory, 'authd.sock') } as net.BoundSocketOptions)
     await conversations.serve(bound.fd())
     open = []
@@ -125,7 +131,7 @@ describe('authd’s connections', () => {
     await until(() => timers.filter(({ milliseconds }) => milliseconds === 60_000).length === 0)
   })
 
-  it('a connection lost in the middle of a judgement harms nobody', async () => {
+  it('a connection lost in the middle of a check harms nobody', async () => {
     const lost = await connect()
     lost.send(encodeAuthRequest(begin(1, 'PLAIN', '\0anna\0x')))
     lost.end()

@@ -17,14 +17,14 @@ import { FrameServer } from '../../system/frame-server.ts'
 import { type Log, printable } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
 import { Exchange, type ExchangeStep } from './exchange.ts'
-import type { Judge } from './judge.ts'
+import type { Authenticator } from './authenticator.ts'
 import { connectionsMax, exchangeMillisecondsMax, exchangesMax, exchangesPerConnectionMax } from './limits.ts'
 
 export interface ConversationParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly judge: Judge
+  readonly authenticator: Authenticator
   /** In the order in which they are offered. */
   readonly offered: () => readonly Mechanism[]
 }
@@ -116,7 +116,7 @@ export class Conversations {
     if (exchanges.size >= exchangesPerConnectionMax || this.running >= exchangesMax)
       return this.reject(connection, asked, '', 'temporary', 'temporary: too many exchanges at once')
     const gone = new AbortController()
-    const exchange = new Exchange(this.parts.judge, { peer: asked.peer, gone: gone.signal })
+    const exchange = new Exchange(this.parts.authenticator, { peer: asked.peer, gone: gone.signal })
     const cancelTimer = this.parts.clock.after(exchangeMillisecondsMax, () => {
       this.forget(exchanges, asked.ref)
       this.reject(connection, asked, exchange.account, 'temporary', 'temporary: it took too long')

@@ -1,4 +1,4 @@
-/** One exchange: the mechanism's steps, and the judge's word where a step claims something. */
+/** One exchange: the mechanism's steps, and the authenticator's word where a step claims something. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ChannelBindings } from '../../contracts/auth.ts'
 import { begin, type Mechanism } from '../../protocols/sasl/mechanisms.ts'
@@ -6,7 +6,7 @@ import type { SaslStep } from '../../protocols/sasl/step.ts'
 import { hmacSha256, sameBytes, sha256 } from '../../system/digests.ts'
 import type { Random } from '../../system/random.ts'
 import type { Identity } from './identity.ts'
-import type { Claimant, Judge, Rejected, Verdict } from './judge.ts'
+import type { Claimant, Authenticator, Rejected, Verdict } from './authenticator.ts'
 
 export interface ExchangeStart {
   readonly mechanism: Mechanism
@@ -19,7 +19,7 @@ export type ExchangeStep = { readonly kind: 'challenge'; readonly data: ByteStri
 const nonceBytes = 18
 
 export class Exchange {
-  private readonly judge: Judge
+  private readonly authenticator: Authenticator
   private readonly claimant: Claimant
   private identity: Identity | undefined
   private next: ((response: ByteString) => SaslStep) | undefined
@@ -28,8 +28,8 @@ export class Exchange {
   /** What was wrong with a token, while the client is told. */
   private fault: Rejected | undefined
 
-  constructor(judge: Judge, claimant: Claimant) {
-    this.judge = judge
+  constructor(authenticator: Authenticator, claimant: Claimant) {
+    this.authenticator = authenticator
     this.claimant = claimant
   }
 
@@ -51,12 +51,12 @@ export class Exchange {
     this.next = undefined
     if (identity === undefined || this.isProven) return await this.go(next(response))
     // SCRAM's proof: the name was said before it, so the guard can be asked.
-    const judged = this.judge.prove(identity.account, this.claimant.peer, () => {
+    const checked = this.authenticator.prove(identity.account, this.claimant.peer, () => {
       const result = next(response)
       this.isProven = result.kind === 'challenge'
       return { isWrong: result.kind === 'refused', result }
     })
-    return judged.kind === 'rejected' ? judged : await this.go(judged)
+    return checked.kind === 'rejected' ? checked : await this.go(checked)
   }
 
   private async go(step: SaslStep): Promise<ExchangeStep> {
@@ -65,19 +65,19 @@ export class Exchange {
         this.next = (response) => step.next(response)
         return { kind: 'challenge', data: step.data }
       case 'password':
-        this.identity = await this.judge.identify(step.name)
-        return await this.judge.password(this.identity, step, this.claimant)
+        this.identity = await this.authenticator.identify(step.name)
+        return await this.authenticator.password(this.identity, step, this.claimant)
       case 'verifiers': {
-        this.identity = await this.judge.identify(step.name)
-        const offer = await this.judge.offer(this.identity, step.authorize, this.claimant.peer)
+        this.identity = await this.authenticator.identify(step.name)
+        const offer = await this.authenticator.offer(this.identity, step.authorize, this.claimant.peer)
         return 'kind' in offer ? offer : await this.go(step.resume(offer))
       }
       case 'proven':
         if (this.identity === undefined) throw new Error('a proof without a name')
-        return await this.judge.proven(this.identity, step.verifier, this.claimant.peer)
+        return await this.authenticator.proven(this.identity, step.verifier, this.claimant.peer)
       case 'token': {
         this.named = step.authorize
-        const verdict = await this.judge.token(step.token, step.authorize, this.claimant.peer)
+        const verdict = await this.authenticator.token(step.token, step.authorize, this.claimant.peer)
         if (verdict.kind !== 'rejected' || verdict.why !== 'credentials') return verdict
         this.fault = verdict
         return await this.go(step.fail())

@@ -141,7 +141,7 @@ describe('LoginGuard', () => {
     assert.equal(guard.enter('192.0.2.1', 'ben@example.test'), 'peer')
   })
 
-  it('passwords under judgement are bounded, most of all where there are failures already', () => {
+  it('passwords under check are bounded, most of all where there are failures already', () => {
     for (let n = 0; n < 64; n++) assert.equal(guard.enter('192.0.2.1', `user${n}`), 'free')
     assert.equal(guard.enter('192.0.2.1', anna), 'busy')
     for (let n = 0; n < 64; n++) guard.leave('192.0.2.1', `user${n}`)

@@ -20,7 +20,7 @@ import {
   failuresShownMax,
   forgetMilliseconds,
   locksFrom,
-  judgedAtOnceMax,
+  checkedAtOnceMax,
   knownNetworkMilliseconds,
   lockMillisecondsMax,
   lockedLookedAtMax,
@@ -40,7 +40,7 @@ export type Entry = 'free' | 'peer' | 'account' | 'busy'
 export class LoginGuard {
   private readonly parts: GuardParts
   private store: LoginGuardStore
-  private readonly judged = new Map<string, number>()
+  private readonly underCheck = new Map<string, number>()
   private cancelExpiry = (): void => undefined
   /** The latest time that the clock has shown: when it shows an earlier one, it was set back. */
   private latestMs = Number.POSITIVE_INFINITY
@@ -51,7 +51,7 @@ export class LoginGuard {
     this.expireIn(expireAgainMilliseconds)
   }
 
-  /** Asks whether a password may be judged; after `free` the caller owes `leave`. An empty account, where none is named,
+  /** Asks whether a password may be checked; after `free` the caller owes `leave`. An empty account, where none is named,
    *  is neither counted nor locked. */
   enter(ip: string, account: ByteString): Entry {
     const peer = peerName(ip)
@@ -65,8 +65,8 @@ export class LoginGuard {
       // Whose failures were all for one account is locked for that: a forgotten device does not lock out its household.
       const isConcerned = failures !== undefined && (failures.only === '' || failures.only === account)
       if (isConcerned && failures.untilMs > this.now()) return subject
-      const max = !isConcerned || failures.count < locksFrom[subject] ? judgedAtOnceMax : 1
-      if ((this.judged.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
+      const max = !isConcerned || failures.count < locksFrom[subject] ? checkedAtOnceMax : 1
+      if ((this.underCheck.get(`${subject} ${name}`) ?? 0) >= max) return 'busy'
     }
     this.count(peer, account, 1)
     return 'free'
@@ -147,9 +147,9 @@ export class LoginGuard {
 
   private count(peer: string, account: ByteString, by: 1 | -1): void {
     for (const key of [`peer ${peer}`, ...(account === '' ? [] : [`account ${account}`])]) {
-      const count = (this.judged.get(key) ?? 0) + by
-      if (count <= 0) this.judged.delete(key)
-      else this.judged.set(key, count)
+      const count = (this.underCheck.get(key) ?? 0) + by
+      if (count <= 0) this.underCheck.delete(key)
+      else this.underCheck.set(key, count)
     }
   }
 

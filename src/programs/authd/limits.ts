@@ -40,8 +40,8 @@ export const lockMillisecondsMax: number = 60 * 60_000
 export const forgetMilliseconds: number = 24 * 60 * 60_000
 /** A network from which the account was used so lately is not held up by the account's lock. */
 export const knownNetworkMilliseconds: number = 30 * 24 * 60 * 60_000
-/** Passwords under judgement at once for one peer or account that has failures to spare; afterwards one. */
-export const judgedAtOnceMax = 64
+/** Passwords under check at once for one peer or account that has failures to spare; afterwards one. */
+export const checkedAtOnceMax = 64
 /** Failed logins that the command line is shown. */
 export const failuresShownMax = 1_000
 /** Locked names, of accounts or not, that are looked at for what troubles authd. */

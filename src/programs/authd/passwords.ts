@@ -14,7 +14,7 @@ import { dummyPasswordHash, verifyPassword } from '../../system/password-hash.ts
 import type { Random } from '../../system/random.ts'
 import { Slots } from '../../system/slots.ts'
 import type { Identity } from './identity.ts'
-import { JudgedPasswords } from './judged-passwords.ts'
+import { RecentVerdicts } from './recent-verdicts.ts'
 import { hashesAtOnceMax, hashesWaitingMax, hashWaitMillisecondsMax, repeatLimits, successLimits } from './limits.ts'
 
 export type PasswordVerdict =
@@ -36,15 +36,15 @@ export interface PasswordOrigin {
 export class Passwords {
   private readonly saltKey: ByteString
   private readonly slots: Slots
-  private readonly right: JudgedPasswords
-  private readonly wrong: JudgedPasswords
+  private readonly right: RecentVerdicts
+  private readonly wrong: RecentVerdicts
   private readonly dummy = dummyPasswordHash()
 
   constructor(saltKey: ByteString, clock: Clock, random: Random) {
     this.saltKey = saltKey
     this.slots = new Slots({ atOnceMax: hashesAtOnceMax, waitingMax: hashesWaitingMax }, clock)
-    this.right = new JudgedPasswords(clock, random, successLimits)
-    this.wrong = new JudgedPasswords(clock, random, repeatLimits)
+    this.right = new RecentVerdicts(clock, random, successLimits)
+    this.wrong = new RecentVerdicts(clock, random, repeatLimits)
   }
 
   /** What SCRAM says of a name; without a verifier it looks the same, and nobody can prove anything. */
@@ -61,7 +61,7 @@ export class Passwords {
     return { salt, iterations, verifiers }
   }
 
-  async judge(identity: Identity, password: ByteString, origin: PasswordOrigin): Promise<PasswordVerdict> {
+  async verify(identity: Identity, password: ByteString, origin: PasswordOrigin): Promise<PasswordVerdict> {
     const { ip, isUrgent, gone } = origin
     const remembered = (): PasswordVerdict | undefined => this.remembered(identity.account, password, ip)
     // Mail programs come several at once with the same password: what the first was told holds for those that waited.

@@ -24,7 +24,7 @@ import { answerAbout } from './admin.ts'
 import { Conversations } from './conversations.ts'
 import { CredentialsSource } from './credentials-source.ts'
 import { LoginGuard } from './guard.ts'
-import { Judge } from './judge.ts'
+import { Authenticator } from './authenticator.ts'
 import {
   admitMillisecondsMax,
   checkMillisecondsMax,
@@ -75,7 +75,7 @@ export async function serve(): Promise<void> {
   const source = new CredentialsSource({ home, clock, log, hasChecker, onChange })
   const tokens = new Tokens(home, clock, () => control.list('oauthissuers') ?? [])
   const uids = new Remembered<number | undefined>(clock, uidLimits)
-  const judge = new Judge({
+  const authenticator = new Authenticator({
     accounts: () => source.current(),
     passwords,
     guard,
@@ -94,7 +94,7 @@ export async function serve(): Promise<void> {
     const wanted = control.list('saslmechanisms')?.map(readMechanism) ?? usualMechanisms
     return [...new Set(wanted)].filter((one) => one !== undefined && isPossible(one)) as Mechanism[]
   }
-  const conversations = new Conversations({ clock, random: realRandom, log, judge, offered })
+  const conversations = new Conversations({ clock, random: realRandom, log, authenticator, offered })
   const look = async (): Promise<void> => {
     control.refresh()
     await source.look()

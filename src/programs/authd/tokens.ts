@@ -39,7 +39,7 @@ export class Tokens {
   }
 
   /** Rejects if the keys cannot be read. */
-  async judge(token: string): Promise<TokenVerdict> {
+  async verify(token: string): Promise<TokenVerdict> {
     // It costs 30 ms and some memory, which an authd without issuers need not have.
     const jose = await import('jose')
     const issuer = this.issuerOf(jose, token)

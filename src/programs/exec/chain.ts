@@ -1,7 +1,7 @@
-/** One message on its way through filter programs: its frames are a sink's, whose taker filters and hands on.
+/** One message on its way through filter programs: its frames are a sink's, whose enqueuer filters and hands on.
  *  Fails:  whatever goes wrong is the message's failure; nothing of it is left behind. */
 import type { Outcome } from '../../base/outcome.ts'
-import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
+import type { ContentSink, Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
 import { noParams, type Params } from '../../contracts/envelope.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
@@ -15,18 +15,18 @@ interface Message {
 
 export class Chain {
   private readonly connection: FrameConnection
-  private readonly taker: Taker
+  private readonly enqueuer: Enqueuer
   private message: Message | undefined
 
-  constructor(connection: FrameConnection, taker: Taker) {
+  constructor(connection: FrameConnection, enqueuer: Enqueuer) {
     this.connection = connection
-    this.taker = taker
+    this.enqueuer = enqueuer
   }
 
   handle(frame: Frame): void {
     const request = decodeEnqueueRequest(frame)
     if (request === undefined) throw new ContractError(`frame type ${frame.type} after chain`)
-    if (request.kind === 'judge') throw new ContractError('a question on a chain')
+    if (request.kind === 'check') throw new ContractError('a question on a chain')
     if (request.kind === 'submit' || request.kind === 'open') this.begin(request)
     else this.goOn(request)
   }
@@ -40,7 +40,7 @@ export class Chain {
   private begin(request: Extract<EnqueueRequest, { kind: 'submit' | 'open' }>): void {
     if (this.message !== undefined) throw new ContractError('two messages on one chain')
     const { ref, envelope, params } = request
-    const message = { ref, sink: this.taker.open(envelope, params), bytes: 0 }
+    const message = { ref, sink: this.enqueuer.open(envelope, params), bytes: 0 }
     this.message = message
     if (request.kind === 'open') return
     for (const piece of request.body) this.write(message, piece)

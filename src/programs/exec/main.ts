@@ -17,7 +17,7 @@ import { realRandom } from '../../system/random.ts'
 import { supervised } from '../../system/supervised.ts'
 import { Chain } from './chain.ts'
 import { filterPass, type PassTools } from '../../clients/filters/filter-pass.ts'
-import { FilterTaker } from '../../clients/filters/filter-taker.ts'
+import { FilterEnqueuer } from '../../clients/filters/filter-enqueuer.ts'
 import { Launcher } from '../../system/launcher.ts'
 import { Runs } from './runs.ts'
 
@@ -78,8 +78,8 @@ function handlersFor(connection: FrameConnection): FrameHandlers {
       const request = decodeExecuteRequest(frame)
       if (request === undefined) throw new ContractError(`unexpected frame type ${frame.type}`)
       if (request.request !== 'chain') return runs.handle(request)
-      const taker = new FilterTaker(realRandom, filterPass(tools, request), () => connection.closed)
-      chain = new Chain(connection, taker)
+      const enqueuer = new FilterEnqueuer(realRandom, filterPass(tools, request), () => connection.closed)
+      chain = new Chain(connection, enqueuer)
     },
     onClose() {
       runs.closed()

@@ -5,7 +5,7 @@
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { assertNever } from '../../base/assert.ts'
 import { type Failure, type Outcome, permanent, plainFailure, type Status } from '../../base/outcome.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { Assignment } from '../../contracts/assign.ts'
 import { type Params, quarantineParam } from '../../contracts/envelope.ts'
 import { after, delivered, printed } from '../../protocols/qmail/delivery-status.ts'
@@ -34,7 +34,7 @@ export interface DeliveryTools extends ProgramTools {
   readonly maildirs: Maildirs
   readonly mboxes: Mboxes
   /** Who takes forwards; the variables are for a program that stands in for the queue. */
-  readonly takerFor: (environment: ReadonlyMap<string, ByteString>) => Taker
+  readonly enqueuerFor: (environment: ReadonlyMap<string, ByteString>) => Enqueuer
 }
 
 export interface DeliveryRequest {
@@ -156,9 +156,9 @@ class DeliveryRun {
   private async sendForwards(): Promise<ByteString | Failure> {
     if (this.forwards.length === 0) return ''
     const envelope = { sender: this.newSender, recipients: this.forwards }
-    const taker = this.tools.takerFor(this.environment)
+    const enqueuer = this.tools.enqueuerFor(this.environment)
     const { params, content } = this.request
-    const taken = await forward(taker, envelope, params, this.lines.deliveredTo, content)
+    const taken = await forward(enqueuer, envelope, params, this.lines.deliveredTo, content)
     if (taken.done) return `qp ${taken.value}\n`
     this.logFailure(taken.failure)
     return printed({ ...taken.failure, peerText: `Unable to forward message: ${taken.failure.peerText}.` })

@@ -1,7 +1,7 @@
 /** The forwards of one delivery: all addresses in one enqueue, at its end. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { failed, type Outcome, permanent, transient, transientFrom } from '../../base/outcome.ts'
-import { handOn, type Taker } from '../../clients/queue/taker.ts'
+import { handOn, type Enqueuer } from '../../clients/queue/enqueuer.ts'
 import {
   type Envelope,
   envelopeBytesMax,
@@ -18,7 +18,7 @@ const keptParams: readonly string[] = ['BODY', 'SMTPUTF8', 'REQUIRETLS', quarant
 
 /** Resolves with the `qp` number. The Return-Path line is not passed on. */
 export async function forward(
-  taker: Taker,
+  enqueuer: Enqueuer,
   envelope: Envelope,
   params: Params,
   deliveredTo: ByteString,
@@ -28,7 +28,7 @@ export async function forward(
   if (refusal !== undefined) return refusal
   const kept = new Map([...params].filter(([name]) => keptParams.includes(name)))
   try {
-    return await handOn(taker.open(envelope, kept), deliveredTo, content.chunks())
+    return await handOn(enqueuer.open(envelope, kept), deliveredTo, content.chunks())
   } catch (error) {
     return failed(transientFrom(error, 'forward', 'qq temporary problem'))
   }

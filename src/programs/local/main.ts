@@ -10,9 +10,9 @@ import { parseArgs } from 'node:util'
 import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { EnqueuePort } from '../../clients/queue/enqueue-port.ts'
-import { ProgramTaker } from '../../clients/queue/program.ts'
+import { ProgramEnqueuer } from '../../clients/queue/program.ts'
 import { QueueSink } from '../../clients/queue/queue-sink.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { decodeToLocal, encodeAlive } from '../../contracts/assign.ts'
 import { smtpLimits } from '../../servers/smtp/limits.ts'
 import { checkHome } from '../../stores/dot-qmail/home-files.ts'
@@ -76,8 +76,8 @@ function serve(homePath: string): void {
   })
   const port = new EnqueuePort(queue, realClock)
   const budget = new ContentBudget(smtpLimits.contentBytesInFlightMax)
-  const taker = queueTaker(port, budget)
-  const tools = deliveryTools(homePath, taker)
+  const enqueuer = queueEnqueuer(port, budget)
+  const tools = deliveryTools(homePath, enqueuer)
   const attempts: Attempts = new Attempts({
     clock: realClock,
     log,
@@ -87,7 +87,7 @@ function serve(homePath: string): void {
     checkHome: (assignment) => checkHome(quickFiles, assignment.home),
     deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
   })
-  const world = { homePath, demo: values.demo, queue: taker, budget, log, hold: () => attempts.hold() }
+  const world = { homePath, demo: values.demo, queue: enqueuer, budget, log, hold: () => attempts.hold() }
   const sessions = serveSessions(sessionsFd, world)
   retire = () => {
     sessions?.shutdown()
@@ -135,7 +135,7 @@ function serve(homePath: string): void {
   })
 }
 
-function deliveryTools(homePath: string, queue: Taker): DeliveryTools {
+function deliveryTools(homePath: string, queue: Enqueuer): DeliveryTools {
   const machine = { files: quickFiles, clock: realClock }
   const program = process.env['QMAILQUEUE']
   return {
@@ -145,13 +145,13 @@ function deliveryTools(homePath: string, queue: Taker): DeliveryTools {
     baseEnvironment: programEnvironment(homePath),
     maildirs: new Maildirs({ ...machine, random: realRandom, pid: process.pid, host: fromText(hostname()) }),
     mboxes: new Mboxes(machine),
-    takerFor: (environment) =>
-      program === undefined ? queue : new ProgramTaker(program, homePath, textOf(environment), realClock),
+    enqueuerFor: (environment) =>
+      program === undefined ? queue : new ProgramEnqueuer(program, homePath, textOf(environment), realClock),
   }
 }
 
 /** Over the only connection that it has. */
-function queueTaker(port: EnqueuePort, budget: ContentBudget): Taker {
+function queueEnqueuer(port: EnqueuePort, budget: ContentBudget): Enqueuer {
   const link = { port, release: () => undefined }
   const route = { to: 'the queue', budget, connect: () => Promise.resolve(link) }
   return { open: (envelope, params) => new QueueSink(route, envelope, params) }

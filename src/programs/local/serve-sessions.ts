@@ -2,7 +2,7 @@
 import type { LoginService } from '../../contracts/services.ts'
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { SessionGrant } from '../../contracts/assign.ts'
 import { MaildropLocks } from '../../stores/maildir/maildrop-locks.ts'
 import { recordRemoval } from '../../stores/maildir/quota-file.ts'
@@ -14,14 +14,14 @@ import { realRandom as random } from '../../system/random.ts'
 import { limits as pop3Limits } from './pop3/limits.ts'
 import { type Pop3Tools, startPop3 } from './pop3/pop3.ts'
 import { Sessions } from './sessions.ts'
-import { Stay } from './stay.ts'
+import { KeepAlive } from './keep-alive.ts'
 import { startSubmission } from './submission/submission.ts'
 import { type SubmissionTools, submissionTools } from './submission/tools.ts'
 
 export interface SessionsWorld {
   readonly homePath: string
   readonly demo: boolean
-  readonly queue: Taker
+  readonly queue: Enqueuer
   /** Of its own messages and of those that sessions take. */
   readonly budget: ContentBudget
   readonly log: Log
@@ -44,8 +44,8 @@ export function serveSessions(fd: number, world: SessionsWorld): ServedSessions 
   if (!isOpenSocket(fd)) return undefined
   const { log, hold } = world
   let known: { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } | undefined
-  const stay = new Stay(clock, hold)
-  const tools = () => (known ??= makeTools(world, stay))
+  const keepAlive = new KeepAlive(clock, hold)
+  const tools = () => (known ??= makeTools(world, keepAlive))
   const sessions = new Sessions({
     clock,
     log,
@@ -60,9 +60,9 @@ export function serveSessions(fd: number, world: SessionsWorld): ServedSessions 
     expect: (grant) => sessions.expect(grant),
     revoke: (account) => sessions.revoke(account),
     close: (service) => sessions.close(service),
-    forget: () => stay.leave(),
+    forget: () => keepAlive.leave(),
     shutdown() {
-      stay.end()
+      keepAlive.end()
       sessions.shutdown()
     },
   }
@@ -70,9 +70,14 @@ export function serveSessions(fd: number, world: SessionsWorld): ServedSessions 
 
 function makeTools(
   world: SessionsWorld,
-  stay: Stay,
+  keepAlive: KeepAlive,
 ): { readonly submission: SubmissionTools; readonly pop3: Pop3Tools } {
-  const submission = submissionTools({ ...world, clock, random, stayFor: (milliseconds) => stay.for(milliseconds) })
+  const submission = submissionTools({
+    ...world,
+    clock,
+    random,
+    keepAliveFor: (milliseconds) => keepAlive.for(milliseconds),
+  })
   const { control } = submission
   const pop3: Pop3Tools = {
     files: quickFiles,

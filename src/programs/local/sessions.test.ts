@@ -1,4 +1,4 @@
-/** The door of a `local` for sessions, and fronts that lie. */
+/** The session listener of a `local`, and fronts that lie. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'

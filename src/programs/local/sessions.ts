@@ -73,7 +73,7 @@ export class Sessions {
 
   /** The process stays until the session has been and gone, or does not come. */
   expect(grant: SessionGrant): void {
-    // Whoever comes finds a closed door, and asks lspawn again.
+    // Whoever comes is refused, and asks lspawn again.
     if (this.stopping) return
     const release = this.setting.hold()
     const cancel = this.setting.clock.after(grantMillisecondsMax, () => letGo())

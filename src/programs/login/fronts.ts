@@ -2,7 +2,7 @@
 import type { LoginService } from '../../contracts/services.ts'
 import { errorReply } from '../../protocols/pop3/replies.ts'
 import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import type { Control } from '../../stores/control/control.ts'
 import { Pop3Login } from './pop3-login.ts'
 import type { LoginProtocol } from './protocol.ts'
@@ -11,7 +11,7 @@ import { SmtpLogin } from './smtp-login.ts'
 export interface Front {
   /** Then the connection ends. */
   readonly triesMax: number
-  /** A refusal by the door. */
+  /** A refusal by the listener. */
   say(reply: Reply): string
   open(control: Control, environment: Environment): LoginProtocol
 }
@@ -30,7 +30,7 @@ export const fronts: Readonly<Record<LoginService, Front>> = {
   },
   pop3: {
     triesMax: 3,
-    // The door's refusals are worded for SMTP.
+    // The listener's refusals are worded for SMTP.
     say: ({ code, text }) => errorReply(`${code < 500 ? '[SYS/TEMP]' : '[SYS/PERM]'} ${text.replace(/^smtp /, '')}`),
     open: (control) =>
       new Pop3Login({

@@ -1,8 +1,8 @@
 /** Every limit and deadline of a connection before its login. Handed in as a value, so that a test can wait less. */
-import { doorLimits } from '../../servers/door/limits.ts'
+import { listenerLimits } from '../../servers/listener/limits.ts'
 
 export const limits = {
-  ...doorLimits,
+  ...listenerLimits,
   /** A command without AUTH's data. */
   commandLineBytesMax: 2048,
   /** RFC 4954 §4: 12288 bytes of base64 and a line end; `AUTH` and a mechanism before it. */

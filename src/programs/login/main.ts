@@ -9,11 +9,11 @@ import { SessionClient } from '../../clients/sessions/session-client.ts'
 import { findListener, loginServices, services } from '../../contracts/services.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import { admitTo } from '../../servers/door/admission.ts'
-import { Census } from '../../servers/door/census.ts'
-import { goesByName, nameOf } from '../../servers/door/client-name.ts'
-import { type Admitted, Connections, type Entrance } from '../../servers/door/connections.ts'
-import type { Environment, Host, Known, Peer } from '../../servers/door/peer.ts'
+import { admitTo } from '../../servers/listener/admission.ts'
+import { ConnectionCounts } from '../../servers/listener/connection-counts.ts'
+import { goesByName, nameOf } from '../../servers/listener/client-name.ts'
+import { type Admitted, Connections, type Entrance } from '../../servers/listener/connections.ts'
+import type { Environment, Host, Known, Peer } from '../../servers/listener/peer.ts'
 import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
@@ -46,7 +46,7 @@ const log = openLog(named === undefined ? 'login' : services[named].program)
 const home = homeAt(values.home ?? '.')
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const tls = new ServerTls()
-let doors: readonly { readonly connections: Connections; readonly acceptor: Acceptor }[] = []
+let listeners: readonly { readonly connections: Connections; readonly acceptor: Acceptor }[] = []
 let certify = (): void => undefined
 const certified = new Promise<void>((resolve) => {
   certify = resolve
@@ -68,24 +68,24 @@ const policy = new PolicyClient(() => connectPath(socketPath(home, 'policy-names
 const rules = new RulesFile(home, rulesName, clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
 const host: Host = { me: control.optionalLine('me'), mayRelay: () => false }
-const doorLimits = {
+const listenerLimits = {
   ...limits,
   connectionsMax: control.number(`concurrency${service}`),
   connectionsPerPeerMax: control.number('concurrencyperip'),
 }
 /** Of both ports together. */
-const census = new Census(doorLimits, clock)
+const counts = new ConnectionCounts(listenerLimits, clock)
 // Before there is a certificate whoever comes waits in the backlog.
 await certified
 // And before authd was heard nobody could be offered a way to log in.
 await auth.heard()
-doors = [...supervisor.listeners].map(([name, fd]) => {
+listeners = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
   const isImplicit = findListener(name.replace(/-\d+$/, ''))?.tls === 'TLS'
-  const connections = new Connections(doorLimits, clock, log, entranceOf(isImplicit), census)
+  const connections = new Connections(listenerLimits, clock, log, entranceOf(isImplicit), counts)
   return { connections, acceptor: new Acceptor([fd], (socket) => connections.accept(socket), clock, log) }
 })
-await Promise.all(doors.map(({ acceptor }) => acceptor.listening()))
+await Promise.all(listeners.map(({ acceptor }) => acceptor.listening()))
 supervisor.ready()
 
 function entranceOf(isImplicit: boolean): Entrance {
@@ -131,9 +131,9 @@ function useTls(order: TlsOrder): void {
 }
 
 async function stop(): Promise<void> {
-  for (const { acceptor } of doors) acceptor.close()
+  for (const { acceptor } of listeners) acceptor.close()
   sessions.closing(service)
-  await Promise.all(doors.map(({ connections }) => connections.stop()))
+  await Promise.all(listeners.map(({ connections }) => connections.stop()))
   auth.close()
   sessions.close()
   policy.close()

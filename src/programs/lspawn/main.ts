@@ -62,7 +62,7 @@ async function serve(path: string, demo: boolean): Promise<void> {
   control.demandFor('lspawn', start.fail)
   troubles = () => controlTroubles(control, 'lspawn')
   await restoreUsers(home)
-  const names = control.map('accounts')
+  const names = control.map('roles')
   const users = new UserLookup(home, demo ? demoWorld(ownUid, ownGid) : systemWorld(accountName(names, 'alias')))
   const sessions = await sessionSockets(home, demo ? undefined : accountName(names, 'login'))
   const setting = { clock: realClock, log, home: path, demo, queueSocket, ownUid, sessions }

@@ -7,11 +7,11 @@ import { asciiForm } from '../../system/ascii-form.ts'
 import type { Answer, RecordDns } from '../../clients/dns/dns.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
 import type { AuthFindings, AuthQuestion } from '../../contracts/policy-auth.ts'
-import { isName, judgedAuthor } from '../../protocols/dkim/author-domain.ts'
+import { isName, dmarcAuthor } from '../../protocols/dkim/author-domain.ts'
 import { headerFields, valueOf } from '../../protocols/dkim/header-fields.ts'
 import { type SignatureVerdict, type Verdict, verifySignatures } from '../../protocols/dkim/verify.ts'
 import type { TextAnswer } from '../../protocols/dmarc/tree-walk.ts'
-import { type DmarcVerdict, type Identity, judgeAuthor } from '../../protocols/dmarc/verdict.ts'
+import { type DmarcVerdict, type Identity, evaluateAuthor } from '../../protocols/dmarc/verdict.ts'
 import type { Clock } from '../../system/clock.ts'
 import { checkSignature } from '../../system/signatures.ts'
 import { authFirstMillisecondsMax, authMillisecondsMax } from './limits.ts'
@@ -21,7 +21,7 @@ import { untilDeadline } from './until-deadline.ts'
 export interface AuthParts {
   readonly dns: Pick<RecordDns, 'txt'>
   readonly clock: Clock
-  readonly spf: Pick<SpfCheck, 'judge'>
+  readonly spf: Pick<SpfCheck, 'resultFor'>
 }
 
 interface Spf {
@@ -42,7 +42,7 @@ export class AuthCheck {
     const began = clock.monotonic()
     const first = began + authFirstMillisecondsMax
     const [spf, dkim] = await Promise.all([this.spf(question, first), this.dkim(question, first)])
-    const author = judgedAuthor(question.header, asciiForm)
+    const author = dmarcAuthor(question.header, asciiForm)
     const dmarc =
       author.domain === undefined
         ? undefined
@@ -72,12 +72,12 @@ export class AuthCheck {
 
   private async spf({ ip, helo, sender, refuseOpenPass }: AuthQuestion, deadline: number): Promise<Spf> {
     if (ip === '' || (sender === '' && helo === '')) return { result: 'none', domain: '' }
-    const judging = this.parts.spf.judge({ ip, helo, sender, refuseOpenPass })
-    const judged = await untilDeadline(this.parts.clock, deadline, judging)
+    const evaluating = this.parts.spf.resultFor({ ip, helo, sender, refuseOpenPass })
+    const evaluated = await untilDeadline(this.parts.clock, deadline, evaluating)
     const identity = sender === '' ? helo : sender.slice(sender.lastIndexOf('@') + 1)
     const domain = lowerAscii(asciiForm(identity.replace(/\.$/, '')))
-    if (judged === undefined) return { result: 'temperror', domain }
-    return { result: judged.openToAll ? 'policy' : judged.result, domain }
+    if (evaluated === undefined) return { result: 'temperror', domain }
+    return { result: evaluated.openToAll ? 'policy' : evaluated.result, domain }
   }
 
   private async dkim({ header, bodies }: AuthQuestion, deadline: number): Promise<Verdict> {
@@ -92,7 +92,7 @@ export class AuthCheck {
   }
 
   private async dmarc(author: string, identities: readonly Identity[], deadline: number): Promise<DmarcVerdict> {
-    const steps = judgeAuthor(author, identities)
+    const steps = evaluateAuthor(author, identities)
     let step = steps.next()
     while (step.done !== true) step = steps.next(await this.texts(step.value, deadline))
     return step.value
@@ -162,14 +162,14 @@ function logText({ spf, signatures, skipped, dmarc, policy, author }: AuthFindin
 function thoughtsAbout(findings: AuthFindings, spf: Spf, dmarc: DmarcVerdict | undefined): string[] {
   const { signatures, skipped, whyNoAuthor } = findings
   return [
-    spf.domain === '' ? 'spf: nobody is named whom it could judge' : `spf: ${spf.result} for ${spf.domain}`,
+    spf.domain === '' ? 'spf: nobody is named whom it could check' : `spf: ${spf.result} for ${spf.domain}`,
     ...signatures.map((one) => {
       const who = one.domain === '' ? 'a signature' : `the signature of ${one.domain} (selector ${one.selector})`
       return `dkim: ${who}: ${one.result}${one.reason === '' ? '' : `, ${one.reason}`}`
     }),
     ...(signatures.length === 0 ? ['dkim: it is not signed'] : []),
     ...(skipped === 0 ? [] : [`dkim: ${skipped} more signatures are not looked at`]),
-    ...(dmarc === undefined ? [`dmarc: ${whyNoAuthor}: there is no author to be judged`] : []),
+    ...(dmarc === undefined ? [`dmarc: ${whyNoAuthor}: there is no author to be evaluated`] : []),
     ...(dmarc?.thoughts ?? []).map((thought) => `dmarc: ${thought}`),
     ...(dmarc === undefined ? [] : [`dmarc: ${dmarc.result}${policyText(dmarc)}`]),
   ].map((line) => line.replaceAll('’', "'").replace(/[^ -~]/g, '?'))

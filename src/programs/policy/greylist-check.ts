@@ -7,7 +7,7 @@ import {
   greylistLine,
   greylistRecipient,
   greylistSender,
-  judge,
+  evaluate,
 } from '../../protocols/greylist/triple.ts'
 import { GreylistStore } from '../../stores/greylist/greylist-store.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -35,7 +35,7 @@ export class GreylistCheck {
   answer(question: GreylistQuestion): GreylistAnswer {
     const store = this.store ?? this.open()
     try {
-      return this.judge(store, question)
+      return this.evaluate(store, question)
     } catch (error) {
       if (error instanceof SmallDatabaseError && error.damaged) this.beginAfresh(error.message)
       throw error
@@ -48,13 +48,13 @@ export class GreylistCheck {
     this.store = undefined
   }
 
-  private judge(store: GreylistStore, question: GreylistQuestion): GreylistAnswer {
+  private evaluate(store: GreylistStore, question: GreylistQuestion): GreylistAnswer {
     const { ip, sender, recipient } = question
     const key = { ip: greylistClient(ip), sender: greylistSender(sender), recipient: greylistRecipient(recipient) }
     const isBounce = sender === ''
     const before = store.get(key)
-    const judged = judge(before, this.parts.clock.now(), question)
-    const { state, remembered } = judged
+    const evaluated = evaluate(before, this.parts.clock.now(), question)
+    const { state, remembered } = evaluated
     if (!question.onlyLook) {
       // A bounce or a verification comes once: its triple has served when it was accepted.
       if (state === 'known' && isBounce) store.remove(key)
@@ -64,7 +64,7 @@ export class GreylistCheck {
       kind: 'greylist',
       state,
       refuseAtData: isBounce && state !== 'known',
-      untilMs: question.onlyLook && state === 'known' ? (before?.expiresMs ?? judged.untilMs) : judged.untilMs,
+      untilMs: question.onlyLook && state === 'known' ? (before?.expiresMs ?? evaluated.untilMs) : evaluated.untilMs,
       rule: state === 'known' ? 'GL_ACCEPT_GOOD' : 'GL_MIN_REJECT',
       logText: greylistLine(state, ip, sender, recipient),
       freshMilliseconds: 0,

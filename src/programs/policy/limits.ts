@@ -24,7 +24,7 @@ export const questionsPerConnectionMax = 5_000
 export const questionsMax = 10_000
 export const connectionsMax = 100
 /** One name server is asked so long, so often. */
-export const dnsPatience = { queryMilliseconds: 1_500, triesMax: 2 } as const
+export const checkQueryLimits = { queryMilliseconds: 1_500, triesMax: 2 } as const
 /** Expired triples are looked for so often; while there are more, at `expireAgainMilliseconds`. */
 export const expireMilliseconds = 60_000
 export const expireAgainMilliseconds = 200

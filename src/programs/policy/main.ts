@@ -18,7 +18,7 @@ import { AuthCheck } from './auth-check.ts'
 import { DailyAlert } from './daily-alert.ts'
 import { DnsblCheck } from './dnsbl-check.ts'
 import { GreylistCheck } from './greylist-check.ts'
-import { dnsPatience } from './limits.ts'
+import { checkQueryLimits } from './limits.ts'
 import { NameCheck } from './name-check.ts'
 import { Questions } from './questions.ts'
 import { SpfCheck } from './spf-check.ts'
@@ -78,11 +78,11 @@ async function answer(request: PolicyRequest): Promise<PolicyAnswer> {
 
 function openDns(): SystemDns {
   try {
-    return new SystemDns(clock, control.list('dnsservers') ?? [], dnsPatience)
+    return new SystemDns(clock, control.list('dnsservers') ?? [], checkQueryLimits)
   } catch (error) {
     // Not to start would keep smtpd from starting, and mail out.
     log(`alert: control/dnsservers: ${describeError(error)}; the system's name servers are asked instead`)
-    return new SystemDns(clock, [], dnsPatience)
+    return new SystemDns(clock, [], checkQueryLimits)
   }
 }
 

@@ -131,7 +131,7 @@ describe('an answer', () => {
     })
     assert.match(mapped.receivedSpf, /^Received-SPF: pass .* client-ip=192\.0\.2\.1;/)
   })
-  it('an empty sender is judged by HELO', async () => {
+  it('an empty sender is evaluated by HELO', async () => {
     const dns = new ZoneDns().set('mx.from.test', 'TXT v=spf1 -all')
     assert.equal((await ask(dns, { sender: '' })).result, 'fail')
   })

@@ -1,4 +1,4 @@
-/** Answers `spf`: mailauth judges (RFC 7208, its strict mode), asking DNS through our port.
+/** Answers `spf`: mailauth evaluates (RFC 7208, its strict mode), asking DNS through our port.
  *  Knows:  the limits of an evaluation, the best guess, the test with random addresses, our texts, and for how long what was
  *          found for a domain and an address serves its other senders: as long as every DNS answer behind it is fresh, and
  *          only if no record has a macro (which may name the sender, HELO or the time).
@@ -79,8 +79,8 @@ export class SpfCheck {
     }
   }
 
-  /** For who judges a message by it: the result, and the domain that it is about. */
-  async judge(
+  /** For whoever decides about a message by it: the result, and the domain that it is about. */
+  async resultFor(
     question: Pick<SpfQuestion, 'ip' | 'helo' | 'sender' | 'refuseOpenPass'>,
   ): Promise<{ readonly result: SpfResult; readonly openToAll: boolean; readonly domain: string }> {
     const whole = { ...question, bestGuess: false }
@@ -123,8 +123,8 @@ export class SpfCheck {
   }
 
   private async evaluate(question: SpfQuestion, ip: string, guessFor?: string): Promise<Evaluation> {
-    const judged = guessFor === undefined ? judgedDomain(question) : undefined
-    const key = judged === undefined ? undefined : `${ip} ${judged}`
+    const evaluated = guessFor === undefined ? checkedDomain(question) : undefined
+    const key = evaluated === undefined ? undefined : `${ip} ${evaluated}`
     const known = key === undefined ? undefined : this.remembered.get(key, this.parts.clock.monotonic())
     if (known !== undefined) return known
     const evaluation = await this.evaluateAnew(question, ip, guessFor)
@@ -215,7 +215,7 @@ function valuesOf<T>(answer: Answer<T>, sources: Sources): T[] {
 }
 
 /** Whose policy is looked for; undefined where a sender names no domain: what the library makes of it is its affair. */
-function judgedDomain({ sender, helo }: SpfQuestion): string | undefined {
+function checkedDomain({ sender, helo }: SpfQuestion): string | undefined {
   if (sender === '') return `\0${helo}`
   return sender.includes('@') ? sender.slice(sender.lastIndexOf('@') + 1) : undefined
 }

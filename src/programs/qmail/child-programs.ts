@@ -1,4 +1,4 @@
-/** Programs that run another one and judge the message by its exit code: bouncesaying(1), except(1), preline(1). */
+/** Programs that run another one and decide by its exit code: bouncesaying(1), except(1), preline(1). */
 import type { ByteString } from '../../base/byte-string.ts'
 import { errnoText, isTemporaryErrno } from '../../protocols/qmail/errno-text.ts'
 import { type Call, exit, Fatal } from './call.ts'

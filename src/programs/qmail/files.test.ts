@@ -126,9 +126,9 @@ describe('qmail-pw2u', () => {
 describe('qmail-getpw', () => {
   it('splits at the break, and gives what nobody has to alias or to exit code 116', async () => {
     assert.equal((await run(getpw, 'qmail-getpw')).code, 100)
-    write('control/accounts', 'alias:no-such-account\n')
+    write('control/roles', 'alias:no-such-account\n')
     assert.equal((await run(getpw, 'qmail-getpw', ['root'])).code, 116)
-    write('control/accounts', 'alias:nobody\n')
+    write('control/roles', 'alias:nobody\n')
     const end = await run(getpw, 'qmail-getpw', ['no-such-User'])
     assert.match(end.stdout, /^nobody\0\d+\0\d+\0[^\0]+\/alias\0-\0no-such-User\0$/)
   })

@@ -17,7 +17,7 @@ export async function getpw(call: Call): Promise<number> {
   const [local] = call.args
   if (local === undefined) return exit.permanent
   const home = call.home()
-  const overrides = new Control(home.control, realClock).map('accounts')
+  const overrides = new Control(home.control, realClock).map('roles')
   const accounts = new AccountBook(realClock)
   const users = new UserLookup(home, { accounts, alias: () => accounts.account(accountName(overrides, 'alias')) })
   const found = await users.lookupByAccounts(local)

@@ -4,8 +4,8 @@ import { noParams, type Params, recipientFacts } from '../../contracts/envelope.
 import { headerDate } from '../../protocols/qmail/date.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { quoteAddress } from '../../protocols/qmail/quote.ts'
-import { makeMessageId } from '../../protocols/ofmip/complete-header.ts'
-import { completed, HeaderTooLong } from '../../protocols/ofmip/complete-message.ts'
+import { makeMessageId } from '../../protocols/submission/complete-header.ts'
+import { completed, HeaderTooLong } from '../../protocols/submission/complete-message.ts'
 import type { Field } from '../../protocols/rfc822/header.ts'
 import {
   authorAddress,

@@ -135,7 +135,7 @@ async function enqueue(
 ): Promise<Outcome<number>> {
   const program = variables.get('QMAILQUEUE')
   if (program !== undefined) {
-    const [{ ProgramTaker }, queue, { realClock }] = await Promise.all([
+    const [{ ProgramEnqueuer }, queue, { realClock }] = await Promise.all([
       import('../../clients/queue/program.ts'),
       import('../../clients/queue/hand-in.ts'),
       import('../../system/clock.ts'),
@@ -143,7 +143,7 @@ async function enqueue(
     const changes: Record<string, string | undefined> = {}
     for (const name of Object.keys(process.env)) if (!variables.has(name)) changes[name] = undefined
     for (const [name, value] of variables) changes[name] = toText(value)
-    return queue.enqueue(new ProgramTaker(toText(program), home.path, changes, realClock), envelope, content)
+    return queue.enqueue(new ProgramEnqueuer(toText(program), home.path, changes, realClock), envelope, content)
   }
   const handed = await handOver(home, envelope, content)
   if (handed.kind === 'failed') return failed(handed.failure)

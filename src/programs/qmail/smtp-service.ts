@@ -5,7 +5,7 @@ import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { failed, transientFrom } from '../../base/outcome.ts'
 import { noParams, recipientFacts, type Params } from '../../contracts/envelope.ts'
 import { unlimited } from '../../clients/queue/content-budget.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { readAddress } from '../../protocols/smtp/address.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
 import { formatExtensions, replies } from '../../protocols/smtp/replies.ts'
@@ -34,13 +34,13 @@ interface Transaction {
 }
 
 export class CallerSession extends SmtpSession<Transaction> {
-  private readonly taker: Taker
+  private readonly enqueuer: Enqueuer
   private readonly now: () => number
   private helo: ByteString = ''
 
-  constructor(greeting: ByteString, taker: Taker, now: () => number, port: SmtpSessionPort) {
+  constructor(greeting: ByteString, enqueuer: Enqueuer, now: () => number, port: SmtpSessionPort) {
     super({ limits: smtpLimits, clock: realClock, budget: unlimited, greeting, idleSecondsMax }, port)
-    this.taker = taker
+    this.enqueuer = enqueuer
     this.now = now
   }
 
@@ -88,7 +88,7 @@ export class CallerSession extends SmtpSession<Transaction> {
       milliseconds: this.now(),
     })
     const envelope = { sender, recipients, ...recipientFacts(own, new Map()) }
-    this.beginContent({ envelope, params, head, databytes: 0 }, this.taker)
+    this.beginContent({ envelope, params, head, databytes: 0 }, this.enqueuer)
   }
 
   /** Whoever speaks reads the replies. */
@@ -116,7 +116,7 @@ export async function serveSmtp(call: Call): Promise<number> {
         resolve(how === 'goodbye' ? 0 : hungUp)
       },
     }
-    const session = new CallerSession(greeting, takerOf(call), () => call.now(), port)
+    const session = new CallerSession(greeting, enqueuerOf(call), () => call.now(), port)
     const ticker = setInterval(() => session.tick(), tickMilliseconds)
     stdin.on('data', (bytes: Buffer) => {
       session.receive(bytes)
@@ -137,7 +137,7 @@ function greetingOf(call: Call): ByteString | undefined {
 }
 
 /** A message waits here until it is whole. */
-function takerOf(call: Call): Taker {
+function enqueuerOf(call: Call): Enqueuer {
   return {
     open(envelope, params) {
       const gathered = new Gathered(realRandom)

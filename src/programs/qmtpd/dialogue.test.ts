@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
 import { type Form, netstring } from '../../protocols/netstring/package-reader.ts'
 import { realClock } from '../../system/clock.ts'
@@ -23,7 +23,7 @@ function dialogueOf(
   let heard = ''
   let closed = ''
   let nowMs = 1_796_125_866_000
-  const taker: Taker = {
+  const enqueuer: Enqueuer = {
     open(envelope) {
       const chunks: Buffer[] = []
       return {
@@ -46,7 +46,15 @@ function dialogueOf(
     ['RELAYCLIENT', changes.suffix ?? ''],
   ])
   const clock = { ...realClock, now: () => nowMs, monotonic: () => nowMs }
-  const setting = { form, environment, limits, clock, log: () => undefined, taker, databytes: changes.databytes ?? 0 }
+  const setting = {
+    form,
+    environment,
+    limits,
+    clock,
+    log: () => undefined,
+    enqueuer,
+    databytes: changes.databytes ?? 0,
+  }
   const dialogue = new RelayDialogue(setting, {
     send: (text) => (heard += text),
     startTls: () => undefined,

@@ -5,11 +5,11 @@
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { enqueue } from '../../clients/queue/hand-in.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { type Form, type Named, netstring, PackageReader } from '../../protocols/netstring/package-reader.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
-import type { Dialogue, DialoguePort } from '../../servers/door/dialogue.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Dialogue, DialoguePort } from '../../servers/listener/dialogue.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
@@ -22,7 +22,7 @@ export interface RelaySetting {
   readonly limits: QmtpdLimits
   readonly clock: Clock
   readonly log: Log
-  readonly taker: Taker
+  readonly enqueuer: Enqueuer
   /** 0: no limit. */
   readonly databytes: number
 }
@@ -144,7 +144,7 @@ export class RelayDialogue implements Dialogue {
     try {
       const content = this.begun()
       if (this.trouble !== undefined) throw this.trouble
-      return await enqueue(this.setting.taker, { sender, recipients }, content)
+      return await enqueue(this.setting.enqueuer, { sender, recipients }, content)
     } catch (error) {
       const failure = transientFrom(error, 'content', 'qq write error or disk full')
       this.setting.log(`warning: ${failure.logText}`)

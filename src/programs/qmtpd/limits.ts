@@ -1,9 +1,9 @@
 /** Limits and deadlines of QMTP and QMQP. */
 import { recipientsMax } from '../../contracts/envelope.ts'
-import { doorLimits } from '../../servers/door/limits.ts'
+import { listenerLimits } from '../../servers/listener/limits.ts'
 
 export const limits = {
-  ...doorLimits,
+  ...listenerLimits,
   /** Other mail programs hold few connections, each with much to say. */
   connectionsMax: 200,
   /** Of one netstring, as qmail has it. */

@@ -7,17 +7,17 @@ import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { OwnResultsTaker } from '../../clients/queue/own-results-taker.ts'
-import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import { OwnResultsEnqueuer } from '../../clients/queue/own-results-enqueuer.ts'
+import { type FilterTools, planFilters, enqueuerForPlan } from '../../clients/queue/filter-chain.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { relayServices, services } from '../../contracts/services.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { parseBytes } from '../../protocols/qmail/quantity.ts'
-import { admitTo } from '../../servers/door/admission.ts'
-import { goesByName, nameOf } from '../../servers/door/client-name.ts'
-import { type Admitted, Connections } from '../../servers/door/connections.ts'
-import type { Environment, Host, Known, Peer } from '../../servers/door/peer.ts'
+import { admitTo } from '../../servers/listener/admission.ts'
+import { goesByName, nameOf } from '../../servers/listener/client-name.ts'
+import { type Admitted, Connections } from '../../servers/listener/connections.ts'
+import type { Environment, Host, Known, Peer } from '../../servers/listener/peer.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
 import { ownResults } from '../../stores/control/own-results.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
@@ -69,8 +69,8 @@ const filterTools: FilterTools = {
 }
 /** Never given a certificate: these protocols have no TLS. */
 const noTls = new ServerTls()
-const doorLimits = { ...limits, connectionsPerPeerMax: control.number('concurrencyperip') }
-const connections = new Connections(doorLimits, clock, log, { isProxy, settingFor, say: () => '' })
+const listenerLimits = { ...limits, connectionsPerPeerMax: control.number('concurrencyperip') }
+const connections = new Connections(listenerLimits, clock, log, { isProxy, settingFor, say: () => '' })
 const acceptor = new Acceptor([...supervisor.listeners.values()], (socket) => connections.accept(socket), clock, log)
 await acceptor.listening()
 supervisor.ready()
@@ -91,7 +91,7 @@ function settingOf(peer: Peer, known: Known): Admitted {
   const mayRelay = environment.has('RELAYCLIENT')
   if (verdict !== 'allow' || !mayRelay)
     return { turnedAway: verdict === 'unknown' ? 'unknown' : 'deny', environment, finding }
-  const door = {
+  const listener = {
     environment,
     limits,
     clock,
@@ -104,8 +104,8 @@ function settingOf(peer: Peer, known: Known): Admitted {
   } as const
   const relay = { form: service, environment, limits, clock, log, databytes: databytesFor(environment) }
   const tellRemoved = (fields: number): void => log(`auth: ${fields} Authentication-Results in our name taken out`)
-  const taker = new OwnResultsTaker(ownResults(control), tellRemoved, takerFor(environment))
-  return { ...door, open: (port) => new RelayDialogue({ ...relay, taker }, port) }
+  const enqueuer = new OwnResultsEnqueuer(ownResults(control), tellRemoved, enqueuerFor(environment))
+  return { ...listener, open: (port) => new RelayDialogue({ ...relay, enqueuer }, port) }
 }
 
 /** DATABYTES of the rules wins. */
@@ -115,12 +115,12 @@ function databytesFor(environment: Environment): number {
 }
 
 /** As smtpd does for who may relay: filters of control/localfilters, and the program that QMAILQUEUE names. */
-function takerFor(environment: Environment): Taker {
+function enqueuerFor(environment: Environment): Enqueuer {
   const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
   const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
   const plan = planFilters(whole, control.list('localfilters') ?? [], 'localfilters', filterTools.readFile)
   if (program === undefined && plan.done && plan.value.filters.length === 0) return queue
-  return takerForPlan(plan, whole, filterTools)
+  return enqueuerForPlan(plan, whole, filterTools)
 }
 
 async function stop(): Promise<void> {

@@ -7,8 +7,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import { ConnectionLog, waitStatus } from '../../servers/door/connection-log.ts'
-import { baseEnvironment, type Host, plainIp } from '../../servers/door/peer.ts'
+import { ConnectionLog, waitStatus } from '../../servers/listener/connection-log.ts'
+import { baseEnvironment, type Host, plainIp } from '../../servers/listener/peer.ts'
 import type { Log } from '../../system/log.ts'
 
 /** Connections at once, as tcpserver's. */

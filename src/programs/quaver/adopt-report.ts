@@ -5,7 +5,7 @@ import type { QmailQueue } from '../../stores/qmail-queue/read-queue.ts'
 import { harmless, print, styled } from './output.ts'
 
 /** What it is about. */
-export interface Considered {
+export interface Pending {
   readonly source: string
   readonly home: Home
   readonly plan: HomePlan
@@ -26,7 +26,7 @@ export interface Counts {
   }
 }
 
-export function countsOf({ plan, queue }: Considered): Counts {
+export function countsOf({ plan, queue }: Pending): Counts {
   const files = { control: 0, users: 0, alias: 0 }
   for (const { found, to } of plan.moves) {
     const [room] = to.split('/')
@@ -47,7 +47,7 @@ export function countsOf({ plan, queue }: Considered): Counts {
   return { files, assignments: plan.assignLines, queue: { messages: messages.length, notRoutedYet, waiting, done } }
 }
 
-export function report({ source, home, plan, queue, faults }: Considered, counts: Counts): object {
+export function report({ source, home, plan, queue, faults }: Pending, counts: Counts): object {
   return {
     source,
     home: home.path,
@@ -61,7 +61,7 @@ export function report({ source, home, plan, queue, faults }: Considered, counts
   }
 }
 
-export function tell({ source, home, plan, queue, faults }: Considered, counts: Counts, isBrokenLeft: boolean): void {
+export function tell({ source, home, plan, queue, faults }: Pending, counts: Counts, isBrokenLeft: boolean): void {
   const { files, assignments } = counts
   print(`${styled('bold', source)} moves into ${styled('bold', home.path)}`)
   print(`found   control: ${files.control} files; users: ${assignments} assignments; alias: ${files.alias} files`)

@@ -18,7 +18,7 @@ import type { MovingIn } from '../../stores/queue/closed-queue.ts'
 import { compileAssign } from '../../stores/users/assign.ts'
 import { findAccount } from '../../system/accounts.ts'
 import { realClock } from '../../system/clock.ts'
-import { type Considered, countsOf, report, tell } from './adopt-report.ts'
+import { type Pending, countsOf, report, tell } from './adopt-report.ts'
 import { openQueue } from './closed-home.ts'
 import { type GlobalOptions, locateHome } from './context.ts'
 import { CommandError } from './exit.ts'
@@ -33,7 +33,7 @@ export interface AdoptOptions extends GlobalOptions {
   readonly again?: true
 }
 
-interface Adoption extends Considered {
+interface Adoption extends Pending {
   readonly ownerOf: OwnerOf
 }
 
@@ -137,7 +137,7 @@ const rolesOfHome = Object.keys(accountOf).filter(
 async function ownersFor(home: Home, signs: boolean): Promise<{ ownerOf: OwnerOf; fault: string[] }> {
   if (process.getuid?.() !== 0) return { ownerOf: undefined, fault: [] }
   try {
-    const overrides = new Control(home.control, realClock).map('accounts')
+    const overrides = new Control(home.control, realClock).map('roles')
     return {
       ownerOf: await findOwners(new Set([...rolesOfHome, ...(signs ? (['signer'] as const) : [])]), overrides),
       fault: [],
@@ -199,7 +199,7 @@ function byBirth(one: QmailMessage, other: QmailMessage): number {
 
 /** qmail's accounts have other uids in a queue that comes from elsewhere: who they are is said by the message. */
 async function invokerUids(home: Home): Promise<(invoker: QmailMessage['invoker']) => number> {
-  const overrides = new Control(home.control, realClock).map('accounts')
+  const overrides = new Control(home.control, realClock).map('roles')
   const queueUid = statSync(home.queue).uid
   const uidOf = async (role: Role): Promise<number> =>
     (await findAccount(accountName(overrides, role)).catch(() => undefined))?.uid ?? queueUid

@@ -10,11 +10,11 @@ const passwordCharactersGood = 10
 /** The first line of standard input, without its end: a password that somebody will log in with here. */
 export async function readPassword(): Promise<string> {
   const password = await readSecret('--password-stdin')
-  judgeLength(password)
+  checkLength(password)
   return password
 }
 
-/** The same, of a password that others judge. `option`: what asked for it. */
+/** The same, of a password that others check. `option`: what asked for it. */
 export async function readSecret(option: string): Promise<string> {
   if (process.stdin.isTTY)
     throw new CommandError(`${option} reads a pipe or a file, not the terminal, where it would be seen`)
@@ -35,7 +35,7 @@ export async function readSecret(option: string): Promise<string> {
 }
 
 /** Against guessing by everybody who can reach a port: 20 wrong ones lock an account, again and again. */
-function judgeLength(password: string): void {
+function checkLength(password: string): void {
   if (password.length < passwordCharactersMin)
     throw new CommandError(
       `--password-stdin: ${password.length} characters can be guessed; ${passwordCharactersMin} are the least, ${passwordCharactersGood} are better`,

@@ -134,12 +134,8 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   ['control/ofmipfilters', '/etc/passwd\n', /^control\/ofmipfilters:1 names the submission filter .* cannot run it/],
   ['control/checkpassword', '/nowhere/checkpassword /bin/true\n', /^control\/checkpassword:1 names .* does not exist/],
   ['control/services', 'smtp\nsmpt\n', /^control\/services:2 is not: one of smtp/],
-  ['control/accounts', 'queues:nobody\n', /^control\/accounts:1 names no role/],
-  [
-    'control/accounts',
-    'queue:no-such-account\n',
-    /^control\/accounts:1 names an account that this machine does not have/,
-  ],
+  ['control/roles', 'queues:nobody\n', /^control\/roles:1 names no role/],
+  ['control/roles', 'queue:no-such-account\n', /^control\/roles:1 names an account that this machine does not have/],
   ['control/log', 'file\n', /^control\/log:1 is not: one of stderr/],
   ['control/listen-smtp', '25\n', /^control\/listen-smtp:1 is not: address:port/],
   ['control/listen-pop3', '127.0.0.1:110\n127.0.0.1:110\n', /^control\/listen-pop3:2 names an address twice/],
@@ -234,7 +230,7 @@ describe('control check', () => {
     })
   }
 
-  it('judges as the account that reads, also by the directories on the way', async () => {
+  it('looks as the account that reads, also by the directories on the way', async () => {
     chmodSync(home.control, 0o700)
     const { findings } = await inspect(home, noAccounts)
     chmodSync(home.control, 0o755)

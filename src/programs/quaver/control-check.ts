@@ -1,5 +1,5 @@
 /** `quaver control check`: everything in a home that people write and that does not mean what it seems to, with place and
- *  remedy, judged as the accounts that read it.
+ *  remedy, as the accounts that read it.
  *  Never:  says anything about a home that is right. */
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -129,7 +129,7 @@ async function makeKey(home: Home, domain: string, selector: string, kind: KeyKi
 /** Undefined where all belongs to the caller. */
 export async function signerAccount(home: Home): Promise<{ uid: number; gid: number } | undefined> {
   if (isOwn(home)) return undefined
-  const name = accountName(new Control(home.control, realClock).map('accounts'), 'signer')
+  const name = accountName(new Control(home.control, realClock).map('roles'), 'signer')
   const account = await findAccount(name)
   if (account === undefined)
     throw new CommandError(

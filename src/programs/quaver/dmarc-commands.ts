@@ -8,10 +8,10 @@ export function addDmarc(program: Command): void {
   const explain = subcommand(
     group,
     'explain',
-    'Judge a saved message as the running server would, and say every step: signatures, policies, result.',
+    'Evaluate a saved message as the running server would, and say every step: signatures, policies, result.',
   )
     .argument('<file>', 'a message with its whole header, as mail programs save it')
-    .option('--ip <address>', 'where it came from; without it SPF is not judged')
+    .option('--ip <address>', 'where it came from; without it SPF is not checked')
     .option('--helo <name>', 'what that client said in HELO or EHLO', '')
     .option('--from <sender>', 'its reverse-path (default: that of the Return-Path field)')
     .action(async (file: string) => (await import('./dmarc.ts')).explain(file, explain.optsWithGlobals()))

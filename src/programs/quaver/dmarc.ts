@@ -5,7 +5,7 @@ import { type ByteString, fromBuffer, fromText, toBuffer } from '../../base/byte
 import { BodyDigests } from '../../clients/policy/body-digests.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
-import { type AuthQuestion, judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
+import { type AuthQuestion, authHeaderBytesMax } from '../../contracts/policy-auth.ts'
 import { headerFields, valueOf } from '../../protocols/dkim/header-fields.ts'
 import { disposition, readDmarcAction } from '../../protocols/dmarc/disposition.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
@@ -44,7 +44,7 @@ export async function explain(path: string, options: DmarcOptions): Promise<void
     const colon = thought.indexOf(': ')
     print(`${styled('bold', thought.slice(0, colon).padEnd(6))} ${harmless(thought.slice(colon + 2))}`)
   }
-  if (ip === '') print(styled('dim', 'SPF is not judged: --ip says where the message came from'))
+  if (ip === '') print(styled('dim', 'SPF is not checked: --ip says where the message came from'))
   print(`here: ${outcome}`)
 }
 
@@ -75,7 +75,7 @@ async function ask(home: Home, question: AuthQuestion): Promise<AuthAnswer> {
 function readMessage(path: string): Pick<AuthQuestion, 'header' | 'bodies'> {
   const size = statSync(path, { throwIfNoEntry: false })?.size
   if (size !== undefined && size > fileBytesMax)
-    throw new CommandError(`${path}: ${size} bytes; messages of ${fileBytesMax} are judged`)
+    throw new CommandError(`${path}: ${size} bytes; messages up to ${fileBytesMax} are evaluated`)
   const found = readSmallFile(path, fileBytesMax)
   if (found === undefined) throw new CommandError(`${path}: there is no such file`, exitCode.usage)
   let header = ''
@@ -89,8 +89,8 @@ function readMessage(path: string): Pick<AuthQuestion, 'header' | 'bodies'> {
   })
   message.push(toBuffer(fromBuffer(found).replaceAll('\r\n', '\n')))
   message.end()
-  if (header.length > judgedHeaderBytesMax)
-    throw new CommandError(`${path}: a header of ${header.length} bytes; one of ${judgedHeaderBytesMax} is judged`)
+  if (header.length > authHeaderBytesMax)
+    throw new CommandError(`${path}: a header of ${header.length} bytes; up to ${authHeaderBytesMax} are evaluated`)
   return { header, bodies: digests.finish() }
 }
 

@@ -3,7 +3,7 @@
 import { dirname } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
-import { compileSenderRules } from '../../protocols/ofmip/sender-rules.ts'
+import { compileSenderRules } from '../../protocols/submission/sender-rules.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import { type Files, realFiles } from '../../system/files.ts'
 import { CommandError, exitCode } from './exit.ts'

@@ -4,12 +4,12 @@ import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import type { Command } from 'commander'
 import { quaver, suggestByBeginning } from './commands.ts'
-import { completeHeader } from '../../protocols/ofmip/complete-header.ts'
+import { completeHeader } from '../../protocols/submission/complete-header.ts'
 import { harmless, table } from './output.ts'
 
 import { type QueuedMessage, readMessage } from './queue-message.ts'
 import { explainMessage } from './queue-why.ts'
-import { completed } from '../../protocols/ofmip/complete-message.ts'
+import { completed } from '../../protocols/submission/complete-message.ts'
 import { parseLogLine } from './tour-log.ts'
 
 describe('help', () => {

@@ -17,7 +17,7 @@ import { CommandError, exitCode } from './exit.ts'
 import { harmless, print, printJson, styled } from './output.ts'
 
 const replyMillisecondsMax = 60_000
-const patience = { queryMilliseconds: 3_000, triesMax: 2 }
+const queryLimits = { queryMilliseconds: 3_000, triesMax: 2 }
 
 interface Said {
   readonly command: string
@@ -70,7 +70,7 @@ async function findTargets(home: Home, sender: ByteString, recipient: ByteString
   if (route.kind === 'unreadable')
     throw new CommandError(`'${harmless(toText(route.text))}' in control/smtproutes or senderroutes is no relay`)
   const exchangers = new MailExchangers({
-    dns: new SystemDns(realClock, (control.list('dnsservers') ?? []).map(toText), patience),
+    dns: new SystemDns(realClock, (control.list('dnsservers') ?? []).map(toText), queryLimits),
     random: realRandom,
     isOurs: () => false,
     isDead: () => false,

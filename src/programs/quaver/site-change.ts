@@ -73,7 +73,7 @@ export async function forwarderFor(home: Home, domain: string): Promise<AssignOw
   if (isOwn(home)) return { user: me.username, uid: me.uid, gid: me.gid }
   const sibling = await sharedOwner(home, domain)
   if (sibling !== undefined) return sibling
-  const name = accountName(new Control(home.control, realClock).map('accounts'), 'alias')
+  const name = accountName(new Control(home.control, realClock).map('roles'), 'alias')
   const found = await findAccount(name)
   if (found === undefined || found.uid === 0)
     throw new CommandError(`there is no account '${name}' that could forward mail: ${useradd} ${name}`)
@@ -87,7 +87,7 @@ export function isOwn(home: Home): boolean {
 
 /** Which program runs as this account; undefined if none. */
 function roleOf(home: Home, name: string): Role | undefined {
-  const overrides = new Control(home.control, realClock).map('accounts')
+  const overrides = new Control(home.control, realClock).map('roles')
   const roles = Object.keys(accountOf) as Role[]
   return roles.find((role) => role !== 'root' && accountName(overrides, role) === name)
 }

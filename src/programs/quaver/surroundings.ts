@@ -58,7 +58,7 @@ export class HomeReaders {
       const owner: Reader = { account: `of uid ${uid}`, uid, gid }
       return new HomeReaders(true, new Map([...rolesRead, 'alias' as const].map((role) => [role, owner])))
     }
-    const overrides = control.map('accounts')
+    const overrides = control.map('roles')
     const readers = [...rolesRead, 'alias' as const].map(async (role) => {
       if (role === 'anybody') return [role, anybody] as const
       const name = accountName(overrides, role)
@@ -90,7 +90,7 @@ export async function surroundingsOf(
   const accepted = new Set(
     [...(control.list('rcpthosts') ?? []), ...(control.list('morercpthosts') ?? [])].map(lowerAscii),
   )
-  const names = [...new Set(control.map('accounts')?.values())]
+  const names = [...new Set(control.map('roles')?.values())]
   const accounts = new Set<string>()
   for (const name of names) if ((await find(name).catch(() => undefined)) !== undefined) accounts.add(name)
   const prepends = [...(control.map('virtualdomains')?.values() ?? [])].filter((value) => value !== '')

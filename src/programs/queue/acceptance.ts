@@ -67,7 +67,7 @@ export class Acceptance {
   }
 
   /** Would mail from that sender be taken for that recipient? Only of SRS addresses of ours there is more to know than a name. */
-  judge(sender: ByteString, recipient: ByteString): Failure | undefined {
+  checkAddresses(sender: ByteString, recipient: ByteString): Failure | undefined {
     const home = this.ports.rewriting.home(sender, recipient)
     return home === undefined || home.done ? undefined : home.failure
   }
@@ -195,6 +195,8 @@ export class Acceptance {
       return permanent('1.7', 'sorry, what is behind the @ of the sender is no domain')
     // A bounce of ours must end somewhere: it goes to what is written there.
     if (sender !== '' || invoked === 'for bounce') return undefined
-    return recipients.map((recipient) => this.judge(sender, recipient)).find((failure) => failure !== undefined)
+    return recipients
+      .map((recipient) => this.checkAddresses(sender, recipient))
+      .find((failure) => failure !== undefined)
   }
 }

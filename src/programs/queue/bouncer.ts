@@ -5,7 +5,7 @@ import { toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
 import { type Bounce, bounceParagraphs, type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
-import { handOn, type Taker } from '../../clients/queue/taker.ts'
+import { handOn, type Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { ContentSource } from './content-source.ts'
@@ -33,7 +33,7 @@ export class Bouncer {
   private readonly acceptance: Acceptance
   private readonly source: ContentSource
   private readonly clock: QueueClock
-  private readonly program: Taker | undefined
+  private readonly program: Enqueuer | undefined
 
   constructor(options: {
     settings: BounceSettings
@@ -41,7 +41,7 @@ export class Bouncer {
     acceptance: Acceptance
     source: ContentSource
     clock: QueueClock
-    program: Taker | undefined
+    program: Enqueuer | undefined
   }) {
     this.settings = options.settings
     this.copyBytesMax = options.copyBytesMax
@@ -56,7 +56,7 @@ export class Bouncer {
     const bounce = this.compose(message)
     if (bounce === undefined) return done({ kind: 'discarded' })
     const envelope: Envelope = { sender: bounce.sender, recipients: [bounce.recipient] }
-    const flaw = this.acceptance.judge(bounce.sender, bounce.recipient)
+    const flaw = this.acceptance.checkAddresses(bounce.sender, bounce.recipient)
     if (flaw?.class === 4) return failed(flaw)
     try {
       const copyBytes = await this.copyBytes(message)

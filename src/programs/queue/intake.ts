@@ -105,8 +105,8 @@ export class Intake {
       case 'abandon':
         this.abandon(this.take(request.ref))
         break
-      case 'judge':
-        this.judge(request)
+      case 'check':
+        this.checkAddresses(request)
         break
     }
     return true
@@ -133,8 +133,8 @@ export class Intake {
     stream.abandon()
   }
 
-  private judge({ ref, sender, recipient }: Extract<EnqueueRequest, { kind: 'judge' }>): void {
-    const failure = this.acceptance.judge(sender, recipient)
+  private checkAddresses({ ref, sender, recipient }: Extract<EnqueueRequest, { kind: 'check' }>): void {
+    const failure = this.acceptance.checkAddresses(sender, recipient)
     this.reply(ref, failure === undefined ? done(0) : failed(failure))
   }
 

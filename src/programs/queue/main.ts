@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { openStore, type OpenedStore } from './open-store.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
-import { ProgramTaker } from '../../clients/queue/program.ts'
+import { ProgramEnqueuer } from '../../clients/queue/program.ts'
 import { SigningClient } from '../../clients/signing/signing-client.ts'
 import type { RoutingTables } from '../../protocols/qmail/routing.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -80,7 +80,7 @@ const { store, clock } = opened
 const alias =
   values.demo === true
     ? undefined
-    : await findAccount(accountName(control.map('accounts'), 'alias')).catch(() => undefined)
+    : await findAccount(accountName(control.map('roles'), 'alias')).catch(() => undefined)
 
 function troubles(): Trouble[] {
   const writing =
@@ -172,7 +172,7 @@ dispatcher.connect(
     acceptance,
     source,
     clock,
-    program: program === undefined ? undefined : new ProgramTaker(program, home.path, {}, clock),
+    program: program === undefined ? undefined : new ProgramEnqueuer(program, home.path, {}, clock),
   }),
 )
 const uncommitted = new UncommittedBytes()

@@ -2,7 +2,7 @@
  *  Fails:  after the first trouble nothing more is tried; `close` tells it, and nothing is left behind. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { done, failed, type Failure, type Outcome } from '../../base/outcome.ts'
-import type { ContentSink } from '../../clients/queue/taker.ts'
+import type { ContentSink } from '../../clients/queue/enqueuer.ts'
 import type { Params } from '../../contracts/envelope.ts'
 import type { NewBody } from '../../stores/queue/contract.ts'
 

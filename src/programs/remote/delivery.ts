@@ -22,7 +22,7 @@ import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
 import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
 import type { Log } from '../../system/log.ts'
-import { forNow, groupAfter, isProvokedByUse, isUnjudged } from './further-transactions.ts'
+import { forNow, groupAfter, isProvokedByUse, isUnchecked } from './further-transactions.ts'
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
 import type { WaryHosts } from './wary-hosts.ts'
@@ -148,7 +148,7 @@ class Delivery {
       }
       const { again, size } = groupAfter(result, group.length)
       const output = reportTransaction(target, result, forNow(result, again))
-      if (isFirst && isUnjudged(result)) return { isLast: false, status: output.recipients[0] ?? output.end }
+      if (isFirst && isUnchecked(result)) return { isLast: false, status: output.recipients[0] ?? output.end }
       for (const [at, position] of group.entries()) this.statuses[position] = output.recipients[at] ?? output.end
       together = Math.min(transactionRecipientsMax, size)
       waiting = [...group.filter((_, at) => again.includes(at)), ...waiting.slice(group.length)]

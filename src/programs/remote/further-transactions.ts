@@ -47,7 +47,7 @@ export function isProvokedByUse({ recipients, end }: TransactionResult): boolean
 }
 
 /** The server closed before it judged the message or anybody (RFC 5321 §3.8): another address may take it. */
-export function isUnjudged({ recipients, end }: TransactionResult): boolean {
+export function isUnchecked({ recipients, end }: TransactionResult): boolean {
   if (end.kind === 'unanswered') return true
   return end.kind === 'died' && recipients.length === 1 && recipients[0]?.code === closingCode
 }

@@ -1,6 +1,6 @@
 /** How many attempts each remote host has at once: whatever number of domains leads to it, a slow one holds so many slots
  *  and no more. A host is an IPv4 address or the /64 of an IPv6 address. */
-import { peerKey } from '../../servers/door/peer.ts'
+import { peerKey } from '../../servers/listener/peer.ts'
 import type { Clock } from '../../system/clock.ts'
 
 /** A host that is quick has a place again within this; one that is slow shall not be waited for in a slot. */

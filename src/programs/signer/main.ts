@@ -44,7 +44,7 @@ const ownAddresses = new OwnAddresses(
   (problem) => log(`warning: ${problem}`),
 )
 const keys = new SigningKeys(home)
-const aliasName = accountName(control.map('accounts'), 'alias')
+const aliasName = accountName(control.map('roles'), 'alias')
 const alias = await findAccount(aliasName).catch((): Account | undefined => undefined)
 const accounts = values.demo === true ? undefined : new AccountBook(clock)
 const owners = new DomainOwners({

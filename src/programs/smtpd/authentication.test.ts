@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bodyDigest } from '#test/kit/dkim-message.ts'
-import { FakeTaker } from '#test/kit/smtpd.ts'
+import { FakeEnqueuer } from '#test/kit/smtpd.ts'
 import type { Outcome } from '../../base/outcome.ts'
-import { ReadingTaker } from '../../clients/queue/reading-taker.ts'
-import { handOn } from '../../clients/queue/taker.ts'
+import { ReadingEnqueuer } from '../../clients/queue/reading-enqueuer.ts'
+import { handOn } from '../../clients/queue/enqueuer.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
 import type { AuthFindings, AuthQuestion } from '../../contracts/policy-auth.ts'
-import type { Finding } from '../../servers/door/finding.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
 import { realClock } from '../../system/clock.ts'
 import { authenticating } from './authentication.ts'
 
@@ -80,7 +80,7 @@ async function seen(world: World): Promise<Seen> {
       },
     },
   })
-  const taker = new FakeTaker()
+  const enqueuer = new FakeEnqueuer()
   const reader = check({
     facts: { helo: 'mx.evil.test', sender, recipient: '', counts: { accepted: 1, asked: 1 }, recipientAllowed: true },
     environment: new Map(Object.entries({ TCPREMOTEIP: '192.0.2.7', ...variables })),
@@ -88,10 +88,10 @@ async function seen(world: World): Promise<Seen> {
     log: (line) => void log.push(line),
     explains: world.explains === true,
   })
-  const next = reader === undefined ? taker : new ReadingTaker(() => reader, taker)
+  const next = reader === undefined ? enqueuer : new ReadingEnqueuer(() => reader, enqueuer)
   const sink = next.open({ sender, recipients: ['r@us.test'] }, noParams)
   const outcome = await handOn(sink, 'Received: x\n', [Buffer.from(text, 'latin1')])
-  const { content = '', params = noParams } = taker.taken[0] ?? {}
+  const { content = '', params = noParams } = enqueuer.taken[0] ?? {}
   return { outcome, content, params: [...params].map((pair) => pair.join('=')), log, told, question }
 }
 

@@ -1,5 +1,5 @@
 /** The check of the stage `content` that asks where a message comes from: SPF, DKIM, DMARC. The body is hashed while it
- *  arrives, policy judges behind the last byte, and here is decided what its findings mean.
+ *  arrives, policy evaluates behind the last byte, and here is decided what its findings mean.
  *  Knows:  control/dmarcaction and trustedforwarders, the field that tells the findings (RFC 8601), the line in the log.
  *  Never:  asks about clients that may relay: what they send is their own.
  *  Fails:  without an answer the message is taken as if nobody had asked; ours is never the sender's trouble. */
@@ -7,10 +7,10 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { done, failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
 import { BodyDigests } from '../../clients/policy/body-digests.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
-import type { Added, ContentReader, ReadHeader } from '../../clients/queue/reading-taker.ts'
+import type { Added, ContentReader, ReadHeader } from '../../clients/queue/reading-enqueuer.ts'
 import { noParams, quarantineParam } from '../../contracts/envelope.ts'
 import type { AuthAnswer } from '../../contracts/policy.ts'
-import { judgedHeaderBytesMax } from '../../contracts/policy-auth.ts'
+import { authHeaderBytesMax } from '../../contracts/policy-auth.ts'
 import { authenticationResults, type MethodResult } from '../../protocols/auth-results/field.ts'
 import { type Disposition, disposition, readDmarcAction } from '../../protocols/dmarc/disposition.ts'
 import { isNetwork, NetworkList } from '../../protocols/qmail/network-list.ts'
@@ -31,7 +31,7 @@ export function authenticating(parts: AuthenticationParts): ContentCheck {
 }
 
 class AuthenticationReader implements ContentReader {
-  readonly headerBytesMax: number = judgedHeaderBytesMax
+  readonly headerBytesMax: number = authHeaderBytesMax
   private readonly parts: AuthenticationParts
   private readonly content: ContentFacts
   private text: ByteString = ''
@@ -86,9 +86,9 @@ class AuthenticationReader implements ContentReader {
   private async decide(answer: AuthAnswer): Promise<Decision> {
     const most = readDmarcAction(this.parts.control.line('dmarcaction'))
     const { isFromList } = answer
-    const judged = { ...answer, result: answer.dmarc }
+    const evaluated = { ...answer, result: answer.dmarc }
     const of = (isTrusted: boolean): Disposition =>
-      disposition(judged, most, { isTrusted, isFromList, isBounce: this.content.facts.sender === '' })
+      disposition(evaluated, most, { isTrusted, isFromList, isBounce: this.content.facts.sender === '' })
     const unknown = of(false)
     // Asking who a client is may take its time.
     const decided = unknown.action !== 'none' && (await this.isTrusted()) ? of(true) : unknown
@@ -141,7 +141,7 @@ interface Decision extends Disposition {
   readonly failure?: Failure
 }
 
-/** RFC 5322 §3.6: exactly one From. What readers show of several is anybody's guess, and DMARC could judge none of them. */
+/** RFC 5322 §3.6: exactly one From. What readers show of several is anybody's guess, and DMARC could evaluate none of them. */
 function noAuthor(why: string): Failure {
   return permanent('6.0', `sorry, I cannot tell who wrote this message: ${why}`, `auth: ${why}`)
 }

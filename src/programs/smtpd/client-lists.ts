@@ -5,8 +5,8 @@ import type { Answered, PolicyClient } from '../../clients/policy/policy-client.
 import type { DnsblAnswer } from '../../contracts/policy.ts'
 import { listsField, readRblsmtpd } from '../../protocols/dnsbl/dnsbl.ts'
 import { quoted, type Reply } from '../../protocols/smtp/replies.ts'
-import type { Finding } from '../../servers/door/finding.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 
 /** What control files say. */
 export interface ListsSetting {

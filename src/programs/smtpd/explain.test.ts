@@ -5,7 +5,7 @@ import { done, failed, permanent } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { planFilters } from '../../clients/queue/filter-chain.ts'
 import { parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
-import type { Finding } from '../../servers/door/finding.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { type ExplainStep, Explanation } from './explain.ts'
 import { type Facts, openGate } from './gate.ts'
@@ -50,7 +50,7 @@ async function explained(world: World): Promise<ExplainStep[]> {
     clock: new FakeClock(),
     budget: new ContentBudget(limits.contentBytesInFlightMax),
     log: () => undefined,
-    takerFor: () => assert.fail('nobody takes what is explained'),
+    enqueuerFor: () => assert.fail('nobody takes what is explained'),
     isOwnResult: () => false,
     tlsAvailable: () => false,
   }

@@ -4,13 +4,13 @@
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { done, type Outcome } from '../../base/outcome.ts'
 import type { FilterPlan } from '../../clients/queue/filter-chain.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { headerFields } from '../../protocols/dkim/header-fields.ts'
 import { ContentEncoder, endOfContent } from '../../protocols/smtp/content-encoder.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
-import type { DialoguePort } from '../../servers/door/dialogue.ts'
-import type { Finding } from '../../servers/door/finding.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { DialoguePort } from '../../servers/listener/dialogue.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import { isPostmaster } from '../../protocols/smtp/address.ts'
 import { printable } from '../../system/log.ts'
 import { Session } from './session.ts'
@@ -58,8 +58,8 @@ type Refused = (reply: Reply) => void
 class ExplainedSession extends Session {
   private readonly onRefused: Refused
 
-  constructor(setting: SessionSetting, door: DialoguePort, onRefused: Refused) {
-    super(setting, door)
+  constructor(setting: SessionSetting, port: DialoguePort, onRefused: Refused) {
+    super(setting, port)
     this.onRefused = onRefused
   }
 
@@ -91,17 +91,17 @@ export class Explanation {
     rules: OwnRules,
     filtersOf: (environment: Environment) => ClientFilters,
   ) {
-    const takerFor = (environment: Environment): Taker => {
+    const enqueuerFor = (environment: Environment): Enqueuer => {
       findings.push(filtersFinding(filtersOf(environment)))
       return headTeller(findings)
     }
-    this.setting = { ...setting, takerFor }
+    this.setting = { ...setting, enqueuerFor }
     this.findings = findings
     this.rules = rules
   }
 
   async *steps(request: ExplainRequest): AsyncGenerator<ExplainStep> {
-    const door: DialoguePort = {
+    const port: DialoguePort = {
       send: (text) => {
         // A whole reply, or what a rule left of it.
         this.output += text
@@ -115,7 +115,7 @@ export class Explanation {
       },
       progress: () => undefined,
     }
-    const session = new ExplainedSession(this.setting, door, (reply) => this.noteOwn(reply))
+    const session = new ExplainedSession(this.setting, port, (reply) => this.noteOwn(reply))
     this.noteEnvironment()
     yield await this.step('', () => session.greet())
     const commands: readonly (readonly [command: string, recipient?: string])[] = [
@@ -181,7 +181,7 @@ function dataOf(message: Buffer): Buffer {
 }
 
 /** Takes a message that nobody gets, and tells which fields would have been put on top of it. */
-function headTeller(findings: Finding[]): Taker {
+function headTeller(findings: Finding[]): Enqueuer {
   return {
     open: () => ({
       write: () => Promise.resolve(),
@@ -201,7 +201,8 @@ function filtersFinding({ whole, plan }: ClientFilters): Finding {
     return { check: 'filters', rule, text: `would be deferred: ${plan.failure.logText}` }
   }
   const { filters, queueProgram, decidedBy } = plan.value
-  const takers = [...filters, ...(queueProgram === '' ? [] : [queueProgram])]
-  const text = takers.length === 0 ? 'none' : `would pass ${takers.map((taker) => printable(taker)).join(', ')}`
+  const enqueuers = [...filters, ...(queueProgram === '' ? [] : [queueProgram])]
+  const text =
+    enqueuers.length === 0 ? 'none' : `would pass ${enqueuers.map((enqueuer) => printable(enqueuer)).join(', ')}`
   return { check: 'filters', rule: decidedBy, text }
 }

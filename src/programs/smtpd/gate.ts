@@ -1,10 +1,10 @@
 /** The gate: what is asked about a client, beyond the syntax of its commands, at each stage of a session.
  *  The session asks and obeys; what is asked, and of whom, is the gate's. Answers that are at hand come at once. */
 import type { ByteString } from '../../base/byte-string.ts'
-import type { ContentReader } from '../../clients/queue/reading-taker.ts'
+import type { ContentReader } from '../../clients/queue/reading-enqueuer.ts'
 import type { RecipientCounts } from './plug-ins/session.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 
 export type Stage = 'connection' | 'helo' | 'mail' | 'rcpt' | 'data'
 

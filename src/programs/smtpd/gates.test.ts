@@ -27,7 +27,7 @@ interface Answers {
   readonly greylist?: Partial<GreylistAnswer>
   readonly recipient?: RecipientFinding
   readonly contentChecks?: readonly ContentCheck[]
-  readonly judged?: Outcome<void>
+  readonly addressCheck?: Outcome<void>
 }
 
 function answered<T>(answer: T): Promise<Answered<T>> {
@@ -99,9 +99,9 @@ function sessionWith(answers: Answers): { session: ScriptedSession; asked: strin
       },
     },
     queue: {
-      judge(sender, recipient) {
+      checkAddresses(sender, recipient) {
         asked.push(`queue <${sender}> ${recipient}`)
-        return Promise.resolve(answers.judged ?? done(undefined))
+        return Promise.resolve(answers.addressCheck ?? done(undefined))
       },
     },
     contentChecks: answers.contentChecks ?? [],
@@ -164,7 +164,7 @@ test('marks and score go into a header field where control/dnsblheader names one
   const content = async (control: Record<string, string>, dnsbl: Partial<DnsblAnswer>): Promise<string> => {
     const { session } = sessionWith({ control, dnsbl })
     await talk(session, ...mail)
-    return session.taker.taken[0]?.content ?? ''
+    return session.enqueuer.taken[0]?.content ?? ''
   }
   const marked = { marks: ['m.test', 'n.test'], score: 3 }
   const named = { dnsblheader: 'X-DNS-Lists\n' }
@@ -231,7 +231,7 @@ test('SPF: the field goes below our Received, one for each message, and a pass e
     asked.filter((one) => one.startsWith('greylist')),
     ['greylist bad@b.example joe@here.example'],
   )
-  const content = session.taker.taken[0]?.content ?? ''
+  const content = session.enqueuer.taken[0]?.content ?? ''
   assert.match(content, /^Received: from [^]*?\nReceived-SPF: pass \(here\.example: about good@b\.example\)\nx\n$/)
 })
 
@@ -245,7 +245,7 @@ test('two MAILs in a row leave one Received-SPF', async () => {
     'DATA',
     'x\r\n.',
   )
-  const content = session.taker.taken[0]?.content ?? ''
+  const content = session.enqueuer.taken[0]?.content ?? ''
   assert.deepEqual(content.match(/Received-SPF: [^\n]*/g), ['Received-SPF: none (here.example: about c@d.example)'])
 })
 
@@ -325,12 +325,12 @@ test('who has a question about content is asked when it is whole, before anybody
   await talk(session, 'EHLO x')
   assert.match(await send('a@b.example', 'good'), /^250 /)
   assert.match(
-    session.taker.taken[0]?.content ?? '',
+    session.enqueuer.taken[0]?.content ?? '',
     /^X-Second: 2\nX-First: 1\nReceived: [^]*\nSubject: good\n\nhi\n$/,
   )
   assert.equal(await send('a@b.example', 'bad'), '451 4.7.0 not now (#4.7.0)')
   assert.match(await send('', 'bad'), /^250 /)
-  assert.equal(session.taker.taken.length, 2)
+  assert.equal(session.enqueuer.taken.length, 2)
   await talk(session, 'MAIL FROM:<a@b.example>', 'RCPT TO:<joe@here.example>', 'DATA')
   session.session.receive(Buffer.from(`Subject: x\r\n\r\n${'y\r\n'.repeat(50_000)}`))
   await session.settle()
@@ -351,12 +351,12 @@ test('an SRS address of ours is taken as the queue says, whatever rcpthosts and 
   const mail = ['EHLO x', 'MAIL FROM:<>', `RCPT TO:<${recipient}>`]
   const control = { srs_domain: 'srs.Here.example\n', locals: 'srs.here.example\n' }
   const absent = { verdict: 'absent', rule: 'test' } as const
-  for (const [judged, reply] of [
+  for (const [addressCheck, reply] of [
     [done(undefined), '250 2.1.5 ok'],
     [failed(permanent('1.1', 'sorry, none of mine')), '550 5.1.1 sorry, none of mine (#5.1.1)'],
     [failed(transient('3.0', 'not now')), '451 4.3.0 not now (#4.3.0)'],
   ] as const) {
-    const { session, asked } = sessionWith({ control, judged, recipient: absent })
+    const { session, asked } = sessionWith({ control, addressCheck, recipient: absent })
     assert.equal((await talk(session, ...mail)).at(-1), reply)
     assert.ok(asked.includes(`queue <> ${recipient}`))
     assert.ok(!asked.some((one) => one.startsWith('recipient ')))

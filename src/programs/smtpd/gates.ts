@@ -23,9 +23,9 @@ import type { Control } from '../../stores/control/control.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import { ClientLists } from './client-lists.ts'
-import type { Finding } from '../../servers/door/finding.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
 import type { Gate } from './gate.ts'
-import { type Environment, isLoopback } from '../../servers/door/peer.ts'
+import { type Environment, isLoopback } from '../../servers/listener/peer.ts'
 import { type Audience, type ContentCheck, SessionGate } from './session-gate.ts'
 
 const defaultPlugIns: readonly ByteString[] = ['[mail]', 'qmail-spp-spf', '[rcpt]', 'qmail-rcptcheck']
@@ -52,7 +52,7 @@ export interface GateParts {
   /** Undefined: this host delivers nothing locally. */
   readonly recipients: Pick<RecipientClient, 'find'> | undefined
   /** Knows which SRS addresses are good. */
-  readonly queue: Pick<EnqueueClient, 'judge'>
+  readonly queue: Pick<EnqueueClient, 'checkAddresses'>
   /** Asked about each message when it is whole, in this order. */
   readonly contentChecks?: readonly ContentCheck[]
   /** As the queue routes; undefined without locals and me. */
@@ -95,7 +95,7 @@ export class Gates {
     const spp = new SppSession(plan.plugIns, environment, tools)
     const client = new ClientLists(environment, isLocal, lists, policy)
     return new SessionGate(client, spp, this.parts.contentChecks ?? [], plugInsFrom, audience, (sender, recipient) =>
-      this.judgeSrs(sender, recipient, (finding) => audience.tell(finding)),
+      this.checkSrs(sender, recipient, (finding) => audience.tell(finding)),
     )
   }
 
@@ -140,7 +140,7 @@ export class Gates {
   private async isDeliverable(recipient: ByteString, tell: Tell): Promise<CheckVerdict> {
     const tables = this.parts.tables()
     if (tables === undefined || this.parts.recipients === undefined) return 'accept'
-    // It has been judged, whatever else the domain is for.
+    // It has been checked, whatever else the domain is for.
     if (this.isSrs(recipient)) return 'accept'
     const { channel, address } = routeRecipient(recipient, tables)
     if (channel === 'remote') {
@@ -158,14 +158,14 @@ export class Gates {
   }
 
   /** Undefined: it is no SRS address of ours. */
-  private judgeSrs(sender: ByteString, recipient: ByteString, tell: Tell): Promise<Reply | undefined> | undefined {
+  private checkSrs(sender: ByteString, recipient: ByteString, tell: Tell): Promise<Reply | undefined> | undefined {
     if (!this.isSrs(recipient)) return undefined
-    return this.parts.queue.judge(sender, recipient).then((judged) => {
-      const text = judged.done ? 'good' : judged.failure.logText
+    return this.parts.queue.checkAddresses(sender, recipient).then((checked) => {
+      const text = checked.done ? 'good' : checked.failure.logText
       tell({ check: 'srs', rule: 'control/srs_domain', text: `(${sender},${recipient}): ${text}` })
-      if (judged.done) return undefined
-      const reply = replyFor(judged.failure)
-      return judged.failure.class === 5 ? { ...reply, code: 550 } : reply
+      if (checked.done) return undefined
+      const reply = replyFor(checked.failure)
+      return checked.failure.class === 5 ? { ...reply, code: 550 } : reply
     })
   }
 

@@ -7,11 +7,11 @@ import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { type FilterTools, planFilters, takerForPlan } from '../../clients/queue/filter-chain.ts'
+import { type FilterTools, planFilters, enqueuerForPlan } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { ownResults } from '../../stores/control/own-results.ts'
@@ -32,22 +32,22 @@ import { openLog } from '../../system/log.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
-import { admit } from '../../servers/door/admission.ts'
-import { nameOf } from '../../servers/door/client-name.ts'
-import { type Admitted, Connections } from '../../servers/door/connections.ts'
+import { admit } from '../../servers/listener/admission.ts'
+import { nameOf } from '../../servers/listener/client-name.ts'
+import { type Admitted, Connections } from '../../servers/listener/connections.ts'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { serveExplain } from './admin.ts'
 import { authenticating } from './authentication.ts'
 import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
-import type { Finding } from '../../servers/door/finding.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
 import { Gates } from './gates.ts'
 import { limits, type Limits } from './limits.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import type { Environment, Known, Peer } from '../../servers/door/peer.ts'
+import type { Environment, Known, Peer } from '../../servers/listener/peer.ts'
 import type { Policy } from './policy.ts'
 import { PolicySource } from './policy-source.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
-import type { ConnectionSetting } from '../../servers/door/dialogue.ts'
+import type { ConnectionSetting } from '../../servers/listener/dialogue.ts'
 
 /** Beside connections that are counted: those on their way out, proxies, files, sockets, what the acceptor keeps free. */
 const spareDescriptors = 256
@@ -170,8 +170,8 @@ function settingOf(peer: Peer, known: Known): Admitted {
 
 function connectionSetting(setting: SessionSetting): ConnectionSetting {
   const { environment } = setting
-  const door = { environment, limits, clock, log, tls: serverTls, protocol: 'smtp', implicitTls: false }
-  return { ...door, say: sayPlainly, open: (port) => new Session(setting, port) }
+  const listener = { environment, limits, clock, log, tls: serverTls, protocol: 'smtp', implicitTls: false }
+  return { ...listener, say: sayPlainly, open: (port) => new Session(setting, port) }
 }
 
 /** Before EHLO. */
@@ -200,16 +200,16 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
     clock,
     budget,
     log,
-    takerFor,
+    enqueuerFor,
     isOwnResult,
     tlsAvailable: () => serverTls.available,
   }
 }
 
-function takerFor(environment: Environment): Taker {
+function enqueuerFor(environment: Environment): Enqueuer {
   const { whole, plan } = filtersOf(environment)
   if (!whole.has('QMAILQUEUE') && plan.done && plan.value.filters.length === 0) return queue
-  return takerForPlan(plan, whole, filterTools)
+  return enqueuerForPlan(plan, whole, filterTools)
 }
 
 /** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */

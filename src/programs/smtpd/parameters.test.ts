@@ -27,8 +27,8 @@ test('parameters count after EHLO only', async () => {
   const session = await talk(
     `EHLO x\r\nMAIL FROM:<a@b> BODY=8bitmime SIZE=5\r\nRCPT TO:<joe@lab.test.example>\r\nDATA\r\n\xe9\r\n.\r\n`,
   )
-  assert.deepEqual(session.taker.taken[0]?.params, new Map([['BODY', '8BITMIME']]))
-  assert.equal(session.taker.taken[0]?.content.endsWith('\n\xe9\n'), true)
+  assert.deepEqual(session.enqueuer.taken[0]?.params, new Map([['BODY', '8BITMIME']]))
+  assert.equal(session.enqueuer.taken[0]?.content.endsWith('\n\xe9\n'), true)
 })
 
 test('what RFC 3461 and 4954 know is taken unasked, and what is well formed of RFC 3461 kept, each with its recipient', async () => {
@@ -39,7 +39,7 @@ test('what RFC 3461 and 4954 know is taken unasked, and what is well formed of R
       'RCPT TO:<jane@lab.test.example>\r\nDATA\r\n\r\n.\r\nMAIL FROM:<a@b> RET=ALL ENVID=+0D+0A\r\n',
   )
   assert.doesNotMatch(session.output, /^5/m)
-  const [taken] = session.taker.taken
+  const [taken] = session.enqueuer.taken
   assert.deepEqual(
     taken?.params,
     new Map([
@@ -61,7 +61,7 @@ test('a recipient whose address is changed keeps the one it was given as', async
       'RCPT TO:<jim@lab.test.example.>\r\nDATA\r\n\r\n.\r\n',
     { control },
   )
-  assert.deepEqual(session.taker.taken[0]?.envelope, {
+  assert.deepEqual(session.enqueuer.taken[0]?.envelope, {
     sender: 'a@b',
     recipients: ['joe@lab.test.example', 'jane@lab.test.example', 'jim@lab.test.example'],
     originals: new Map([

@@ -20,7 +20,7 @@ export interface Policy {
   isBadSender(sender: ByteString): boolean
   /** Undefined: morercpthosts.cdb cannot be read, so nobody can tell now. */
   isAllowedRecipient(recipient: ByteString): boolean | undefined
-  /** What control/percenthack will make of it: that is who is judged. */
+  /** What control/percenthack will make of it: that is who is checked. */
   withoutPercents(recipient: ByteString): ByteString
   /** `user@[an address of ours]` → `user@localiphost`. */
   readonly localized: (address: ByteString) => ByteString

@@ -4,7 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { applyRules, parseFixSmtpIo, requestPrepend, type Rule, unparsable } from '../../protocols/qmail/fixsmtpio.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { Log } from '../../system/log.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 
 export class ReplyRules {
   private readonly rules: readonly Rule[]

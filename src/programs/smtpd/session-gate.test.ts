@@ -5,7 +5,7 @@ import { ScriptedSession, type World } from '../../../test/kit/smtpd.ts'
 import { SppSession } from './plug-ins/session.ts'
 import { type Command, parseCommand } from '../../protocols/spp/command.ts'
 import { parsePlugIns } from '../../protocols/spp/plug-ins.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import { ClientLists } from './client-lists.ts'
 import { SessionGate } from './session-gate.ts'
 

@@ -2,16 +2,16 @@
  *  Knows:  in which order they are asked, who is exempt. Never: how any of them finds its answer.
  *  Postmaster is always accepted (RFC 5321 §4.5.1): no list, no greylist and no recipient check is asked about it. */
 import type { ByteString } from '../../base/byte-string.ts'
-import type { ContentReader } from '../../clients/queue/reading-taker.ts'
+import type { ContentReader } from '../../clients/queue/reading-enqueuer.ts'
 import type { SppSession } from './plug-ins/session.ts'
 import type { StageOutcome } from './plug-ins/stage.ts'
 import { isPostmaster } from '../../protocols/smtp/address.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import { type Log, printable } from '../../system/log.ts'
 import type { ClientLists } from './client-lists.ts'
-import type { Finding } from '../../servers/door/finding.ts'
+import type { Finding } from '../../servers/listener/finding.ts'
 import { type Facts, type Gate, passed, type Stage, type Verdict } from './gate.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 
 /** Who hears of what checks found. */
 export interface Audience {
@@ -32,7 +32,7 @@ export interface ContentFacts extends Audience {
 export type ContentCheck = (facts: ContentFacts) => ContentReader | undefined
 
 /** Undefined, now or later: nothing is said against that recipient. */
-export type RecipientJudge = (sender: ByteString, recipient: ByteString) => Promise<Reply | undefined> | undefined
+export type AddressCheck = (sender: ByteString, recipient: ByteString) => Promise<Reply | undefined> | undefined
 
 export class SessionGate implements Gate {
   private readonly lists: ClientLists
@@ -40,7 +40,7 @@ export class SessionGate implements Gate {
   private readonly contentChecks: readonly ContentCheck[]
   private readonly plugInsFrom: string
   private readonly audience: Audience
-  private readonly judge: RecipientJudge
+  private readonly checkAddresses: AddressCheck
 
   /** `plugInsFrom`: the file that names the plug-ins. */
   constructor(
@@ -49,14 +49,14 @@ export class SessionGate implements Gate {
     contentChecks: readonly ContentCheck[],
     plugInsFrom: string,
     audience: Audience,
-    judge: RecipientJudge,
+    checkAddresses: AddressCheck,
   ) {
     this.lists = lists
     this.spp = spp
     this.contentChecks = contentChecks
     this.plugInsFrom = plugInsFrom
     this.audience = audience
-    this.judge = judge
+    this.checkAddresses = checkAddresses
   }
 
   get environment(): Environment {
@@ -81,13 +81,13 @@ export class SessionGate implements Gate {
       this.passRecipient(facts)
       return refused(known.block, 'rblsmtpd')
     }
-    const judged = this.judge(facts.sender, facts.recipient)
-    return judged === undefined
-      ? this.afterJudge(undefined, facts)
-      : judged.then((reply) => this.afterJudge(reply, facts))
+    const checked = this.checkAddresses(facts.sender, facts.recipient)
+    return checked === undefined
+      ? this.afterAddressCheck(undefined, facts)
+      : checked.then((reply) => this.afterAddressCheck(reply, facts))
   }
 
-  private afterJudge(refusal: Reply | undefined, facts: Facts): Verdict | Promise<Verdict> {
+  private afterAddressCheck(refusal: Reply | undefined, facts: Facts): Verdict | Promise<Verdict> {
     if (refusal === undefined && this.spp.runs('rcpt')) return this.askPlugIns('rcpt', facts)
     const pass = this.passRecipient(facts)
     return refusal === undefined ? pass : refused(refusal, 'srs')

@@ -1,14 +1,14 @@
 /** What a session needs from outside. */
 import type { IsOurs } from '../../protocols/auth-results/own-fields.ts'
 import { parseBytes } from '../../protocols/qmail/quantity.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { XclientValues } from '../../protocols/smtp/xclient.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { Gate } from './gate.ts'
 import type { Limits } from './limits.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import type { ReplyRules } from './reply-rules.ts'
 import type { Policy } from './policy.ts'
 
@@ -34,7 +34,7 @@ export interface SessionSetting {
   readonly announce?: Announce | undefined
   /** Who may not relay has to wait for the replies to HELO, EHLO and DATA. */
   readonly mustWaitForReplies?: boolean
-  takerFor(environment: Environment): Taker
+  enqueuerFor(environment: Environment): Enqueuer
   /** Authentication-Results under such a name are ours; those that come with a message go. */
   readonly isOwnResult: IsOurs
   readonly tlsAvailable: () => boolean

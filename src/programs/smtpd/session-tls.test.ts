@@ -35,7 +35,7 @@ test('what was said before TLS is forgotten (RFC 3207 §4.2), the name in HELO a
   const before = client.output.length
   await client.send(`${mail}RCPT TO:<joe@lab.test.example>\r\nDATA\r\n\r\nhello\r\n.\r\n`)
   assert.match(client.output.slice(before), /^250 ok\r\n250 ok\r\n354 go ahead\r\n250 ok \d/)
-  assert.match(client.taker.taken[0]?.content ?? '', /^Received: from unknown \(192\.0\.2\.9\)\n/)
+  assert.match(client.enqueuer.taken[0]?.content ?? '', /^Received: from unknown \(192\.0\.2\.9\)\n/)
 })
 
 test('UCSPITLS="!" while there is no certificate: the client may come again', async () => {

@@ -35,7 +35,7 @@ test('a message with everything in one go', async () => {
     '221 2.0.0 lab.test.example',
     '',
   ])
-  assert.deepEqual(session.taker.taken, [
+  assert.deepEqual(session.enqueuer.taken, [
     {
       envelope: { sender: 'a@b', recipients: ['joe@lab.test.example'] },
       params: new Map(),
@@ -59,9 +59,9 @@ test('a stranger waits for the replies to HELO, EHLO and DATA; who may relay nee
   assert.match(await session.send(`Subject: x\r\n\r\nhello\r\n.\r\n${envelope}NOOP\r\n`), /^(?:250 .*\r\n){4}$/)
   assert.match(await session.send(`DATA\r\nSubject`), /^554 /)
   assert.equal(session.closed, true)
-  assert.equal(session.taker.taken.length, 1)
+  assert.equal(session.enqueuer.taken.length, 1)
   const relay = await talk(`EHLO x\r\n${mail}QUIT\r\n`, { ...strict, environment: { RELAYCLIENT: '' } })
-  assert.equal(relay.taker.taken.length, 1)
+  assert.equal(relay.enqueuer.taken.length, 1)
 })
 
 test('texts without EHLO are qmail’s', async () => {
@@ -94,7 +94,7 @@ test('any chunking of a session says the same and queues the same', async () => 
       await session.settle()
       const text = (output: string): string => output.replace(/ok \d+ qp/g, 'ok qp')
       assert.equal(text(session.output), text(whole.output))
-      assert.deepEqual(session.taker.taken.map(body), whole.taker.taken.map(body))
+      assert.deepEqual(session.enqueuer.taken.map(body), whole.enqueuer.taken.map(body))
     }),
     { numRuns: 60 },
   )
@@ -106,9 +106,9 @@ function body({ content }: { content: string }): string {
 
 test('the queue’s refusal is the reply, of its class', async () => {
   const session = new ScriptedSession()
-  session.taker.failure = permanent('7.1', 'no such luck', 'because')
+  session.enqueuer.failure = permanent('7.1', 'no such luck', 'because')
   assert.match(await session.send(mail), /^554 no such luck \(#5\.7\.1\)\r\n/m)
-  session.taker.failure = transient('3.0', 'qq crashed', 'gone')
+  session.enqueuer.failure = transient('3.0', 'qq crashed', 'gone')
   assert.match(await session.send(`EHLO x\r\n${mail}`), /^451 4\.3\.0 qq crashed \(#4\.3\.0\)\r\n/m)
   assert.equal(session.log.length, 2)
   assert.equal(session.closed, false)
@@ -137,7 +137,7 @@ test('SIZE: refused at MAIL, and again by what really comes', async () => {
   }
   const refused = await talk(`EHLO x\r\n${envelope}DATA\r\n123456789\r\n1\r\n.\r\nQUIT\r\n`, world)
   assert.match(refused.output, /552 5\.3\.4 .*\r\n221 /)
-  assert.equal(refused.taker.taken.length, 0)
+  assert.equal(refused.enqueuer.taken.length, 0)
   assert.match((await talk(`${envelope}DATA\r\n123456789\r\n.\r\n`, world)).output, /250 ok \d+ qp 4711\r\n$/)
 })
 
@@ -183,7 +183,7 @@ test('recipients: postmaster, no domain, RELAYCLIENT, limit', async () => {
   const relayed = await talk(`MAIL FROM:<a@b>\r\nRCPT TO:<c@far.example>\r\nDATA\r\n.\r\n`, {
     environment: { RELAYCLIENT: '.via' },
   })
-  assert.deepEqual(relayed.taker.taken[0]?.envelope.recipients, ['c@far.example.via'])
+  assert.deepEqual(relayed.enqueuer.taken[0]?.envelope.recipients, ['c@far.example.via'])
 })
 
 test('content faults close at once, and nothing is queued', async () => {
@@ -194,7 +194,7 @@ test('content faults close at once, and nothing is queued', async () => {
   ] as const) {
     const session = await talk(`EHLO x\r\n${envelope}DATA\r\n${bytes}\r\n.\r\nQUIT\r\n`)
     assert.match(session.output, new RegExp(`354 go ahead\\r\\n554 5\\.6\\.0 ${text}[^\\n]*\\r\\n$`))
-    assert.deepEqual([session.closed, session.taker.taken.length, session.log.length], [true, 0, 1])
+    assert.deepEqual([session.closed, session.enqueuer.taken.length, session.log.length], [true, 0, 1])
   }
 })
 
@@ -229,7 +229,7 @@ test('unknown commands, idle commands and messages have their limits', async () 
   assert.equal(idle.output.match(/250 ok/g)?.length, 50)
   assert.match(idle.output, /421 too many commands without mail \(#4\.7\.0\)\r\n$/)
   const many = await talk(mail.repeat(4), { limits: { messagesMax: 3 } })
-  assert.equal(many.taker.taken.length, 3)
+  assert.equal(many.enqueuer.taken.length, 3)
   assert.match(many.output, /421 too many messages in one session, connect again \(#4\.7\.0\)\r\n$/)
 })
 
@@ -300,7 +300,7 @@ test('STARTTLS drops what came with it and forgets what came before', async () =
   assert.equal(await session.send('STARTTLS\r\n'), '503 5.5.1 TLS is on already (#5.5.1)\r\n')
   await session.send(mail)
   assert.match(
-    session.taker.taken[0]?.content ?? '',
+    session.enqueuer.taken[0]?.content ?? '',
     /\(HELO x\) \(192\.0\.2\.9\)\n {2}by 192\.0\.2\.1 with ESMTPS \(TLSv1\.3 TLS_AES_256_GCM_SHA384 encrypted\); /,
   )
   assert.deepEqual(await said('STARTTLS\r\n'), ['502 unimplemented (#5.5.1)'])
@@ -310,7 +310,7 @@ test('a peer that leaves: nothing is queued, what was sent whole is', async () =
   const gone = await talk(`${envelope}DATA\r\nhalf`)
   gone.session.abort()
   await gone.settle()
-  assert.deepEqual([gone.taker.taken.length, gone.budget.held], [0, 0])
+  assert.deepEqual([gone.enqueuer.taken.length, gone.budget.held], [0, 0])
   const half = new ScriptedSession()
   half.session.receive(Buffer.from(mail))
   half.session.receiveEnd()

@@ -3,9 +3,9 @@
  *  Never:  a socket, or when input is taken (servers/smtp/session.ts).
  *  Fails:  as the gate has it; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { OwnResultsTaker } from '../../clients/queue/own-results-taker.ts'
-import { ReadingTaker } from '../../clients/queue/reading-taker.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import { OwnResultsEnqueuer } from '../../clients/queue/own-results-enqueuer.ts'
+import { ReadingEnqueuer } from '../../clients/queue/reading-enqueuer.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { relayedParam } from '../../contracts/envelope.ts'
 import { isSenderOfOurs } from '../../protocols/smtp/address.ts'
 import { type Command, isForeignVerb } from '../../protocols/smtp/command.ts'
@@ -16,9 +16,9 @@ import { formatExtensions, replies, type Reply } from '../../protocols/smtp/repl
 import { printable } from '../../system/log.ts'
 import { Answers } from './answers.ts'
 import { readAnnouncement } from './announcement.ts'
-import type { Dialogue, DialoguePort, StartedTls } from '../../servers/door/dialogue.ts'
-import { refusalLine } from '../../servers/door/log-lines.ts'
-import type { Environment } from '../../servers/door/peer.ts'
+import type { Dialogue, DialoguePort, StartedTls } from '../../servers/listener/dialogue.ts'
+import { refusalLine } from '../../servers/listener/log-lines.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import { SmtpSession } from '../../servers/smtp/session.ts'
 import { type Refusal, type Verbs, working } from '../../servers/smtp/session-setting.ts'
 import type { Stage, Verdict } from './gate.ts'
@@ -36,18 +36,18 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     ['xclient', working((session, argument) => session.xclient(argument))],
   ])
   private setting: SessionSetting
-  private readonly door: DialoguePort
+  private readonly dialoguePort: DialoguePort
   private readonly databytes: number
   private readonly answers = new Answers()
   private helo: ByteString = ''
   private tls: { readonly protocol: string; readonly variables: Environment } | undefined
 
-  constructor(setting: SessionSetting, door: DialoguePort) {
+  constructor(setting: SessionSetting, port: DialoguePort) {
     const { limits, clock, budget, policy } = setting
     const { greeting, idleSecondsMax } = policy
-    super({ limits, clock, budget, greeting, idleSecondsMax }, door)
+    super({ limits, clock, budget, greeting, idleSecondsMax }, port)
     this.setting = setting
-    this.door = door
+    this.dialoguePort = port
     this.databytes = databytesOf(setting)
   }
 
@@ -130,7 +130,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     if (argument !== '') return this.refuse(replies.syntaxNoParameters, 'starttls')
     this.reply(replies.startTls)
     this.beginHandshake()
-    this.door.startTls()
+    this.dialoguePort.startTls()
   }
 
   /** A listed peer says who the client behind it is: the session begins anew as that client's, by its rules. */
@@ -202,19 +202,19 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   }
 
   private takeMessage(transaction: Transaction): void {
-    const { gate, clock, takerFor, isOwnResult } = this.setting
+    const { gate, clock, enqueuerFor, isOwnResult } = this.setting
     const { envelope } = transaction
     const params = this.mayRelay ? new Map([...transaction.params, [relayedParam, '']]) : transaction.params
     const head = receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
     const message = { envelope, params, head, databytes: this.databytes }
-    let taker: Taker = new OwnResultsTaker(
+    let enqueuer: Enqueuer = new OwnResultsEnqueuer(
       isOwnResult,
       (fields) => this.tellRemoved(fields),
-      takerFor(gate.environment),
+      enqueuerFor(gate.environment),
     )
     for (const reader of gate.readers(factsOf(this.helo, { transaction })).toReversed())
-      taker = new ReadingTaker(() => reader, taker)
-    this.beginContent(message, taker)
+      enqueuer = new ReadingEnqueuer(() => reader, enqueuer)
+    this.beginContent(message, enqueuer)
   }
 
   private tellRemoved(fields: number): void {

@@ -1,10 +1,10 @@
 /** The environment of a session without rules, and the Received field that a session puts on top of a message. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
-import { baseEnvironment, type Environment, type Host, type Peer } from '../../servers/door/peer.ts'
+import { baseEnvironment, type Environment, type Host, type Peer } from '../../servers/listener/peer.ts'
 
 /** RELAYCLIENT is there, even if empty, for those who may relay: its value goes behind each of their recipients.
- *  By control/relayclients alone; servers/door/admission.ts looks at the rules too. */
+ *  By control/relayclients alone; servers/listener/admission.ts looks at the rules too. */
 export function connectionEnvironment(peer: Peer, host: Host): Environment {
   const environment = new Map(baseEnvironment(peer, host))
   if (host.mayRelay(peer.remoteIp)) environment.set('RELAYCLIENT', '')

@@ -35,7 +35,7 @@ export async function prepareSystemHome(home: Home, programs: readonly Program[]
     )
   const needed = new Set(programs.map(({ role }) => role))
   if (programs.some(({ name }) => name === 'lspawn')) needed.add('alias')
-  const ownerOf = await findOwners(needed, control.map('accounts'))
+  const ownerOf = await findOwners(needed, control.map('roles'))
   await makeHome(home.path, ownerOf)
   checkReachableByAll(home, programs)
   return { ownerOf, made: needed.has('alias') ? await madeAliases(home, ownerOf('alias')) : [] }

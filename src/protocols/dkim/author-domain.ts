@@ -15,21 +15,21 @@ export function authorDomain(header: ByteString): AuthorDomain {
   return onlyDomain(list.addresses.map(({ domain }) => lowerAscii(domain)))
 }
 
-export type JudgedAuthor =
+export type DmarcAuthor =
   | { readonly domain: ByteString }
   /** `several`: readers could see several authors, or one whose domain is none. `none`: they see nobody. */
   | { readonly domain: undefined; readonly why: string; readonly authors: 'none' | 'several' }
 
 /** Of a From that strangers wrote: room for two hundred authors. */
-const judgedBytesMax: number = 16 * 1024
+const authorFieldBytesMax: number = 16 * 1024
 
-/** The same for who must judge whatever comes: where readers differ about a From, all of them must see the same domain.
+/** The same for whoever must evaluate whatever comes: where readers differ about a From, all of them must see the same domain.
  *  `asciiForm`: of a name in UTF-8, as the DNS has it (RFC 5891). */
-export function judgedAuthor(header: ByteString, asciiForm: (domain: ByteString) => ByteString): JudgedAuthor {
+export function dmarcAuthor(header: ByteString, asciiForm: (domain: ByteString) => ByteString): DmarcAuthor {
   const field = onlyFrom(header)
   if (!('raw' in field)) return { ...field, authors: field.isAbsent ? 'none' : 'several' }
   const value = valueOf(field)
-  if (value.length > judgedBytesMax) return { ...none('its From is too long'), authors: 'several' }
+  if (value.length > authorFieldBytesMax) return { ...none('its From is too long'), authors: 'several' }
   const seen =
     parseAddressList(value)?.addresses.map(({ domain }) => domain) ??
     everyReading(value).map((address) => address.slice(address.lastIndexOf('@') + 1))

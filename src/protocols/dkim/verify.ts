@@ -112,7 +112,7 @@ async function verdictOn(
     last =
       'reason' in record
         ? { result: 'permerror', reason: record.reason }
-        : judge(record, signature, text, bodies, verifier.check)
+        : evaluate(record, signature, text, bodies, verifier.check)
     if (last.result === 'pass') break
   }
   return verdict(last.result, last.reason)
@@ -123,15 +123,15 @@ interface Finding {
   readonly reason: string
 }
 
-function judge(key: KeyRecord, signature: Signature, text: ByteString, bodies: BodyDigests, check: Check): Finding {
-  const finding = judgeStrictly(key, signature, text, bodies[signature.body], check)
+function evaluate(key: KeyRecord, signature: Signature, text: ByteString, bodies: BodyDigests, check: Check): Finding {
+  const finding = verifyStrictly(key, signature, text, bodies[signature.body], check)
   // RFC 6376 §3.6.1: a domain that tries must be no worse off than one without signatures.
   return key.isTest && finding.result !== 'pass'
     ? { result: 'none', reason: `${finding.reason}; the key is a test` }
     : finding
 }
 
-function judgeStrictly(
+function verifyStrictly(
   key: KeyRecord,
   signature: Signature,
   text: ByteString,

@@ -1,4 +1,4 @@
-/** What becomes of a message whose author was judged: what the owner of his domain wants, and what we do of it
+/** What becomes of a message whose author was evaluated: what the owner of his domain wants, and what we do of it
  *  (RFC 9989 §5.4, §7.4). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { DmarcVerdict } from './verdict.ts'
@@ -13,7 +13,7 @@ export function readDmarcAction(line: ByteString): DmarcAction {
   return dmarcActions.find((action) => action === word) ?? 'quarantine'
 }
 
-export interface JudgedAuthor extends Pick<DmarcVerdict, 'result' | 'policy'> {
+export interface AuthorResult extends Pick<DmarcVerdict, 'result' | 'policy'> {
   /** Of `permerror`: readers could see several authors, or another. */
   readonly isAmbiguous: boolean
   readonly whyNoAuthor: string
@@ -38,7 +38,7 @@ export interface Disposition {
 const trusted: Disposition = { action: 'none', why: 'it comes from one of control/trustedforwarders' }
 
 export function disposition(
-  { result, policy, isAmbiguous, whyNoAuthor }: JudgedAuthor,
+  { result, policy, isAmbiguous, whyNoAuthor }: AuthorResult,
   most: DmarcAction,
   { isTrusted, isFromList, isBounce }: Knowledge,
 ): Disposition {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type JudgedAuthor, judgedAuthor } from '../dkim/author-domain.ts'
+import { type DmarcAuthor, dmarcAuthor } from '../dkim/author-domain.ts'
 import { disposition } from './disposition.ts'
 import type { TextAnswer } from './tree-walk.ts'
-import { type DmarcVerdict, type Identity, judgeAuthor } from './verdict.ts'
+import { type DmarcVerdict, type Identity, evaluateAuthor } from './verdict.ts'
 
 const zoneOf = (zone: Readonly<Record<string, string>>): ((name: string) => TextAnswer) => {
   return (name) => {
@@ -13,14 +13,14 @@ const zoneOf = (zone: Readonly<Record<string, string>>): ((name: string) => Text
   }
 }
 
-function judged(
+function evaluated(
   domain: string,
   identities: readonly Identity[],
   zone: Readonly<Record<string, string>>,
 ): { verdict: DmarcVerdict; asked: string[] } {
   const answer = zoneOf(zone)
   const asked: string[] = []
-  const steps = judgeAuthor(domain, identities)
+  const steps = evaluateAuthor(domain, identities)
   let step = steps.next()
   while (step.done !== true) {
     asked.push(step.value)
@@ -38,13 +38,13 @@ const by = (domain: string, how: Identity['by'] = 'dkim', result: Identity['resu
 
 describe('an author', () => {
   it('is asked about at most eight names, however long his is', () => {
-    const { asked } = judged('a.b.c.d.e.f.g.h.i.j.k.bank.test', [], {})
+    const { asked } = evaluated('a.b.c.d.e.f.g.h.i.j.k.bank.test', [], {})
     assert.deepEqual(asked.slice(0, 2), ['_dmarc.a.b.c.d.e.f.g.h.i.j.k.bank.test', '_dmarc.g.h.i.j.k.bank.test'])
     assert.equal(asked.length, 8)
   })
 
   it('is not proven by a stranger, whose name servers are not even asked', () => {
-    const { verdict, asked } = judged('bank.test', [by('evil.test'), by('evilbank.test', 'spf')], {
+    const { verdict, asked } = evaluated('bank.test', [by('evil.test'), by('evilbank.test', 'spf')], {
       ...strict,
       '_dmarc.evil.test': 'SERVFAIL',
     })
@@ -53,27 +53,27 @@ describe('an author', () => {
   })
 
   it('may be who he says where his own name servers cannot tell', () => {
-    assert.equal(judged('bank.test', [by('bank.test', 'dkim', 'trouble')], strict).verdict.result, 'temperror')
-    assert.equal(judged('bank.test', [by('evil.test', 'dkim', 'trouble')], strict).verdict.result, 'fail')
+    assert.equal(evaluated('bank.test', [by('bank.test', 'dkim', 'trouble')], strict).verdict.result, 'temperror')
+    assert.equal(evaluated('bank.test', [by('evil.test', 'dkim', 'trouble')], strict).verdict.result, 'fail')
     const below = { ...strict, '_dmarc.mail.bank.test': 'SERVFAIL' }
-    assert.equal(judged('bank.test', [by('mail.bank.test', 'spf')], below).verdict.result, 'temperror')
-    assert.equal(judged('bank.test', [by('mail.bank.test'), by('bank.test')], below).verdict.result, 'pass')
+    assert.equal(evaluated('bank.test', [by('mail.bank.test', 'spf')], below).verdict.result, 'temperror')
+    assert.equal(evaluated('bank.test', [by('mail.bank.test'), by('bank.test')], below).verdict.result, 'pass')
   })
 
   it('of a record that nobody could mean has no policy', () => {
     for (const text of ['v=DMARC1', 'v=DMARC1; p=', 'v=DMARC10; p=reject', 'v=DMARC1; rua=mailto:'])
-      assert.equal(judged('bank.test', [], { '_dmarc.bank.test': text }).verdict.result, 'none', text)
-    const lenient = judged('bank.test', [], { '_dmarc.bank.test': 'v=DMARC1;; nonsense; p=reject; p=none' })
+      assert.equal(evaluated('bank.test', [], { '_dmarc.bank.test': text }).verdict.result, 'none', text)
+    const lenient = evaluated('bank.test', [], { '_dmarc.bank.test': 'v=DMARC1;; nonsense; p=reject; p=none' })
     assert.deepEqual([lenient.verdict.result, lenient.verdict.policy], ['fail', 'reject'])
   })
 })
 
 describe('whose domain a From names', () => {
   const utf8 = (domain: string): string => (domain === 'b\xc3\xbccher.test' ? 'xn--bcher-kva.test' : domain)
-  const judgedIn = (lines: readonly string[]): JudgedAuthor => judgedAuthor(`${lines.join('\n')}\n`, utf8)
-  const of = (...lines: string[]): string | undefined => judgedIn(lines).domain
+  const authorIn = (lines: readonly string[]): DmarcAuthor => dmarcAuthor(`${lines.join('\n')}\n`, utf8)
+  const of = (...lines: string[]): string | undefined => authorIn(lines).domain
   const authors = (...lines: string[]): string => {
-    const found = judgedIn(lines)
+    const found = authorIn(lines)
     return found.domain ?? found.authors
   }
   it('28, 29: is the address, not what stands around it', () => {

@@ -26,7 +26,7 @@ export interface DmarcVerdict {
   readonly thoughts: readonly string[]
 }
 
-export function* judgeAuthor(domain: string, identities: readonly Identity[]): Asking<DmarcVerdict> {
+export function* evaluateAuthor(domain: string, identities: readonly Identity[]): Asking<DmarcVerdict> {
   const thoughts = [`the author's domain is ${domain}`]
   const walks = new Map<string, Walk>()
   const own = yield* walk(domain, walks, thoughts)
@@ -113,7 +113,7 @@ function* isAligned(
   thoughts: string[],
 ): Asking<boolean | undefined> {
   const { by, domain, result } = identity
-  const who = result === 'pass' ? `${by} passes for ${domain}` : `${by} could not be judged for ${domain}`
+  const who = result === 'pass' ? `${by} passes for ${domain}` : `${by} could not be evaluated for ${domain}`
   if (domain === author) {
     thoughts.push(`${who}, the author's own domain`)
     return true

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { greylistDefaults, greylistTimes, isLogged, planGreylist } from './plan.ts'
-import { greylistClient, greylistLine, greylistSender, type Judgement, judge } from './triple.ts'
+import { greylistClient, greylistLine, greylistSender, type Evaluation, evaluate } from './triple.ts'
 
 const times = { minRejectSeconds: 300, maxWaitSeconds: 14_400, acceptGoodSeconds: 3_110_400 }
 const at = (seconds: number): number => 1_800_000_000_000 + 1000 * seconds
 /** The states of one triple that comes at these seconds. */
 function states(...seconds: number[]): string[] {
-  let last: Judgement | undefined
+  let last: Evaluation | undefined
   return seconds.map((second) => {
-    last = judge(last?.remembered, at(second), times)
+    last = evaluate(last?.remembered, at(second), times)
     return last.state
   })
 }
@@ -39,7 +39,7 @@ describe('a triple', () => {
   })
   it('coming again while young does not begin the wait anew', () => {
     assert.deepEqual(states(0, 200, 300), ['new', 'young', 'known'])
-    assert.equal(judge(judge(undefined, at(0), times).remembered, at(200), times).untilMs, at(300))
+    assert.equal(evaluate(evaluate(undefined, at(0), times).remembered, at(200), times).untilMs, at(300))
   })
   it('stays known while it is used, and is new after a long silence', () => {
     const days = 86_400
@@ -54,8 +54,8 @@ describe('a triple', () => {
   })
   it('a maximum wait below the minimum reject shuts nobody out', () => {
     const odd = { ...times, maxWaitSeconds: 10 }
-    const first = judge(undefined, at(0), odd)
-    assert.equal(judge(first.remembered, at(300), odd).state, 'known')
+    const first = evaluate(undefined, at(0), odd)
+    assert.equal(evaluate(first.remembered, at(300), odd).state, 'known')
   })
 })
 

@@ -20,14 +20,14 @@ export interface Remembered {
   readonly expiresMs: number
 }
 
-export interface Judgement {
+export interface Evaluation {
   readonly state: 'new' | 'young' | 'known'
   readonly remembered: Remembered
   /** When it would be accepted, or until when it stays known. */
   readonly untilMs: number
 }
 
-export function judge(before: Remembered | undefined, nowMs: number, times: GreylistTimes): Judgement {
+export function evaluate(before: Remembered | undefined, nowMs: number, times: GreylistTimes): Evaluation {
   const minReject = 1000 * times.minRejectSeconds
   const maxWait = 1000 * Math.max(times.maxWaitSeconds, times.minRejectSeconds)
   // A first time in the future: the clock was set back. Without this a sender might wait for as long as it was ahead; who
@@ -48,7 +48,7 @@ function refused(
   nowMs: number,
   minReject: number,
   maxWait: number,
-): Judgement {
+): Evaluation {
   const untilMs = firstMs + minReject
   // One that may be accepted from `until` on must still be there then.
   return { state, remembered: { firstMs, good: false, expiresMs: Math.max(firstMs + maxWait, nowMs) + 1 }, untilMs }

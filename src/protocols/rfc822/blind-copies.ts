@@ -2,15 +2,15 @@
  *  Never:  holds more than the beginning of a line. */
 import type { ByteString } from '../../base/byte-string.ts'
 
-/** Of a line; what is longer is judged by its beginning. */
+/** Of a line; what is longer is decided by its beginning. */
 const beginningBytesMax = 2048
 
 export class BlindCopyFilter {
   /** The empty line has come: the rest passes as it is. */
   isOver = false
-  /** The beginning of a line that is not judged yet. */
+  /** The beginning of a line that is not decided yet. */
   private partial = ''
-  /** In a line that is judged: whether it stays. */
+  /** In a line that is decided: whether it stays. */
   private stays: boolean | undefined
   private stayed = true
 
@@ -27,7 +27,7 @@ export class BlindCopyFilter {
         this.partial = line
         break
       }
-      if (this.judge(line)) passed += line
+      if (this.keeps(line)) passed += line
       if (end >= 0) this.stays = undefined
       at += line.length
     }
@@ -44,10 +44,10 @@ export class BlindCopyFilter {
   end(): ByteString {
     const line = this.partial
     this.partial = ''
-    return line !== '' && this.judge(`${line}\n`) ? line : ''
+    return line !== '' && this.keeps(`${line}\n`) ? line : ''
   }
 
-  private judge(line: ByteString): boolean {
+  private keeps(line: ByteString): boolean {
     if (this.stays !== undefined) return this.stays
     if (line === '\n' || line === '\r\n') {
       this.isOver = true

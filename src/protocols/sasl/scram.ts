@@ -85,13 +85,13 @@ function challenge(first: First, bound: ByteString, offer: ScramOffer, means: Sc
       if (binding === undefined) return malformed('no channel')
       if (random !== `r=${nonce}`) return refused('another nonce')
       if (!means.same(means.hash(binding), means.hash(first.header.text + bound))) return refused('another channel')
-      return judge(proof, `${first.header.rest},${data},${signed}`, offer.verifiers, means)
+      return decideProof(proof, `${first.header.rest},${data},${signed}`, offer.verifiers, means)
     },
   }
 }
 
 /** RFC 5802 3. All verifiers are tried, so the time does not tell which it was. */
-function judge(
+function decideProof(
   proof: ByteString,
   authMessage: ByteString,
   verifiers: readonly ScramVerifier[],

@@ -158,7 +158,7 @@ export class HeaderWatch {
   lineEnd(): void {
     if (!this.inHeader) return
     if (this.lineBytes === 0) this.inHeader = false
-    else this.judge()
+    else this.decide()
     this.beginning = ''
     this.lineBytes = 0
     this.bytes++
@@ -168,7 +168,7 @@ export class HeaderWatch {
     this.beginning += chunk.toString('latin1', from, to)
   }
 
-  private judge(): void {
+  private decide(): void {
     const first = this.beginning.charCodeAt(0)
     if (first !== space && first !== tab) this.fields++
     // r, R, d, D: most lines end here.

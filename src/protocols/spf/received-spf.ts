@@ -11,7 +11,7 @@ export interface SpfSubject {
   /** Our name. */
   readonly receiver: ByteString
   readonly ip: string
-  /** Empty: HELO was judged, as `postmaster@` it (RFC 7208 §2.4). */
+  /** Empty: HELO was checked, as `postmaster@` it (RFC 7208 §2.4). */
   readonly sender: ByteString
   readonly helo: ByteString
 }
@@ -24,14 +24,14 @@ export function receivedSpf(subject: SpfSubject): ByteString {
   const comment = inComment(`${shown(subject.receiver)}: ${spfComment(subject)}`)
   const pairs = [
     `client-ip=${subject.ip};`,
-    `envelope-from=${value(judgedSender(subject))};`,
+    `envelope-from=${value(checkedSender(subject))};`,
     ...(subject.helo === '' ? [] : [`helo=${value(subject.helo)};`]),
   ]
   return `Received-SPF: ${subject.result} (${comment}) ${pairs.join(' ')}`
 }
 
 export function spfComment({ result, ip, ...identity }: Omit<SpfSubject, 'receiver'>): ByteString {
-  const who = shown(judgedSender(identity))
+  const who = shown(checkedSender(identity))
   switch (result) {
     case 'pass':
       return `domain of ${who} designates ${ip} as permitted sender`
@@ -54,12 +54,12 @@ export function spfComment({ result, ip, ...identity }: Omit<SpfSubject, 'receiv
 export function spfExplanation(subject: Omit<SpfSubject, 'receiver'>, published: string | undefined): ByteString {
   const words = published?.replace(/[^ -~]/g, '?').trim() ?? ''
   if (words === '') return spfComment(subject).replace(/[^ -~]/g, '?')
-  const sender = judgedSender(subject)
+  const sender = checkedSender(subject)
   const domain = shown(sender.slice(sender.lastIndexOf('@') + 1)).replace(/[^ -~]/g, '?')
   return `${domain} explains: ${words}`.slice(0, explanationBytesMax)
 }
 
-function judgedSender({ sender, helo }: Pick<SpfSubject, 'sender' | 'helo'>): ByteString {
+function checkedSender({ sender, helo }: Pick<SpfSubject, 'sender' | 'helo'>): ByteString {
   return sender === '' ? `postmaster@${helo}` : sender
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeTaker, ScriptedSession } from '#test/kit/smtpd.ts'
+import { FakeEnqueuer, ScriptedSession } from '#test/kit/smtpd.ts'
 import { plainFailure } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
 import { DataDecoder } from '../../protocols/smtp/data-decoder.ts'
@@ -10,10 +10,10 @@ import { ContentBudget } from '../../clients/queue/content-budget.ts'
 const start = 'MAIL FROM:<a@b>\r\nRCPT TO:<joe@lab.test.example>\r\nDATA\r\n\r\n'
 const line = `${'x'.repeat(76)}\r\n`
 
-function content(taker: FakeTaker, budget = new ContentBudget(1 << 20), databytes = 0): Content {
+function content(enqueuer: FakeEnqueuer, budget = new ContentBudget(1 << 20), databytes = 0): Content {
   const envelope = { sender: 'a@b', recipients: ['c@d'] }
   const message = { envelope, params: noParams, head: 'Received: x\n', databytes }
-  return new Content(message, new DataDecoder(), taker, budget)
+  return new Content(message, new DataDecoder(), enqueuer, budget)
 }
 
 async function feed(target: Content, text: string, chunkBytes: number): Promise<void> {
@@ -25,21 +25,21 @@ async function feed(target: Content, text: string, chunkBytes: number): Promise<
 
 test('whatever its length and in whatever pieces, it goes on as it came, below its head', async () => {
   for (const lines of [1, 840, 850, 900, 20_000]) {
-    const taker = new FakeTaker()
+    const enqueuer = new FakeEnqueuer()
     const budget = new ContentBudget(1 << 30)
-    const target = content(taker, budget)
+    const target = content(enqueuer, budget)
     await feed(target, `\r\n${line.repeat(lines)}.\r\n`, 8192)
     const verdict = await target.finish()
     assert.deepEqual(verdict, { done: true, value: 4711 })
     const expected = `Received: x\n\n${line.replace('\r', '').repeat(lines)}`
-    assert.equal(taker.taken[0]?.content === expected, true, `${lines} lines`)
+    assert.equal(enqueuer.taken[0]?.content === expected, true, `${lines} lines`)
     assert.equal(budget.held, 0)
   }
 })
 
 test('what a session holds is bounded, whatever the size', async () => {
   const budget = new ContentBudget(1 << 30)
-  const target = content(new FakeTaker(), budget)
+  const target = content(new FakeEnqueuer(), budget)
   let most = 0
   target.push(Buffer.from('\r\n'), 0)
   for (let n = 0; n < 300; n++) {
@@ -51,9 +51,9 @@ test('what a session holds is bounded, whatever the size', async () => {
 })
 
 test('above the budget of the process nothing is gathered', async () => {
-  const taker = new FakeTaker()
+  const enqueuer = new FakeEnqueuer()
   const budget = new ContentBudget(100)
-  const target = content(taker, budget)
+  const target = content(enqueuer, budget)
   for (const part of [`\r\n${line}`, line, line]) {
     target.push(Buffer.from(part), 0)
     await target.pressure()
@@ -61,27 +61,27 @@ test('above the budget of the process nothing is gathered', async () => {
   }
   target.push(Buffer.from('.\r\n'), 0)
   await target.finish()
-  assert.equal(taker.taken[0]?.content, `Received: x\n\n${line.replace('\r', '').repeat(3)}`)
+  assert.equal(enqueuer.taken[0]?.content, `Received: x\n\n${line.replace('\r', '').repeat(3)}`)
 })
 
 test('refused while it is streamed: abandoned, and read to its end', async () => {
-  const taker = new FakeTaker()
-  const target = content(taker, new ContentBudget(1 << 30), 200_000)
+  const enqueuer = new FakeEnqueuer()
+  const target = content(enqueuer, new ContentBudget(1 << 30), 200_000)
   await feed(target, `\r\n${line.repeat(4000)}.\r\n`, 10_000)
   assert.equal(target.ended, true)
   const verdict = await target.finish()
   assert.equal('code' in verdict && verdict.code, 552)
-  assert.deepEqual([taker.abandoned, taker.taken.length], [1, 0])
+  assert.deepEqual([enqueuer.abandoned, enqueuer.taken.length], [1, 0])
 })
 
 test('dropped while it is being written: abandoned once', async () => {
-  const taker = new FakeTaker()
-  const target = content(taker)
+  const enqueuer = new FakeEnqueuer()
+  const target = content(enqueuer)
   target.push(Buffer.from(`\r\n${line.repeat(1000)}`), 0)
   const pressure = target.pressure()
   target.drop()
   await pressure
-  assert.equal(taker.abandoned, 1)
+  assert.equal(enqueuer.abandoned, 1)
 })
 
 test('header bombs and long lines are 552 after the end, loops 554', async () => {
@@ -91,7 +91,7 @@ test('header bombs and long lines are 552 after the end, loops 554', async () =>
       session.session.receive(Buffer.from(text.slice(at, at + 60_000)))
       await session.settle()
     }
-    assert.equal(session.taker.taken.length, 0)
+    assert.equal(session.enqueuer.taken.length, 0)
     return session.output.split('\r\n').at(-2) ?? ''
   }
   const header = start.slice(0, -2)
@@ -109,13 +109,13 @@ test('a line of the body may be as long as a message: base64 of an attachment co
   const long = 'y'.repeat(3_000_000)
   for (const part of [long.slice(0, 2_000_000), `${long.slice(2_000_000)}\r\n.\r\n`]) await session.send(part)
   assert.match(session.output, /\r\n250 ok \d+ qp 4711\r\n$/)
-  assert.ok(session.taker.taken[0]?.content.endsWith(`\n${long}\n`))
+  assert.ok(session.enqueuer.taken[0]?.content.endsWith(`\n${long}\n`))
 })
 
 test('a permanent refusal stays one', async () => {
-  const taker = new FakeTaker()
-  taker.failure = plainFailure(5, '3.0', 'no')
-  const target = content(taker)
+  const enqueuer = new FakeEnqueuer()
+  enqueuer.failure = plainFailure(5, '3.0', 'no')
+  const target = content(enqueuer)
   await feed(target, `\r\n.\r\n`, 100)
-  assert.deepEqual(await target.finish(), { done: false, failure: taker.failure })
+  assert.deepEqual(await target.finish(), { done: false, failure: enqueuer.failure })
 })

@@ -1,10 +1,10 @@
 /** A message on its way from DATA to whoever takes it.
  *  Knows:  what to do when: hand it on in pieces, go on to the true end without keeping anything once it is refused.
- *  Never:  holds more than a piece (what its taker holds is the taker's affair). */
+ *  Never:  holds more than a piece (what its enqueuer holds is the enqueuer's affair). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
-import type { ContentSink, Taker } from '../../clients/queue/taker.ts'
+import type { ContentSink, Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { type Envelope, noParams, type Params } from '../../contracts/envelope.ts'
 import { type ContentDecoder, type DataFault, type DataSink, hopsMax } from '../../protocols/smtp/data-decoder.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
@@ -25,7 +25,7 @@ export interface Message {
 export class Content implements DataSink {
   private readonly decoder: ContentDecoder
   private readonly message: Message
-  private readonly taker: Taker
+  private readonly enqueuer: Enqueuer
   private readonly budget: ContentBudget
   private buffer: Buffer = empty
   private used = 0
@@ -33,10 +33,10 @@ export class Content implements DataSink {
   /** Nothing is kept any more: refused, abandoned or handed over. */
   private dropped = false
 
-  constructor(message: Message, decoder: ContentDecoder, taker: Taker, budget: ContentBudget) {
+  constructor(message: Message, decoder: ContentDecoder, enqueuer: Enqueuer, budget: ContentBudget) {
     this.message = message
     this.decoder = decoder
-    this.taker = taker
+    this.enqueuer = enqueuer
     this.budget = budget
   }
 
@@ -71,14 +71,14 @@ export class Content implements DataSink {
     return this.used > (this.budget.exceeded ? 0 : pieceBytesMin) ? this.flush() : undefined
   }
 
-  /** After the end: a reply that refuses the message for what it is, or else what its taker said. */
+  /** After the end: a reply that refuses the message for what it is, or else what its enqueuer said. */
   async finish(): Promise<Reply | Outcome<number>> {
     const refusal = this.refused()
     if (refusal !== undefined) return refusal
     const sink = this.open()
     const rest = this.buffer.subarray(0, this.used)
     this.release()
-    // From here on its taker alone knows what becomes of it, whatever happens to the connection.
+    // From here on its enqueuer alone knows what becomes of it, whatever happens to the connection.
     this.dropped = true
     this.sink = undefined
     if (rest.length > 0) await sink.write(rest)
@@ -124,7 +124,7 @@ export class Content implements DataSink {
   }
 
   private open(): ContentSink {
-    this.sink ??= this.taker.open(this.message.envelope, this.message.params)
+    this.sink ??= this.enqueuer.open(this.message.envelope, this.message.params)
     return this.sink
   }
 

@@ -2,7 +2,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import { isBinaryByte } from '../../protocols/smtp/command.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
-import { LineInput } from '../door/line-input.ts'
+import { LineInput } from '../listener/line-input.ts'
 
 export type TakenLine =
   | { readonly kind: 'line'; readonly line: ByteString }

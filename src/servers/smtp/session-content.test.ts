@@ -12,14 +12,14 @@ describe('a session in which content comes', () => {
     assert.equal(session.hears(`${message}NOOP\r\n`), '250 ok\r\n250 ok\r\n354 go ahead\r\n')
     assert.equal(session.pendingBytes, 6)
     assert.equal(await session.settles(), '250 ok 1795252087 qp 4711\r\n250 ok\r\n')
-    assert.equal(session.taker.taken[0]?.content, 'Subject: x\n\nhello\n')
+    assert.equal(session.enqueuer.taken[0]?.content, 'Subject: x\n\nhello\n')
     assert.deepEqual([session.over, session.log], [['c@d: taken'], []])
     assert.match(session.hears('RCPT c@d\r\n'), /^503 MAIL first/)
   })
 
-  it('says what its taker says, or what the content is refused for', async () => {
+  it('says what its enqueuer says, or what the content is refused for', async () => {
     const session = new PlainSession()
-    session.taker.failure = transient('3.0', 'qq crashed', 'gone')
+    session.enqueuer.failure = transient('3.0', 'qq crashed', 'gone')
     session.hears(message)
     assert.equal(await session.settles(), '451 qq crashed (#4.3.0)\r\n')
     session.hears(`${envelope}DATA\r\n${`${'x'.repeat(998)}\r\n`.repeat(101)}.\r\n`)
@@ -42,7 +42,7 @@ describe('a session in which content comes', () => {
     assert.deepEqual(session.closes, [])
     session.hears(`lo\r\n.\r\n${message}`)
     assert.match(await session.settles(), /^250 ok \d+ qp 4711\r\n421 shutting down[^\n]*\n$/)
-    assert.equal(session.taker.taken.length, 1)
+    assert.equal(session.enqueuer.taken.length, 1)
   })
 
   it('gives it up when the connection goes or the time is up', () => {
@@ -62,17 +62,17 @@ describe('a session in which content comes', () => {
     }
   })
 
-  it('leaves a whole message to its taker when the connection goes', async () => {
+  it('leaves a whole message to its enqueuer when the connection goes', async () => {
     const session = new PlainSession()
     session.hears(message)
     session.abort()
     assert.equal(await session.settles(), '')
-    assert.deepEqual([session.over, session.taker.taken.length], [['c@d: taken'], 1])
+    assert.deepEqual([session.over, session.enqueuer.taken.length], [['c@d: taken'], 1])
   })
 
-  it('ends with a temporary failure if its taker throws', async () => {
+  it('ends with a temporary failure if its enqueuer throws', async () => {
     const session = new PlainSession()
-    session.taker.open = () => {
+    session.enqueuer.open = () => {
       throw new Error('boom')
     }
     session.hears(`${envelope}DATA\r\n`)
@@ -86,6 +86,6 @@ describe('a session in which content comes', () => {
     const session = new PlainSession({ messagesMax: 2 })
     session.hears(message.repeat(3))
     assert.match(await session.settles(), /(?:^|\n)421 too many messages in one session[^\n]*\n$/)
-    assert.deepEqual([session.taker.taken.length, session.log], [2, ['end: messages 421']])
+    assert.deepEqual([session.enqueuer.taken.length, session.log], [2, ['end: messages 421']])
   })
 })

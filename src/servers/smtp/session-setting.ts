@@ -2,7 +2,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { DialoguePort } from '../door/dialogue.ts'
+import type { DialoguePort } from '../listener/dialogue.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { SmtpLimits } from './limits.ts'
 

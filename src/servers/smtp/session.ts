@@ -3,11 +3,11 @@
  *  Knows:  the order of commands, limits, when input is taken, what of a session is finished before it ends.
  *  Never:  who may send what to whom, or who takes it. Never blocks, and never takes input while it waits for a promise, a
  *          handshake or the delay of a refusal: the rest is kept.
- *  Fails:  a peer that breaks the protocol gets its reply and is closed; a taker's failure is a reply like any other. */
+ *  Fails:  a peer that breaks the protocol gets its reply and is closed; an enqueuer's failure is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
-import type { Taker } from '../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { Envelope } from '../../contracts/envelope.ts'
 import { type Command, hasControl, parseCommand } from '../../protocols/smtp/command.ts'
 import { type ContentDecoder, DataDecoder } from '../../protocols/smtp/data-decoder.ts'
@@ -26,7 +26,7 @@ import { printable } from '../../system/log.ts'
 import { Content, type Message } from './content.ts'
 import { Input } from './input.ts'
 import type { SmtpLimits } from './limits.ts'
-import { Patience } from './patience.ts'
+import { PeerLimits } from './peer-limits.ts'
 import {
   idle,
   type Refusal,
@@ -68,7 +68,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   private readonly limits: SmtpLimits
   private readonly clock: Clock
   private readonly budget: ContentBudget
-  private readonly patience: Patience
+  private readonly peerLimits: PeerLimits
   private readonly input = new Input()
   private content: Content | undefined
   /** A promise, or the handshake, must be done first. */
@@ -86,7 +86,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     this.limits = setting.limits
     this.clock = setting.clock
     this.budget = setting.budget
-    this.patience = new Patience(setting.limits, setting.clock, setting.idleSecondsMax)
+    this.peerLimits = new PeerLimits(setting.limits, setting.clock, setting.idleSecondsMax)
   }
 
   /** Verbs that the program adds. */
@@ -106,7 +106,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
 
   receive(bytes: Buffer): void {
     if (this.ended) return
-    this.patience.inputSeen()
+    this.peerLimits.inputSeen()
     this.input.push(bytes)
     this.process()
   }
@@ -148,7 +148,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   /** To be called every second or so. */
   tick(): void {
     if (this.ended || this.busy) return
-    const overdue = this.patience.overdue(this.content?.bytes)
+    const overdue = this.peerLimits.overdue(this.content?.bytes)
     if (overdue === undefined) return
     this.note(overdue)
     this.closeWith(overdueReplies[overdue])
@@ -171,7 +171,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
 
   protected unknown(): void {
     this.refuse(replies.unimplemented, 'unimplemented')
-    if (!this.patience.bearsUnknownCommand()) this.closeWith(replies.tooManyErrors)
+    if (!this.peerLimits.allowsUnknownCommand()) this.closeWith(replies.tooManyErrors)
   }
 
   /** RSET. */
@@ -186,9 +186,9 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   }
 
   /** The transaction has all it needs: its content comes. */
-  protected beginContent(message: Message, taker: Taker, decoder: ContentDecoder = new DataDecoder()): void {
-    this.patience.contentBegun()
-    this.content = new Content(message, decoder, taker, this.budget)
+  protected beginContent(message: Message, enqueuer: Enqueuer, decoder: ContentDecoder = new DataDecoder()): void {
+    this.peerLimits.contentBegun()
+    this.content = new Content(message, decoder, enqueuer, this.budget)
     this.reply(replies.goAhead)
   }
 
@@ -203,7 +203,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
 
   protected endHandshake(): void {
     this.waiting = false
-    this.patience.inputSeen()
+    this.peerLimits.inputSeen()
   }
 
   /** No input is taken until `promise` settles. */
@@ -224,7 +224,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   /** Refusals cost a peer time once it has earned too many. */
   protected refuse(reply: Reply, check: string, about: ByteString = ''): void {
     this.note(check, reply, about)
-    const manner = reply.code >= 500 ? this.patience.error() : 'at-once'
+    const manner = reply.code >= 500 ? this.peerLimits.error() : 'at-once'
     if (manner === 'delayed') return this.replyLater(reply)
     this.reply(reply)
     if (manner === 'last') this.closeWith(replies.tooManyErrors)
@@ -278,7 +278,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     const refused = this.refusalBefore(verb)
     if (refused !== undefined) return this.refuse(refused.reply, refused.check)
     const known = this.ownVerbs.get(verb) ?? SmtpSession.verbs.get(verb)
-    if (known?.isIdle !== false && !this.patience.bearsIdleCommand())
+    if (known?.isIdle !== false && !this.peerLimits.allowsIdleCommand())
       return this.sendAway('idle-commands', replies.tooManyCommands)
     if (known === undefined) this.unknown()
     else known.act(this, argument)
@@ -291,7 +291,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   }
 
   private beginMail(argument: ByteString): void {
-    if (this.patience.messagesExhausted) this.sendAway('messages', replies.tooManyMessages)
+    if (this.peerLimits.messagesExhausted) this.sendAway('messages', replies.tooManyMessages)
     else this.mail(argument)
   }
 
@@ -328,7 +328,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
       this.note(`queue ${verdict.failure.logText}`)
       return this.reply(refusal(verdict.failure))
     }
-    this.patience.messageAccepted()
+    this.peerLimits.messageAccepted()
     this.reply(accepted(Math.floor(this.clock.now() / 1000), verdict.value))
   }
 
@@ -337,7 +337,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     if (content === undefined) return
     this.content = undefined
     content.drop()
-    // After its end it is its taker who knows.
+    // After its end it is its enqueuer who knows.
     if (!content.ended) this.messageOver(content.envelope, undefined)
   }
 
@@ -365,7 +365,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
 
   private goOn(): void {
     if (!this.busy) {
-      this.patience.inputSeen()
+      this.peerLimits.inputSeen()
       if (this.stopping && this.content === undefined) this.closeWith(replies.shuttingDown)
       this.process()
     }

@@ -81,7 +81,7 @@ export const othersFiles: ReadonlyMap<string, OthersFile> = new Map(
     maxrecipients: { there: 'said how many recipients a message might have', here: errors },
     mfcheck: {
       there: 'refused senders whose domain the DNS does not know',
-      here: 'senders are judged by SPF; a plug-in of control/smtpplugins can do this.',
+      here: 'senders are checked by SPF; a plug-in of control/smtpplugins can do this.',
     },
     helodnscheck: {
       there: 'refused HELO names that the DNS does not know',

@@ -24,7 +24,7 @@ const listenFiles = Object.fromEntries(
 ) as ListenFiles
 
 export const startFiles = {
-  accounts: {
+  roles: {
     form: 'map',
     meaning: 'role:account, where a role is not to run as its usual account',
     readBy: ['start'],

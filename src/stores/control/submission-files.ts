@@ -1,6 +1,6 @@
 /** The control files of submission: what a person's mail program sends, before it is queued. */
 import type { ByteString } from '../../base/byte-string.ts'
-import { parseRewriting } from '../../protocols/ofmip/rewriting.ts'
+import { parseRewriting } from '../../protocols/submission/rewriting.ts'
 import type { ControlFile } from './form.ts'
 import { isHost, isOf, isSenderRight, runs } from './line-checks.ts'
 

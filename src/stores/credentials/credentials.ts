@@ -27,7 +27,7 @@ export interface CredentialSummary {
   readonly labels: readonly string[]
 }
 
-/** All of it, for whoever judges passwords. */
+/** All of it, for whoever checks passwords. */
 export async function readCredentials(home: Home): Promise<ParsedCredentials> {
   return parseCredentials(await readCredentialsText(home))
 }

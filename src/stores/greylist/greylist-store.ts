@@ -1,6 +1,6 @@
 /** HOME/greylist/greylist.db: what is remembered of each triple. Losing it only delays mail.
  *  Knows:  digests, not addresses: a stolen file tells nobody who writes to whom.
- *  Never:  judges; grows past `entriesMax`.
+ *  Never:  decides; grows past `entriesMax`.
  *  Fails:  throws SmallDatabaseError. A damaged file is set aside as greylist.db.damaged (one is kept) and begun afresh. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 /** Roles, not account names: a system home maps each to an account that is looked up at run time. */
 export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote' | 'issuers' | 'signer'
 
-/** qmail's account names; control/accounts overrides one with a line `role:account`. */
+/** qmail's account names; control/roles overrides one with a line `role:account`. */
 export const accountOf: Readonly<Record<Role, string>> = {
   root: 'root',
   alias: 'alias',

@@ -70,11 +70,11 @@ describe('owners', () => {
     const wanted = findOwners(new Set(['queue']), new Map([['queue', 'no-such-account']]))
     await assert.rejects(
       wanted,
-      /no account 'no-such-account' for the role 'queue': useradd .* no-such-account, or name another in control\/accounts/,
+      /no account 'no-such-account' for the role 'queue': useradd .* no-such-account, or name another in control\/roles/,
     )
   })
 
-  it('no role may be root by way of control/accounts', async () => {
+  it('no role may be root by way of control/roles', async () => {
     await assert.rejects(findOwners(new Set(['smtpd']), new Map([['smtpd', 'root']])), /must not run as 'root'/)
   })
 

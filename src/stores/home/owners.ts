@@ -1,4 +1,4 @@
-/** Which account of the machine each role of a system home runs as: qmail's names, or what control/accounts says.
+/** Which account of the machine each role of a system home runs as: qmail's names, or what control/roles says.
  *  Fails:  throws HomeError that names account, role, file and remedy. */
 import { describeError } from '../../base/outcome.ts'
 import { findAccount } from '../../system/accounts.ts'
@@ -19,7 +19,7 @@ export async function findOwners(
     const name = accountName(overrides, role)
     const found = await lookUp(name)
     if (found === undefined) faults.push(missing(role, name))
-    else if (found.uid === 0) faults.push(`control/accounts: role '${role}' must not run as '${name}', which is root`)
+    else if (found.uid === 0) faults.push(`control/roles: role '${role}' must not run as '${name}', which is root`)
     else owners.set(role, found)
   }
   if (faults.length > 0) throw new HomeError(faults.join('\n'))
@@ -37,5 +37,5 @@ async function lookUp(name: string): Promise<Owner | undefined> {
 
 function missing(role: Role, name: string): string {
   const remedy = `useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ${name}`
-  return `there is no account '${name}' for the role '${role}': ${remedy}, or name another in control/accounts (${role}:account)`
+  return `there is no account '${name}' for the role '${role}': ${remedy}, or name another in control/roles (${role}:account)`
 }

@@ -1,5 +1,5 @@
 /** HOME/auth/guard.sqlite: logins that failed, by peer and by account, and from which networks an account was used.
- *  Never:  judges; holds a password; grows past `rowsMax` a table.
+ *  Never:  decides; holds a password; grows past `rowsMax` a table.
  *  Fails:  throws SmallDatabaseError. A damaged file is set aside as guard.sqlite.damaged and begun afresh. */
 import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'

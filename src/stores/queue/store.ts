@@ -28,7 +28,7 @@ import { MessageIds } from './ids.ts'
 const unitsPerCommitMax = 1000
 /** How long a change that nobody waits for is kept, so that it can share the sync of one that somebody does. A crash in
  *  this time means one delivery more, never one less. */
-const patienceMilliseconds = 10
+const flushDelayMilliseconds = 10
 /** Pages given back after commits that removed messages; bounded, so that it stays short. */
 const shrinkPages = 64
 const commitsPerShrink = 200
@@ -149,13 +149,13 @@ export class SyncedQueueStore implements QueueStore {
   }
 
   /** Urgent units leave at the end of this turn, whose rest may bring more; the others wait for an urgent one, or for
-   *  `patienceMilliseconds`. Either way, what is gathered leaves together. */
+   *  `flushDelayMilliseconds`. Either way, what is gathered leaves together. */
   private schedule(): void {
     if (this.syncing !== undefined || this.scheduled || this.gathered.length === 0) return
     if (this.urgent) {
       this.scheduled = true
       setImmediate(() => this.flush())
-    } else this.patient ??= setTimeout(() => this.flush(), patienceMilliseconds)
+    } else this.patient ??= setTimeout(() => this.flush(), flushDelayMilliseconds)
   }
 
   private flush(): void {

@@ -26,7 +26,7 @@ export function fetchingPrograms(world: () => LoginInstance): void {
     await writeFile(file(name), `${lines.join('\n')}\n`, { mode: 0o600 })
     return file(name)
   }
-  const doors = [
+  const ports = [
     ['110', 'pop3'],
     ['995', 'pop3s'],
   ] as const
@@ -42,26 +42,26 @@ export function fetchingPrograms(world: () => LoginInstance): void {
     await setTimeout(1100)
   })
 
-  for (const [door, name] of doors) {
+  for (const [number, name] of ports) {
     // USER and PASS it says only to servers without SASL.
     for (const option of ['PLAIN', 'LOGIN']) {
-      it(`curl on ${door} with ${option}`, { skip: without('curl') }, async () => {
+      it(`curl on ${number} with ${option}`, { skip: without('curl') }, async () => {
         const base = `${name === 'pop3' ? 'pop3' : 'pop3s'}://localhost:${port(name)}/`
         const args = ['-sS', '--ssl-reqd', '--cacert', world().caFile, '-u', `${user}:${password}`]
         args.push('--login-options', `AUTH=${option}`)
         const listed = await run('curl', [...args, base])
         assert.equal(listed.code, 0, listed.stderr)
-        const numbers = [...listed.stdout.matchAll(/^(\d+) \d+\r$/gm)].map(([, number]) => number)
+        const numbers = [...listed.stdout.matchAll(/^(\d+) \d+\r$/gm)].map(([, one]) => one)
         assert.ok(numbers.length >= subjects.length, listed.stdout)
-        const fetched = await run('curl', [...args, ...numbers.map((number) => `${base}${number}`)])
+        const fetched = await run('curl', [...args, ...numbers.map((one) => `${base}${one}`)])
         assert.equal(fetched.code, 0, fetched.stderr)
         assertWhole(fetched.stdout.replaceAll('\r\n', '\n'))
       })
     }
 
     for (const method of ['user', 'plain', 'login', 'scram-sha-256']) {
-      it(`mpop on ${door} with ${method}`, { skip: without('mpop') }, async () => {
-        const mailbox = file(`mpop-${door}-${method}`)
+      it(`mpop on ${number} with ${method}`, { skip: without('mpop') }, async () => {
+        const mailbox = file(`mpop-${number}-${method}`)
         const config = await written(
           'mpoprc',
           'account default',
@@ -83,12 +83,12 @@ export function fetchingPrograms(world: () => LoginInstance): void {
       })
     }
 
-    it(`fetchmail on ${door}`, { skip: without('fetchmail') }, async () => {
-      const home = file(`fetchmail-${door}`)
+    it(`fetchmail on ${number}`, { skip: without('fetchmail') }, async () => {
+      const home = file(`fetchmail-${number}`)
       await mkdir(home)
       const tls = name === 'pop3' ? 'sslproto "tls1.2+"' : 'ssl'
       const config = await written(
-        `fetchmail-${door}/rc`,
+        `fetchmail-${number}/rc`,
         `poll localhost proto pop3 service ${port(name)} uidl user "${user}" password "${password}"`,
         `  ${tls} sslcertfile "${world().caFile}" sslcertck keep mda "cat >> '${home}/mailbox'"`,
       )

@@ -46,25 +46,25 @@ async function sent(
 
 export function sendingPrograms(world: () => LoginInstance): void {
   const port = (name: 'submission' | 'submissions'): string => String(world().quaver.portOf(name))
-  const doors = [
+  const ports = [
     ['587', 'submission'],
     ['465', 'submissions'],
   ] as const
 
-  for (const [door, name] of doors) {
+  for (const [number, name] of ports) {
     for (const mechanism of ['plain', 'login', 'scram-sha-256']) {
-      it(`msmtp on ${door} with ${mechanism}`, { skip: without('msmtp') }, async () => {
+      it(`msmtp on ${number} with ${mechanism}`, { skip: without('msmtp') }, async () => {
         const file = join(world().quaver.home, 'msmtprc')
         const settings = ['account default', 'host 127.0.0.1', `port ${port(name)}`, 'domain client.test']
         settings.push('tls on', `tls_starttls ${name === 'submission' ? 'on' : 'off'}`)
         settings.push(`tls_trust_file ${world().caFile}`, `auth ${mechanism}`, `user ${user}`, `password ${password}`)
         settings.push(`from ${user}`, 'remove_bcc_headers off', '')
         await writeFile(file, settings.join('\n'), { mode: 0o600 })
-        await sent(world(), `msmtp ${mechanism} ${door}`, 'msmtp', [`--file=${file}`, user])
+        await sent(world(), `msmtp ${mechanism} ${number}`, 'msmtp', [`--file=${file}`, user])
       })
     }
 
-    it(`mutt on ${door}`, { skip: without('mutt') }, async () => {
+    it(`mutt on ${number}`, { skip: without('mutt') }, async () => {
       const file = join(world().quaver.home, 'muttrc')
       const scheme = name === 'submission' ? 'smtp' : 'smtps'
       const settings = [
@@ -75,22 +75,22 @@ export function sendingPrograms(world: () => LoginInstance): void {
         'copy=no',
       ]
       await writeFile(file, settings.map((one) => `set ${one}\n`).join(''))
-      const subject = `mutt ${door}`
+      const subject = `mutt ${number}`
       await sent(world(), subject, 'mutt', ['-n', '-F', file, '-s', subject, user], `.dot of ${subject}\n`)
     })
 
     for (const mechanism of ['PLAIN', 'LOGIN']) {
       const skip = without('swaks') || withoutPerlModule('Net::SSLeay')
-      it(`swaks on ${door} with ${mechanism}`, { skip }, async () => {
+      it(`swaks on ${number} with ${mechanism}`, { skip }, async () => {
         const args = ['--server', '127.0.0.1', '--port', port(name), '--helo', 'client.test', '--from', user]
         args.push(name === 'submission' ? '-tls' : '-tlsc', '--tls-verify', '--tls-ca-path', world().caFile)
         args.push('--auth', mechanism, '--auth-user', user, '--auth-password', password, '--to', user)
-        const subject = `swaks ${mechanism} ${door}`
+        const subject = `swaks ${mechanism} ${number}`
         await sent(world(), subject, 'swaks', [...args, '--data', message(subject)])
       })
 
-      it(`curl on ${door} with ${mechanism}`, { skip: without('curl') }, async () => {
-        const subject = `curl ${mechanism} ${door}`
+      it(`curl on ${number} with ${mechanism}`, { skip: without('curl') }, async () => {
+        const subject = `curl ${mechanism} ${number}`
         const file = join(world().quaver.home, subject)
         await writeFile(file, message(subject).replaceAll('\n', '\r\n'))
         const url = `${name === 'submission' ? 'smtp' : 'smtps'}://localhost:${port(name)}/client.test`
@@ -99,19 +99,19 @@ export function sendingPrograms(world: () => LoginInstance): void {
         await sent(world(), subject, 'curl', args)
       })
 
-      it(`s-nail on ${door} with ${mechanism}`, { skip: without('s-nail') }, async () => {
+      it(`s-nail on ${number} with ${mechanism}`, { skip: without('s-nail') }, async () => {
         const scheme = name === 'submission' ? 'smtp' : 'smtps'
         const mta = `${scheme}://${encodeURIComponent(user)}:${password}@localhost:${port(name)}`
         const settings = ['v15-compat', 'sendwait', `from=${user}`, `mta=${mta}`, 'hostname=client.test']
         settings.push('tls-verify=strict', `tls-ca-file=${world().caFile}`, 'tls-ca-no-defaults', 'smtp-use-starttls')
         settings.push(`smtp-auth=${mechanism.toLowerCase()}`)
-        const subject = `s-nail ${mechanism} ${door}`
+        const subject = `s-nail ${mechanism} ${number}`
         const args = ['-:/', ...settings.map((one) => `-S${one}`), '-s', subject, user]
         await sent(world(), subject, 's-nail', args, `.dot of ${subject}\n`)
       })
 
-      it(`python smtplib on ${door} with ${mechanism}`, { skip: without('python3') }, async () => {
-        const subject = `smtplib ${mechanism} ${door}`
+      it(`python smtplib on ${number} with ${mechanism}`, { skip: without('python3') }, async () => {
+        const subject = `smtplib ${mechanism} ${number}`
         await python(smtplib, name, port(name), world().caFile, user, password, mechanism, message(subject))
         await assertArrived(world(), subject)
       })

@@ -3,7 +3,12 @@
 import type { ByteString } from '../../../base/byte-string.ts'
 import { toText } from '../../../base/byte-string.ts'
 import { describeError, done, type Failure, failed, type Outcome, transient } from '../../../base/outcome.ts'
-import { defaultRewriting, type Instruction, parseRewriting, rewriteHost } from '../../../protocols/ofmip/rewriting.ts'
+import {
+  defaultRewriting,
+  type Instruction,
+  parseRewriting,
+  rewriteHost,
+} from '../../../protocols/submission/rewriting.ts'
 import { CdbReader } from '../../../protocols/qmail/cdb.ts'
 import type { Control } from '../../../stores/control/control.ts'
 import { type Clock, within } from '../../../system/clock.ts'

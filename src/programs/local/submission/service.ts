@@ -4,23 +4,23 @@
 import { type ByteString, lowerAscii } from '../../../base/byte-string.ts'
 import { describeError, done, type Failure, failed, type Outcome, permanent, transient } from '../../../base/outcome.ts'
 import { filterPass } from '../../../clients/filters/filter-pass.ts'
-import { FilterTaker } from '../../../clients/filters/filter-taker.ts'
-import type { Taker } from '../../../clients/queue/taker.ts'
-import { addressBytes, cleanHeader } from '../../../protocols/ofmip/clean.ts'
-import { makeMessageId } from '../../../protocols/ofmip/complete-header.ts'
-import { rewriteAddress } from '../../../protocols/ofmip/rewriting.ts'
-import { findSenderRule, type SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
+import { FilterEnqueuer } from '../../../clients/filters/filter-enqueuer.ts'
+import type { Enqueuer } from '../../../clients/queue/enqueuer.ts'
+import { addressBytes, cleanHeader } from '../../../protocols/submission/clean.ts'
+import { makeMessageId } from '../../../protocols/submission/complete-header.ts'
+import { rewriteAddress } from '../../../protocols/submission/rewriting.ts'
+import { findSenderRule, type SenderRule } from '../../../protocols/submission/sender-rules.ts'
 import { claimsToBeOurs } from '../../../protocols/auth-results/own-fields.ts'
 import type { CdbReader } from '../../../protocols/qmail/cdb.ts'
 import type { Field } from '../../../protocols/rfc822/header.ts'
-import type { Environment } from '../../../servers/door/peer.ts'
+import type { Environment } from '../../../servers/listener/peer.ts'
 import { ownResults } from '../../../stores/control/own-results.ts'
 import { routingFiles, routingTables } from '../../../stores/control/routing-tables.ts'
 import { printable } from '../../../system/log.ts'
 import type { GrantedSession } from '../session.ts'
 import { planSubmission, type SubmissionPlan } from './filter-plan.ts'
 import { ownRulesTrouble, readOwnRules, readRewriting, type Rewriting } from './address-rules.ts'
-import { type Cleaned, CleaningTaker } from './cleaning-taker.ts'
+import { type Cleaned, CleaningEnqueuer } from './cleaning-enqueuer.ts'
 import { type Right, SenderRights } from './sender-rights.ts'
 import type { SubmissionTools } from './tools.ts'
 import { receivedFields } from './trace.ts'
@@ -120,9 +120,9 @@ export class Service {
   }
 
   count(messages: number, recipients: number): void {
-    const { usage, stayFor } = this.tools
+    const { usage, keepAliveFor } = this.tools
     usage.count(this.home, messages, recipients)
-    stayFor(usage.worthMilliseconds(this.home, this.allowance()))
+    keepAliveFor(usage.worthMilliseconds(this.home, this.allowance()))
   }
 
   private allowance(): Allowance {
@@ -131,18 +131,18 @@ export class Service {
   }
 
   /** `gone`: nobody waits for the message any more. */
-  takerFor(transaction: Transaction, gone: () => boolean): Taker {
+  enqueuerFor(transaction: Transaction, gone: () => boolean): Enqueuer {
     const { tools, plan } = this
     const { launcher, random, clock, queue, control } = tools
-    let taker = queue
+    let enqueuer = queue
     if (plan.filters.length > 0 || plan.queueProgram !== '') {
       const signatures = (): readonly ByteString[] => control.list('signatures') ?? []
       const filterTools = { launcher, random, clock, queue, signatures }
-      taker = new FilterTaker(random, filterPass(filterTools, plan), gone)
+      enqueuer = new FilterEnqueuer(random, filterPass(filterTools, plan), gone)
     }
     const isOurs = ownResults(control)
     const ofAuthor = (fields: readonly Field[]): Field[] => fields.filter((field) => !claimsToBeOurs(field, isOurs))
-    return new CleaningTaker((fields) => this.clean(ofAuthor(fields), transaction), taker)
+    return new CleaningEnqueuer((fields) => this.clean(ofAuthor(fields), transaction), enqueuer)
   }
 
   private async clean(fields: readonly Field[], { sender, author }: Transaction): Promise<Outcome<Cleaned>> {

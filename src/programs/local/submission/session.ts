@@ -95,8 +95,8 @@ export class Session extends SmtpSession<Transaction> {
     service.count(1, recipients.length)
     const envelope = { sender, recipients, ...recipientFacts(recipientParams, originals) }
     const message = { envelope, params, head: '', databytes: service.databytes }
-    const taker = service.takerFor(transaction, () => this.ended)
-    this.beginContent(message, taker)
+    const enqueuer = service.enqueuerFor(transaction, () => this.ended)
+    this.beginContent(message, enqueuer)
   }
 
   /** A message that was not taken after all does not count. */

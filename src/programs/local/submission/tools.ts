@@ -1,5 +1,5 @@
 /** What submission sessions of one process have in common. */
-import type { Taker } from '../../../clients/queue/taker.ts'
+import type { Enqueuer } from '../../../clients/queue/enqueuer.ts'
 import type { ContentBudget } from '../../../clients/queue/content-budget.ts'
 import { type SmtpLimits, smtpLimits } from '../../../servers/smtp/limits.ts'
 import { Control } from '../../../stores/control/control.ts'
@@ -22,7 +22,7 @@ export interface SubmissionTools {
   readonly rules: Pick<RulesFile, 'current'>
   /** By whom an address is answered: the code that delivers. */
   readonly users: Pick<UserLookup, 'lookup'>
-  readonly queue: Taker
+  readonly queue: Enqueuer
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -31,13 +31,13 @@ export interface SubmissionTools {
   readonly launcher: Launcher
   readonly usage: Usage
   /** The process is to live for so many milliseconds yet, if nothing else ends it. */
-  stayFor(milliseconds: number): void
+  keepAliveFor(milliseconds: number): void
   /** The number of a message in this process: part of its Message-ID. */
   nextNumber(): number
 }
 
 interface ToolsSetting
-  extends Pick<SubmissionTools, 'homePath' | 'queue' | 'budget' | 'clock' | 'random' | 'log' | 'stayFor'> {
+  extends Pick<SubmissionTools, 'homePath' | 'queue' | 'budget' | 'clock' | 'random' | 'log' | 'keepAliveFor'> {
   readonly demo: boolean
 }
 
@@ -76,6 +76,6 @@ function demoWorld(): UserWorld {
 
 function systemWorld(control: Control, clock: Clock): UserWorld {
   const accounts = new AccountBook(clock)
-  const name = accountName(control.map('accounts'), 'alias')
+  const name = accountName(control.map('roles'), 'alias')
   return { accounts, alias: () => accounts.account(name) }
 }

@@ -4,7 +4,7 @@ import { headerDate } from '../../../protocols/qmail/date.ts'
 import type { Variables } from '../../../protocols/qmail/tcprules.ts'
 import { tlsHeader } from '../../../protocols/qmail/tls-header.ts'
 import type { SessionFacts } from '../../../contracts/sessions.ts'
-import { baseEnvironment, type Environment, type Known } from '../../../servers/door/peer.ts'
+import { baseEnvironment, type Environment, type Known } from '../../../servers/listener/peer.ts'
 import type { GrantedSession } from '../session.ts'
 
 /** What tcpserver and its rules, the TLS front, authup and checkpassword gave to ofmipd, and ofmipd to its filters.

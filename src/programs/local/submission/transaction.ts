@@ -2,8 +2,8 @@
  *  Never:  asks whether anybody may send as the sender, or whether a recipient exists: a submission goes anywhere. */
 import type { ByteString } from '../../../base/byte-string.ts'
 import { isAddress, noParams, type Params } from '../../../contracts/envelope.ts'
-import { type Instruction, rewriteAddress } from '../../../protocols/ofmip/rewriting.ts'
-import type { SenderRule } from '../../../protocols/ofmip/sender-rules.ts'
+import { type Instruction, rewriteAddress } from '../../../protocols/submission/rewriting.ts'
+import type { SenderRule } from '../../../protocols/submission/sender-rules.ts'
 import { isSenderOfOurs, type ParsedAddress, readAddress } from '../../../protocols/smtp/address.ts'
 import { replies, type Reply } from '../../../protocols/smtp/replies.ts'
 import { mailParameters, recipientParameters } from '../../../servers/smtp/parameters.ts'

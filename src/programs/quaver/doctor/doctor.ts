@@ -38,7 +38,7 @@ export interface DoctorOptions extends GlobalOptions {
   readonly timeServer: string
 }
 
-const patience = { queryMilliseconds: 2_000, triesMax: 2 }
+const queryLimits = { queryMilliseconds: 2_000, triesMax: 2 }
 /** Mail that has waited so long waits for a person, mostly. */
 const waitMillisecondsGood: number = 24 * 3_600_000
 
@@ -187,7 +187,7 @@ async function machineFindings(home: Home, { timeServer }: DoctorOptions): Promi
   if (me === undefined) return []
   const relay = parseRelay(control.map('smtproutes')?.get('') ?? '')
   return await examine({
-    dns: new SystemDns(realClock, control.list('dnsservers') ?? [], patience),
+    dns: new SystemDns(realClock, control.list('dnsservers') ?? [], queryLimits),
     host: toText(me).toLowerCase(),
     domains: (await listDomains(realFiles, home)).map(({ domain }) => domain),
     home: home.path,

@@ -7,7 +7,13 @@ import { networkInterfaces, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { describeError } from '../../../base/outcome.ts'
 import type { Dns, RecordDns } from '../../../clients/dns/dns.ts'
-import { type Judged, judgeForward, judgeListing, judgeMx, judgeReverse } from '../../../clients/dns/host-records.ts'
+import {
+  type ComparedRecord,
+  compareForward,
+  compareListing,
+  compareMx,
+  compareReverse,
+} from '../../../clients/dns/host-records.ts'
 import { greets, reachOutward } from '../../../clients/smtp/outward.ts'
 import { clockOffset } from '../../../clients/time/sntp.ts'
 import { listeners, services } from '../../../contracts/services.ts'
@@ -73,7 +79,7 @@ async function checkHost({ dns, host }: Machine): Promise<MachineFinding[]> {
     const remedy = `behind a router: have it pass port 25 on, and give ${host} the router's address in the DNS`
     found.push(finding('warning', 'address', text, remedy))
   }
-  const { verdict, found: values } = await judgeForward(dns, host, outside)
+  const { verdict, found: values } = await compareForward(dns, host, outside)
   if (verdict === 'unknown')
     found.push(finding('error', 'resolver', `the name server does not answer: ${values.join(' ')}`, resolverRemedy))
   else if (verdict === 'absent')
@@ -97,21 +103,21 @@ async function checkReverse({ dns, host }: Machine): Promise<MachineFinding[]> {
   const outside = publicAddresses(machineAddresses())
   const found = await Promise.all(
     outside.map(async (address) => {
-      const [reverse, listing] = await Promise.all([judgeReverse(dns, address, host), judgeListing(dns, address)])
+      const [reverse, listing] = await Promise.all([compareReverse(dns, address, host), compareListing(dns, address)])
       return [...reverseFindings(address, host, reverse), ...listingFindings(address, listing)]
     }),
   )
   return found.flat()
 }
 
-function reverseFindings(address: string, host: string, { verdict, found }: Judged): MachineFinding[] {
+function reverseFindings(address: string, host: string, { verdict, found }: ComparedRecord): MachineFinding[] {
   if (verdict === 'right' || verdict === 'unknown') return []
   const has = verdict === 'absent' ? 'no name' : `the name ${found.join(', ')}`
   const remedy = `have your provider name it ${host} (PTR): many servers take no mail otherwise`
   return [finding('warning', 'reverse', `${address} has ${has} in the DNS`, remedy)]
 }
 
-function listingFindings(address: string, { verdict, found }: Judged): MachineFinding[] {
+function listingFindings(address: string, { verdict, found }: ComparedRecord): MachineFinding[] {
   if (verdict !== 'wrong') return []
   const remedy = `see https://check.spamhaus.org/listed/?searchterm=${address}`
   return [finding('warning', 'listed', `${address} is on a blocklist (${found.join(', ')})`, remedy)]
@@ -120,7 +126,7 @@ function listingFindings(address: string, { verdict, found }: Judged): MachineFi
 async function checkMx({ dns, domains, host }: Machine): Promise<MachineFinding[]> {
   const found = await Promise.all(
     domains.map(async (domain) => {
-      const { verdict, found: names } = await judgeMx(dns, domain, host)
+      const { verdict, found: names } = await compareMx(dns, domain, host)
       if (verdict === 'right' || verdict === 'unknown') return []
       const text =
         verdict === 'absent'

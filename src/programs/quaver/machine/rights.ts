@@ -66,7 +66,7 @@ async function installedFault(path: string, one: Installed, uid: number): Promis
 
 /** Of a system home: its directories, and what `setup` made in it. */
 export async function homeFaults(home: Home): Promise<RightsFault[]> {
-  const accounts = new Control(home.control, realClock).map('accounts')
+  const accounts = new Control(home.control, realClock).map('roles')
   const found: RightsFault[] = []
   for (const { name, owner, mode } of directories) {
     const account = owner === 'root' || owner === 'issuers' ? 'root' : accountName(accounts, owner)

@@ -79,7 +79,7 @@ export async function planOf(
     throw new CommandError(`--ignore ${unknown}: checks are ${checkNames.join(', ')}`, exitCode.usage)
   const home = homeAt(path)
   const address = parseAccountAddress(text)
-  const accounts = accountsOf(options.account ?? linesOf(home, 'accounts'))
+  const accounts = accountsOf(options.account ?? linesOf(home, 'roles'))
   const mailUser = options.mailUser ?? (await ownerOfMail(home, address.domain)) ?? usualMailUser
   refuseRole(mailUser, accounts)
   return {
@@ -106,7 +106,7 @@ function refuseRole(mailUser: string, accounts: ReadonlyMap<Role, string>): void
     )
 }
 
-function linesOf(home: Home, name: 'accounts'): string[] {
+function linesOf(home: Home, name: 'roles'): string[] {
   return [...(new Control(home.control, realClock).map(name) ?? [])].map(
     ([role, account]) => `${role}:${toText(account)}`,
   )

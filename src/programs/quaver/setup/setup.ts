@@ -34,7 +34,7 @@ import { planOf, type SetupOptions, type SetupPlan } from './plan.ts'
 import { removeTestLetters, type TestedPart, testServices } from './self-test.ts'
 import { type Passwords, type Step, stepsOf } from './steps.ts'
 
-const patience = { queryMilliseconds: 2_000, triesMax: 2 }
+const queryLimits = { queryMilliseconds: 2_000, triesMax: 2 }
 const enableMillisecondsMax = 180_000
 
 /** What `--json` says at the end, whatever the end is. */
@@ -157,7 +157,7 @@ function nothingToDo(report: Report, { json }: SetupOptions): void {
 async function gate(plan: SetupPlan, options: SetupOptions): Promise<MachineFinding[]> {
   const control = new Control(plan.home.control, realClock)
   const found = await examine({
-    dns: new SystemDns(realClock, control.list('dnsservers') ?? [], patience),
+    dns: new SystemDns(realClock, control.list('dnsservers') ?? [], queryLimits),
     host: plan.host,
     domains: [plan.address.domain],
     home: plan.home.path,

@@ -86,7 +86,7 @@ function controlSteps(plan: SetupPlan): Step[] {
   // A domain of accounts is none of the machine's own users.
   if (address.domain === host) files['locals'] = 'localhost'
   if (address.domain === host) files['rcpthosts'] = 'localhost'
-  if (accounts.size > 0) files['accounts'] = [...accounts].map(([role, name]) => `${role}:${name}`).join('\n')
+  if (accounts.size > 0) files['roles'] = [...accounts].map(([role, name]) => `${role}:${name}`).join('\n')
   if (smarthost !== undefined) files['smtproutes'] = `:${smarthost.host}:${smarthost.port}`
   return Object.entries(files).map(([name, text]) => {
     const path = join(plan.home.control, name)

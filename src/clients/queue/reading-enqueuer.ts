@@ -1,4 +1,4 @@
-/** A taker before which somebody reads along: he is asked when the message is whole, before anybody commits to it, and
+/** An enqueuer before which somebody reads along: he is asked when the message is whole, before anybody commits to it, and
  *  refuses it or adds to its head. The message itself passes as it is.
  *  Never:  holds more than a header. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -7,7 +7,7 @@ import { type Envelope, type Params, withLate } from '../../contracts/envelope.t
 import { type HeaderField, headerFields } from '../../protocols/dkim/header-fields.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
-import type { ContentSink, Taker } from './taker.ts'
+import type { ContentSink, Enqueuer } from './enqueuer.ts'
 
 export interface ReadHeader {
   /** As it came, lines ended by LF, without the empty line at its end; at most 1 MiB, or what the reader says. */
@@ -36,12 +36,12 @@ export interface ContentReader {
   abandon(): void
 }
 
-export class ReadingTaker implements Taker {
+export class ReadingEnqueuer implements Enqueuer {
   private readonly makeReader: (envelope: Envelope, params: Params) => ContentReader
-  private readonly next: Taker
+  private readonly next: Enqueuer
 
   /** `makeReader`: a new one for each message. */
-  constructor(makeReader: (envelope: Envelope, params: Params) => ContentReader, next: Taker) {
+  constructor(makeReader: (envelope: Envelope, params: Params) => ContentReader, next: Enqueuer) {
     this.makeReader = makeReader
     this.next = next
   }

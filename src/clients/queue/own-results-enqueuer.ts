@@ -1,4 +1,4 @@
-/** A taker before which Authentication-Results fields in our name are taken out of what strangers send (RFC 8601 §5): only
+/** An enqueuer before which Authentication-Results fields in our name are taken out of what strangers send (RFC 8601 §5): only
  *  those that stand there later are ours. What stands before it reads the message as it came.
  *  Never:  holds more than the header. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -8,16 +8,16 @@ import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { type IsOurs, withoutOwnResults } from '../../protocols/auth-results/own-fields.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { headerBytesMax } from '../../protocols/smtp/data-decoder.ts'
-import { headerTooBig } from './reading-taker.ts'
-import type { ContentSink, Taker } from './taker.ts'
+import { headerTooBig } from './reading-enqueuer.ts'
+import type { ContentSink, Enqueuer } from './enqueuer.ts'
 
-export class OwnResultsTaker implements Taker {
+export class OwnResultsEnqueuer implements Enqueuer {
   private readonly isOurs: IsOurs
   private readonly onRemoved: (fields: number) => void
-  private readonly next: Taker
+  private readonly next: Enqueuer
 
   /** `onRemoved`: how many went, if any did. */
-  constructor(isOurs: IsOurs, onRemoved: (fields: number) => void, next: Taker) {
+  constructor(isOurs: IsOurs, onRemoved: (fields: number) => void, next: Enqueuer) {
     this.isOurs = isOurs
     this.onRemoved = onRemoved
     this.next = next

@@ -3,7 +3,7 @@
  *  Fails:  where the answer is an error, or the client has gone, it ends without a word. */
 import type { Socket } from 'node:net'
 
-export interface ConsiderationEvents<T> {
+export interface PendingEvents<T> {
   /** The socket has no listeners of ours any more. */
   decided(found: T): void
   /** The server stops: there is still somebody to tell. */
@@ -11,12 +11,12 @@ export interface ConsiderationEvents<T> {
   failed(reason: string): void
 }
 
-export class Consideration<T> {
+export class PendingConnection<T> {
   private readonly socket: Socket
-  private readonly events: ConsiderationEvents<T>
+  private readonly events: PendingEvents<T>
   private ended = false
 
-  constructor(socket: Socket, answer: Promise<T>, events: ConsiderationEvents<T>) {
+  constructor(socket: Socket, answer: Promise<T>, events: PendingEvents<T>) {
     this.socket = socket
     this.events = events
     socket.on('error', this.onGone)

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { FakeTaker } from '#test/kit/smtpd.ts'
+import { FakeEnqueuer } from '#test/kit/smtpd.ts'
 import { noParams } from '../../contracts/envelope.ts'
-import { OwnResultsTaker } from './own-results-taker.ts'
-import { handOn } from './taker.ts'
+import { OwnResultsEnqueuer } from './own-results-enqueuer.ts'
+import { handOn } from './enqueuer.ts'
 
 const envelope = { sender: 'a@b', recipients: ['c@d'] }
 
 async function passed(pieces: readonly string[]): Promise<{ content: string | undefined; removed: number }> {
-  const next = new FakeTaker()
+  const next = new FakeEnqueuer()
   let removed = 0
-  const taker = new OwnResultsTaker(
+  const enqueuer = new OwnResultsEnqueuer(
     (id) => id === 'us.test',
     (count) => (removed += count),
     next,
   )
   const outcome = await handOn(
-    taker.open(envelope, noParams),
+    enqueuer.open(envelope, noParams),
     'Received: x\n',
     pieces.map((piece) => Buffer.from(piece, 'latin1')),
   )

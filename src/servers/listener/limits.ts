@@ -1,5 +1,5 @@
 /** Limits and deadlines of connections, whatever is spoken on them. Handed in as a value, so that a test can wait less. */
-export const doorLimits = {
+export const listenerLimits = {
   handshakeMillisecondsMax: 30_000,
   /** After our last reply the peer has so long to close; what it sends until then is thrown away. */
   lingerMillisecondsMax: 5000,
@@ -28,4 +28,4 @@ export const doorLimits = {
   pendingRepliesBytesMax: 65_536,
 } as const satisfies Record<string, number>
 
-export type DoorLimits = { readonly [Name in keyof typeof doorLimits]: number }
+export type ListenerLimits = { readonly [Name in keyof typeof listenerLimits]: number }

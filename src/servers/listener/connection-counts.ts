@@ -3,7 +3,7 @@
  *  addresses, or many in one network, does not shut out who has one. */
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { DoorLimits } from './limits.ts'
+import type { ListenerLimits } from './limits.ts'
 import { isLoopback, networkKey, peerKey } from './peer.ts'
 
 const minuteMilliseconds = 60_000
@@ -41,8 +41,8 @@ export class Place {
   }
 }
 
-export class Census {
-  private readonly limits: DoorLimits
+export class ConnectionCounts {
+  private readonly limits: ListenerLimits
   private readonly clock: Clock
   private readonly present = new Map<string, number>()
   private readonly networks = new Map<string, Set<Place>>()
@@ -52,7 +52,7 @@ export class Census {
   /** Asked to give up their places, and still on their way out. */
   private leaving = 0
 
-  constructor(limits: DoorLimits, clock: Clock) {
+  constructor(limits: ListenerLimits, clock: Clock) {
     this.limits = limits
     this.clock = clock
     this.minuteBegan = clock.monotonic()

@@ -1,4 +1,4 @@
-/** Senders and recipients that are judged as one address and would be written as another. */
+/** Senders and recipients that are checked as one address and would be written as another. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ScriptedSession, type World } from '#test/kit/smtpd.ts'
@@ -14,7 +14,7 @@ async function said(text: string, world: World = {}): Promise<string[]> {
   return output.split('\r\n').slice(1, -1)
 }
 
-test('a sender is judged as what it becomes; no stranger has one that only this host writes', async () => {
+test('a sender is checked as what it becomes; no stranger has one that only this host writes', async () => {
   const control = { badmailfrom: 'ceo@bank.test\n@evil.test\n' }
   const recipient = 'RCPT TO:<joe@lab.test.example>\r\n'
   for (const sender of [
@@ -47,14 +47,14 @@ test('a sender is judged as what it becomes; no stranger has one that only this 
     )
 })
 
-test('a recipient is judged as what percenthack makes of it', async () => {
+test('a recipient is checked as what percenthack makes of it', async () => {
   const control = { rcpthosts: 'lab.test.example\nhack.example\n', percenthack: 'hack.example\n' }
   const outputs = await talk(
     'MAIL FROM:<a@b>\r\nRCPT TO:<x%far.example@hack.example>\r\nRCPT TO:<x%far.example%hack.example@hack.example>\r\nRCPT TO:<joe%lab.test.example@hack.example>\r\nRCPT TO:<joe@hack.example>\r\nRCPT TO:<x%far.example>\r\nDATA\r\n\r\n.\r\n',
     { control },
   )
   assert.match(outputs.output, /250 ok\r\n553 .*\r\n553 .*\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 /)
-  assert.deepEqual(outputs.taker.taken[0]?.envelope.recipients, [
+  assert.deepEqual(outputs.enqueuer.taken[0]?.envelope.recipients, [
     'joe@lab.test.example',
     'joe@hack.example',
     'x%far.example',

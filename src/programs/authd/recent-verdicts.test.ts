@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Clock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
-import { JudgedPasswords } from './judged-passwords.ts'
+import { RecentVerdicts } from './recent-verdicts.ts'
 
-describe('passwords that were judged', () => {
+describe('passwords that were checked', () => {
   let now = 0
   const clock: Clock = { now: () => now, monotonic: () => now, after: () => () => undefined }
-  const judged = (): JudgedPasswords => new JudgedPasswords(clock, realRandom, { countMax: 3, milliseconds: 1000 })
+  const verdicts = (): RecentVerdicts => new RecentVerdicts(clock, realRandom, { countMax: 3, milliseconds: 1000 })
 
   it('are remembered for their time, and by all of their fields', () => {
-    const known = judged()
+    const known = verdicts()
     known.add(['anna'], 'secret', 'phone')
     assert.equal(known.find(['anna'], 'secret'), 'phone')
     for (const [who, password] of [
@@ -25,7 +25,7 @@ describe('passwords that were judged', () => {
   })
 
   it('are bounded: the oldest go', () => {
-    const known = judged()
+    const known = verdicts()
     for (const name of ['a', 'b', 'c', 'd']) known.add([name], 'x', name)
     assert.deepEqual(
       ['a', 'b', 'c', 'd'].map((name) => known.find([name], 'x')),

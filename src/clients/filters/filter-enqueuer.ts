@@ -1,4 +1,4 @@
-/** A taker in front of a chain of filters that this process runs itself: a message is gathered, and passed on when it is
+/** An enqueuer in front of a chain of filters that this process runs itself: a message is gathered, and passed on when it is
  *  whole. Programs read it from a file, the head first.
  *  Fails:  with qmail-queue's texts; a chain that nobody waits for any more is left at its next filter. */
 import { toBuffer } from '../../base/byte-string.ts'
@@ -6,10 +6,10 @@ import { type Envelope, type Params, withLate } from '../../contracts/envelope.t
 import type { Random } from '../../system/random.ts'
 import { spooled } from '../../system/spool.ts'
 import { gatheringSink } from '../queue/gathering-sink.ts'
-import type { ContentSink, Taker } from '../queue/taker.ts'
+import type { ContentSink, Enqueuer } from '../queue/enqueuer.ts'
 import type { Pass } from './filter-pass.ts'
 
-export class FilterTaker implements Taker {
+export class FilterEnqueuer implements Enqueuer {
   private readonly random: Random
   private readonly pass: Pass
   private readonly gone: () => boolean

@@ -14,7 +14,7 @@ export interface ContentSink {
   abandon(): void
 }
 
-export interface Taker {
+export interface Enqueuer {
   open(envelope: Envelope, params: Params): ContentSink
 }
 
@@ -34,7 +34,7 @@ export async function handOn(
 }
 
 /** Takes nothing, and says so at the end of each message. */
-export function refusing(failure: Failure): Taker {
+export function refusing(failure: Failure): Enqueuer {
   const sink: ContentSink = {
     write: () => Promise.resolve(),
     close: () => Promise.resolve(failed(failure)),

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { type Announced, parseProxyHeader } from '../../protocols/proxy-protocol/header.ts'
 import type { Clock } from '../../system/clock.ts'
-import type { DoorLimits } from './limits.ts'
+import type { ListenerLimits } from './limits.ts'
 
 export interface ProxyEvents {
   /** The socket is paused and has no listeners of ours any more. */
@@ -20,7 +20,7 @@ export class ProxyReception {
   private bytes: Buffer = Buffer.alloc(0)
   private ended = false
 
-  constructor(socket: Socket, events: ProxyEvents, limits: DoorLimits, clock: Clock) {
+  constructor(socket: Socket, events: ProxyEvents, limits: ListenerLimits, clock: Clock) {
     this.socket = socket
     this.events = events
     this.clock = clock

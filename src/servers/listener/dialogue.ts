@@ -1,4 +1,4 @@
-/** What is spoken on a connection, without its socket: the door drives it, and it asks the door. */
+/** What is spoken on a connection, without its socket: the listener drives it, and it asks the listener. */
 import type { Socket } from 'node:net'
 import type { ChannelBindings } from '../../contracts/auth.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
@@ -6,7 +6,7 @@ import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import type { ServerTls } from '../../system/server-tls.ts'
 import type { Environment } from './peer.ts'
-import type { DoorLimits } from './limits.ts'
+import type { ListenerLimits } from './limits.ts'
 
 export interface StartedTls {
   /** As Node names them: `TLSv1.3`, `TLS_AES_256_GCM_SHA384`. */
@@ -32,27 +32,27 @@ export interface Dialogue {
   abort(): void
 }
 
-/** The door's side. Calls may come while it calls the dialogue. */
+/** The listener's side. Calls may come while it calls the dialogue. */
 export interface DialoguePort {
   send(text: string): void
   /** After what was sent: begin the handshake. What was received until then is nobody's. */
   startTls(): void
   /** After what was sent: close. The dialogue has ended; `goodbye`: the peer wanted it so, and says no more. */
   close(how: 'goodbye' | 'refused'): void
-  /** Something happened outside of a call by the door: there may be replies to write, input is wanted again. */
+  /** Something happened outside of a call by the listener: there may be replies to write, input is wanted again. */
   progress(): void
 }
 
 /** Also lets the dialogue have the socket for itself, as a front for another program. */
 export interface FrontPort extends DialoguePort {
-  /** The socket, paused, without listeners but those by which the door learns of its end. From then on the dialogue is
+  /** The socket, paused, without listeners but those by which the listener learns of its end. From then on the dialogue is
    *  called for `tick`, `shutdown` and `abort` only, and ends the connection by ending the socket. */
   takeSocket(): Socket
 }
 
 export interface ConnectionSetting {
   readonly environment: Environment
-  readonly limits: DoorLimits
+  readonly limits: ListenerLimits
   readonly clock: Clock
   readonly log: Log
   readonly tls: ServerTls
@@ -63,6 +63,6 @@ export interface ConnectionSetting {
   /** The protocol has no greeting: whoever talks at once talks in turn. */
   readonly clientFirst?: true
   open(port: FrontPort): Dialogue
-  /** How a refusal by the door reads in this protocol, with its line end. */
+  /** How a refusal by the listener reads in this protocol, with its line end. */
   say(reply: Reply): string
 }

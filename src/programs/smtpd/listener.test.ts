@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { BareClient, type Door, SmtpServer } from '#test/kit/smtpd-server.ts'
+import { BareClient, type ListenerSetting, SmtpServer } from '#test/kit/smtpd-server.ts'
 import { FakeClock, type World } from '#test/kit/smtpd.ts'
 import { parseRules } from '../../protocols/qmail/tcprules.ts'
 import { cdbOf } from '../../stores/tcprules/compile.ts'
 import { openRules, type Rules } from '../../stores/tcprules/rules-file.ts'
-import { greetDelay } from '../../servers/door/admission.ts'
-import { Census, type Place } from '../../servers/door/census.ts'
-import { ConnectionLog } from '../../servers/door/connection-log.ts'
-import { DelayWheel } from '../../servers/door/delay-wheel.ts'
+import { greetDelay } from '../../servers/listener/admission.ts'
+import { ConnectionCounts, type Place } from '../../servers/listener/connection-counts.ts'
+import { ConnectionLog } from '../../servers/listener/connection-log.ts'
+import { DelayWheel } from '../../servers/listener/delay-wheel.ts'
 import { limits } from './limits.ts'
 
 function rulesOf(text: string): Rules {
@@ -18,10 +18,14 @@ function rulesOf(text: string): Rules {
 }
 
 const proxied = (ip: string): string => `PROXY TCP4 ${ip} 198.51.100.1 40000 25\r\n`
-const fromProxies: Door = { isProxy: (ip) => ip.startsWith('127.') }
+const fromProxies: ListenerSetting = { isProxy: (ip) => ip.startsWith('127.') }
 
-async function serve(t: TestContext, door: Door, world?: World): Promise<{ server: SmtpServer; port: number }> {
-  const server = new SmtpServer(world, undefined, undefined, door)
+async function serve(
+  t: TestContext,
+  listener: ListenerSetting,
+  world?: World,
+): Promise<{ server: SmtpServer; port: number }> {
+  const server = new SmtpServer(world, undefined, undefined, listener)
   t.after(() => server.stop())
   return { server, port: await server.listen() }
 }
@@ -122,7 +126,7 @@ test('the announced peer is who rules, log and session see', async (t) => {
   await client.until(/^220 /)
   client.say('MAIL FROM:<a@b>\r\nRCPT TO:<x@elsewhere.example>\r\nDATA\r\n\r\nhello\r\n.\r\nQUIT\r\n')
   assert.match(await client.untilClosed(), /250 ok \d+ qp/)
-  assert.match(server.taker.taken[0]?.content ?? '', /^Received: from unknown \(192\.0\.2\.9\)/)
+  assert.match(server.enqueuer.taken[0]?.content ?? '', /^Received: from unknown \(192\.0\.2\.9\)/)
   assert.ok(server.log.includes('ok 1 lab.test.example:198.51.100.1:25 :192.0.2.9::40000'))
   const denied = BareClient.to(port)
   denied.say(proxied('192.0.2.10'))
@@ -175,9 +179,9 @@ test('limits count the announced peer, not the proxy', async (t) => {
 
 test('haste: so many in a minute from one address, told once', () => {
   const clock = new FakeClock()
-  const census = new Census({ ...limits, connectionsPerMinuteMax: 3 }, clock)
+  const counts = new ConnectionCounts({ ...limits, connectionsPerMinuteMax: 3 }, clock)
   const comeAndGo = (ip: string): boolean | undefined => {
-    const place = census.enter(ip)
+    const place = counts.enter(ip)
     if ('refusal' in place) return place.first
     place.leave()
     return undefined
@@ -191,10 +195,13 @@ test('haste: so many in a minute from one address, told once', () => {
 })
 
 test('when all places are taken, a network that holds fewer gets one of that which holds most', () => {
-  const census = new Census({ ...limits, connectionsMax: 6, connectionsPerPeerMax: 3, leavingMax: 1 }, new FakeClock())
+  const counts = new ConnectionCounts(
+    { ...limits, connectionsMax: 6, connectionsPerPeerMax: 3, leavingMax: 1 },
+    new FakeClock(),
+  )
   const asked: string[] = []
   const come = (ip: string, isEngaged = false): Place | undefined => {
-    const place = census.enter(ip)
+    const place = counts.enter(ip)
     if ('refusal' in place) return undefined
     place.holder = { isEngaged, giveUp: (how) => void asked.push(`${ip} ${how}`) }
     return place

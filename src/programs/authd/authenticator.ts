@@ -26,13 +26,13 @@ const troubles = {
   check: 'the password checker cannot tell now; the log of lspawn says why',
 } as const
 
-export interface JudgeParts {
+export interface AuthenticatorParts {
   readonly accounts: () => Promise<ReadonlyMap<ByteString, AccountCredentials>>
   readonly passwords: Passwords
   readonly guard: LoginGuard
   readonly tickets: Pick<TicketClient, 'admit' | 'check'>
   readonly checks: Slots
-  readonly tokens: Pick<Tokens, 'judge'>
+  readonly tokens: Pick<Tokens, 'verify'>
   readonly random: Random
   /** control/envnoathost. */
   readonly ownHost: () => ByteString
@@ -75,10 +75,10 @@ export interface PasswordClaim {
   readonly authorize: ByteString
 }
 
-export class Judge {
-  private readonly parts: JudgeParts
+export class Authenticator {
+  private readonly parts: AuthenticatorParts
 
-  constructor(parts: JudgeParts) {
+  constructor(parts: AuthenticatorParts) {
     this.parts = parts
   }
 
@@ -110,7 +110,7 @@ export class Judge {
     }
   }
 
-  /** A proof was wrong, or is about to be judged: `act` says whether it was wrong. */
+  /** A proof was wrong, or is about to be checked: `act` says whether it was wrong. */
   prove<T>(account: ByteString, peer: SessionPeer, act: () => { isWrong: boolean; result: T }): T | Rejected {
     const locked = this.enter(account, peer)
     if (locked !== undefined) return locked
@@ -136,7 +136,7 @@ export class Judge {
     if (locked !== undefined) return locked
     const { guard, tokens } = this.parts
     try {
-      const found = await tokens.judge(token)
+      const found = await tokens.verify(token)
       if (found.kind === 'bad') {
         if (!found.isStale) guard.failed(peer.remoteIp, '')
         return wrong(found.reason)
@@ -162,7 +162,7 @@ export class Judge {
     const { account } = identity
     const ip = peer.remoteIp
     const isUrgent = this.parts.guard.isKnown(ip, account)
-    const verdict = await this.parts.passwords.judge(identity, password, { ip, isUrgent, gone })
+    const verdict = await this.parts.passwords.verify(identity, password, { ip, isUrgent, gone })
     if (verdict.kind === 'full') return temporary(gone.aborted ? 'nobody waits any more' : 'too many passwords at once')
     if (verdict.kind === 'wrong') return { ...wrong(verdict.reason), isRepeated: verdict.isRepeated }
     const barred = await this.barred(account)
@@ -196,7 +196,7 @@ export class Judge {
   }
 
   private async admit({ account, known }: Identity, label: string, peer: SessionPeer): Promise<Verdict> {
-    // A judgement takes its time: what it was made from may have been taken away, and its sessions ended, meanwhile.
+    // A check takes its time: what it was made from may have been taken away, and its sessions ended, meanwhile.
     const kept = await this.parts.accounts()
     if (hasLost(known, kept.get(account)) || this.isDisabled(kept, account))
       return temporary('a password was taken away just now')

@@ -41,7 +41,7 @@ describe('a client that', () => {
     assert.match(client.output, /\r\n451 4\.4\.2 timeout \(#4\.4\.2\)\r\n$/)
     client.socket.destroy()
     await rig.lastSession?.ended
-    assert.equal(rig.taker.taken.length, 0)
+    assert.equal(rig.enqueuer.taken.length, 0)
     assert.equal(rig.tools?.budget.held, 0)
   })
 

@@ -1,10 +1,10 @@
-/** A taker that cleans the header of what passes through it: the header is gathered, then the cleaned one and all that
- *  follows goes on to the next taker, which is not asked before.
+/** An enqueuer that cleans the header of what passes through it: the header is gathered, then the cleaned one and all that
+ *  follows goes on to the next enqueuer, which is not asked before.
  *  Never:  holds more than a header and the piece at hand.
- *  Fails:  with what `clean` says, or the next taker. */
+ *  Fails:  with what `clean` says, or the next enqueuer. */
 import { type ByteString, fromBuffer, toBuffer } from '../../../base/byte-string.ts'
 import { type Failure, failed, type Outcome, permanent } from '../../../base/outcome.ts'
-import type { ContentSink, Taker } from '../../../clients/queue/taker.ts'
+import type { ContentSink, Enqueuer } from '../../../clients/queue/enqueuer.ts'
 import type { Envelope, Params } from '../../../contracts/envelope.ts'
 import { type Field, HeaderGatherer } from '../../../protocols/rfc822/header.ts'
 import { headerBytesMax, headerFieldsMax, hopsMax, isHop } from '../../../protocols/smtp/data-decoder.ts'
@@ -18,11 +18,11 @@ export interface Cleaned {
 
 export type Clean = (fields: readonly Field[]) => Promise<Outcome<Cleaned>>
 
-export class CleaningTaker implements Taker {
+export class CleaningEnqueuer implements Enqueuer {
   private readonly clean: Clean
-  private readonly next: Taker
+  private readonly next: Enqueuer
 
-  constructor(clean: Clean, next: Taker) {
+  constructor(clean: Clean, next: Enqueuer) {
     this.clean = clean
     this.next = next
   }

@@ -4,7 +4,7 @@ import type { SmtpLimits } from './limits.ts'
 
 export type Overdue = 'session-too-long' | 'idle' | 'content-idle' | 'content-slow'
 
-export class Patience {
+export class PeerLimits {
   private readonly limits: SmtpLimits
   private readonly clock: Clock
   private readonly idleMillisecondsMax: number
@@ -52,12 +52,12 @@ export class Patience {
   }
 
   /** False: one too many. */
-  bearsIdleCommand(): boolean {
+  allowsIdleCommand(): boolean {
     return ++this.idleCommands <= this.limits.idleCommandsMax
   }
 
   /** False: one too many. */
-  bearsUnknownCommand(): boolean {
+  allowsUnknownCommand(): boolean {
     return ++this.unknownCommands <= this.limits.unknownCommandsMax
   }
 

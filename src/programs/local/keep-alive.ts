@@ -1,7 +1,7 @@
 /** Keeps the process for a while after its work, for what it would forget. */
 import type { Clock } from '../../system/clock.ts'
 
-export class Stay {
+export class KeepAlive {
   private readonly clock: Clock
   private readonly hold: () => () => void
   private until = 0

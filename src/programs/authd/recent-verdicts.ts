@@ -1,4 +1,4 @@
-/** Passwords that were judged lately, and what came of it: a mail program logs in every few minutes, and each hash is dear;
+/** Passwords that were checked lately, and what came of it: a mail program logs in every few minutes, and each hash is dear;
  *  and a telephone with last year's password asks again and again, but guesses only once.
  *  Never:  holds a password: only digests under a key that dies with the process. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -7,18 +7,18 @@ import type { Clock } from '../../system/clock.ts'
 import { hmacSha256 } from '../../system/digests.ts'
 import type { Random } from '../../system/random.ts'
 
-export interface JudgedLimits {
+export interface RecentLimits {
   readonly countMax: number
   readonly milliseconds: number
 }
 
-export class JudgedPasswords {
+export class RecentVerdicts {
   private readonly clock: Clock
-  private readonly limits: JudgedLimits
+  private readonly limits: RecentLimits
   private readonly key: ByteString
   private known: FreshMap<string>
 
-  constructor(clock: Clock, random: Random, limits: JudgedLimits) {
+  constructor(clock: Clock, random: Random, limits: RecentLimits) {
     this.clock = clock
     this.limits = limits
     this.known = new FreshMap(limits.countMax)

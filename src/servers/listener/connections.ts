@@ -4,14 +4,14 @@ import type { Socket } from 'node:net'
 import { printable, type Log } from '../../system/log.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
-import { Census, type Place } from './census.ts'
+import { ConnectionCounts, type Place } from './connection-counts.ts'
 import { Connection } from './connection.ts'
 import { ConnectionLog, waitStatus } from './connection-log.ts'
-import { Consideration } from './consideration.ts'
+import { PendingConnection } from './pending-connection.ts'
 import { DelayWheel } from './delay-wheel.ts'
 import type { ConnectionSetting } from './dialogue.ts'
 import type { Finding } from './finding.ts'
-import type { DoorLimits } from './limits.ts'
+import type { ListenerLimits } from './limits.ts'
 import { type Environment, type Peer, plainIp } from './peer.ts'
 import { ProxyReception } from './proxy-reception.ts'
 
@@ -52,29 +52,29 @@ interface Arrival {
 
 export class Connections {
   private readonly open = new Set<Open>()
-  private readonly census: Census
+  private readonly counts: ConnectionCounts
   private readonly delays: DelayWheel
   private readonly lines: ConnectionLog
   private numbered = 0
   private ticking = false
   private stopping: (() => void) | undefined
-  private readonly limits: DoorLimits
+  private readonly limits: ListenerLimits
   private readonly clock: Clock
   private readonly log: Log
   private readonly entrance: Entrance
 
   constructor(
-    limits: DoorLimits,
+    limits: ListenerLimits,
     clock: Clock,
     log: Log,
     entrance: Entrance,
-    census: Census = new Census(limits, clock),
+    counts: ConnectionCounts = new ConnectionCounts(limits, clock),
   ) {
     this.limits = limits
     this.clock = clock
     this.log = log
     this.entrance = entrance
-    this.census = census
+    this.counts = counts
     this.delays = new DelayWheel(clock)
     this.lines = new ConnectionLog(log, limits.connectionsMax)
   }
@@ -106,7 +106,7 @@ export class Connections {
 
   /** Undefined: refused, and told so. */
   private enter(socket: Socket, ip: string): Place | undefined {
-    const place = this.census.enter(ip)
+    const place = this.counts.enter(ip)
     if (!('refusal' in place)) return place
     const { refusal, first } = place
     if (first) this.log(`refused ${ip} connections: ${refusal.code} ${refusal.text}`)
@@ -121,7 +121,7 @@ export class Connections {
   }
 
   private receiveProxy(socket: Socket, proxy: Peer): void {
-    const place = this.census.enterUnannounced()
+    const place = this.counts.enterUnannounced()
     if (place === undefined) return this.turnAway(socket, replies.tooManyConnections)
     const arrival = this.arrived(socket, proxy)
     const gone = (): void => {
@@ -163,13 +163,13 @@ export class Connections {
   private consider(arrival: Arrival, setting: Promise<Admitted>, place: Place, early: Buffer): void {
     const { socket, peer } = arrival
     const gone = (): void => {
-      this.open.delete(consideration)
+      this.open.delete(pending)
       place.leave()
       this.ended(arrival, waitStatus.trouble)
     }
-    const consideration: Consideration<Admitted> = new Consideration(socket, setting, {
+    const pending: PendingConnection<Admitted> = new PendingConnection(socket, setting, {
       decided: (found) => {
-        this.open.delete(consideration)
+        this.open.delete(pending)
         this.admitTo(arrival, found, place, early)
       },
       stopped: () => {
@@ -181,8 +181,8 @@ export class Connections {
         gone()
       },
     })
-    place.holder = { isEngaged: false, giveUp: () => consideration.destroy('place-given-up') }
-    this.open.add(consideration)
+    place.holder = { isEngaged: false, giveUp: () => pending.destroy('place-given-up') }
+    this.open.add(pending)
     this.startTicking()
   }
 

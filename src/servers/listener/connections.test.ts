@@ -25,7 +25,7 @@ test('a message over a socket; the peer may close its half before the answer', a
   client.say(message)
   client.finish()
   assert.match(await client.untilClosed(), /354 go ahead\r\n250 ok \d+ qp 4711\r\n$/)
-  assert.equal(server.taker.taken.length, 1)
+  assert.equal(server.enqueuer.taken.length, 1)
 })
 
 test('what is sent before the greeting is an early talker’s', async (t) => {
@@ -33,7 +33,7 @@ test('what is sent before the greeting is an early talker’s', async (t) => {
   const client = BareClient.to(port)
   client.say(message)
   assert.match(await client.untilClosed(), /^554 smtp protocol violation \(#5\.5\.1\)\r\n$/)
-  assert.equal(server.taker.taken.length, 0)
+  assert.equal(server.enqueuer.taken.length, 0)
 })
 
 test('one message of some megabytes, through back-pressure, arrives whole', async (t) => {
@@ -44,7 +44,7 @@ test('one message of some megabytes, through back-pressure, arrives whole', asyn
   client.say(`${'x'.repeat(76)}\r\n`.repeat(lines))
   client.say('.\r\nQUIT\r\n')
   assert.match(await client.untilClosed(), /250 ok \d+ qp 4711\r\n221 /)
-  const [taken] = server.taker.taken
+  const [taken] = server.enqueuer.taken
   assert.equal(taken?.content.slice(taken.content.indexOf('\n\n') + 2).length, lines * 77)
 })
 
@@ -56,7 +56,7 @@ test('a fault in the middle of a large body: the reply arrives although the peer
   await client.until(/554 bare LF/)
   client.finish()
   await client.untilClosed()
-  assert.equal(server.taker.taken.length, 0)
+  assert.equal(server.enqueuer.taken.length, 0)
 })
 
 test('a peer that vanishes in the middle leaves nothing behind', async (t) => {
@@ -66,7 +66,7 @@ test('a peer that vanishes in the middle leaves nothing behind', async (t) => {
   await client.until(/354/)
   client.destroy()
   while (server.connections.size > 0) await new Promise((resolve) => setTimeout(resolve, 5))
-  assert.equal(server.taker.taken.length, 0)
+  assert.equal(server.enqueuer.taken.length, 0)
 })
 
 test('stop: 421 to the idle, and the running message is finished', async (t) => {

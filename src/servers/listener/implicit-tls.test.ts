@@ -11,7 +11,7 @@ import { realClock } from '../../system/clock.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { Connections } from './connections.ts'
 import type { Dialogue, FrontPort } from './dialogue.ts'
-import { doorLimits } from './limits.ts'
+import { listenerLimits } from './limits.ts'
 
 class Greeting implements Dialogue {
   readonly pendingBytes = 0
@@ -38,7 +38,7 @@ async function serve(t: TestContext, order: TlsOrder | undefined, isProxy: boole
   if (order !== undefined) assert.equal(tls.give(order), undefined)
   const setting = {
     environment: new Map([['TCPREMOTEIP', '127.0.0.1']]),
-    limits: doorLimits,
+    limits: listenerLimits,
     clock: realClock,
     log: (line: string) => log.push(line),
     tls,
@@ -48,7 +48,7 @@ async function serve(t: TestContext, order: TlsOrder | undefined, isProxy: boole
     say,
   }
   const entrance = { isProxy: () => isProxy, say, settingFor: () => setting }
-  const connections = new Connections(doorLimits, realClock, setting.log, entrance)
+  const connections = new Connections(listenerLimits, realClock, setting.log, entrance)
   const server = createServer((socket) => connections.accept(socket)).listen(0, '127.0.0.1')
   t.after(() => server.close())
   await once(server, 'listening')
