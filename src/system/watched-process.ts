@@ -104,8 +104,8 @@ export class WatchedProcess {
 function spawned(call: WatchedCall): { child: ChildProcess; readers: Map<number, Readable> } {
   const path = resolvePath(call.cwd, toText(call.file))
   accessSync(path, constants.X_OK)
-  const enqueuers = new Set(call.descriptors.filter((what) => typeof what === 'function'))
-  const pipes = new Map([...enqueuers].map((enqueuer) => [enqueuer, makePipe()] as const))
+  const outputs = new Set(call.descriptors.filter((what) => typeof what === 'function'))
+  const pipes = new Map([...outputs].map((output) => [output, makePipe()] as const))
   const stdio = call.descriptors.map((what) => {
     if (typeof what === 'function') return pipes.get(what)?.writeFd ?? ('pipe' as const)
     return what ?? ('ignore' as const)
