@@ -267,6 +267,21 @@ describe('PIPELINING that is offered and not kept', () => {
       },
     ],
     [
+      'commands that come together are all lost',
+      async (peer) => {
+        await greet(peer, 'PIPELINING')
+        await peer.tail()
+      },
+    ],
+    [
+      'it takes commands that come together for one that it does not know',
+      async (peer) => {
+        await greet(peer, 'PIPELINING')
+        await peer.expect('MAIL', '500 5.5.1 what?\r\n')
+        await peer.tail()
+      },
+    ],
+    [
       'DATA is answered with another success',
       async (peer) => {
         await greet(peer, 'PIPELINING')
@@ -282,6 +297,15 @@ describe('PIPELINING that is offered and not kept', () => {
       assert.equal(server.peers.length, 3)
       assert.match(logged[0] ?? '', /^warning: PIPELINING with 127\.0\.0\.1 failed, trying without: /)
     })
+  it('a server that refuses the sender and hangs up has refused', async () => {
+    const refuses: Script = async (peer) => {
+      await greet(peer, 'PIPELINING')
+      await peer.expect('MAIL', '550 5.7.1 not you\r\n')
+    }
+    const { reports, server } = await against([refuses])
+    assert.match(reports[0] ?? '', /^DConnected to 127\.0\.0\.1 but sender was rejected\./)
+    assert.equal(server.peers.length, 1)
+  })
   it('control/noextensions keeps us from it', async () => {
     const { reports, server } = await against([plain], {}, { unwantedExtensions: () => new Set(['PIPELINING']) })
     assert.deepEqual(reports, [accepted('127.0.0.1')])
