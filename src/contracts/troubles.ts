@@ -151,3 +151,11 @@ export function explainTrouble({ kind, where }: Pick<Trouble, 'kind' | 'where'>)
   const { title, remedy } = causes[kind]
   return `${title}${where === '' ? '' : ` (${where})`}. To do: ${remedy(where)}`
 }
+
+/** What the system refused (a full disk, a file in a directory's place): what it said, and on a second line what to do;
+ *  undefined for anything else, which is a bug. */
+export function systemRefusal(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('syscall' in error)) return undefined
+  const trouble = troubleIn(error.message)
+  return trouble === undefined ? error.message : `${error.message}\n${explainTrouble(trouble)}`
+}

@@ -6,6 +6,7 @@ import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte
 import { contentLines } from '../../protocols/qmail/control-format.ts'
 import { parseAssign } from '../../protocols/qmail/users-assign.ts'
 import { absentTargets, listAliases } from '../../stores/accounts/aliases.ts'
+import { earlierMail, movedRemedy } from '../../stores/accounts/assign-lines.ts'
 import { readSite } from '../../stores/accounts/site-files.ts'
 import type { Control } from '../../stores/control/control.ts'
 import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
@@ -44,7 +45,8 @@ export function inspectAssign(home: Home, control: Control, ofDemo: boolean): Fi
     else if (Number(uid) === 0 && !ofDemo)
       findings.push({ file, line, fault: 'gives mail to uid 0, which receives none', remedy: 'name another account' })
     else if (written.startsWith('=') && dash === '') {
-      const fault = mailboxFault(toText(directory), Number(uid), control.line('defaultdelivery'))
+      const fault =
+        movedFault(home, written) ?? mailboxFault(toText(directory), Number(uid), control.line('defaultdelivery'))
       if (fault !== undefined) findings.push({ file, line, ...fault })
     }
     const key = lowerAscii(written.slice(0, written.indexOf(':')))
@@ -56,6 +58,20 @@ export function inspectAssign(home: Home, control: Control, ofDemo: boolean): Fi
   if (source !== undefined && (cdb === undefined || source > cdb))
     findings.push({ file, line: undefined, fault: 'is not compiled as it is now', remedy: 'quaver account compile' })
   return findings
+}
+
+/** A home that was copied would deliver into the mailboxes of the other. */
+function movedFault(home: Home, line: string): Omit<Finding, 'file' | 'line'> | undefined {
+  const before = earlierMail(line, home.mail)
+  if (before === undefined || isSame(before, home.mail)) return undefined
+  const fault = `has the mailbox of an account in ${before}, which is not of this home`
+  return { fault, remedy: movedRemedy(before, home) }
+}
+
+/** By two names. */
+function isSame(one: string, other: string): boolean {
+  const [first, second] = [factsOf(one), factsOf(other)]
+  return first !== undefined && first.ino === second?.ino && first.dev === second.dev
 }
 
 /** Of mail that goes where the default delivery says. Another way is its owner's. */

@@ -210,6 +210,11 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   ['users/assign', '=joe:joe:1:1:/nowhere/joe:::\n.\n', /^users\/assign:1 has the home \/nowhere\/joe, which does not/],
   ['users/assign', `=joe:joe:1:1:${path}:::\n.\n`, /^users\/assign:1 leads to the Maildir .*, which is not there/],
   ['users/assign', `=joe:joe:1:1:${path}/joe:::\n.\n`, /^users\/assign:1 leads to the Maildir .* belongs to uid/],
+  [
+    'users/assign',
+    '=v.test-joe:joe:1:1:/srv/old/mail/v.test/joe:::\n.\n',
+    /^users\/assign:1 has the mailbox of an account in \/srv\/old\/mail, which is not of this home/,
+  ],
   ['alias/.qmail-root', '\n&joe\n', /^alias\/.qmail-root makes mail wait/],
   ['alias/.qmail-root', '\xff\xfe.\0', /^alias\/.qmail-root is UTF-16/],
 ]
