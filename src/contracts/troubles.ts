@@ -14,7 +14,7 @@ export interface Cause {
 export const causes = {
   'disk-full': {
     title: 'the disk is full',
-    remedy: (where) => `make room, or enlarge the quota: df -h ${where}; df -i ${where}`,
+    remedy: (where) => `make room, or enlarge the quota: df -h ${where || '.'}; df -i ${where || '.'}`,
   },
   'read-only': {
     title: 'the file system is read-only',
@@ -142,7 +142,9 @@ export function troubleIn(text: string): Trouble | undefined {
   const code = fullInWords.test(text) ? 'ENOSPC' : /\b(E[A-Z]{3,})\b/.exec(text)?.[1]
   const kind = code === undefined ? undefined : kindByCode.get(code)
   if (kind === undefined) return undefined
-  const where = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')
+  const path = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')
+  // A half-written file is gone again: what its directory is on can be looked at.
+  const where = path.replace(/[^/]+\.new$/, '')
   return { kind: text.startsWith('maildir ') && kind === 'missing' ? 'maildir-missing' : kind, where, text }
 }
 
