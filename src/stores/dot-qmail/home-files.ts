@@ -61,7 +61,7 @@ function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): 
   } catch (error) {
     const code = errorCode(error)
     if (!untoldCodes.has(code) && !isTemporaryErrno(code)) return undefined
-    return defer(`Unable to open ${name}: ${errnoText(code)}.`, `${toText(path)}: ${describeError(error)}`)
+    return defer(`Unable to open ${name}: ${errnoText(code)}.`, naming(path, error))
   }
   try {
     const facts = files.factsOf(fd)
@@ -76,7 +76,7 @@ function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): 
     const text = readText(files, fd)
     return { text, forwardOnly: (facts.mode & ownerExecuteBit) !== 0, default: candidate.default }
   } catch (error) {
-    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}.`, `${toText(path)}: ${describeError(error)}`)
+    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}.`, naming(path, error))
   } finally {
     files.close(fd)
   }
@@ -113,12 +113,18 @@ function exists(files: QuickFiles, home: ByteString, name: ByteString): boolean 
   } catch (error) {
     const code = errorCode(error)
     if (!isTemporaryErrno(code)) return false
-    return defer(`Unable to stat home directory: ${errnoText(code)}.`, `${toText(home)}: ${describeError(error)}`)
+    return defer(`Unable to stat home directory: ${errnoText(code)}.`, naming(home, error))
   }
 }
 
 export function isFailure(value: object | string): value is Failure {
   return typeof value === 'object' && 'class' in value
+}
+
+/** What the system says of a descriptor names no file. */
+function naming(path: ByteString, error: unknown): string {
+  const [place, text] = [toText(path), describeError(error)]
+  return text.includes(place) ? text : `${place}: ${text}`
 }
 
 /** Of what others may write to, or what is sticky. */
