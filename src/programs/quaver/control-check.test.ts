@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -32,7 +33,7 @@ const right: Readonly<Record<string, string>> = {
   'control/badmailfrom': 'spam@x.test\n@y.test\n',
   'control/badmailto': '!^[a-z]+@a\\.test$\n(x|y)@\n',
   'control/rcptchecks': 'qmail-rcptcheck-badrcptto\n/bin/true\n',
-  'control/smtpplugins': '[connection]\n:exit 0\n[rcpt]\nqmail-rcptcheck\nplugins/own\n',
+  'control/smtpplugins': '[connect]\n:exit 0\n[rcpt]\nqmail-rcptcheck\nplugins/own\n',
   'control/smtpfilters': 'qmail-qfilter-addtlsheader\ncat\n',
   'control/checkpassword': '/bin/true -s service\n',
   'control/listen-smtp': '0.0.0.0:25\n[::]:25\n',
@@ -41,6 +42,10 @@ const right: Readonly<Record<string, string>> = {
   'control/relayclients': '127.0.0.0/8\n::1\n',
   'control/dnsservers': '192.0.2.53\n192.0.2.54:5353\n',
   'control/senders': 'joe@a.test:x@b.test, @c.test\njoe@a.test:y@b.test\n',
+  'control/dkimdomains': '@:q1\nk.test:q1\n',
+  'control/domainkeys/k.test/q1': generateKeyPairSync('ed25519')
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString(),
   'control/defaultdelivery': './Maildir/\n',
   'control/smtpgreeting': 'mail.a.test at your service\n',
   'control/percenthack': 'gate.a.test\n',
@@ -53,7 +58,7 @@ const right: Readonly<Record<string, string>> = {
   'users/assign': `=v.test-joe:joe:${owner}:${owner}:${path}/joe:::\n+joe-:joe:${owner}:${owner}:${path}/joe:-::\n.\n`,
   'users/cdb': '',
   'alias/.qmail-any-default': '|echo no\n|forward x\n|(cat; echo) | sed p\n|[ -z x ]\n',
-  'alias/.qmail-root': '&joe\n',
+  'alias/.qmail-root': '&joe\nann@a.test\n&"odd @ user"@a.test\n# nobody, really\n',
   'alias/.qmail-postmaster': '&joe\n',
   'alias/.qmail-mailer-daemon': '&postmaster\n',
   'plugins/own': '#!/bin/sh\n',
@@ -124,9 +129,12 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   ['control/srs_domain', 'srs.a.test\n', /^control\/srs_domain is there without control\/srs_secrets/],
   ['control/srs_separator', '/\n', /^control\/srs_separator:1 is not: =, - or \+/],
   ['control/badmailto', 'ok\n([a\n', /^control\/badmailto:2 is no pattern/],
+  ['control/badmailfrom', '*@x.test\n', /^control\/badmailfrom:1 begins with \*, which is no wildcard/],
   ['control/badmailfrom', 'x.test\n', /^control\/badmailfrom:1 is not: user@host or @host/],
   ['control/rcptchecks', '/nowhere/check\n', /^control\/rcptchecks:1 names the recipient check .* does not exist/],
   ['control/smtpplugins', '[bogus]\n', /^control\/smtpplugins:1 begins no section/],
+  ['control/smtpplugins', '[mail]\n:exit 0\n[rctp]\n', /^control\/smtpplugins:3 is taken for \[rcpt\]/],
+  ['control/smtpplugins', '[mail\n:exit 0\n', /^control\/smtpplugins:1 is taken for \[mail\]/],
   ['control/smtpplugins', ':exit 0\n', /^control\/smtpplugins:1 is in no section/],
   ['control/smtpplugins', '[rcpt]\n/nowhere/plug-in\n', /^control\/smtpplugins:2 names the plug-in .* does not exist/],
   ['plugins/own', '#!/bin/sh\n', /^control\/smtpplugins:5 names the plug-in plugins\/own, which has mode 644/, 0o644],
@@ -142,6 +150,10 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   ['control/relayclients', '10\n', /^control\/relayclients:1 is not: an address or a network/],
   ['control/dnsservers', 'ns.a.test\n', /^control\/dnsservers:1 is not: an address/],
   ['control/senders', 'joe@a.test\n', /^control\/senders:1 has no colon/],
+  ['control/senders', 'joe@a.test:x@b.test;y@b.test\n', /^control\/senders:1 gives a right to what is no address/],
+  ['control/dkimdomains', 'a.test:q1\n', /^control\/dkimdomains:1 names the key q1 of a.test, which does not exist/],
+  ['control/domainkeys/k.test/q1', 'nonsense\n', /^control\/dkimdomains:2 names the key q1 of k.test, which cannot be/],
+  ['control/virtualdomains', '@v.test:v.test\n', /^control\/virtualdomains:1 names nobody before its @/],
   ['control/senders', 'joe@a.test:everybody\n', /^control\/senders:1 gives a right to what is no address/],
   ['control/defaultdelivery', 'Maildir/\n', /^control\/defaultdelivery:1 is not: a line of a .qmail file/],
   ['control/smarthostsecrets', 'relay.test user\n', /^control\/smarthostsecrets holds secrets/, 0o644],
@@ -170,12 +182,16 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   ['users/assign', '=joe:joe:joe:joe:/h:::\n.\n', /^users\/assign:1 has a uid or gid that is no number/],
   ['users/assign', '=joe:root:0:0:/root:::\n.\n', /^users\/assign:1 gives mail to uid 0/],
   ['alias/.qmail-john.doe', '&joe\n', /^alias\/.qmail-john.doe is never looked for/],
-  ['alias/.qmail-root', './Maildir/\n', /^alias\/.qmail-root leads to the Maildir .\/Maildir\/, which does not exist/],
+  [
+    'alias/.qmail-root',
+    './Maildir/\n',
+    /^alias\/.qmail-root:1 leads to the Maildir .\/Maildir\/, which does not exist/,
+  ],
   ['alias/.qmail-postmaster', undefined, /^alias\/.qmail-postmaster does not exist/],
   [
     'alias/.qmail-root',
     '|/nowhere/filter -x\n',
-    /^alias\/.qmail-root names the program \/nowhere\/filter, which does not exist/,
+    /^alias\/.qmail-root:1 names the program \/nowhere\/filter, which does not exist/,
   ],
   ['plugins/own', '#!/nowhere/perl -w\n', /^control\/smtpplugins:5 .* needs \/nowhere\/perl, which does not exist/],
   ['plugins/own', '#!/bin/sh\r\n', /^control\/smtpplugins:5 .* has a first line that ends in CR LF/],
@@ -196,7 +212,7 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
   [
     'alias/.qmail-root',
     '|no-such-filter\n',
-    /^alias\/.qmail-root names the program no-such-filter, which no directory/,
+    /^alias\/.qmail-root:1 names the program no-such-filter, which no directory/,
   ],
   ['control/tcprules/smtp', ':allow,RELAYCLIENT=""\n', /^control\/tcprules\/smtp:1 sets RELAYCLIENT for everybody/],
   [
@@ -215,6 +231,8 @@ const planted: readonly (readonly [string, string | undefined, RegExp, number?])
     '=v.test-joe:joe:1:1:/srv/old/mail/v.test/joe:::\n.\n',
     /^users\/assign:1 has the mailbox of an account in \/srv\/old\/mail, which is not of this home/,
   ],
+  ['alias/.qmail-root', '&joe\n& ann@a.test\n', /^alias\/.qmail-root:2 forwards to what is no address/],
+  ['alias/.qmail-root', 'joe@a.test,ann@a.test\n', /^alias\/.qmail-root:1 forwards to several addresses at once/],
   ['alias/.qmail-root', '\n&joe\n', /^alias\/.qmail-root makes mail wait/],
   ['alias/.qmail-root', '\xff\xfe.\0', /^alias\/.qmail-root is UTF-16/],
 ]

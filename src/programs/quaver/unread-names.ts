@@ -42,7 +42,7 @@ export function strangeNames(present: readonly string[], known: readonly string[
         file: `control/${name}`,
         line: undefined,
         fault: `is read by no program; control/${meant} is`,
-        remedy: `if that is meant: mv control/${name} control/${meant}`,
+        remedy: `if that is meant: mv -n control/${name} control/${meant}`,
       })
   }
   return { misspelt, unread, others }
