@@ -11,6 +11,7 @@ import { readSite } from '../../stores/accounts/site-files.ts'
 import type { Control } from '../../stores/control/control.ts'
 import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
 import type { Home } from '../../stores/home/layout.ts'
+import { accessFault, type Reader } from '../../system/access.ts'
 import { errorCode, realFiles } from '../../system/files.ts'
 
 const file = 'users/assign'
@@ -46,7 +47,12 @@ export function inspectAssign(home: Home, control: Control, ofDemo: boolean): Fi
       findings.push({ file, line, fault: 'gives mail to uid 0, which receives none', remedy: 'name another account' })
     else if (written.startsWith('=') && dash === '') {
       const fault =
-        movedFault(home, written) ?? mailboxFault(toText(directory), Number(uid), control.line('defaultdelivery'))
+        movedFault(home, written) ??
+        mailboxFault(
+          toText(directory),
+          { account: toText(user), uid: Number(uid), gid: Number(gid) },
+          control.line('defaultdelivery'),
+        )
       if (fault !== undefined) findings.push({ file, line, ...fault })
     }
     const key = lowerAscii(written.slice(0, written.indexOf(':')))
@@ -77,9 +83,10 @@ function isSame(one: string, other: string): boolean {
 /** Of mail that goes where the default delivery says. Another way is its owner's. */
 function mailboxFault(
   directory: string,
-  uid: number,
+  owner: Reader & { readonly uid: number },
   defaultDelivery: ByteString,
 ): Omit<Finding, 'file' | 'line'> | undefined {
+  const { uid } = owner
   const home = lookAt(directory)
   if (home === 'hidden') return undefined
   if (home === 'absent')
@@ -103,7 +110,8 @@ function mailboxFault(
         remedy: `chown -R ${uid} ${maildir}`,
       }
   }
-  return undefined
+  const closed = accessFault(join(maildir, 'new'), owner, 'read')
+  return closed && { ...closed, fault: `leads to the Maildir ${maildir}, which ${closed.fault}: mail waits` }
 }
 
 /** Aliases of hosted domains that lead to an address here which nobody has. */

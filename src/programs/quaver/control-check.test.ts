@@ -4,6 +4,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utim
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { withoutRoot } from '#test/kit/tool.ts'
 import { Authority } from '#test/kit/certificates.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { othersFiles } from '../../stores/control/others-files.ts'
@@ -43,9 +44,7 @@ const right: Readonly<Record<string, string>> = {
   'control/dnsservers': '192.0.2.53\n192.0.2.54:5353\n',
   'control/senders': 'joe@a.test:x@b.test, @c.test\njoe@a.test:y@b.test\n',
   'control/dkimdomains': '@:q1\nk.test:q1\n',
-  'control/domainkeys/k.test/q1': generateKeyPairSync('ed25519')
-    .privateKey.export({ type: 'pkcs8', format: 'pem' })
-    .toString(),
+  'control/domainkeys/k.test/q1': generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
   'control/defaultdelivery': './Maildir/\n',
   'control/smtpgreeting': 'mail.a.test at your service\n',
   'control/percenthack': 'gate.a.test\n',
@@ -310,6 +309,29 @@ describe('control check', () => {
     assert.match((await about(other.cert, other.key)).join(' '), /does not have the name .* no certificate is for mail/)
     put('tls/cert.pem', undefined)
     put('tls/key.pem', undefined)
+  })
+
+  it('finds a mailbox that its owner cannot enter, and rules that their reader cannot read', {
+    skip: withoutRoot(),
+  }, async () => {
+    chmodSync(join(path, 'joe'), 0o700)
+    chownSync(join(path, 'joe'), owner + 1, owner + 1)
+    put('control/tcprules/smtp.cdb', 'x', 0o600)
+    const { findings } = await inspect(home, noAccounts)
+    chmodSync(join(path, 'joe'), 0o755)
+    chownSync(join(path, 'joe'), 0, 0)
+    put('control/tcprules/smtp.cdb', undefined)
+    assert.deepEqual(
+      findings.map(({ file, line, fault }) => [file, line, fault]),
+      [
+        ['control/tcprules/smtp.cdb', undefined, 'has mode 600: the account qmaild cannot read it'],
+        [
+          'users/assign',
+          1,
+          `leads to the Maildir ${path}/joe/Maildir/, which cannot be reached by the account joe: ${path}/joe may not be entered: mail waits`,
+        ],
+      ],
+    )
   })
 
   it('finds a link that leads nowhere', async () => {

@@ -1,7 +1,7 @@
 /** What people write beside control/: tcprules, users/assign, aliases, passwords; and what control files lack that another
  *  file promises.
  *  Fails:  what the caller may not read is not looked at; root sees all. */
-import { rulesNames } from '../../contracts/services.ts'
+import { readersOfRules, rulesNames } from '../../contracts/services.ts'
 import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
@@ -12,7 +12,8 @@ import type { Surroundings } from '../../stores/control/form.ts'
 import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
 import { readCredentials } from '../../stores/credentials/credentials.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import { rulePaths } from '../../stores/tcprules/files.ts'
+import { type RulePaths, rulePaths } from '../../stores/tcprules/files.ts'
+import { accessFault, type Reader } from '../../system/access.ts'
 import { realClock } from '../../system/clock.ts'
 import type { HomeReaders } from './surroundings.ts'
 import { inspectAssign, inspectOwnAliases } from './assign-check.ts'
@@ -30,6 +31,9 @@ export async function inspectHome(
     ...inspectDomains(control, surroundings),
     ...inspectMoreHosts(home),
     ...inspectSrs(home, control),
+    ...rulesNames.flatMap((service) =>
+      inspectCompiled(rulePaths(home, service), readers.ofPrograms(readersOfRules(service))),
+    ),
     ...rulesNames.flatMap((service) => inspectRules(home, rulePaths(home, service))),
     ...inspectAssign(home, control, readers.isDemo),
     ...(await inspectOwnAliases(home)),
@@ -66,6 +70,13 @@ function inspectSrs(home: Home, control: Control): Finding[] {
   const fault = 'is there without control/srs_secrets: what is to be forwarded to other hosts waits'
   const remedy = `write a secret that only the queue reads: (umask 077; openssl rand -hex 16 > ${secrets}), as its account; or remove srs_domain`
   return [{ file: 'control/srs_domain', line: undefined, fault, remedy }]
+}
+
+/** What the listener reads; `start` compiles it. */
+function inspectCompiled({ cdb, name }: RulePaths, readers: readonly Reader[]): Finding[] {
+  if (timeOf(cdb) === undefined) return []
+  const [fault] = readers.map((reader) => accessFault(cdb, reader, 'read')).filter((one) => one !== undefined)
+  return fault === undefined ? [] : [{ file: `${name}.cdb`, line: undefined, ...fault }]
 }
 
 function inspectRules(home: Home, { source, name }: { readonly source: string; readonly name: string }): Finding[] {
