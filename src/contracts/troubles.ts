@@ -65,6 +65,10 @@ export const causes = {
     title: 'the queue cannot be written',
     remedy: (where) => `see what the log says, and owner, mode and room of ${where}`,
   },
+  log: {
+    title: 'the log cannot be written: what happens now is kept nowhere',
+    remedy: (where) => `see room, owner and mode of ${where}, or what the service manager does with it`,
+  },
   restarting: {
     title: 'a program ends again and again',
     remedy: () => 'what it ended by stands beside it; the log has more',
