@@ -15,6 +15,7 @@ import { missingHostAliases } from '../../stores/home/host-aliases.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { accessFault } from '../../system/access.ts'
 import { realFiles } from '../../system/files.ts'
+import { isLeftBehind } from './unread-names.ts'
 import type { HomeReaders } from './surroundings.ts'
 
 export async function inspectAliases(home: Home, readers: HomeReaders, surroundings: Surroundings): Promise<Finding[]> {
@@ -45,7 +46,7 @@ export async function inspectAliases(home: Home, readers: HomeReaders, surroundi
       remedy: `echo '&you@example.org' > ${join(home.alias, `.qmail-${name}`)}`,
     })),
     ...names
-      .filter((name) => name.startsWith('.qmail'))
+      .filter((name) => name.startsWith('.qmail') && !isLeftBehind(name))
       .flatMap((name) => inspectDotQmail(home, name, readers, surroundings)),
   ]
 }
