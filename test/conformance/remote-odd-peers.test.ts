@@ -168,6 +168,22 @@ describe('replies that are not to the letter', () => {
     ])
     assert.deepEqual(reports, [accepted('127.0.0.1')])
   })
+  it('greetings and extensions in lines without dashes are one reply', async () => {
+    const { reports, server } = await against([
+      async (peer) => {
+        peer.send('220 hi\r\n220 we are old\r\n')
+        await peer.expect('EHLO', '250 hi\r\n250 SIZE 1000\r\n250 8BITMIME\r\n')
+        await peer.expect('MAIL', '250 ok\r\n')
+        await peer.expect('RCPT', '250 ok\r\n')
+        await peer.expect('DATA', '354 go\r\n')
+        await peer.content()
+        peer.send('250 taken\r\n')
+        await peer.tail()
+      },
+    ])
+    assert.deepEqual(reports, [accepted('127.0.0.1')])
+    assert.match(server.peers[0]?.received[1] ?? '', /^MAIL FROM:<[^>]*> SIZE=/)
+  })
   it('a greeting that turns into a refusal is one', async () => {
     const { reports } = await against([
       async (peer) => {
