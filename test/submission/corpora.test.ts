@@ -53,12 +53,12 @@ describe('submitted messages of others', { skip: skipWithout('suites') }, () => 
   it('keep the bytes of their fields', async () => {
     let fields = 0
     for (const [name, text] of messages) {
-      rig.taker.taken.length = 0
+      rig.enqueuer.taken.length = 0
       const client = await rig.login()
       const sent = text.replaceAll(/^\./gm, '..').replaceAll('\n', '\r\n').replace(/\r\n$/, '')
       assert.match(await client.submit(sent), /^250 /, name)
       await client.end()
-      const arrived = `\n${rig.taker.taken[0]?.content ?? ''}`
+      const arrived = `\n${rig.enqueuer.taken[0]?.content ?? ''}`
       for (const field of fieldsOf(text)) {
         if (dropped.test(field) || empty.test(field)) continue
         assert.ok(arrived.includes(`\n${field}\n`), `${name}: ${field}`)
