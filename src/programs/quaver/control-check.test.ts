@@ -61,7 +61,7 @@ const right: Readonly<Record<string, string>> = {
   'users/assign': `=v.test-joe:joe:${owner}:${owner}:${path}/joe:::\n+joe-:joe:${owner}:${owner}:${path}/joe:-::\n.\n`,
   'users/cdb': '',
   'alias/.qmail-any-default': '|echo no\n|forward x\n|(cat; echo) | sed p\n|[ -z x ]\n',
-  'alias/.qmail-root': '&joe\nann@a.test\n&"odd @ user"@a.test\n# nobody, really\n',
+  'alias/.qmail-root': '&joe\nann@a.test\n&"odd @ user"@a.test\njoe@m\xc3\xbcll.test.\n# nobody, really\n',
   'alias/.qmail-postmaster': '&joe\n',
   'alias/.qmail-mailer-daemon': '&postmaster\n',
   'plugins/own': '#!/bin/sh\n',

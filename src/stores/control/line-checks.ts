@@ -70,7 +70,9 @@ export const isForward: LineCheck = (address) => {
   if (!address.startsWith('"') && /[\0-\x20\x7f<>;]/.test(address))
     return wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
   if (isSeveral(address, at)) return wrong('forwards to several addresses at once', 'write each on a line of its own')
-  return at < 0 || isHostOrLiteral(address.slice(at + 1))
+  const host = address.slice(at + 1)
+  // A name in its own letters has a form for the DNS, and a dot at its end is dropped.
+  return at < 0 || /[\x80-\xff]|[^.]\.$/.test(host) || isHostOrLiteral(host)
     ? undefined
     : wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
 }
