@@ -108,6 +108,11 @@ export const rulesNames: readonly RulesName[] = rows.flatMap(([, { rules }]) =>
   rules === undefined ? [] : [rules as RulesName],
 )
 
+/** The programs that read these rules. */
+export function readersOfRules(name: RulesName): string[] {
+  return rows.filter(([, { rules }]) => rules === name).map(([, { program }]) => program)
+}
+
 export const listeners: readonly Listener[] = rows.flatMap(([service, row]) =>
   Object.entries(row.listeners).map(([key, { port, demoPort = 2000 + port, tls }]) => {
     const name = key as ListenerName

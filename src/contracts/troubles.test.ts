@@ -27,6 +27,7 @@ describe('troubles', () => {
 
   for (const [text, kind, where] of [
     ["ENOSPC: no space left on device, open '/srv/q/queue.db'", 'disk-full', '/srv/q/queue.db'],
+    ["ENOSPC: no space left on device, write '/srv/q/auth/.passwd.7.new'", 'disk-full', '/srv/q/auth/'],
     ['trouble writing the queue: no space left on device', 'disk-full', ''],
     ['guard.sqlite: database or disk is full', 'disk-full', ''],
     ['maildir /srv/m/: EDQUOT: disk quota exceeded, write', 'disk-full', '/srv/m/'],

@@ -14,7 +14,7 @@ export interface Cause {
 export const causes = {
   'disk-full': {
     title: 'the disk is full',
-    remedy: (where) => `make room, or enlarge the quota: df -h ${where}; df -i ${where}`,
+    remedy: (where) => `make room, or enlarge the quota: df -h ${where || '.'}; df -i ${where || '.'}`,
   },
   'read-only': {
     title: 'the file system is read-only',
@@ -64,6 +64,10 @@ export const causes = {
   queue: {
     title: 'the queue cannot be written',
     remedy: (where) => `see what the log says, and owner, mode and room of ${where}`,
+  },
+  log: {
+    title: 'the log cannot be written: what happens now is kept nowhere',
+    remedy: (where) => `see room, owner and mode of ${where}, or what the service manager does with it`,
   },
   restarting: {
     title: 'a program ends again and again',
@@ -142,7 +146,9 @@ export function troubleIn(text: string): Trouble | undefined {
   const code = fullInWords.test(text) ? 'ENOSPC' : /\b(E[A-Z]{3,})\b/.exec(text)?.[1]
   const kind = code === undefined ? undefined : kindByCode.get(code)
   if (kind === undefined) return undefined
-  const where = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')
+  const path = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')
+  // A half-written file is gone again: what its directory is on can be looked at.
+  const where = path.replace(/[^/]+\.new$/, '')
   return { kind: text.startsWith('maildir ') && kind === 'missing' ? 'maildir-missing' : kind, where, text }
 }
 
@@ -150,4 +156,12 @@ export function troubleIn(text: string): Trouble | undefined {
 export function explainTrouble({ kind, where }: Pick<Trouble, 'kind' | 'where'>): string {
   const { title, remedy } = causes[kind]
   return `${title}${where === '' ? '' : ` (${where})`}. To do: ${remedy(where)}`
+}
+
+/** What the system refused (a full disk, a file in a directory's place): what it said, and on a second line what to do;
+ *  undefined for anything else, which is a bug. */
+export function systemRefusal(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('syscall' in error)) return undefined
+  const trouble = troubleIn(error.message)
+  return trouble === undefined ? error.message : `${error.message}\n${explainTrouble(trouble)}`
 }

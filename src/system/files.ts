@@ -3,6 +3,7 @@
 import { constants, readFileSync, statSync } from 'node:fs'
 import { chmod, type FileHandle, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import type { OwnerIds } from './as-owner.ts'
 
 export interface OpenFile {
   write(bytes: Uint8Array): Promise<void>
@@ -22,7 +23,7 @@ export interface FileFacts {
 
 export interface Files {
   /** Creates with O_EXCL: fails with EEXIST rather than touch a file that is there. */
-  create(path: string, mode: number): Promise<OpenFile>
+  create(path: string, mode: number, owner?: OwnerIds): Promise<OpenFile>
   /** Undefined if there is no such file; throws if it is longer than `bytesMax`. */
   read(path: string, bytesMax: number): Promise<Buffer | undefined>
   facts(path: string): Promise<FileFacts | undefined>
@@ -48,11 +49,17 @@ export function readSmallFile(path: string, bytesMax: number): Buffer | undefine
 }
 
 export const realFiles: Files = {
-  async create(path, mode) {
+  async create(path, mode, owner) {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
     const handle = await open(path, flags, mode)
-    // Others are meant to read it: the umask must not take that away.
-    if ((mode & 0o077) !== 0) await handle.chmod(mode)
+    try {
+      if (owner !== undefined) await naming(path, handle.chown(owner.uid, owner.gid))
+      // Others are meant to read it: the umask must not take that away.
+      if ((mode & 0o077) !== 0) await naming(path, handle.chmod(mode))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
     return openFile(handle, path)
   },
   async read(path, bytesMax) {
@@ -103,11 +110,11 @@ function openFile(handle: FileHandle, path: string): OpenFile {
 }
 
 /** What the system says of a descriptor names no file; whoever reads it has to find the full disk. */
-async function naming(path: string, work: Promise<void>): Promise<void> {
+export async function naming(path: string, work: Promise<void>): Promise<void> {
   try {
     await work
   } catch (error) {
-    if (error instanceof Error && errorCode(error) !== '') error.message += ` '${path}'`
+    if (error instanceof Error && errorCode(error) !== '' && !('path' in error)) error.message += ` '${path}'`
     throw error
   }
 }
@@ -122,13 +129,20 @@ function absentAsUndefined(error: unknown): undefined {
   throw error
 }
 
-/** Puts a whole file in place: a reader sees the old content or the new, before and after a crash. */
-export async function replaceFile(files: Files, path: string, content: Uint8Array, mode: number): Promise<void> {
+/** Puts a whole file in place: a reader sees the old content or the new, before and after a crash. Without `owner` it is
+ *  the caller's. */
+export async function replaceFile(
+  files: Files,
+  path: string,
+  content: Uint8Array,
+  mode: number,
+  owner?: OwnerIds,
+): Promise<void> {
   const directory = dirname(path)
   const temporary = join(directory, `.${basename(path)}.${process.pid}.new`)
   await files.remove(temporary)
-  const file = await files.create(temporary, mode)
   try {
+    const file = await files.create(temporary, mode, owner)
     try {
       await file.write(content)
       await file.sync()

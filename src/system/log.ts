@@ -5,6 +5,7 @@
  *  Lines are gathered for a few milliseconds and written in one call, alerts at the end of this turn; `flushLog` writes
  *  at once (before an exit). */
 import { writeSync } from 'node:fs'
+import { describeError } from '../base/outcome.ts'
 import { lineFormatter } from './log-form.ts'
 
 export interface Log {
@@ -21,6 +22,8 @@ const notPrintable = /[^ -~]/
 /** Logs of one process that go to one descriptor, in the order in which they are written to. */
 export class LogFile {
   private readonly fd: number
+  /** Why the last lines were dropped; empty if they were written. */
+  lostBecause = ''
   private gathered = ''
   private timer: NodeJS.Timeout | undefined
 
@@ -46,9 +49,12 @@ export class LogFile {
     while (rest.length > 0) {
       try {
         rest = rest.subarray(writeSync(this.fd, rest))
+        this.lostBecause = ''
       } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'EINTR') continue
         // A full pipe must not stop mail, a closed one must not end the program: what could not be written is dropped.
-        if (!(error instanceof Error && 'code' in error && error.code === 'EINTR')) return
+        this.lostBecause = describeError(error)
+        return
       }
     }
   }

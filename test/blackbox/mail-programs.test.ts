@@ -3,6 +3,7 @@ import { after, before, describe } from 'node:test'
 import { type LoginInstance, startWithLogins } from '#test/kit/login-instance.ts'
 import { without } from '#test/kit/tool.ts'
 import { fetchingPrograms } from './mail-programs/fetching.ts'
+import { sendingCode } from './mail-programs/sending-code.ts'
 import { sendingPrograms } from './mail-programs/sending.ts'
 
 describe('mail programs', { skip: without('openssl'), concurrency: false }, () => {
@@ -17,5 +18,6 @@ describe('mail programs', { skip: without('openssl'), concurrency: false }, () =
   }
 
   describe('sending', () => sendingPrograms(running))
+  describe('sending by code', () => sendingCode(running))
   describe('fetching', () => fetchingPrograms(running))
 })

@@ -6,30 +6,9 @@ import { Deadlines } from '../../src/clients/smtp/deadlines.ts'
 import { openSession } from '../../src/clients/smtp/session.ts'
 import { TlsContexts } from '../../src/clients/smtp/tls-plan.ts'
 import { realClock } from '../../src/system/clock.ts'
-import { RemoteRig } from '../kit/remote-rig.ts'
+import { against, RemoteRig } from '../kit/remote-rig.ts'
 import { type Peer, type Script, ScriptedServer } from '../kit/scripted-server.ts'
 import { accepted, acceptAll, greet, takeMessage } from '../kit/scripts.ts'
-
-interface Run {
-  readonly reports: readonly string[]
-  readonly server: ScriptedServer
-  readonly logged: readonly string[]
-}
-
-async function against(
-  scripts: readonly Script[],
-  mail: Parameters<RemoteRig['deliver']>[0] = {},
-  settings: ConstructorParameters<typeof RemoteRig>[1] = {},
-  messages = 1,
-): Promise<Run> {
-  const server = await ScriptedServer.listen(scripts)
-  const rig = new RemoteRig(`127.0.0.1:${server.port}`, settings)
-  const reports: string[] = []
-  for (let n = 0; n < messages; n++) reports.push(...(await rig.deliver(mail)).map(({ letter, text }) => letter + text))
-  rig.close()
-  await server.close()
-  return { reports, server, logged: rig.logged }
-}
 
 function commands(server: ScriptedServer): string[] {
   return server.peers.map((peer) => peer.received.map((line) => line.slice(0, 4).trim()).join(' '))
@@ -168,6 +147,22 @@ describe('replies that are not to the letter', () => {
     ])
     assert.deepEqual(reports, [accepted('127.0.0.1')])
   })
+  it('greetings and extensions in lines without dashes are one reply', async () => {
+    const { reports, server } = await against([
+      async (peer) => {
+        peer.send('220 hi\r\n220 we are old\r\n')
+        await peer.expect('EHLO', '250 hi\r\n250 SIZE 1000\r\n250 8BITMIME\r\n')
+        await peer.expect('MAIL', '250 ok\r\n')
+        await peer.expect('RCPT', '250 ok\r\n')
+        await peer.expect('DATA', '354 go\r\n')
+        await peer.content()
+        peer.send('250 taken\r\n')
+        await peer.tail()
+      },
+    ])
+    assert.deepEqual(reports, [accepted('127.0.0.1')])
+    assert.match(server.peers[0]?.received[1] ?? '', /^MAIL FROM:<[^>]*> SIZE=/)
+  })
   it('a greeting that turns into a refusal is one', async () => {
     const { reports } = await against([
       async (peer) => {
@@ -232,70 +227,6 @@ describe('replies that are not to the letter', () => {
     assert.deepEqual(reports, ['ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n'])
     const words = 'warning: 127.0.0.1 said what is no reply, or what it was not asked for: '
     assert.deepEqual(logged, [`${words}HTTP/1.1 400 Bad Request`])
-  })
-})
-
-describe('PIPELINING that is offered and not kept', () => {
-  const plain: Script = async (peer) => {
-    await greet(peer, 'PIPELINING')
-    for (const [command, answer] of [
-      ['MAIL', '250 ok\r\n'],
-      ['RCPT', '250 ok\r\n'],
-      ['DATA', '354 go\r\n'],
-    ] as const) {
-      await peer.expect(command, answer)
-      assert.equal(peer.unread, '', `sent behind ${command}`)
-    }
-    await peer.content()
-    peer.send('250 taken\r\n')
-    await peer.tail()
-  }
-  const losers: [string, Script][] = [
-    [
-      'commands behind the first are lost',
-      async (peer) => {
-        await greet(peer, 'PIPELINING')
-        await peer.expect('MAIL', '250 ok\r\n')
-        await peer.tail()
-      },
-    ],
-    [
-      'it hangs up on them',
-      async (peer) => {
-        await greet(peer, 'PIPELINING')
-        await peer.expect('MAIL', '250 ok\r\n')
-      },
-    ],
-    [
-      'DATA is answered with another success',
-      async (peer) => {
-        await greet(peer, 'PIPELINING')
-        await peer.expect('MAIL', '250 ok\r\n250 ok\r\n250 ok\r\n')
-        await peer.tail()
-      },
-    ],
-  ]
-  for (const [what, script] of losers)
-    it(`${what}: one by one on a new connection, and from then on`, async () => {
-      const { reports, server, logged } = await against([script, plain, plain], {}, { replyMilliseconds: 400 }, 2)
-      assert.deepEqual(reports, [accepted('127.0.0.1'), accepted('127.0.0.1')])
-      assert.equal(server.peers.length, 3)
-      assert.match(logged[0] ?? '', /^warning: PIPELINING with 127\.0\.0\.1 failed, trying without: /)
-    })
-  it('control/noextensions keeps us from it', async () => {
-    const { reports, server } = await against([plain], {}, { unwantedExtensions: () => new Set(['PIPELINING']) })
-    assert.deepEqual(reports, [accepted('127.0.0.1')])
-    assert.equal(server.peers.length, 1)
-  })
-  it('and from EHLO', async () => {
-    const old: Script = async (peer) => {
-      peer.send('220 hi\r\n')
-      await peer.expect('HELO lab.test.example\r\n', '250 hi\r\n')
-      await takeMessage(peer)
-      await peer.tail()
-    }
-    const { reports } = await against([old], {}, { unwantedExtensions: () => new Set(['EHLO']) })
-    assert.deepEqual(reports, [accepted('127.0.0.1')])
   })
 })
 

@@ -4,6 +4,8 @@ import { mkdir, mkdtemp, open, readdir, rm, statfs, unlink } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { replaceCredentialsText } from '../../src/stores/credentials/credentials-file.ts'
+import { homeAt } from '../../src/stores/home/layout.ts'
 import { realFiles, replaceFile } from '../../src/system/files.ts'
 import { demoAddress, Instance, run, until } from '#test/kit/instance.ts'
 import { deliver, SmtpClient } from '#test/kit/smtp-client.ts'
@@ -44,8 +46,11 @@ describe('a full disk', () => {
     await fill(queue, filler)
     const whole = join(queue, 'whole')
     await assert.rejects(replaceFile(realFiles, whole, Buffer.alloc(1024 * 1024), 0o600), /ENOSPC.*\/\.whole/)
+    // Passwords are written as the account of their directory.
+    const passwords = replaceCredentialsText({ ...homeAt(home), auth: queue }, 'x'.repeat(1024 * 1024))
+    await assert.rejects(passwords, /ENOSPC.*\/\.passwd/)
     assert.deepEqual(
-      (await readdir(queue)).filter((name) => name.includes('whole')),
+      (await readdir(queue)).filter((name) => /whole|passwd/.test(name)),
       [],
     )
     const answers: number[] = []

@@ -12,6 +12,7 @@ import { HostShares } from '../../src/programs/remote/host-shares.ts'
 import { WaryHosts } from '../../src/programs/remote/wary-hosts.ts'
 import type { Settings } from '../../src/programs/remote/settings.ts'
 import { type Clock, realClock } from '../../src/system/clock.ts'
+import { type Script, ScriptedServer } from './scripted-server.ts'
 import { type Report, reportOf } from './status.ts'
 
 export const noTlsFacts: TlsFacts = {
@@ -141,4 +142,27 @@ export class RemoteRig {
       ...this.changes,
     }
   }
+}
+
+/** What a remote host's scripts made of it. */
+interface Run {
+  readonly reports: readonly string[]
+  readonly server: ScriptedServer
+  readonly logged: readonly string[]
+}
+
+/** Sends to a host that follows the scripts, a connection each. */
+export async function against(
+  scripts: readonly Script[],
+  mail: Parameters<RemoteRig['deliver']>[0] = {},
+  settings: ConstructorParameters<typeof RemoteRig>[1] = {},
+  messages = 1,
+): Promise<Run> {
+  const server = await ScriptedServer.listen(scripts)
+  const rig = new RemoteRig(`127.0.0.1:${server.port}`, settings)
+  const reports: string[] = []
+  for (let n = 0; n < messages; n++) reports.push(...(await rig.deliver(mail)).map(({ letter, text }) => letter + text))
+  rig.close()
+  await server.close()
+  return { reports, server, logged: rig.logged }
 }

@@ -106,4 +106,16 @@ describe('troubles', { concurrency: false }, () => {
     assert.deepEqual(JSON.parse(stdout), { home: '/etc/passwd/x', running: false, troubles: [] })
     assert.match(stderr, /cannot be a home: \/etc\/passwd is no directory/)
   })
+
+  it('a home that somebody named and that is not there: no command takes it for a right one', async () => {
+    for (const [command, path, words] of [
+      ['check', '/nowhere', /there is no home at \/nowhere \(--home says so\)/],
+      ['check', '/etc/passwd', /cannot be a home: it is no directory/],
+      ['status', '', /--home names no directory/],
+    ] as const) {
+      const { code, stderr } = await run(launcher, [command, '--home', path])
+      assert.notEqual(code, 0)
+      assert.match(stderr, words)
+    }
+  })
 })

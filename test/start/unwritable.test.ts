@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { askAdmin, launcher, type ProgramStatus, until } from '../kit/instance.ts'
+import { askAdmin, launcher, type ProgramStatus, run, until } from '../kit/instance.ts'
 
 it('start --demo | head, with a directory in the place of the log', async (test) => {
   const home = mkdtempSync(join(tmpdir(), 'quaver-unwritable-'))
@@ -26,4 +26,17 @@ it('start --demo | head, with a directory in the place of the log', async (test)
   })
   child.kill('SIGTERM')
   assert.deepEqual(await ended, [0, null])
+})
+
+it('a start that the system refuses says what, where and what to do, and no more', async (test) => {
+  const home = mkdtempSync(join(tmpdir(), 'quaver-refused-'))
+  test.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 3 }))
+  const lock = join(home, 'run/lock')
+  mkdirSync(lock, { recursive: true })
+  const { code, stderr } = await run(launcher, ['start', '--demo', '--home', home, '--smtp-port', '0'])
+  assert.equal(code, 111)
+  const [said = '', remedy = '', ...more] = stderr.trimEnd().split('\n')
+  assert.equal(said, `quaver start: EISDIR: illegal operation on a directory, open '${lock}'`)
+  assert.match(remedy, /^quaver start: a file cannot be read .*To do: see owner and mode/)
+  assert.deepEqual(more, [])
 })

@@ -83,6 +83,7 @@ export class SmtpConnection {
     this.socket = socket
     this.target = target
     this.deadlines = deadlines
+    this.parser.dashesMayLack = true
     this.listen(socket)
     deadlines.watch(this)
   }
@@ -96,6 +97,13 @@ export class SmtpConnection {
   send(commands: ByteString, replies: number): void {
     this.owed += replies
     if (this.lostBecause === '') this.socket.write(commands, 'latin1')
+  }
+
+  /** Says EHLO or HELO, and reads the answer. */
+  hello(command: ByteString, millisecondsMax: number): Promise<Reply | undefined> {
+    this.parser.dashesMayLack = true
+    this.send(command, 1)
+    return this.reply(millisecondsMax)
   }
 
   sendContent(bytes: Uint8Array): void {

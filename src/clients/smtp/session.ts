@@ -117,7 +117,7 @@ async function greet(
 
 /** EHLO, and HELO where that is not implemented. */
 async function sayHello(connection: SmtpConnection, wish: SessionWish): Promise<Step<Capabilities> | Silent> {
-  const reply = await ask(connection, `EHLO ${wish.helo}\r\n`)
+  const reply = await connection.hello(`EHLO ${wish.helo}\r\n`, replyMilliseconds.hello)
   if (reply === undefined) return silent(connection)
   if (notImplemented.includes(reply.code)) return sayPlainHello(connection, wish, reply)
   if (reply.code !== 250) return rejectedName(connection, reply)
@@ -131,7 +131,7 @@ async function sayPlainHello(
   wish: SessionWish,
   before?: Reply,
 ): Promise<Step<Capabilities> | Silent> {
-  const reply = await ask(connection, `HELO ${wish.helo}\r\n`)
+  const reply = await connection.hello(`HELO ${wish.helo}\r\n`, replyMilliseconds.hello)
   if (reply === undefined) return silent(connection, before)
   if (reply.code !== 250) return rejectedName(connection, reply)
   return isOurName(reply, wish) ? ourselves(connection) : { kind: 'ok', value: noCapabilities }
@@ -214,9 +214,4 @@ async function secure(connection: SmtpConnection, wish: SessionWish, contexts: T
   } catch (error) {
     return describeError(error)
   }
-}
-
-function ask(connection: SmtpConnection, command: ByteString): Promise<Reply | undefined> {
-  connection.send(command, 1)
-  return connection.reply(replyMilliseconds.hello)
 }

@@ -53,14 +53,24 @@ const data = 'DATA\r\n'
 const goAhead = 354
 /** An answer to a pipelined command takes no longer, or the command was lost; without pipelining it may. */
 const pipelinedMillisecondsMax = 60_000
+/** A server that takes several commands for one line says so (RFC 5321 §4.2.3: no such command, a faulty argument, not
+ *  implemented, out of order). */
+const misreadCodes: readonly number[] = [500, 501, 502, 503]
+
+/** What the session was used for before. */
+export interface EarlierUse {
+  readonly isReused: boolean
+  /** The transaction before left something behind. */
+  readonly resetFirst: boolean
+}
 
 export async function transact(
   session: Session,
   envelope: OutgoingEnvelope,
   content: OpenContent,
-  resetFirst: boolean,
+  earlier: EarlierUse,
 ): Promise<TransactionResult> {
-  const transaction = new Transaction(session, envelope, resetFirst)
+  const transaction = new Transaction(session, envelope, earlier)
   return { end: await transaction.run(content), recipients: transaction.answers }
 }
 
@@ -69,13 +79,13 @@ class Transaction {
   private readonly session: Session
   private readonly connection: SmtpConnection
   private readonly envelope: OutgoingEnvelope
-  private readonly resetFirst: boolean
+  private readonly earlier: EarlierUse
 
-  constructor(session: Session, envelope: OutgoingEnvelope, resetFirst: boolean) {
+  constructor(session: Session, envelope: OutgoingEnvelope, earlier: EarlierUse) {
     this.session = session
     this.connection = session.connection
     this.envelope = envelope
-    this.resetFirst = resetFirst
+    this.earlier = earlier
   }
 
   async run(content: OpenContent): Promise<TransactionEnd> {
@@ -83,7 +93,7 @@ class Transaction {
     if (why !== undefined) return { kind: 'unsendable', why }
     const mail = mailCommand(this.envelope, this.session.offered)
     const recipients = this.envelope.recipients.map(recipientCommand)
-    if (this.pipelining) this.sendAll([...(this.resetFirst ? [reset] : []), mail, ...recipients, data])
+    if (this.pipelining) this.sendAll([...(this.earlier.resetFirst ? [reset] : []), mail, ...recipients, data])
     return (
       (await this.mail(mail)) ?? (await this.recipients(recipients)) ?? (await this.data()) ?? this.sendContent(content)
     )
@@ -104,15 +114,20 @@ class Transaction {
   }
 
   private async mail(command: ByteString): Promise<TransactionEnd | undefined> {
-    if (this.resetFirst) {
+    if (this.earlier.resetFirst) {
       const cleared = await this.ask(reset, replyMilliseconds.mail)
       if (cleared?.code !== 250) return this.dropped({ kind: 'unanswered', reply: undefined })
     }
     const reply = await this.ask(command, replyMilliseconds.mail)
+    // A connection that was kept may have ended meanwhile; one that is new may have lost what came in one packet.
+    if (reply === undefined && this.pipelining && !this.earlier.isReused) return this.dropped({ kind: 'outOfStep' })
     if (reply === undefined || reply.code === closingCode) return this.dropped({ kind: 'unanswered', reply })
     if (reply.code < refusedFrom) return undefined
-    if (this.pipelining) await this.skip(this.envelope.recipients.length)
-    return { kind: 'refused', command: 'MAIL', reply }
+    if (!this.pipelining) return { kind: 'refused', command: 'MAIL', reply }
+    const isInStep = await this.skip(this.envelope.recipients.length)
+    return !isInStep && misreadCodes.includes(reply.code)
+      ? this.dropped({ kind: 'outOfStep' })
+      : { kind: 'refused', command: 'MAIL', reply }
   }
 
   private async recipients(commands: readonly ByteString[]): Promise<TransactionEnd | undefined> {
@@ -175,11 +190,12 @@ class Transaction {
   }
 
   /** Pipelined commands after a refusal: their answers are read so that the connection stays in step. A server that
-   *  wants content all the same is left without a final dot. */
-  private async skip(recipients: number): Promise<void> {
+   *  wants content all the same is left without a final dot. False: not each was answered. */
+  private async skip(recipients: number): Promise<boolean> {
     for (let n = 0; n < recipients; n++) await this.connection.reply(pipelinedMillisecondsMax)
     const go = await this.connection.reply(pipelinedMillisecondsMax)
     if (go === undefined || go.code < refusedFrom || go.code === goAhead) this.connection.drop()
+    return go !== undefined
   }
 
   private unsendable(): Extract<TransactionEnd, { kind: 'unsendable' }>['why'] | undefined {

@@ -48,8 +48,9 @@ export class Resolver {
       const key = await locals.keyFor(uid, gid, meaning, messageId)
       return { kind: 'resolved', uid, key }
     } catch (error) {
-      log(`cannot deliver to ${printable(recipient)}: ${describeError(error)}`)
-      return unresolved(lspawnStatuses.noProcess)
+      const logText = describeError(error)
+      log(`cannot deliver to ${printable(recipient)}: ${logText}`)
+      return unresolved({ ...lspawnStatuses.noProcess, logText })
     }
   }
 }

@@ -6,10 +6,12 @@ import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte
 import { contentLines } from '../../protocols/qmail/control-format.ts'
 import { parseAssign } from '../../protocols/qmail/users-assign.ts'
 import { absentTargets, listAliases } from '../../stores/accounts/aliases.ts'
+import { earlierMail, movedRemedy } from '../../stores/accounts/assign-lines.ts'
 import { readSite } from '../../stores/accounts/site-files.ts'
 import type { Control } from '../../stores/control/control.ts'
 import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
 import type { Home } from '../../stores/home/layout.ts'
+import { accessFault, type Reader } from '../../system/access.ts'
 import { errorCode, realFiles } from '../../system/files.ts'
 
 const file = 'users/assign'
@@ -44,7 +46,13 @@ export function inspectAssign(home: Home, control: Control, ofDemo: boolean): Fi
     else if (Number(uid) === 0 && !ofDemo)
       findings.push({ file, line, fault: 'gives mail to uid 0, which receives none', remedy: 'name another account' })
     else if (written.startsWith('=') && dash === '') {
-      const fault = mailboxFault(toText(directory), Number(uid), control.line('defaultdelivery'))
+      const fault =
+        movedFault(home, written) ??
+        mailboxFault(
+          toText(directory),
+          { account: toText(user), uid: Number(uid), gid: Number(gid) },
+          control.line('defaultdelivery'),
+        )
       if (fault !== undefined) findings.push({ file, line, ...fault })
     }
     const key = lowerAscii(written.slice(0, written.indexOf(':')))
@@ -58,12 +66,27 @@ export function inspectAssign(home: Home, control: Control, ofDemo: boolean): Fi
   return findings
 }
 
+/** A home that was copied would deliver into the mailboxes of the other. */
+function movedFault(home: Home, line: string): Omit<Finding, 'file' | 'line'> | undefined {
+  const before = earlierMail(line, home.mail)
+  if (before === undefined || isSame(before, home.mail)) return undefined
+  const fault = `has the mailbox of an account in ${before}, which is not of this home`
+  return { fault, remedy: movedRemedy(before, home) }
+}
+
+/** By two names. */
+function isSame(one: string, other: string): boolean {
+  const [first, second] = [factsOf(one), factsOf(other)]
+  return first !== undefined && first.ino === second?.ino && first.dev === second.dev
+}
+
 /** Of mail that goes where the default delivery says. Another way is its owner's. */
 function mailboxFault(
   directory: string,
-  uid: number,
+  owner: Reader & { readonly uid: number },
   defaultDelivery: ByteString,
 ): Omit<Finding, 'file' | 'line'> | undefined {
+  const { uid } = owner
   const home = lookAt(directory)
   if (home === 'hidden') return undefined
   if (home === 'absent')
@@ -87,7 +110,8 @@ function mailboxFault(
         remedy: `chown -R ${uid} ${maildir}`,
       }
   }
-  return undefined
+  const closed = accessFault(join(maildir, 'new'), owner, 'read')
+  return closed && { ...closed, fault: `leads to the Maildir ${maildir}, which ${closed.fault}: mail waits` }
 }
 
 /** Aliases of hosted domains that lead to an address here which nobody has. */

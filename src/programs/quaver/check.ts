@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { homeAt } from '../../stores/home/layout.ts'
-import { type GlobalOptions, locateHome } from './context.ts'
+import { type GlobalOptions, homeIn, isHomeNamed, locateHome } from './context.ts'
 import { exitCode } from './exit.ts'
 import { homeFaults, treeFaults } from './machine/rights.ts'
 import { harmless, print, printJson } from './output.ts'
@@ -16,6 +16,8 @@ export async function check(options: GlobalOptions): Promise<void> {
     ...(found.exists && !existsSync(join(home.path, 'demo-password')) ? await homeFaults(home) : []),
   ]
   if (faults.length > 0) process.exitCode = exitCode.failed
-  if (options.json === true) return printJson(faults.map(({ path, fault, remedy }) => ({ path, fault, remedy })))
-  for (const { path, fault, remedy } of faults) print(harmless(`${path} ${fault}: ${remedy}`))
+  if (options.json === true) printJson(faults.map(({ path, fault, remedy }) => ({ path, fault, remedy })))
+  else for (const { path, fault, remedy } of faults) print(harmless(`${path} ${fault}: ${remedy}`))
+  // Where nobody named one there may be none yet.
+  if (isHomeNamed(options)) homeIn(found)
 }

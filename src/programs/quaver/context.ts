@@ -18,6 +18,10 @@ export function cloneRoot(): string | undefined {
   return existsSync(join(root, 'package.json')) ? root : undefined
 }
 
+export function isHomeNamed(options: GlobalOptions): boolean {
+  return options.home !== undefined || (process.env['QUAVER_HOME'] ?? '') !== ''
+}
+
 /** Of two homes that are there and were not named, it says on standard error which one is meant. */
 export function locateHome(options: GlobalOptions): FoundHome {
   if (options.home?.trim() === '') throw new CommandError('--home names no directory', exitCode.usage)

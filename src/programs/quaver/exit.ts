@@ -1,5 +1,5 @@
 /** Exit codes, and the errors that carry one to main.ts. */
-import { explainTrouble, troubleIn } from '../../contracts/troubles.ts'
+import { systemRefusal } from '../../contracts/troubles.ts'
 
 export const exitCode = { ok: 0, failed: 1, usage: 2, permanent: 100, temporary: 111 } as const
 
@@ -17,7 +17,6 @@ export class CommandError extends Error {
 /** What the system refused (a full disk, a file in a directory's place), said in a line; undefined for anything else,
  *  which is a bug. */
 export function systemTrouble(error: unknown): CommandError | undefined {
-  if (!(error instanceof Error) || !('syscall' in error)) return undefined
-  const trouble = troubleIn(error.message)
-  return new CommandError(trouble === undefined ? error.message : `${error.message}\n${explainTrouble(trouble)}`)
+  const text = systemRefusal(error)
+  return text === undefined ? undefined : new CommandError(text)
 }

@@ -1,30 +1,24 @@
 /** What people write beside control/: tcprules, users/assign, aliases, passwords; and what control files lack that another
  *  file promises.
  *  Fails:  what the caller may not read is not looked at; root sees all. */
-import { rulesNames } from '../../contracts/services.ts'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readersOfRules, rulesNames } from '../../contracts/services.ts'
+import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type ByteString, fromBuffer, fromText, toText } from '../../base/byte-string.ts'
-import { contentLines } from '../../protocols/qmail/control-format.ts'
-import { parseDotQmail } from '../../protocols/qmail/dot-qmail.ts'
-import { homeModeFault } from '../../protocols/qmail/home-modes.ts'
+import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
 import { isWideKey } from '../../protocols/qmail/ip-key.ts'
 import { parseRules, type Rule } from '../../protocols/qmail/tcprules.ts'
-import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { Control } from '../../stores/control/control.ts'
 import type { Surroundings } from '../../stores/control/form.ts'
 import { type Finding, inspectLineEnds } from '../../stores/control/inspect.ts'
 import { readCredentials } from '../../stores/credentials/credentials.ts'
-import { missingHostAliases } from '../../stores/home/host-aliases.ts'
 import type { Home } from '../../stores/home/layout.ts'
-import { rulePaths } from '../../stores/tcprules/files.ts'
-import { accessFault } from '../../system/access.ts'
+import { type RulePaths, rulePaths } from '../../stores/tcprules/files.ts'
+import { accessFault, type Reader } from '../../system/access.ts'
 import { realClock } from '../../system/clock.ts'
-import { realFiles } from '../../system/files.ts'
 import type { HomeReaders } from './surroundings.ts'
 import { inspectAssign, inspectOwnAliases } from './assign-check.ts'
+import { inspectAliases } from './alias-check.ts'
 import { inspectListeners } from './listen-check.ts'
-import { programIn } from '../../protocols/qmail/program-line.ts'
 import { inspectTls } from './tls-check.ts'
 
 export async function inspectHome(
@@ -37,6 +31,9 @@ export async function inspectHome(
     ...inspectDomains(control, surroundings),
     ...inspectMoreHosts(home),
     ...inspectSrs(home, control),
+    ...rulesNames.flatMap((service) =>
+      inspectCompiled(rulePaths(home, service), readers.ofPrograms(readersOfRules(service))),
+    ),
     ...rulesNames.flatMap((service) => inspectRules(home, rulePaths(home, service))),
     ...inspectAssign(home, control, readers.isDemo),
     ...(await inspectOwnAliases(home)),
@@ -73,6 +70,13 @@ function inspectSrs(home: Home, control: Control): Finding[] {
   const fault = 'is there without control/srs_secrets: what is to be forwarded to other hosts waits'
   const remedy = `write a secret that only the queue reads: (umask 077; openssl rand -hex 16 > ${secrets}), as its account; or remove srs_domain`
   return [{ file: 'control/srs_domain', line: undefined, fault, remedy }]
+}
+
+/** What the listener reads; `start` compiles it. */
+function inspectCompiled({ cdb, name }: RulePaths, readers: readonly Reader[]): Finding[] {
+  if (timeOf(cdb) === undefined) return []
+  const [fault] = readers.map((reader) => accessFault(cdb, reader, 'read')).filter((one) => one !== undefined)
+  return fault === undefined ? [] : [{ file: `${name}.cdb`, line: undefined, ...fault }]
 }
 
 function inspectRules(home: Home, { source, name }: { readonly source: string; readonly name: string }): Finding[] {
@@ -131,84 +135,6 @@ function inspectVariables(home: Home, file: string, { line, variables }: Rule): 
     })
 }
 
-async function inspectAliases(home: Home, readers: HomeReaders, surroundings: Surroundings): Promise<Finding[]> {
-  const names = namesIn(home.alias)
-  // Before its first start a home has none, and `start` makes them.
-  if (names === undefined) return []
-  const assigned = (textOf(join(home.users, 'assign')) ?? '').toLowerCase()
-  const missing = (await missingHostAliases(realFiles, home).catch(() => [])).filter(
-    (name) => !`\n${assigned}`.includes(`\n=${name}:`),
-  )
-  const mode = statSync(home.alias, { throwIfNoEntry: false })?.mode ?? 0
-  const waits = homeModeFault(mode)
-  return [
-    ...(waits === undefined
-      ? []
-      : [
-          {
-            file: 'alias',
-            line: undefined,
-            fault: `makes mail wait: ${waits.peerText}`,
-            remedy: `chmod o-w,-t ${home.alias}`,
-          },
-        ]),
-    ...missing.map((name) => ({
-      file: `alias/.qmail-${name}`,
-      line: undefined,
-      fault: `does not exist: mail for ${name} bounces`,
-      remedy: `echo '&you@example.org' > ${join(home.alias, `.qmail-${name}`)}`,
-    })),
-    ...names
-      .filter((name) => name.startsWith('.qmail'))
-      .flatMap((name) => inspectDotQmail(home, name, readers, surroundings)),
-  ]
-}
-
-function inspectDotQmail(home: Home, name: string, readers: HomeReaders, { programFault }: Surroundings): Finding[] {
-  const file = `alias/${name}`
-  const path = join(home.alias, name)
-  const closed = accessFault(path, readers.reader('alias'), 'read')
-  if (closed !== undefined) return [{ file, line: undefined, ...closed }]
-  const facts = statSync(path)
-  if ((facts.mode & 0o002) !== 0)
-    return [{ file, line: undefined, fault: 'can be written by anybody: mail waits', remedy: `chmod o-w ${path}` }]
-  const text = textOf(path)
-  if (text === undefined) return []
-  const unreadable = encodingFault(text)
-  if (unreadable !== undefined)
-    return [{ file, line: undefined, fault: unreadable, remedy: 'write it anew with a plain text editor' }]
-  const instructions = parseDotQmail(text, (facts.mode & 0o100) !== 0)
-  const refused = instructions.find(({ kind }) => kind === 'refuse')
-  const faults: Finding[] = inspectLineEnds(text, file)
-  if (/[A-Z.]/.test(name.slice('.qmail'.length)))
-    faults.push({
-      file,
-      line: undefined,
-      fault: 'is never looked for: names are asked for in lower case, with colons for dots',
-      remedy: `mv ${path} ${join(home.alias, name.slice(0, 1) + name.slice(1).toLowerCase().replaceAll('.', ':'))}`,
-    })
-  for (const one of instructions) {
-    const program = one.kind === 'program' ? programIn(one.command) : undefined
-    const missing = program === undefined ? undefined : programFault(fromText(program), 'program')
-    if (missing !== undefined) faults.push({ file, line: undefined, ...missing })
-    if (one.kind !== 'maildir' || one.path.startsWith('/') || timeOf(join(home.alias, toText(one.path))) !== undefined)
-      continue
-    const fault = `leads to the Maildir ${toText(one.path)}, which does not exist: mail waits`
-    faults.push({ file, line: undefined, fault, remedy: `make it as the account ${readers.reader('alias').account}` })
-  }
-  if (refused?.kind === 'refuse')
-    faults.push({
-      file,
-      line: undefined,
-      fault: `makes mail wait: ${refused.failure.peerText}`,
-      remedy: 'mend the line, or the mode',
-    })
-  const blank = contentLines(text).find((one) => /^[ \t]/.test(one.text))
-  if (blank !== undefined)
-    faults.push({ file, line: blank.line, fault: 'begins with a blank', remedy: 'begin the line with & | . or /' })
-  return faults
-}
-
 async function inspectPasswords(home: Home): Promise<Finding[]> {
   const file = 'auth/passwd'
   try {
@@ -225,14 +151,6 @@ async function inspectPasswords(home: Home): Promise<Finding[]> {
 function textOf(path: string): ByteString | undefined {
   try {
     return fromBuffer(readFileSync(path))
-  } catch {
-    return undefined
-  }
-}
-
-function namesIn(directory: string): string[] | undefined {
-  try {
-    return readdirSync(directory).sort()
   } catch {
     return undefined
   }

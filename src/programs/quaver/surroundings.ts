@@ -16,6 +16,7 @@ import type { Home, Role } from '../../stores/home/layout.ts'
 import { accessFault, type Reader } from '../../system/access.ts'
 import type { Account } from '../../system/accounts.ts'
 import { MailOwners } from './mail-owners.ts'
+import { signingKeyFault } from './signing-key-check.ts'
 
 /** As whom the programs of a row's `readBy` read; `quaver` reads as whoever calls it, and every account does. */
 const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
@@ -106,6 +107,7 @@ export async function surroundingsOf(
     programFault: (program, use) => programFault(home, program, use, readers),
     hasOwner: (prepend) => owners.has(prepend),
     mayLogIn: (account) => known?.has(account) !== false,
+    signingKeyFault: (domain, selector) => signingKeyFault(home, { domain, selector }, readers.reader('signer')),
     hasAccount: (name) => accounts.has(name),
   }
 }

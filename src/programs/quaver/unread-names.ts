@@ -12,9 +12,15 @@ const alsoRead = new Set([
   'clientcert.pem',
   ...rulesNames.map((name) => `tcprules/${name}`),
 ])
-const leftBehind = /(?:~|\.(?:cdb|tmp|bak|old|orig|save|sav|rej|new|sw[a-p]|dpkg-[a-z]+|ucf-[a-z]+|rpm[a-z]+|[0-9]+))$/
+const leftBehind =
+  /(?:~|,v| \(copy\)|\.(?:cdb|tmp|bak[0-9]*|old|orig|save|sav|rej|new|diff|(?:kate-)?sw[a-p]|dpkg-[a-z]+|ucf-[a-z]+|rpm[a-z]+|[0-9]+))$/
 /** As editors on Windows append them. */
 const foreignEnding = /\.(?:txt|conf|cfg|ini|lst|list|rtf)$/
+
+/** By an editor, a package manager or a careful person: nobody takes it for the file itself. */
+export function isLeftBehind(name: string): boolean {
+  return leftBehind.test(name)
+}
 
 export interface StrangeNames {
   readonly misspelt: Finding[]
@@ -34,7 +40,7 @@ export function strangeNames(present: readonly string[], known: readonly string[
     const other = othersFiles.get(name)
     if (other !== undefined) others.push({ file: `control/${name}`, ...other })
     if (known.includes(name) || alsoRead.has(name) || other !== undefined) continue
-    if (last.startsWith('.') || last.startsWith('#') || leftBehind.test(last)) continue
+    if (last.startsWith('.') || last.startsWith('#') || isLeftBehind(last)) continue
     const meant = closest(name.replace(foreignEnding, ''), wanted)
     if (meant === undefined) unread.push(`control/${name}`)
     else
@@ -42,7 +48,7 @@ export function strangeNames(present: readonly string[], known: readonly string[
         file: `control/${name}`,
         line: undefined,
         fault: `is read by no program; control/${meant} is`,
-        remedy: `if that is meant: mv control/${name} control/${meant}`,
+        remedy: `if that is meant: mv -n control/${name} control/${meant}`,
       })
   }
   return { misspelt, unread, others }

@@ -199,11 +199,12 @@ class Delivery {
     const { connection } = kept.session
     const key = this.poolKey(target, plan)
     connection.useLimits(this.limits)
-    const result = await transact(kept.session, envelope, this.content, kept.needsReset)
-    if (result.end.kind === 'outOfStep')
-      this.equipment.patientHosts.add(target.address, connection.lostBecause || 'DATA was not answered with 354')
-    this.noteMisread(connection)
     const isReused = kept.transactions++ > 0
+    const earlier = { isReused, resetFirst: kept.needsReset }
+    const result = await transact(kept.session, envelope, this.content, earlier)
+    if (result.end.kind === 'outOfStep')
+      this.equipment.patientHosts.add(target.address, connection.lostBecause || 'the answers do not fit what was asked')
+    this.noteMisread(connection)
     kept.needsReset = result.end.kind !== 'accepted'
     if (!isReused || !isProvokedByUse(result)) this.equipment.pool.give(key, kept)
     return result

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, utimesSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { homeAt } from '../../stores/home/layout.ts'
-import type { Trouble } from '../../contracts/troubles.ts'
+import { explainTrouble, type Trouble } from '../../contracts/troubles.ts'
 import type { Clock } from '../../system/clock.ts'
+import { LogFile } from '../../system/log.ts'
 import { fullness, HomeTroubles, type TroubleSources } from './home-troubles.ts'
 
 const home = homeAt(mkdtempSync(join(tmpdir(), 'quaver-troubles-')))
@@ -32,7 +33,7 @@ class SetClock implements Clock {
   }
 }
 
-const sources: TroubleSources = { programs: () => Promise.resolve([]), certificates: () => [] }
+const sources: TroubleSources = { programs: () => Promise.resolve([]), certificates: () => [], log: () => undefined }
 const expired: Trouble = { kind: 'certificate-expired', where: '/tls', text: '' }
 
 function begin(): { readonly clock: SetClock; readonly texts: () => Promise<string[]> } {
@@ -42,6 +43,24 @@ function begin(): { readonly clock: SetClock; readonly texts: () => Promise<stri
     (await troubles.look()).filter(({ kind }) => kind === 'clock').map(({ text }) => text)
   return { clock, texts }
 }
+
+it('a log that takes nothing is a trouble of its home, until it takes lines again', async (test) => {
+  const fd = openSync('/dev/full', 'w')
+  test.after(() => closeSync(fd))
+  const file = new LogFile(fd)
+  const log = (): Trouble | undefined =>
+    file.lostBecause === '' ? undefined : { kind: 'log', where: '/log', text: file.lostBecause }
+  const troubles = new HomeTroubles(home, { ...sources, log }, new SetClock())
+  file.open('start', 'stamp')('lost')
+  file.flush()
+  const [told] = await troubles.look()
+  assert.deepEqual([told?.program, told?.kind, told?.where], ['start', 'log', '/log'])
+  assert.match(told?.text ?? '', /ENOSPC/)
+  assert.match(
+    explainTrouble({ kind: 'log', where: '/log' }),
+    /cannot be written.* To do: see room, owner and mode of \/log/,
+  )
+})
 
 describe('the clock of a home', () => {
   it('how long a trouble is there does not follow it', async () => {

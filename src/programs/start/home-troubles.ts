@@ -26,6 +26,7 @@ export interface KnownTrouble extends ProgramTrouble {
 export interface TroubleSources {
   programs(): Promise<readonly ProgramTrouble[]>
   certificates(): readonly Trouble[]
+  log(): Trouble | undefined
 }
 
 export class HomeTroubles {
@@ -56,7 +57,9 @@ export class HomeTroubles {
   }
 
   async look(): Promise<KnownTrouble[]> {
-    const own = [...(await diskTroubles(this.home)), ...this.clockTroubles(), ...this.sources.certificates()]
+    const log = this.sources.log()
+    const ofHome = [...(await diskTroubles(this.home)), ...this.clockTroubles(), ...this.sources.certificates()]
+    const own = log === undefined ? ofHome : [log, ...ofHome]
     const all = [...own.map((trouble) => ({ program: 'start', ...trouble })), ...(await this.sources.programs())]
     const before = this.since
     this.since = new Map()

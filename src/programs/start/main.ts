@@ -1,5 +1,7 @@
 /** The process that `quaver start` becomes. */
 import { describeError } from '../../base/outcome.ts'
+import { systemRefusal } from '../../contracts/troubles.ts'
+import { AccountError } from '../../stores/home/account-error.ts'
 import { homeAt } from '../../stores/home/layout.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import { BindError } from '../../system/bind.ts'
@@ -51,11 +53,13 @@ async function runDemo(options: StartOptions): Promise<void> {
   demo.started(await run(options, demo))
 }
 
-/** Faults that we know are explained by their text alone; anything else is a bug and shows where. */
+/** Faults that we know, and what the system refuses, are explained by their text alone; anything else is a bug and shows
+ *  where. */
 function explain(error: unknown): string {
   flushLog()
-  const known = error instanceof HomeError || error instanceof BindError || error instanceof UsageError
-  const text = known || !(error instanceof Error) ? describeLines(error) : (error.stack ?? error.message)
+  const known = [HomeError, AccountError, BindError, UsageError].some((kind) => error instanceof kind)
+  const text =
+    systemRefusal(error) ?? (known || !(error instanceof Error) ? describeLines(error) : (error.stack ?? error.message))
   return text
     .split('\n')
     .map((line) => `quaver start: ${line}`)

@@ -4,6 +4,7 @@ import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
+import type { Trouble } from '../../contracts/troubles.ts'
 import { HomeError } from '../../stores/home/make.ts'
 import type { Clock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
@@ -23,6 +24,8 @@ export interface Screen {
   note(text: string): void
   /** For both, in that order of urgency: something an operator should read. */
   trouble(text: string): void
+  /** Why what the log was told is lost; undefined: it is kept. */
+  logTrouble(): Trouble | undefined
   /** Nothing is said after this. */
   close(): void
 }
@@ -49,6 +52,7 @@ export function systemScreen(wanted: string | undefined, clock: Clock): Screen {
     say: () => undefined,
     note,
     trouble: (text) => note(`warning: ${text}`),
+    logTrouble: () => logTrouble(target, 'descriptor 2'),
     close: () => pipes.close(),
   }
 }
@@ -71,6 +75,7 @@ export function demoScreen(logDirectory: string, clock: Clock): Screen {
       note(`warning: ${text}`)
       print(`  ${styleText('yellow', '!', { stream: process.stdout })} ${text}`)
     },
+    logTrouble: () => logTrouble(target, logPath ?? 'descriptor 2'),
     close: () => pipes.close(),
   }
 }
@@ -81,7 +86,14 @@ interface Target {
   /** Where a program writes by itself, if there can be no pipe for it. */
   direct(program: string): ProgramLog
   flush(): void
+  /** As LogFile's. */
+  lostBecause(): string
   close(): void
+}
+
+function logTrouble(target: Target, where: string): Trouble | undefined {
+  const text = target.lostBecause()
+  return text === '' ? undefined : { kind: 'log', where, text }
 }
 
 function file(fd: number, form: LogForm): Target {
@@ -90,6 +102,7 @@ function file(fd: number, form: LogForm): Target {
     open: (program) => written.open(program, form),
     direct: () => ({ fd, form }),
     flush: () => written.flush(),
+    lostBecause: () => written.lostBecause,
     close: () => written.flush(),
   }
 }
@@ -100,6 +113,8 @@ function syslog(clock: Clock): Target {
     open: (program) => loggers.open(program),
     direct: (program) => ({ fd: loggers.fdFor(program), form: 'syslog' }),
     flush: () => undefined,
+    // Whether logger(1) could say it is not told.
+    lostBecause: () => '',
     close: () => loggers.close(),
   }
 }

@@ -74,6 +74,7 @@ export async function start(
     {
       programs: () => fleet.troubles(),
       certificates: () => (plan.programs.some((one) => one.tls) ? tls.troubles() : []),
+      log: () => screen.logTrouble(),
     },
     clock,
   )

@@ -10,7 +10,7 @@ export const signingForm =
 export const signingUserForm = 'domains separated by commas, as www-data:example.org; @ is every domain'
 const selectorsMax = 4
 /** Of a rule for every domain, and of everybody's domains. */
-const all = '@'
+export const everyDomain = '@'
 
 export interface SigningRule {
   /** d= of the signature. */
@@ -26,22 +26,23 @@ export function signingRuleFor(domain: ByteString, lines: Lines): SigningRule | 
     const selectors = selectorsOf(lines?.get(name))
     if (selectors !== undefined) return { domain: name, selectors }
   }
-  const selectors = selectorsOf(lines?.get(all))
+  const selectors = selectorsOf(lines?.get(everyDomain))
   return selectors === undefined ? undefined : { domain, selectors }
 }
 
-export function isSigningLine(key: ByteString, value: ByteString): boolean {
-  return (key === all || isName(lowerAscii(key))) && selectorsOf(value) !== undefined
+/** Of a line of control/dkimdomains, its domain in lower case; undefined for what is no such line. */
+export function selectorsIn(domain: ByteString, value: ByteString): readonly ByteString[] | undefined {
+  return domain === everyDomain || isName(domain) ? selectorsOf(value) : undefined
 }
 
 /** May the account have mail of this domain signed? */
 export function isListedFor(account: ByteString, domain: ByteString, lines: Lines): boolean {
   const domains = (lines?.get(account) ?? '').split(',').map((one) => lowerAscii(one.trim()))
-  return domains.includes(domain) || domains.includes(all)
+  return domains.includes(domain) || domains.includes(everyDomain)
 }
 
 export function isSigningUserLine(value: ByteString): boolean {
-  return value.split(',').every((one) => one.trim() === all || isName(lowerAscii(one.trim())))
+  return value.split(',').every((one) => one.trim() === everyDomain || isName(lowerAscii(one.trim())))
 }
 
 export function isSelector(text: ByteString): boolean {

@@ -21,6 +21,9 @@ export class ReplyParser {
   /** The next reply may begin with lines without a code, which are text then. For the answer to a whole message alone:
    *  elsewhere such a line tells that the peer is no SMTP server. */
   textMayComeFirst = false
+  /** Lines of one code that come together are one reply, although none has a dash. For greetings and answers to EHLO alone:
+   *  nothing else is asked that they could answer. */
+  dashesMayLack = false
   private line = ''
   private text = ''
   private codes: number[] = []
@@ -40,7 +43,7 @@ export class ReplyParser {
       if (this.bytes > replyBytesMax) this.broken = true
       if (end < 0) break
       at = end + 1
-      const reply = this.broken ? undefined : this.takeLine()
+      const reply = this.broken ? undefined : this.takeLine(chunk.slice(at, at + 4))
       if (reply !== undefined) onReply(reply)
     }
     return !this.broken
@@ -62,7 +65,8 @@ export class ReplyParser {
     return whole ?? (this.codes.length > 0 ? this.finish() : undefined)
   }
 
-  private takeLine(): Reply | undefined {
+  /** `next`: how the line after it begins, if that is there already. */
+  private takeLine(next = ''): Reply | undefined {
     const line = this.line.includes('\r') ? this.line.replaceAll('\r', '') : this.line
     const code = replyCode(line)
     const separator = line.charAt(3)
@@ -82,12 +86,14 @@ export class ReplyParser {
     if (this.text.length < replyTextBytesMax) this.text = `${this.text}${line}\n`.slice(0, replyTextBytesMax)
     if (!isReplyLine) return undefined
     this.codes.push(code)
-    return separator === '-' ? undefined : this.finish()
+    const goesOn = separator === '-' || (this.dashesMayLack && next === `${line.slice(0, 3)} `)
+    return goesOn ? undefined : this.finish()
   }
 
   private finish(): Reply {
     const reply = { code: meaningOf(this.codes), text: this.text }
     this.textMayComeFirst = false
+    this.dashesMayLack = false
     this.text = ''
     this.codes = []
     this.lines = 0

@@ -187,6 +187,15 @@ describe('accounts, changed', () => {
     await assert.rejects(add('a@example.test-two.test'), /example\.test-two\.test and example\.test begin alike/)
   })
 
+  it('are not made anew in a home that was moved: what to do is said', async () => {
+    const line = (mail: string): string => `=example.test-a:me:${owner.uid}:${owner.gid}:${mail}/example.test/a:::\n`
+    writeFileSync(join(home.users, 'assign'), `${line('/srv/old home/mail')}.\n`)
+    const remedy = `: if the home was moved, or is a copy: sed -i 's|:/srv/old home/mail/|:${home.mail}/|' ${home.users}/assign, then quaver account compile`
+    await assert.rejects(add('a@example.test'), (error: Error) => error.message.endsWith(remedy))
+    writeFileSync(join(home.users, 'assign'), `${line('/srv/other')}.\n`)
+    await assert.rejects(add('a@example.test'), /that is not ours: '=example\.test-a:'$/)
+  })
+
   it('say who owns a mailbox that is there from before', { skip: process.getuid?.() !== 0 }, async () => {
     const other = { user: 'bin', uid: 2, gid: 2 }
     chmodSync(home.path, 0o755)

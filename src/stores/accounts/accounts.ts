@@ -20,7 +20,16 @@ import type { Home } from '../home/layout.ts'
 import { AccountError } from '../home/account-error.ts'
 import { type AccountAddress, textOf } from './address.ts'
 import { type Alias, placeAlias } from './aliases.ts'
-import { type AssignOwner, accountLines, aliasLine, keyIn, keyOf, uidIn } from './assign-lines.ts'
+import {
+  type AssignOwner,
+  accountLines,
+  aliasLine,
+  earlierMail,
+  keyIn,
+  keyOf,
+  movedRemedy,
+  uidIn,
+} from './assign-lines.ts'
 import { leaveSite, roleNames } from './leaving.ts'
 import { mailHome, makeMailbox } from './mailbox.ts'
 import { addDomainLines, changeSite, checkDomain, readSite, type Site, writeAssign } from './site-files.ts'
@@ -53,7 +62,7 @@ export interface NewAccount {
 export async function addAccount(files: Files, home: Home, account: NewAccount): Promise<void> {
   const { address, owner, ownUid = false } = account
   await changeSite(files, home, async (site) => {
-    checkNew(site, account)
+    checkNew(site, account, home)
     await checkDomain(files, home, site, address.domain)
     await makeMailbox(home, address, owner, account.oldMail ?? 'refused')
     const directory = mailHome(home, address)
@@ -124,13 +133,17 @@ export async function removeAccount(files: Files, home: Home, address: AccountAd
   })
 }
 
-function checkNew({ accounts, aliases, lines }: Site, { address, owner, ownUid }: NewAccount): void {
+function checkNew({ accounts, aliases, lines }: Site, { address, owner, ownUid }: NewAccount, home: Home): void {
   const text = textOf(address)
   if (accounts.some((one) => textOf(one) === text))
     throw new AccountError(`${text} is an account already ('quaver account list' shows all)`)
   const isAlias = aliases.some((alias) => textOf(alias.address) === text)
-  if (!isAlias && lines.some((line) => line.startsWith('=') && keyIn(line) === keyOf(address)))
-    throw new AccountError(`users/assign has a line for ${text} that is not ours: '=${keyOf(address)}:'`)
+  const others = isAlias ? undefined : lines.find((line) => line.startsWith('=') && keyIn(line) === keyOf(address))
+  if (others !== undefined) {
+    const before = earlierMail(others, home.mail)
+    const remedy = before === undefined ? '' : `: ${movedRemedy(before, home)}`
+    throw new AccountError(`users/assign has a line for ${text} that is not ours: '=${keyOf(address)}:'${remedy}`)
+  }
   const same = accounts.find((one) => one.uid === owner.uid && (ownUid === true || one.ownUid))
   if (same?.ownUid === true)
     throw new AccountError(

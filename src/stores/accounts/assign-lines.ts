@@ -2,7 +2,7 @@
  *  `domain-local`, as control/virtualdomains `D:D` makes it. Of keys that fit, an exact one (`=`) wins, then the longest
  *  wildcard (`+`): an account's own extensions go before the catch-all of its domain.
  *  Lines are ByteStrings, directories are text: only here does one become the other. */
-import { join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fromText, toText } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import type { AccountAddress } from './address.ts'
@@ -72,6 +72,25 @@ export function readAccountLine(line: string, mail: string): FoundAccount | unde
   const owner = mailboxIn(directory, mail)
   if (owner === undefined || key !== keyOf(owner)) return undefined
   return { ...owner, user, uid: Number(uid), gid: Number(gid), directory, ownUid: rest === ownUidMark }
+}
+
+/** Where the mailboxes of the home were in which this account's line was made, if that was not `mail`: the home was moved,
+ *  or is a copy of that one. */
+export function earlierMail(line: string, mail: string): string | undefined {
+  const directory = line.startsWith('=') ? directoryIn(line) : undefined
+  if (directory === undefined) return undefined
+  const before = dirname(dirname(directory))
+  if (basename(before) !== basename(mail) || before === mail) return undefined
+  const owner = mailboxIn(directory, before)
+  return owner !== undefined && keyIn(line) === keyOf(owner) ? before : undefined
+}
+
+/** What an administrator does about `earlierMail`. */
+export function movedRemedy(
+  before: string,
+  { mail, users }: { readonly mail: string; readonly users: string },
+): string {
+  return `if the home was moved, or is a copy: sed -i 's|:${before}/|:${mail}/|' ${join(users, 'assign')}, then quaver account compile`
 }
 
 export interface FoundAlias {

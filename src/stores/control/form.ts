@@ -37,6 +37,8 @@ export interface Surroundings {
   hasOwner(prepend: ByteString): boolean
   /** There is such an account, or nobody can tell. In lower case. */
   mayLogIn(account: ByteString): boolean
+  /** Why the account that signs has no such key (DKIM); undefined: it has, or nobody can tell. In lower case. */
+  signingKeyFault(domain: ByteString, selector: ByteString): LineFault | undefined
   /** The machine has an account of this name. */
   hasAccount(name: ByteString): boolean
 }

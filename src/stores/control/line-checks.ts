@@ -6,6 +6,7 @@ import { compileEre } from '../../protocols/ere/ere.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import { isNetwork, isWideNetwork } from '../../protocols/qmail/network-list.ts'
 import { programIn } from '../../protocols/qmail/program-line.ts'
+import { stages } from '../../protocols/spp/plug-ins.ts'
 import { parseRelay } from '../../protocols/qmail/smtproutes.ts'
 import { parseAddress } from '../../system/bind.ts'
 import { accountOf } from '../home/layout.ts'
@@ -47,10 +48,34 @@ export const isDomainOrSuffix: LineCheck = (line) => {
 }
 
 /** `user@host` or `@host`. */
-export const isAddressOrDomain: LineCheck = isOf('user@host or @host', (line) => {
+export const isAddressOrDomain: LineCheck = (line, surroundings, earlier) =>
+  line.startsWith('*@')
+    ? wrong('begins with *, which is no wildcard here', `write it as ${line.slice(1)}`)
+    : addressForm(line, surroundings, earlier)
+
+const addressForm: LineCheck = isOf('user@host or @host', (line) => {
   const at = line.lastIndexOf('@')
-  return at >= 0 && !/[\0-\x20\x7f]/.test(line) && isHostOrLiteral(line.slice(at + 1))
+  return at >= 0 && !/[\0-\x20\x7f]/.test(line) && !isSeveral(line, at) && isHostOrLiteral(line.slice(at + 1))
 })
+
+/** Two addresses with a comma or semicolon between are one with an odd user before its last `@`. */
+function isSeveral(line: ByteString, at: number): boolean {
+  const user = line.slice(0, at)
+  return user.includes('@') && !user.startsWith('"')
+}
+
+/** Behind the `&` of a `.qmail` line, or without it. A user alone is one of this host. */
+export const isForward: LineCheck = (address) => {
+  const at = address.lastIndexOf('@')
+  if (!address.startsWith('"') && /[\0-\x20\x7f<>;]/.test(address))
+    return wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
+  if (isSeveral(address, at)) return wrong('forwards to several addresses at once', 'write each on a line of its own')
+  const host = address.slice(at + 1)
+  // A name in its own letters has a form for the DNS, and a dot at its end is dropped.
+  return at < 0 || /[\x80-\xff]|[^.]\.$/.test(host) || isHostOrLiteral(host)
+    ? undefined
+    : wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
+}
 
 /** `badmailfrom`, which qregex reads as patterns, too. */
 export const isSenderOrPattern: LineCheck = (line, surroundings, earlier) =>
@@ -107,13 +132,7 @@ export function runs(use: ProgramUse): LineCheck {
 
 /** `smtpplugins`: sections by their first letter, then paths, or `:command` for a shell. */
 export const isPlugInLine: LineCheck = (line, surroundings, earlier) => {
-  if (line.startsWith('[')) {
-    if (/^\[[chmrd]/.test(line)) return undefined
-    return wrong(
-      'begins no section: its plug-ins never run',
-      'the sections are [connection] [helo] [mail] [rcpt] [data]',
-    )
-  }
+  if (line.startsWith('[')) return sectionFault(line)
   if (!earlier.some((one) => one.startsWith('[')))
     return wrong(
       'is in no section: it never runs',
@@ -123,6 +142,17 @@ export const isPlugInLine: LineCheck = (line, surroundings, earlier) => {
   // What a shell makes of more than a plain path is its own business.
   const path = /^:([A-Za-z0-9_.-]*\/[A-Za-z0-9_./-]+)(?: |$)/.exec(line)?.[1]
   return path === undefined ? undefined : surroundings.programFault(path, 'plug-in')
+}
+
+/** The first letter counts, so that `[mail` or `[rctp]` means something; whoever wrote it may have meant another. */
+function sectionFault(line: ByteString): LineFault | undefined {
+  const remedy = 'the sections are [connection] [helo] [mail] [rcpt] [data]'
+  const stage = stages.find((name) => name[0] === line[1])
+  if (stage === undefined) return wrong('begins no section: its plug-ins never run', remedy)
+  const name = /^\[([a-z]+)\]$/.exec(line)?.[1]
+  return name !== undefined && stage.startsWith(name)
+    ? undefined
+    : wrong(`is taken for [${stage}], because of its first letter`, remedy)
 }
 
 /** `key:relay` of smtproutes and senderroutes; an empty relay means the MX. */
@@ -146,6 +176,7 @@ export const isVirtualDomain: LineCheck = (line, surroundings, earlier) => {
   if (value === undefined) return noColon
   if (/[\0-\x20\x7f]/.test(value)) return wrong('has a blank behind its colon', 'write domain:prepend without blanks')
   if (key === '') return undefined
+  if (key.startsWith('@')) return wrong('names nobody before its @, and does nothing', `write ${line.slice(1)}`)
   const domain = lowerAscii(key.slice(key.lastIndexOf('@') + 1))
   const fault = domain.startsWith('.') ? isDomainOrSuffix(domain, surroundings, earlier) : hostOrLiteralFault(domain)
   if (fault !== undefined) return fault

@@ -3,11 +3,11 @@
  *          followed, and no file of another owner is read, or its content would end up with that account.
  *  Fails:  throws as Node does, or an Error that names the path and the remedy. */
 import { constants } from 'node:fs'
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
-import { errorCode, realFiles } from '../../system/files.ts'
+import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 
 export const credentialsBytesMax: number = 64 * 1024 * 1024
@@ -52,20 +52,9 @@ export async function readCredentialsText(home: Home): Promise<ByteString> {
 /** A reader sees the old content or the new, before and after a crash. The caller has locked the directory. */
 export async function replaceCredentialsText(home: Home, text: ByteString): Promise<void> {
   const path = credentialsPath(home)
-  const temporary = join(home.auth, `.passwd.${process.pid}.new`)
-  const directory = await stat(home.auth)
-  await rm(temporary, { force: true })
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  const handle = await open(temporary, flags, 0o600)
-  try {
-    if (process.getuid?.() === 0) await handle.chown(directory.uid, directory.gid)
-    await handle.writeFile(toBuffer(text))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, path)
-  await realFiles.syncDirectory(home.auth)
+  const { uid, gid } = await stat(home.auth)
+  const owner = process.getuid?.() === 0 ? { uid, gid } : undefined
+  await replaceFile(realFiles, path, toBuffer(text), 0o600, owner)
 }
 
 async function openPlain(path: string): Promise<FileHandle | undefined> {

@@ -2,8 +2,8 @@
  *  Knows:  modes, qmail-local's texts. Never: writes; changes the working directory.
  *  Fails:  with the text and class of qmail-local. */
 import { constants } from 'node:fs'
-import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
-import { type Failure, transient } from '../../base/outcome.ts'
+import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
+import { describeError, type Failure, transient } from '../../base/outcome.ts'
 import { printed } from '../../protocols/qmail/delivery-status.ts'
 import type { DotQmailName, DotQmailSearch } from '../../protocols/qmail/dot-qmail.ts'
 import { dotQmailBytesMax, dotQmailModeFault, homeModeFault } from '../../protocols/qmail/home-modes.ts'
@@ -25,7 +25,7 @@ const untoldCodes: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ELOOP'])
 /** Undefined: the home can take mail. */
 export function checkHome(files: QuickFiles, home: ByteString): Failure | undefined {
   const noEntry = (code: string): Failure =>
-    defer(`Unable to switch to ${home}: ${errnoText(code)}.`, `home ${home}: ${code}`)
+    defer(`Unable to switch to ${home}: ${errnoText(code)}.`, `home ${toText(home)}: ${code}`)
   let mode: number | undefined
   try {
     files.enter(home)
@@ -35,7 +35,7 @@ export function checkHome(files: QuickFiles, home: ByteString): Failure | undefi
   }
   if (mode === undefined) return noEntry('ENOENT')
   const fault = homeModeFault(mode)
-  return fault && printed(fault)
+  return fault && printed({ ...fault, logText: modeText(home, mode) })
 }
 
 /** The first file of the search that exists. Undefined if none does. */
@@ -61,18 +61,22 @@ function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): 
   } catch (error) {
     const code = errorCode(error)
     if (!untoldCodes.has(code) && !isTemporaryErrno(code)) return undefined
-    return defer(`Unable to open ${name}: ${errnoText(code)}.`)
+    return defer(`Unable to open ${name}: ${errnoText(code)}.`, naming(path, error))
   }
   try {
     const facts = files.factsOf(fd)
     if (!facts.isFile()) return undefined
     const fault = dotQmailModeFault(facts.mode)
-    if (fault !== undefined) return printed(fault)
-    if (facts.size > dotQmailBytesMax) return defer(`Unable to read ${name}: ${errnoText('EFBIG')}.`)
+    if (fault !== undefined) return printed({ ...fault, logText: modeText(path, facts.mode) })
+    if (facts.size > dotQmailBytesMax)
+      return defer(
+        `Unable to read ${name}: ${errnoText('EFBIG')}.`,
+        `${toText(path)}: ${facts.size} bytes, limit ${dotQmailBytesMax}`,
+      )
     const text = readText(files, fd)
     return { text, forwardOnly: (facts.mode & ownerExecuteBit) !== 0, default: candidate.default }
   } catch (error) {
-    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}.`)
+    return defer(`Unable to read ${name}: ${errnoText(errorCode(error))}.`, naming(path, error))
   } finally {
     files.close(fd)
   }
@@ -108,7 +112,8 @@ function exists(files: QuickFiles, home: ByteString, name: ByteString): boolean 
     return files.facts(`${home}/${name}`) !== undefined
   } catch (error) {
     const code = errorCode(error)
-    return isTemporaryErrno(code) ? defer(`Unable to stat home directory: ${errnoText(code)}.`) : false
+    if (!isTemporaryErrno(code)) return false
+    return defer(`Unable to stat home directory: ${errnoText(code)}.`, naming(home, error))
   }
 }
 
@@ -116,6 +121,18 @@ export function isFailure(value: object | string): value is Failure {
   return typeof value === 'object' && 'class' in value
 }
 
-function defer(words: ByteString, logText?: string): Failure {
+/** What the system says of a descriptor names no file. */
+function naming(path: ByteString, error: unknown): string {
+  const [place, text] = [toText(path), describeError(error)]
+  return text.includes(place) ? text : `${place}: ${text}`
+}
+
+/** Of what others may write to, or what is sticky. */
+function modeText(path: ByteString, mode: number): string {
+  const place = toText(path)
+  return `${place} has mode ${(mode & 0o7777).toString(8)}: chmod o-w,-t ${place}`
+}
+
+function defer(words: ByteString, logText: string): Failure {
   return printed(transient('3.0', words, logText))
 }

@@ -3,9 +3,9 @@
  *  Fails:  throws as Node does. */
 import { constants, lstatSync, type PathLike } from 'node:fs'
 import { chmod, chown, link, lutimes, mkdir, open, symlink, unlink } from 'node:fs/promises'
-import { type ByteString, fromText } from '../../base/byte-string.ts'
+import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
 import { asOwner, type OwnerIds } from '../../system/as-owner.ts'
-import { errorCode, realFiles } from '../../system/files.ts'
+import { errorCode, naming, realFiles } from '../../system/files.ts'
 import { pathOf } from '../../system/quick-files.ts'
 import { type ControlFile, controlFiles, type ControlName } from '../control/table.ts'
 import type { Home } from '../home/layout.ts'
@@ -98,8 +98,18 @@ async function makeFile(
   const directory = path.slice(0, slash)
   const temporary = pathOf(`${directory}/.adopting.${process.pid}`)
   await remove(temporary)
+  try {
+    await naming(toText(path), writeNew(temporary, content, mode, owner))
+    await link(temporary, pathOf(path))
+  } finally {
+    await remove(temporary)
+  }
+  await syncDirectory(directory)
+}
+
+async function writeNew(path: PathLike, content: Uint8Array, mode: number, owner: OwnerIds | undefined): Promise<void> {
   const handle = await open(
-    temporary,
+    path,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
     0o600,
   )
@@ -111,9 +121,6 @@ async function makeFile(
   } finally {
     await handle.close()
   }
-  await link(temporary, pathOf(path))
-  await unlink(temporary)
-  await syncDirectory(directory)
 }
 
 async function syncDirectory(directory: ByteString): Promise<void> {

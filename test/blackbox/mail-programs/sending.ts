@@ -15,13 +15,17 @@ function message(subject: string): string {
 }
 
 /** What became of it. */
-async function assertArrived({ arrived }: LoginInstance, subject: string, body = `.dot of ${subject}`): Promise<void> {
+export async function assertArrived(
+  { arrived }: LoginInstance,
+  subject: string,
+  body = `.dot of ${subject}`,
+): Promise<void> {
   const content = await arrived(subject)
   const header = content.slice(0, content.indexOf('\n\n') + 1)
   assert.match(header, /^Return-Path: <demo@quaver\.test>\n/)
   assert.match(header, /^From: .*demo@quaver\.test/m)
   assert.match(header, /^To: .*demo@quaver\.test/m)
-  assert.match(header, /^Date: ([A-Z][a-z]{2}, )?\d\d? [A-Z][a-z]{2} \d{4} [\d:]{8} [+-]\d{4}( \(\w+\))?$/m)
+  assert.match(header, /^Date: ([A-Z][a-z]{2}, {1,2})?\d\d? [A-Z][a-z]{2} \d{4} [\d:]{8} [+-]\d{4}( \(\w+\))?$/m)
   assert.match(header, /^Message-ID: <[^<>\n]+>$/im)
   assert.match(header, /^Received: \(ucspitls acceptutils authup demo@quaver\.test TLSv1\.[23] \S+\); [\w: ]+ -0000$/m)
   assert.doesNotMatch(header, /^bcc:|hidden@elsewhere\.test/im)
