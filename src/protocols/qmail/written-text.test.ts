@@ -8,7 +8,7 @@ import { parseDotQmail } from './dot-qmail.ts'
 import { parseFixSmtpIo } from './fixsmtpio.ts'
 import { parseRules } from './tcprules.ts'
 import { parseAssign } from './users-assign.ts'
-import { encodingFault, writtenLines } from './written-text.ts'
+import { encodingFault, withoutLines, writtenLines } from './written-text.ts'
 
 const mark = '\xef\xbb\xbf'
 
@@ -41,6 +41,17 @@ describe('text that people write', () => {
     assert.deepEqual(writtenLines(mark), [])
     assert.deepEqual(writtenLines(`${mark}a\n${mark}b`), ['a', `${mark}b`])
     assert.deepEqual(writtenLines('a\rb\r\r\n\r\nc\r'), ['a', 'b', '', 'c'])
+  })
+
+  it('loses the lines that are taken out, and nothing else', () => {
+    const text = `${mark}a \r\nb\r\r\n\nc\rd\re`
+    const isGone = (line: string): boolean => ['b', 'd'].includes(line)
+    assert.equal(withoutLines(text, isGone), `${mark}a \r\n\nc\re`)
+    for (const same of ['', mark, '\n', text])
+      assert.equal(
+        withoutLines(same, () => false),
+        same === mark ? '' : same,
+      )
   })
 
   it('in UTF-16 is refused, with a mark or without', () => {

@@ -11,12 +11,33 @@ const trailingUtf8 = ['\xc2\xa0', '\xc2\x85', '\xe2\x80\x8b', utf8Mark]
 
 /** Without line ends; what the last line end closes is the last line. */
 export function writtenLines(text: ByteString): ByteString[] {
-  const lines = (text.startsWith(utf8Mark) ? text.slice(utf8Mark.length) : text).split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  return lines.flatMap((line) => {
-    const trimmed = trimLine(line)
-    return trimmed.includes('\r') ? trimmed.split('\r').map(trimLine) : [trimmed]
-  })
+  return [...linesIn(text)].map(({ line }) => line)
+}
+
+/** The others stay as somebody wrote them, to the byte. */
+export function withoutLines(text: ByteString, isGone: (line: ByteString) => boolean): ByteString {
+  return [...linesIn(text)].map(({ line, written }) => (isGone(line) ? '' : written)).join('')
+}
+
+/** `written`: with its end, and whatever says nothing. */
+function* linesIn(text: ByteString): Generator<{ readonly line: ByteString; readonly written: ByteString }> {
+  const mark = text.startsWith(utf8Mark) ? utf8Mark : ''
+  let [before, from] = [mark, mark.length]
+  while (from < text.length) {
+    const found = text.indexOf('\n', from)
+    const end = found < 0 ? text.length : found + 1
+    const whole = text.slice(from, found < 0 ? end : found)
+    const parts = trimLine(whole).split('\r')
+    const last = parts.pop() ?? ''
+    for (const part of parts) {
+      yield { line: trimLine(part), written: `${before}${part}\r` }
+      before = ''
+      from += part.length + 1
+    }
+    yield { line: trimLine(last), written: before + text.slice(from, end) }
+    before = ''
+    from = end
+  }
 }
 
 /** Why the bytes are not text in lines, as it follows the file's name; undefined: they are. */
