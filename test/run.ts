@@ -36,6 +36,7 @@ const longest: readonly string[] = [
   'test/acceptance/incoming.test.ts',
   'test/partition/hostile-users.test.ts',
   'test/auth/losses.test.ts',
+  'test/acceptance/clock.test.ts',
   'test/blackbox/mail-programs.test.ts',
   'test/acceptance/logins.test.ts',
   'test/demo/system-home.test.ts',

@@ -1,6 +1,6 @@
 /** The real authd, asked through login's client, with lspawn played. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { AuthdProcess, willing } from '#test/kit/authd-process.ts'
@@ -43,7 +43,8 @@ describe('authd', () => {
 
   const scram = async (client: ScramClient, mechanism = 'SCRAM-SHA-256', bound?: string): Promise<AuthStep> => {
     const bindings = new Map(bound === undefined ? [] : [['tls-exporter', bound] as const])
-    const second = challenge(await authd.begin(mechanism, client.first, { bindings }))
+    const second = await authd.begin(mechanism, client.first, { bindings })
+    if (second.kind !== 'challenge') return second
     const { final, serverFinal } = client.answer(second.data)
     const third = await second.respond(final)
     if (third.kind !== 'challenge') return third
@@ -204,6 +205,21 @@ describe('authd', () => {
     isAccepted(await authd.plain(anna, 'last year’s', '198.51.100.4'))
   })
 
+  it('who has a line that cannot be read is told to come again, by any mechanism, and is not counted as guessing', async () => {
+    const file = join(authd.home.auth, 'passwd')
+    writeFileSync(`${file}.new`, `${readFileSync(file, 'latin1')}torn@example.test::$argon2id$v=19$m=194\n`, {
+      mode: 0o600,
+    })
+    renameSync(`${file}.new`, file)
+    const later = { kind: 'rejected', why: 'temporary' }
+    for (let n = 0; n <= locksFrom.peer; n++) assert.deepEqual(await authd.plain('torn@example.test', secret), later)
+    assert.deepEqual(await scram(new ScramClient('torn@example.test', secret)), later)
+    await authd.logged(
+      'PLAIN torn@example.test: temporary: its lines of auth/passwd cannot be read: set its password again\n',
+    )
+    isAccepted(await authd.plain(anna, secret))
+  })
+
   it('lspawn unwilling, or lost in the middle: temporary, never accepted; then it works again', async () => {
     authd.lspawn = ({ ref }) => ({ kind: 'denied', ref, why: 'temporary' })
     assert.deepEqual(await authd.plain(anna, secret), { kind: 'rejected', why: 'temporary' })
@@ -236,7 +252,7 @@ describe('authd', () => {
   })
 
   it('never says a secret', () => {
-    assert.doesNotMatch(authd.log, /correct horse|app password|battery staple|argon2|SCRAM-SHA-256\$/)
+    assert.doesNotMatch(authd.log, /correct horse|app password|battery staple|\$argon2|SCRAM-SHA-256\$/)
     for (const name of readdirSync(authd.home.auth))
       assert.equal(statSync(join(authd.home.auth, name)).mode & 0o077, 0, name)
   })

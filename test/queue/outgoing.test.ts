@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Attempt, encodeFromDeliverer } from '../../src/contracts/deliver.ts'
+import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
 import { noParams } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
 import { type QueueProcess, queueFor } from '../kit/queue-process.ts'
@@ -27,7 +28,7 @@ async function drainedTo(queue: QueueProcess, count: number): Promise<void> {
   }
 }
 
-test('a sender whose hosts are slow holds half of the slots, whatever their domains', async (t) => {
+test('a sender whose hosts are slow leaves as many slots as it holds, whatever their domains', async (t) => {
   const queue = await queueFor(t, { ...me, concurrencyremote: '10\n', concurrencyhost: '3\n' })
   const held: Attempt[] = []
   let release = false
@@ -42,7 +43,8 @@ test('a sender whose hosts are slow holds half of the slots, whatever their doma
   await submit(queue, 'Slow@me.example', ...Array.from({ length: 100 }, (_, n) => `r@many${n}.example`))
   await Promise.all(Array.from({ length: 20 }, (_, n) => submit(queue, `other${n}@me.example`, `r@fast${n}.example`)))
   await drainedTo(queue, 151)
-  assert.equal(held.length, 5)
+  // Of the eight that one uid may hold.
+  assert.equal(held.length, 4)
   release = true
   for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
   await drainedTo(queue, 0)
@@ -65,6 +67,29 @@ test('several senders whose hosts are slow leave a slot for the next', async (t)
   release = true
   for (const { ref } of held) connection.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf(ok)] }))
   await drainedTo(queue, 0)
+})
+
+test('one uid that hands in by many senders leaves some to the next uid', async (t) => {
+  const queue = await queueFor(t, { ...me, concurrencyremote: '10\n' })
+  const held: Attempt[] = []
+  const connection = await queue.remote((attempt) => {
+    if (!attempt.sender.startsWith('slow')) return attempt.recipients.map(() => ok)
+    held.push(attempt)
+    return undefined
+  })
+  const handIn = async (uid: number, sender: string, count: number): Promise<void> => {
+    const local = await queue.localOf(uid, () => ok)
+    for (let ref = 0; ref < count; ref++) {
+      const envelope = { sender: `${sender}${ref}@me.example`, recipients: [`r@${sender}${ref}.example`] }
+      local.send(encodeEnqueueRequest({ kind: 'submit', ref, params: noParams, envelope, head: '', body: [body] }))
+    }
+    await queue.logged(new RegExp(`from <${sender}${count - 1}@me\\.example>`))
+  }
+  await handIn(1000, 'slow', 40)
+  await handIn(1001, 'quick', 20)
+  await drainedTo(queue, 40)
+  assert.equal(held.length, 8)
+  connection.destroy('')
 })
 
 test('an attempt that is given back because its host is crowded takes no slot, costs nothing, and comes again', async (t) => {

@@ -26,8 +26,12 @@ const troubles = {
   check: 'the password checker cannot tell now; the log of lspawn says why',
 } as const
 
+const unreadable = 'its lines of auth/passwd cannot be read: set its password again'
+
 export interface AuthenticatorParts {
   readonly accounts: () => Promise<ReadonlyMap<ByteString, AccountCredentials>>
+  /** What is kept of it cannot be read: a right password must not look like a guess. */
+  readonly isUnreadable: (account: ByteString) => boolean
   readonly passwords: Passwords
   readonly guard: LoginGuard
   readonly tickets: Pick<TicketClient, 'admit' | 'check'>
@@ -88,6 +92,7 @@ export class Authenticator {
 
   async password(identity: Identity, claim: PasswordClaim, claimant: Claimant): Promise<Verdict> {
     return await this.guarded(identity.account, claimant.peer, async () => {
+      if (this.parts.isUnreadable(identity.account)) return temporary(unreadable)
       const isOurs = identity.known !== undefined || !this.parts.hasChecker()
       return isOurs
         ? await this.ownPassword(identity, claim, claimant)
@@ -100,6 +105,7 @@ export class Authenticator {
     const locked = this.enter(identity.account, peer)
     if (locked !== undefined) return locked
     this.parts.guard.leave(peer.remoteIp, identity.account)
+    if (this.parts.isUnreadable(identity.account)) return temporary(unreadable)
     const offer = this.parts.passwords.offer(identity)
     try {
       const barred = await this.barred(identity.account)

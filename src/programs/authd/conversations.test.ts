@@ -70,6 +70,7 @@ describe('authd’s connections', () => {
     guard = new LoginGuard({ directory, clock: realClock, onAlert: () => undefined })
     const authenticator = new Authenticator({
       accounts: () => Promise.resolve(new Map()),
+      isUnreadable: () => false,
       passwords: new Passwords(hmacSha256('', ''), realClock, realRandom),
       guard,
       tickets: {

@@ -57,6 +57,19 @@ describe('what auth/passwd says', () => {
     await assert.rejects(open(true).current(), /missing/)
   })
 
+  it('is not known of one whose line cannot be read, and that ends no session', async () => {
+    const other = `bob@one.example::${phc}:\n`
+    await writeFile(passwd(), `anna@one.example::${phc}:\n${other}`, { mode: 0o600 })
+    const source = open()
+    await source.current()
+    await writeFile(`${passwd()}.new`, `Anna@one.example::$argon2id$v=19$m=8,t=1,p=1$AAAA\n${other}`, { mode: 0o600 })
+    await rename(`${passwd()}.new`, passwd())
+    assert.deepEqual([...(await source.current()).keys()], ['bob@one.example'])
+    assert.deepEqual([source.isUnreadable('anna@one.example'), source.isUnreadable('bob@one.example')], [true, false])
+    assert.deepEqual(lost, [])
+    assert.match(log.join('\n'), /^warning: auth\/passwd: line 1: the hash is not argon2id/)
+  })
+
   it('stays in force when it goes away, and ends no session', async () => {
     await write()
     const source = open(true)

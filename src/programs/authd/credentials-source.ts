@@ -28,6 +28,7 @@ export interface SourceParts {
 export class CredentialsSource {
   private readonly parts: SourceParts
   private accounts: ReadonlyMap<ByteString, AccountCredentials> = new Map()
+  private unreadable: ReadonlySet<ByteString> = new Set()
   private verifiers = false
   /** Of what was read last. */
   private stamp: string | undefined
@@ -58,6 +59,11 @@ export class CredentialsSource {
     return this.accounts.has(account)
   }
 
+  /** By what was read last: there are lines about it, and none can be read. */
+  isUnreadable(account: ByteString): boolean {
+    return this.unreadable.has(account)
+  }
+
   /** Whether anybody can use SCRAM. */
   get hasVerifiers(): boolean {
     return this.verifiers
@@ -75,14 +81,16 @@ export class CredentialsSource {
       if (stamp === '' && this.isExpected()) throw new Error('it is missing, and there are accounts: bring it back')
       if (stamp === this.stamp) this.trouble = ''
       if (stamp === this.stamp || !this.isReady(stamp)) return
-      const { accounts, faults } = await readCredentials(this.parts.home)
+      const { accounts, unreadable, faults } = await readCredentials(this.parts.home)
       const before = this.stamp === undefined ? accounts : this.accounts
       this.stamp = stamp
       this.trouble = ''
       this.accounts = accounts
+      this.unreadable = unreadable
       this.verifiers = [...accounts.values()].some(({ credentials }) => credentials.some(({ scram }) => scram))
       this.tell(faults)
-      const names = new Set([...before.keys(), ...accounts.keys()])
+      // What cannot be read was not taken away.
+      const names = new Set([...before.keys(), ...accounts.keys()]).difference(unreadable)
       this.parts.onChange([...names].filter((name) => hasLost(before.get(name), accounts.get(name))))
     } catch (error) {
       const trouble = describeError(error)

@@ -77,6 +77,7 @@ export async function serve(): Promise<void> {
   const uids = new Remembered<number | undefined>(clock, uidLimits)
   const authenticator = new Authenticator({
     accounts: () => source.current(),
+    isUnreadable: (account) => source.isUnreadable(account),
     passwords,
     guard,
     tickets,

@@ -1,11 +1,20 @@
 /** Decides which group of a channel is attempted next.
- *  Knows:  slots, the share that each domain or uid, and each sender, has of them, what is due. Never: how a delivery is made, what a report means.
+ *  Knows:  slots, the share that each domain or uid, each sender, and who hands in has of them, what is due.
+ *  Never:  how a delivery is made, what a report means.
  *  Memory: `passesInMemoryMax` passes and `recipientsInMemoryMax` recipients; everything else that waits is on disk,
  *          found by due time. */
 import type { Clock } from '../../system/clock.ts'
 import type { Channel, DueKey, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
 import * as limits from './limits.ts'
-import { beginPass, type Group, type LiveMessage, type LiveMessages, type Pass } from './live-message.ts'
+import {
+  beginPass,
+  type Group,
+  type LiveMessage,
+  type LiveMessages,
+  type Origin,
+  originOf,
+  type Pass,
+} from './live-message.ts'
 import { ParkedMessages } from './parked-messages.ts'
 import { WaitingGroups } from './waiting-groups.ts'
 
@@ -13,9 +22,6 @@ export interface ChannelSettings {
   readonly concurrency: number
   /** Groups at once of one share: to one domain, or for one uid. */
   readonly concurrencyPerShare: number
-  /** Groups at once of one sender, whatever their domains, and no more than it leaves free: nobody's mail holds every slot,
-   *  nor does that of several, however slow its hosts are. */
-  readonly concurrencyPerSender: number
   /** A share gets no more slots than it leaves free: several that take all they can leave some for the next. */
   readonly leavesRoom: boolean
   readonly lifetimeSeconds: number
@@ -225,12 +231,22 @@ export class ChannelSchedule {
 
   private isTaken(share: string): boolean {
     if (share === '') return false
-    const { concurrency, concurrencyPerShare, concurrencyPerSender, leavesRoom } = this.settings
+    const { concurrency, concurrencyPerShare, leavesRoom } = this.settings
     const running = this.runningByShare.get(share) ?? 0
-    if (isSenderShare(share))
-      return running >= concurrencyPerSender || (running > 0 && running >= concurrency - this.running)
+    const origin = originOf(share)
+    if (origin !== undefined) return running > 0 && running >= this.originMost(origin)
     const free = concurrency - this.runningInShares
     return running >= concurrencyPerShare || (leavesRoom && running > 0 && running >= free)
+  }
+
+  /** Nobody's mail holds every slot, nor does that of several, however slow its hosts are: what one uid handed in has no more
+   *  than three times what it leaves free, and of that one sender no more than it leaves to the uid's others. */
+  private originMost({ uidShare, isSender }: Origin): number {
+    const { concurrency } = this.settings
+    const most = Math.ceil(concurrency * limits.uidShare)
+    const free = concurrency - this.running
+    if (isSender) return Math.min(free, most - (this.runningByShare.get(uidShare) ?? 0))
+    return Math.min(most, (free * limits.uidShare) / (1 - limits.uidShare))
   }
 
   private waitForShare(group: Group, share: string): void {
@@ -368,11 +384,6 @@ export class ChannelSchedule {
   }
 }
 
-function sharesOf({ share, senderShare }: Group): string[] {
-  return senderShare === '' ? [share] : [share, senderShare]
-}
-
-/** Neither a domain nor a uid has a space. */
-function isSenderShare(share: string): boolean {
-  return share.startsWith('from ')
+function sharesOf({ share, originShares }: Group): string[] {
+  return [share, ...originShares]
 }

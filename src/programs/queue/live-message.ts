@@ -45,8 +45,8 @@ export interface Group {
   readonly sender: ByteString
   /** Whose share of the slots it takes: a domain in lower case, or a uid. Empty for local until lspawn has told the uid. */
   share: string
-  /** The sender's share, which it takes besides; empty for local. */
-  readonly senderShare: string
+  /** That of the uid that handed it in, and of it the sender's, which it takes besides; none for local. */
+  readonly originShares: readonly string[]
   /** Which of them it waits for, if it waits. */
   waitsFor: string
   /** Its host has its share of attempts: it is on its way back to a slot, and counts in its shares all the while. */
@@ -72,6 +72,7 @@ export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, li
     groupsOpen: 0,
     groupsWaiting: 0,
   }
+  const originShares = channel === 'remote' ? originSharesOf(message) : []
   for (const { domain, positions } of positionsTogether(message, channel, nowMs)) {
     const first = message.recipients[positions[0] ?? 0]
     const sender = senderFor(message.sender, first?.address ?? '')
@@ -80,8 +81,7 @@ export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, li
       positions,
       sender,
       share: domain,
-      // Not its VERP sender, which is another for each recipient.
-      senderShare: channel === 'remote' ? `from ${lowerAscii(message.sender)}` : '',
+      originShares,
       waitsFor: '',
       isAside: false,
       timesAside: 0,
@@ -92,6 +92,25 @@ export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, li
   }
   pass.groupsOpen = groups.length
   return pass
+}
+
+/** Not its VERP sender, which is another for each recipient; and who hands in may call himself by many senders. */
+function originSharesOf({ sender, uid }: QueuedMessage): string[] {
+  return [`by ${uid}`, `by ${uid} from ${lowerAscii(sender)}`]
+}
+
+/** Whose mail an origin share is about. */
+export interface Origin {
+  readonly uidShare: string
+  /** Of one sender of that uid, not of all. */
+  readonly isSender: boolean
+}
+
+/** Undefined of other shares: no domain has a space, and a uid's share of its own deliveries begins with another word. */
+export function originOf(share: string): Origin | undefined {
+  if (!share.startsWith('by ')) return undefined
+  const end = share.indexOf(' from ')
+  return { uidShare: end === -1 ? share : share.slice(0, end), isSender: end !== -1 }
 }
 
 function positionsTogether(

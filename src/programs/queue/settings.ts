@@ -23,14 +23,12 @@ export function channelSettings(control: Control): Readonly<Record<Channel, Chan
     local: {
       concurrency: control.number('concurrencylocal'),
       concurrencyPerShare: deliveriesPerUidMax,
-      concurrencyPerSender: Number.POSITIVE_INFINITY,
       leavesRoom: true,
       lifetimeSeconds,
     },
     remote: {
       concurrency: control.number('concurrencyremote'),
       concurrencyPerShare: control.number('concurrencyhost'),
-      concurrencyPerSender: Math.ceil(control.number('concurrencyremote') / 2),
       leavesRoom: false,
       lifetimeSeconds,
     },

@@ -8,12 +8,12 @@ import { parseDotQmail } from './dot-qmail.ts'
 import { parseFixSmtpIo } from './fixsmtpio.ts'
 import { parseRules } from './tcprules.ts'
 import { parseAssign } from './users-assign.ts'
-import { encodingFault, writtenLines } from './written-text.ts'
+import { encodingFault, withoutLines, writtenLines } from './written-text.ts'
 
 const mark = '\xef\xbb\xbf'
 
 describe('text that people write', () => {
-  it('means the same with the line ends and the mark of Windows', () => {
+  it('means the same with the line ends and the mark of other systems, and with what cannot be seen behind a line', () => {
     const readers: readonly (readonly [(text: string) => unknown, string])[] = [
       [parseLine, 'mail.a.test\nmore\n'],
       [(text) => parseNumber(text, 'bytes'), '50M\n'],
@@ -31,13 +31,27 @@ describe('text that people write', () => {
     for (const [read, text] of readers) {
       assert.deepEqual(read(mark + text.replaceAll('\n', '\r\n')), read(text), text)
       assert.deepEqual(read(text.replaceAll('\n', ' \t\r\n')), read(text), text)
+      assert.deepEqual(read(text.replaceAll('\n', '\r')), read(text), text)
+      for (const unseen of ['\f', '\v', '\xc2\xa0', '\xc2\x85 ', '\xe2\x80\x8b', `${mark}\r`])
+        assert.deepEqual(read(text.replaceAll('\n', `${unseen}\n`)), read(text), `${text}${unseen}`)
     }
   })
 
   it('a mark alone is an empty file, and only the first one is none of the content', () => {
     assert.deepEqual(writtenLines(mark), [])
     assert.deepEqual(writtenLines(`${mark}a\n${mark}b`), ['a', `${mark}b`])
-    assert.deepEqual(writtenLines('a\rb\r\n\r\nc\r'), ['a\rb', '', 'c'])
+    assert.deepEqual(writtenLines('a\rb\r\r\n\r\nc\r'), ['a', 'b', '', 'c'])
+  })
+
+  it('loses the lines that are taken out, and nothing else', () => {
+    const text = `${mark}a \r\nb\r\r\n\nc\rd\re`
+    const isGone = (line: string): boolean => ['b', 'd'].includes(line)
+    assert.equal(withoutLines(text, isGone), `${mark}a \r\n\nc\re`)
+    for (const same of ['', mark, '\n', text])
+      assert.equal(
+        withoutLines(same, () => false),
+        same === mark ? '' : same,
+      )
   })
 
   it('in UTF-16 is refused, with a mark or without', () => {

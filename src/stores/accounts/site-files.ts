@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { parseLine, parseList, parseMap } from '../../protocols/qmail/control-format.ts'
-import { encodingFault, writtenLines } from '../../protocols/qmail/written-text.ts'
+import { encodingFault, withoutLines } from '../../protocols/qmail/written-text.ts'
 import { type Files, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 import { assignBytesMax, compileAssign } from '../users/assign.ts'
@@ -107,10 +107,8 @@ async function addLine(
 
 async function removeLine(files: Files, home: Home, name: string, line: string): Promise<void> {
   const text = (await readControl(files, home, name)) ?? ''
-  const lines = writtenLines(text)
-  // Other lines stay as somebody wrote them, to the byte.
-  const kept = text.split('\n').filter((_, at) => lines[at]?.toLowerCase() !== line)
-  if (kept.join('\n') !== text) await replaceFile(files, join(home.control, name), toBuffer(kept.join('\n')), 0o644)
+  const kept = withoutLines(text, (one) => one.toLowerCase() === line)
+  if (kept !== text) await replaceFile(files, join(home.control, name), toBuffer(kept), 0o644)
 }
 
 function readControl(files: Files, home: Home, name: string): Promise<string | undefined> {

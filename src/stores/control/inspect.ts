@@ -52,7 +52,9 @@ export function inspectLineEnds(text: ByteString, file: string): Finding[] {
       { file, line: windows + 1, fault: 'ends in CR LF, of which other programs take the CR for content', remedy },
     ]
   const old = lines.findIndex((line) => line.includes('\r'))
-  return old < 0 ? [] : [{ file, line: old + 1, fault: 'has a CR in it, which ends no line', remedy }]
+  return old < 0
+    ? []
+    : [{ file, line: old + 1, fault: 'has a CR in it, which ends a line here and nowhere else', remedy }]
 }
 
 function inspectLines(

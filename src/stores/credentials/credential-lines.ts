@@ -33,6 +33,8 @@ export function hasLost(before: AccountCredentials | undefined, after: AccountCr
 
 export interface ParsedCredentials {
   readonly accounts: ReadonlyMap<string, AccountCredentials>
+  /** Those of whom no line can be read, and some line is there: nobody can tell whether a password is theirs. */
+  readonly unreadable: ReadonlySet<string>
   /** `line N: reason`. */
   readonly faults: readonly string[]
 }
@@ -41,7 +43,8 @@ export type CredentialLine =
   | { readonly kind: 'credential'; readonly account: string; readonly credential: Credential }
   | { readonly kind: 'disabled'; readonly account: string }
   | { readonly kind: 'remark' }
-  | { readonly kind: 'fault'; readonly reason: string }
+  /** `account`: whom it is about, where that can be read. */
+  | { readonly kind: 'fault'; readonly reason: string; readonly account?: string }
 
 export function isLabel(text: string): boolean {
   return labelPattern.test(text)
@@ -58,11 +61,13 @@ export function readCredentialLine(line: string): CredentialLine {
   if (!accountPattern.test(account)) return fault('it does not begin with an address')
   // Version 0.1 wrote `address:hash`.
   const [label, phc, verifier] = third === undefined ? ['', second, ''] : [second, third, rest.join(':')]
-  if (label !== '' && !isLabel(label)) return fault('the label is not 1 to 32 letters, digits, . _ or -')
+  if (label !== '' && !isLabel(label))
+    return { ...fault('the label is not 1 to 32 letters, digits, . _ or -'), account }
   const hash = parsePasswordHash(phc)
-  if (hash === undefined) return fault('the hash is not argon2id, or dearer than we take')
+  if (hash === undefined) return { ...fault('the hash is not argon2id, or dearer than we take'), account }
   const scram = parseScramVerifier(verifier)
-  if (verifier !== '' && scram === undefined) return fault('the last field is no SCRAM-SHA-256 verifier')
+  if (verifier !== '' && scram === undefined)
+    return { ...fault('the last field is no SCRAM-SHA-256 verifier'), account }
   return { kind: 'credential', account, credential: { label, hash, scram } }
 }
 
@@ -74,6 +79,7 @@ export function formatCredentialLine(account: string, label: string, { phc, scra
 export function parseCredentials(text: string): ParsedCredentials {
   const accounts = new Map<string, { disabled: boolean; credentials: Credential[] }>()
   const faults: string[] = []
+  const unreadable = new Set<string>()
   const entry = (account: string): { disabled: boolean; credentials: Credential[] } => {
     const found = accounts.get(account) ?? { disabled: false, credentials: [] }
     accounts.set(account, found)
@@ -82,8 +88,10 @@ export function parseCredentials(text: string): ParsedCredentials {
   for (const [index, line] of writtenLines(text).entries()) {
     const read = readCredentialLine(line)
     if (read.kind === 'disabled') entry(read.account).disabled = true
-    else if (read.kind === 'fault') faults.push(`line ${index + 1}: ${read.reason}`)
-    else if (read.kind === 'credential') {
+    else if (read.kind === 'fault') {
+      faults.push(`line ${index + 1}: ${read.reason}`)
+      if (read.account !== undefined) unreadable.add(read.account)
+    } else if (read.kind === 'credential') {
       const { credentials } = entry(read.account)
       if (credentials.some(({ label }) => label === read.credential.label))
         faults.push(`line ${index + 1}: a second password of that account and label`)
@@ -92,9 +100,10 @@ export function parseCredentials(text: string): ParsedCredentials {
       else credentials.push(read.credential)
     }
   }
-  return { accounts, faults }
+  for (const account of accounts.keys()) unreadable.delete(account)
+  return { accounts, unreadable, faults }
 }
 
-function fault(reason: string): CredentialLine {
+function fault(reason: string): Extract<CredentialLine, { kind: 'fault' }> {
   return { kind: 'fault', reason }
 }

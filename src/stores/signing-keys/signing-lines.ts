@@ -2,7 +2,7 @@
  *  Fails:  as reading and replacing a file does; AccountError if another command is changing the directory. */
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toBuffer } from '../../base/byte-string.ts'
-import { writtenLines } from '../../protocols/qmail/written-text.ts'
+import { withoutLines } from '../../protocols/qmail/written-text.ts'
 import { lockDirectory } from '../home/directory-lock.ts'
 import type { Home } from '../home/layout.ts'
 import { type Files, replaceFile } from '../../system/files.ts'
@@ -21,9 +21,7 @@ export async function setSelectors(
   try {
     const bytes = await files.read(path, fileBytesMax)
     const text = bytes === undefined ? '' : fromBuffer(bytes)
-    const meant = writtenLines(text)
-    const kept = text.split('\n').filter((_, at) => !lowerAscii(meant[at] ?? '').startsWith(`${domain}:`))
-    const rest = kept.join('\n')
+    const rest = withoutLines(text, (line) => lowerAscii(line).startsWith(`${domain}:`))
     const ended = rest === '' || rest.endsWith('\n') ? rest : `${rest}\n`
     const line = selectors.length === 0 ? '' : `${domain}:${selectors.join(',')}\n`
     if (ended + line !== text) await replaceFile(files, path, toBuffer(ended + line), 0o644)
