@@ -36,7 +36,7 @@ export function withLate(params: Params, late: Params): Params {
   return late.size === 0 ? params : new Map([...params, ...late])
 }
 
-/** smtpd's word that its client may relay; with no value. */
+/** smtpd's word that its client may relay, and who that is: a uid of this machine, or an address or network. Empty: unknown. */
 export const relayedParam = 'RELAYED'
 /** smtpd's word that a message is suspect, with the reason: whoever delivers it keeps it apart if there is a place for that. */
 export const quarantineParam = 'QUARANTINE'

@@ -91,6 +91,7 @@ export class SmtpServer {
         gate: openGate(environment),
         budget,
         enqueuerFor: () => this.enqueuer,
+        relayerOf: () => '',
         isOwnResult: () => false,
         tlsAvailable: () => tls.available,
       }

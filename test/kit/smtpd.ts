@@ -154,6 +154,7 @@ export class ScriptedSession {
       budget: this.budget,
       log: (line) => this.log.push(line),
       enqueuerFor: () => world.enqueuer ?? this.enqueuer,
+      relayerOf: (seen) => seen.get('TCPREMOTEIP') ?? '',
       isOwnResult: () => false,
       tlsAvailable: () => world.tls === true,
     }

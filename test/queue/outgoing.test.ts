@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Attempt, encodeFromDeliverer } from '../../src/contracts/deliver.ts'
 import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
-import { noParams } from '../../src/contracts/envelope.ts'
+import { noParams, relayedParam } from '../../src/contracts/envelope.ts'
 import type { FrameConnection } from '../../src/system/frame-connection.ts'
 import { type QueueProcess, queueFor } from '../kit/queue-process.ts'
 import { type Report, statusOf } from '#test/kit/status.ts'
@@ -11,6 +11,11 @@ import { type Report, statusOf } from '#test/kit/status.ts'
 const ok: Report = { letter: 'K', text: 'did 1+0+0\n' }
 const me = { me: 'me.example\n' }
 const body = Buffer.from('Subject: x\n\nhi\n')
+
+async function relay(queue: QueueProcess, relayer: string, sender: string, recipient: string): Promise<void> {
+  const outcome = await queue.submit({ sender, recipients: [recipient] }, new Map([[relayedParam, relayer]]), body)
+  assert.ok(outcome.done, outcome.done ? '' : outcome.failure.logText)
+}
 
 async function submit(queue: QueueProcess, sender: string, ...recipients: string[]): Promise<void> {
   const outcome = await queue.submit({ sender, recipients }, noParams, body)
@@ -87,6 +92,21 @@ test('one uid that hands in by many senders leaves some to the next uid', async 
   }
   await handIn(1000, 'slow', 40)
   await handIn(1001, 'quick', 20)
+  await drainedTo(queue, 40)
+  assert.equal(held.length, 8)
+  connection.destroy('')
+})
+
+test('one client that relays by many senders leaves some to the next client', async (t) => {
+  const queue = await queueFor(t, { ...me, concurrencyremote: '10\n' })
+  const held: Attempt[] = []
+  const connection = await queue.remote((attempt) => {
+    if (!attempt.sender.startsWith('slow')) return attempt.recipients.map(() => ok)
+    held.push(attempt)
+    return undefined
+  })
+  for (let n = 0; n < 40; n++) await relay(queue, '1000', `slow${n}@me.example`, `r@slow${n}.example`)
+  for (let n = 0; n < 20; n++) await relay(queue, '192.0.2.7', `quick${n}@me.example`, `r@quick${n}.example`)
   await drainedTo(queue, 40)
   assert.equal(held.length, 8)
   connection.destroy('')

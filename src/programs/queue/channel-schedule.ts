@@ -241,12 +241,12 @@ export class ChannelSchedule {
 
   /** Nobody's mail holds every slot, nor does that of several, however slow its hosts are: what one uid handed in has no more
    *  than three times what it leaves free, and of that one sender no more than it leaves to the uid's others. */
-  private originMost({ uidShare, isSender }: Origin): number {
+  private originMost({ originShare, isSender }: Origin): number {
     const { concurrency } = this.settings
-    const most = Math.ceil(concurrency * limits.uidShare)
+    const most = Math.ceil(concurrency * limits.originShare)
     const free = concurrency - this.running
-    if (isSender) return Math.min(free, most - (this.runningByShare.get(uidShare) ?? 0))
-    return Math.min(most, (free * limits.uidShare) / (1 - limits.uidShare))
+    if (isSender) return Math.min(free, most - (this.runningByShare.get(originShare) ?? 0))
+    return Math.min(most, (free * limits.originShare) / (1 - limits.originShare))
   }
 
   private waitForShare(group: Group, share: string): void {

@@ -36,8 +36,8 @@ export const reportBytesMax: number = 256 * 1024
 export const reportBeginningBytesMax = 200
 /** Of the part of a bounce that names the failed recipients; beyond it they are counted. */
 export const bounceReportBytesMax: number = 1024 * 1024
-/** Share of the remote slots that the mail of one uid may hold. */
-export const uidShare = 0.75
+/** Share of the remote slots that the mail of one uid, or of one client that relays, may hold. */
+export const originShare = 0.75
 /** Share of the slots that retries may take while new mail waits. */
 export const retryShare = 0.8
 /** Recipients in one remote transaction (RFC 5321 §4.5.3.1.8 has servers take 100). */

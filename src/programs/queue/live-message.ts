@@ -1,6 +1,7 @@
 /** A message while it is being delivered: its state in memory, its passes, and the groups of recipients that are
  *  attempted together. Nothing of this outlives the process; the store has what must. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import { relayedParam } from '../../contracts/envelope.ts'
 import { domainOf } from '../../protocols/qmail/routing.ts'
 import { isLastAttempt, nextAttemptMs } from '../../protocols/qmail/schedule.ts'
 import { isVerp, senderFor } from '../../protocols/qmail/verp.ts'
@@ -45,7 +46,7 @@ export interface Group {
   readonly sender: ByteString
   /** Whose share of the slots it takes: a domain in lower case, or a uid. Empty for local until lspawn has told the uid. */
   share: string
-  /** That of the uid that handed it in, and of it the sender's, which it takes besides; none for local. */
+  /** Of who handed it in, and of him the sender's, which it takes besides; none for local. */
   readonly originShares: readonly string[]
   /** Which of them it waits for, if it waits. */
   waitsFor: string
@@ -94,15 +95,17 @@ export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, li
   return pass
 }
 
-/** Not its VERP sender, which is another for each recipient; and who hands in may call himself by many senders. */
-function originSharesOf({ sender, uid }: QueuedMessage): string[] {
-  return [`by ${uid}`, `by ${uid} from ${lowerAscii(sender)}`]
+/** Of who hands in: his uid, or whom smtpd relays for. Of him, the sender: not a VERP sender, which is another for each
+ *  recipient, and not the sender alone, because he may call himself by many. */
+function originSharesOf({ sender, uid, params }: QueuedMessage): string[] {
+  const by = params.get(relayedParam) || uid
+  return [`by ${by}`, `by ${by} from ${lowerAscii(sender)}`]
 }
 
 /** Whose mail an origin share is about. */
 export interface Origin {
-  readonly uidShare: string
-  /** Of one sender of that uid, not of all. */
+  readonly originShare: string
+  /** Of one of his senders, not of all. */
   readonly isSender: boolean
 }
 
@@ -110,7 +113,7 @@ export interface Origin {
 export function originOf(share: string): Origin | undefined {
   if (!share.startsWith('by ')) return undefined
   const end = share.indexOf(' from ')
-  return { uidShare: end === -1 ? share : share.slice(0, end), isSender: end !== -1 }
+  return { originShare: end === -1 ? share : share.slice(0, end), isSender: end !== -1 }
 }
 
 function positionsTogether(

@@ -51,6 +51,7 @@ async function explained(world: World): Promise<ExplainStep[]> {
     budget: new ContentBudget(limits.contentBytesInFlightMax),
     log: () => undefined,
     enqueuerFor: () => assert.fail('nobody takes what is explained'),
+    relayerOf: () => '',
     isOwnResult: () => false,
     tlsAvailable: () => false,
   }

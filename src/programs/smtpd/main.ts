@@ -31,6 +31,7 @@ import { descriptorsMax } from '../../system/descriptors.ts'
 import { openLog } from '../../system/log.ts'
 import type { TlsOrder } from '../../contracts/supervise.ts'
 import { ServerTls } from '../../system/server-tls.ts'
+import { SocketOwners } from '../../system/socket-owners.ts'
 import { supervised } from '../../system/supervised.ts'
 import { admit } from '../../servers/listener/admission.ts'
 import { nameOf } from '../../servers/listener/client-name.ts'
@@ -46,6 +47,7 @@ import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import type { Environment, Known, Peer } from '../../servers/listener/peer.ts'
 import type { Policy } from './policy.ts'
 import { PolicySource } from './policy-source.ts'
+import { relayerIn } from './relayer.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
 import type { ConnectionSetting } from '../../servers/listener/dialogue.ts'
 
@@ -93,6 +95,7 @@ const gates = new Gates({
 })
 const isOwnResult = ownResults(control)
 const replyRules = new ReplyRulesSource(control, log)
+const owners = new SocketOwners(clock)
 const filterTools: FilterTools = {
   queue,
   connectExec: () => connectPath(socketPath(home, 'exec')),
@@ -201,6 +204,7 @@ function settingWith(policy: Policy, environment: Environment): SessionSetting {
     budget,
     log,
     enqueuerFor,
+    relayerOf: (variables) => relayerIn(variables, owners),
     isOwnResult,
     tlsAvailable: () => serverTls.available,
   }

@@ -1,4 +1,5 @@
 /** What a session needs from outside. */
+import type { ByteString } from '../../base/byte-string.ts'
 import type { IsOurs } from '../../protocols/auth-results/own-fields.ts'
 import { parseBytes } from '../../protocols/qmail/quantity.ts'
 import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
@@ -35,6 +36,8 @@ export interface SessionSetting {
   /** Who may not relay has to wait for the replies to HELO, EHLO and DATA. */
   readonly mustWaitForReplies?: boolean
   enqueuerFor(environment: Environment): Enqueuer
+  /** Who a client that may relay is, for the share of its mail. */
+  relayerOf(environment: Environment): ByteString
   /** Authentication-Results under such a name are ours; those that come with a message go. */
   readonly isOwnResult: IsOurs
   readonly tlsAvailable: () => boolean

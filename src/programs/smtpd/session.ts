@@ -204,7 +204,9 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   private takeMessage(transaction: Transaction): void {
     const { gate, clock, enqueuerFor, isOwnResult } = this.setting
     const { envelope } = transaction
-    const params = this.mayRelay ? new Map([...transaction.params, [relayedParam, '']]) : transaction.params
+    const params = this.mayRelay
+      ? new Map([...transaction.params, [relayedParam, this.setting.relayerOf(gate.environment)]])
+      : transaction.params
     const head = receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
     const message = { envelope, params, head, databytes: this.databytes }
     let enqueuer: Enqueuer = new OwnResultsEnqueuer(

@@ -1,0 +1,13 @@
+/** Who a client that may relay is, so that the queue counts the slots of its mail by it: a user of this machine by his uid,
+ *  anybody else by the address (of IPv6, the network) that he comes from. */
+import type { ByteString } from '../../base/byte-string.ts'
+import { type Environment, isLoopback, peerKey } from '../../servers/listener/peer.ts'
+import type { SocketOwners } from '../../system/socket-owners.ts'
+
+export function relayerIn(environment: Environment, owners: Pick<SocketOwners, 'ownerOf'>): ByteString {
+  const remoteIp = environment.get('TCPREMOTEIP') ?? ''
+  if (!isLoopback(remoteIp)) return peerKey(remoteIp)
+  const [remotePort, localPort] = [environment.get('TCPREMOTEPORT'), environment.get('TCPLOCALPORT')].map(Number)
+  const uid = owners.ownerOf({ remoteIp, remotePort: remotePort ?? 0, localPort: localPort ?? 0 })
+  return uid === undefined ? remoteIp : String(uid)
+}
