@@ -32,6 +32,7 @@ class FakeQueue {
   remote: FrameConnection | undefined
   private readonly server: Server
   private readonly reports = new Map<number, (reports: readonly Report[]) => void>()
+  private readonly attempts = new Map<number, Attempt>()
   private ref = 0
   private onReady: () => void = () => undefined
 
@@ -60,6 +61,7 @@ class FakeQueue {
       content,
       token,
     }
+    this.attempts.set(ref, attempt)
     this.remote?.send(encodeToDeliverer({ kind: 'attempt', ...attempt }))
     return new Promise((resolve) => this.reports.set(ref, resolve))
   }
@@ -90,6 +92,10 @@ class FakeQueue {
       this.capacities.push(message.capacity)
       this.remote = connection
       this.onReady()
+    } else if (message?.kind === 'crowded') {
+      // On a slow machine the host has its share for longer than an attempt waits: the same one comes again, as from a queue.
+      const attempt = this.attempts.get(message.ref)
+      if (attempt !== undefined) connection.send(encodeToDeliverer({ kind: 'attempt', ...attempt }))
     } else if (message?.kind === 'report') this.reports.get(message.ref)?.(message.statuses.map(reportOf))
     else if (message?.kind === 'retire') {
       this.retired = true
