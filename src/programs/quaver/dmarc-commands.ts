@@ -39,11 +39,17 @@ function addReports(group: Command): void {
   )
     .option('--domain <domain>', 'of this domain alone')
     .option('--days <number>', 'of the last so many days', daysFrom, 30)
-    .action(async () => (await import('./dmarc-reports.ts')).reports(reports.optsWithGlobals()))
+    .option('--pending', 'those that we owe others instead: what would be sent to whom, and what was')
+    .action(async (options: { pending?: true }) => {
+      const shown = await import('./dmarc-reports.ts')
+      if (options.pending === true) await shown.pending(reports.optsWithGlobals())
+      else shown.reports(reports.optsWithGlobals())
+    })
   examples(reports, [
     ['quaver dmarc reports', ''],
     ['quaver dmarc reports --domain example.org --days 7', ''],
     ['quaver dmarc reports --json', 'every source'],
+    ['quaver dmarc reports --pending', 'reports of ours about mail of others'],
   ])
 }
 

@@ -1,14 +1,14 @@
-/** `quaver dmarc reports`: what others have reported about our domains. */
+/** `quaver dmarc reports`: what others have reported about our domains, and which reports we owe others. */
 import { describeError } from '../../base/outcome.ts'
 import { type DomainSums, ReportSums, type SourceSums } from '../../protocols/dmarc/report-sums.ts'
 import { receivedReports } from '../../stores/dmarc-reports/received-reports.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { errorCode } from '../../system/files.ts'
-import { type GlobalOptions, requireHome } from './context.ts'
+import { askProgram, type GlobalOptions, requireHome } from './context.ts'
 import { CommandError } from './exit.ts'
 import { machineAddresses } from './machine/checks.ts'
-import { harmless, print, printJson, styled, table } from './output.ts'
+import { harmless, print, printJson, styled, table, when } from './output.ts'
 
 export interface ReportsOptions extends GlobalOptions {
   readonly domain?: string
@@ -18,6 +18,67 @@ export interface ReportsOptions extends GlobalOptions {
 const dayMilliseconds = 86_400_000
 /** A person looks at the worst; --json has all. */
 const sourcesShown = 40
+
+/** As policy tells it. */
+type OwedRow =
+  | { readonly kind: 'settings'; readonly mode: string; readonly from?: string; readonly why?: string }
+  | {
+      readonly kind: 'pending'
+      readonly day: number
+      readonly domain: string
+      readonly messages: number
+      readonly to: readonly string[]
+      readonly why?: string
+    }
+  | {
+      readonly kind: 'sent'
+      readonly day: number
+      readonly domain: string
+      readonly to: string
+      readonly state: string
+      readonly atMs: number
+    }
+
+/** What would be sent, and what was. */
+export async function pending(options: ReportsOptions): Promise<void> {
+  const rows: OwedRow[] = []
+  const take = (row: unknown): void => void rows.push(row as OwedRow)
+  await askProgram(requireHome(options), 'policy-admin', { op: 'reports' }, take)
+  const { domain } = options
+  const wanted = rows.filter((row) => row.kind === 'settings' || domain === undefined || row.domain === domain)
+  if (options.json === true) return printJson(wanted)
+  const settings = wanted.find((row) => row.kind === 'settings')
+  const who = settings?.why ?? `from ${settings?.from ?? '?'}`
+  print(harmless(`control/dmarcreports: ${settings?.mode ?? '?'}; ${who}`))
+  const owed = wanted.filter((row) => row.kind === 'pending')
+  const sent = wanted.filter((row) => row.kind === 'sent')
+  if (owed.length === 0) print('nothing waits to be reported')
+  else {
+    const lines = owed.map(({ day: of, messages, to, why, ...row }) =>
+      [dayText(of), row.domain, String(messages), why === undefined ? `to ${to.join(', ')}` : `not sent: ${why}`].map(
+        harmless,
+      ),
+    )
+    print(table([['day (UTC)', 'domain', 'messages', ''], ...lines]))
+  }
+  if (sent.length === 0) return
+  print('\nof the last seven days:')
+  print(
+    table(
+      sent.map(({ day: of, to, state, atMs, ...row }) =>
+        [dayText(of), row.domain, `to ${to}`, when(atMs), stateText(state)].map(harmless),
+      ),
+    ),
+  )
+}
+
+function stateText(state: string): string {
+  return state === 'queued' ? '' : state === 'failed' ? 'came back' : 'not handed to the queue yet'
+}
+
+function dayText(ofEpoch: number): string {
+  return new Date(ofEpoch * dayMilliseconds).toISOString().slice(0, 10)
+}
 
 export function reports(options: ReportsOptions): void {
   const { domain: wanted, days } = options

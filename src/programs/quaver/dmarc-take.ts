@@ -1,5 +1,5 @@
 /** `quaver dmarc take`: what the address for reports runs for each mail (qmail-command(8)). It keeps a report that is proven
- *  to come from somebody, and about a domain of ours.
+ *  to come from somebody, and about a domain of ours; and it notes which reports of ours came back.
  *  Fails:  exit code 99, and the lines of `.qmail` behind it are passed over: it is taken. 0: it is none, those lines are
  *          for it; standard output says why, for the log. 111: not now. */
 import { lowerAscii } from '../../base/byte-string.ts'
@@ -11,6 +11,7 @@ import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 import { ReportError } from '../../protocols/reports/report-error.ts'
 import { Control } from '../../stores/control/control.ts'
 import { ownResults } from '../../stores/control/own-results.ts'
+import { noteFailedReport } from '../../stores/dmarc-reports/failed-reports.ts'
 import { keepReport } from '../../stores/dmarc-reports/received-reports.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
@@ -23,6 +24,8 @@ import { harmless, print } from './output.ts'
 
 /** 10 MiB of report in base64, and a header. */
 const messageBytesMax: number = 16 * 1024 * 1024
+/** Where a bounce has the header of what it is about. */
+const bounceBytesOfInterest: number = 256 * 1024
 /** Clocks of others are wrong, by hours at times; a report that is a year late says nothing any more. */
 const futureMillisecondsMax: number = 2 * 86_400_000
 const pastMillisecondsMax: number = 365 * 86_400_000
@@ -43,6 +46,7 @@ export async function take(options: GlobalOptions): Promise<void> {
 
 /** What was done, for the log. */
 async function taken(home: Home, mail: Buffer): Promise<string> {
+  if (process.env['SENDER'] === '') return await returned(home, mail)
   const control = new Control(home.control, realClock)
   const sentBy = provenDomain(ownResultsIn(headerFields(headerOf(mail)), ownResults(control)))
   if (sentBy === undefined) throw new ReportError('neither DMARC nor DKIM says who sent it')
@@ -53,6 +57,16 @@ async function taken(home: Home, mail: Buffer): Promise<string> {
   const isNew = await keepReport(realFiles, home, { ...report, sentBy }, realClock.now())
   const messages = report.rows.reduce((sum, { count }) => sum + count, 0)
   return `DMARC report ${report.id} of ${sentBy} about ${report.domain}: ${isNew ? `${messages} messages` : 'known already'}`
+}
+
+/** A bounce names the message that it is about, in whatever form; nobody else knows its number. */
+async function returned(home: Home, mail: Buffer): Promise<string> {
+  const text = mail.subarray(0, bounceBytesOfInterest).toString('latin1')
+  const token = /\bdmarc\.([0-9a-f]{32})@/.exec(text)?.[1]
+  if (token === undefined) throw new ReportError('a bounce of something else')
+  if (/^action:[ \t]*delayed\b/im.test(text)) return 'a report of ours is late'
+  await noteFailedReport(realFiles, home, token, realClock.now())
+  return 'a report of ours came back'
 }
 
 async function message(): Promise<Buffer> {

@@ -28,11 +28,27 @@ export const authenticationFiles = {
     reread: 'live',
     check: isOneOf(dmarcActions, 'what is done at most'),
   },
+  dmarcreports: {
+    form: 'line',
+    fallback: 'known',
+    meaning:
+      'who gets reports about mail in the name of his domain (DMARC): known (whom mail of ours has gone to in 30 days), all or off',
+    readBy: ['policy'],
+    reread: 'live',
+    check: isOneOf(['known', 'all', 'off'], 'who gets reports'),
+  },
+  dmarcreportskip: {
+    form: 'list',
+    meaning: 'domains, and hosts of report addresses (rua), that get no reports of ours (DMARC)',
+    readBy: ['policy'],
+    reread: 'live',
+    check: isHost,
+  },
   reportaddress: {
     form: 'line',
     meaning:
       'where others send reports about our domains (DMARC), and from where ours come; absent = dmarc-reports@me, if control/locals has me',
-    readBy: ['policy', 'signer', 'quaver'],
+    readBy: ['policy', 'signer', 'remote', 'quaver'],
     reread: 'live',
     check: isReportAddress,
   },

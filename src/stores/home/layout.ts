@@ -77,6 +77,9 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'reports', owner: 'root', mode: 0o755 },
   // Of DMARC, by others about our domains: written by the program in alias/.qmail-dmarc-reports.
   { name: 'reports/received', owner: 'alias', mode: 0o700 },
+  // What came back of ours: noted by the same program, for policy, which sends them.
+  { name: 'reports/failed', owner: 'alias', mode: 0o755 },
+  { name: 'reports/dmarc', owner: 'policy', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },
@@ -112,6 +115,10 @@ export const sockets = {
   'authd-admin': { owner: 'root', mode: 0o600, servedBy: 'authd' },
   /** smtpd asks here about names, SPF, DNS lists and greylisting. */
   policy: { owner: 'smtpd', mode: 0o600, servedBy: 'policy' },
+  /** remote tells here to whose domains mail of ours has gone. */
+  'policy-sent': { owner: 'remote', mode: 0o600, servedBy: 'policy' },
+  /** The command line asks here which reports are owed. */
+  'policy-admin': { owner: 'root', mode: 0o600, servedBy: 'policy' },
   /** login asks here about names. */
   'policy-names': { owner: 'login', mode: 0o600, servedBy: 'policy' },
   /** Plug-ins are run here, for smtpd and as smtpd's account. */
