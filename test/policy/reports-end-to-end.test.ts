@@ -112,6 +112,6 @@ describe('DMARC reports, in a whole system', () => {
       const { stdout } = await edge.instance.quaver('dmarc', 'reports')
       return stdout.includes('quaver.test') ? stdout : undefined
     })
-    assert.match(shown, /quaver\.test {2}\S+ to \S+: 4 messages, 100 % aligned\n1 reports of Client\n/)
+    assert.match(shown, /quaver\.test {2}\S+ to \S+: 4 messages, 100 % aligned\n1 report of client\.test\n/)
   })
 })

@@ -99,7 +99,7 @@ function read(home: Home, sinceMs: number): ReportSums {
   const sums = new ReportSums()
   const tell = (text: string): void => void process.stderr.write(`quaver: ${text}\n`)
   try {
-    for (const report of receivedReports(home, sinceMs, tell)) sums.add(report)
+    for (const report of receivedReports(home, sinceMs, tell)) sums.add(report, report.sentBy)
   } catch (error) {
     if (errorCode(error) === 'EACCES')
       throw new CommandError(`${describeError(error)}: the reports are root's to read: ask as root`)
@@ -109,8 +109,8 @@ function read(home: Home, sinceMs: number): ReportSums {
 }
 
 function shown(domain: DomainSums, own: ReadonlySet<string>): string {
-  const { reports: count, organizations, messages, aligned, sources } = domain
-  const from = organizations.slice(0, 5).join(', ') + (organizations.length > 5 ? ', …' : '')
+  const { reports: count, reporters, messages, aligned, sources } = domain
+  const from = reporters.slice(0, 5).join(', ') + (reporters.length > 5 ? ', …' : '')
   const share = messages === 0 ? '' : `, ${percent(aligned, messages)} aligned`
   const name = styled('bold', harmless(domain.domain))
   const head = `${name}  ${day(domain.begin)} to ${day(domain.end)}: ${messages} messages${share}`
@@ -118,7 +118,7 @@ function shown(domain: DomainSums, own: ReadonlySet<string>): string {
   const more = sources.length - sourcesShown
   return [
     head,
-    harmless(`${count} reports of ${from}`),
+    harmless(`${count === 1 ? '1 report' : `${count} reports`} of ${from}`),
     table([['  source', 'messages', 'aligned', 'DKIM', 'SPF', 'kept apart', 'refused', ''], ...rows]),
     ...(more > 0 ? [`  and ${more} more sources (--json shows all)`] : []),
   ].join('\n')

@@ -5,8 +5,8 @@ import { type AggregateReport, isAligned, type ReportedDisposition } from './agg
 export interface DomainSums {
   readonly domain: string
   readonly reports: number
-  /** As the reporters call themselves. */
-  readonly organizations: readonly string[]
+  /** The domains that are proven to have sent them. */
+  readonly reporters: readonly string[]
   /** Seconds since 1970: of the first report, and of the last. */
   readonly begin: number
   readonly end: number
@@ -40,12 +40,12 @@ export class ReportSums {
     Growing<Omit<DomainSums, 'sources'>> & { readonly sources: Map<string, Growing<SourceSums>> }
   >()
 
-  add(report: AggregateReport): void {
-    const { domain, organization, begin, end } = report
+  add(report: AggregateReport, reporter: string): void {
+    const { domain, begin, end } = report
     const sums = this.domains.get(domain) ?? {
       domain,
       reports: 0,
-      organizations: new Set(),
+      reporters: new Set(),
       begin,
       end,
       messages: 0,
@@ -54,7 +54,7 @@ export class ReportSums {
     }
     this.domains.set(domain, sums)
     sums.reports++
-    sums.organizations.add(organization)
+    sums.reporters.add(reporter)
     sums.begin = Math.min(sums.begin, begin)
     sums.end = Math.max(sums.end, end)
     for (const row of report.rows) {
@@ -80,7 +80,7 @@ export class ReportSums {
     return [...this.domains.values()]
       .map((one) => ({
         ...one,
-        organizations: [...one.organizations].toSorted(),
+        reporters: [...one.reporters].toSorted(),
         sources: [...one.sources.values()]
           .map((source) => ({ ...source, found: [...source.found], from: [...source.from] }))
           .toSorted((a, b) => b.messages - b.aligned - (a.messages - a.aligned) || b.messages - a.messages),
