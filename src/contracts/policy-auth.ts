@@ -78,6 +78,8 @@ export interface AuthFindings {
   readonly policy: OwnerPolicy | undefined
   /** It names a mailing list whose domain signed it. */
   readonly isFromList: boolean
+  /** Policy wants to be told what becomes of the message, under this number, for its reports; 0: it does not. */
+  readonly receipt: number
   /** Lines, `topic: text`, if they were asked for. */
   readonly thoughts: readonly ByteString[]
 }
@@ -120,7 +122,10 @@ export function writeAuthFindings(fields: FieldWriter, findings: AuthFindings): 
     .string(cut(findings.whyNoAuthor))
     .u8(findings.isAmbiguous ? 1 : 0)
   fields.u8(findings.policy === undefined ? ownerPolicies.length : ownerPolicies.indexOf(findings.policy))
-  fields.u8(findings.isFromList ? 1 : 0).strings(findings.thoughts.slice(0, thoughtsMax).map(cut))
+  fields
+    .u8(findings.isFromList ? 1 : 0)
+    .u32(findings.receipt)
+    .strings(findings.thoughts.slice(0, thoughtsMax).map(cut))
 }
 
 export function readAuthFindings(fields: FieldReader): AuthFindings {
@@ -136,7 +141,7 @@ export function readAuthFindings(fields: FieldReader): AuthFindings {
   const [author, whyNoAuthor, isAmbiguous] = [text(fields), text(fields), flag(fields)]
   const wanted = choice(fields, [...ownerPolicies, 'unknown'] as const)
   const policy = wanted === 'unknown' ? undefined : wanted
-  const isFromList = flag(fields)
+  const [isFromList, receipt] = [flag(fields), fields.u32()]
   const thoughts = fields.strings(thoughtsMax, policyFieldBytesMax)
-  return { spf, signatures, skipped, dmarc, author, whyNoAuthor, isAmbiguous, policy, isFromList, thoughts }
+  return { spf, signatures, skipped, dmarc, author, whyNoAuthor, isAmbiguous, policy, isFromList, receipt, thoughts }
 }

@@ -3,11 +3,14 @@ import { describe, it } from 'node:test'
 import { FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame, FrameReader } from './frame.ts'
 import {
+  decodePolicyNotice,
   decodePolicyReply,
   decodePolicyRequest,
   dnsListsMax,
+  encodePolicyNotice,
   encodePolicyReply,
   encodePolicyRequest,
+  type PolicyNotice,
   type PolicyReply,
   type PolicyRequest,
 } from './policy.ts'
@@ -106,10 +109,16 @@ const replies: readonly PolicyReply[] = [
       whyNoAuthor: '',
       isAmbiguous: true,
       policy: undefined,
+      receipt: 7,
       isFromList: true,
       thoughts: ['dmarc: a thought'],
     },
   },
+]
+
+const notices: readonly PolicyNotice[] = [
+  { kind: 'acted', receipt: 7, action: 'quarantine', reason: 'mailing_list' },
+  { kind: 'sent', domains: ['a.example', 'b.example'] },
 ]
 
 describe('the policy contract', () => {
@@ -118,8 +127,16 @@ describe('the policy contract', () => {
       assert.deepEqual(decodePolicyRequest(frameOf(encodePolicyRequest(request))), request)
     for (const reply of replies) assert.deepEqual(decodePolicyReply(frameOf(encodePolicyReply(reply))), reply)
   })
+  it('carries what policy is told without an answer', () => {
+    for (const notice of notices) {
+      assert.deepEqual(decodePolicyNotice(frameOf(encodePolicyNotice(notice))), notice)
+      assert.throws(() => decodePolicyRequest(frameOf(encodePolicyNotice(notice))), ContractError)
+    }
+    for (const request of requests) assert.equal(decodePolicyNotice(frameOf(encodePolicyRequest(request))), undefined)
+  })
   it('refuses a payload cut short anywhere, or with a byte too many', () => {
     const pairs = [
+      ...notices.map((notice) => [encodePolicyNotice(notice), decodePolicyNotice] as const),
       ...requests.map((request) => [encodePolicyRequest(request), decodePolicyRequest] as const),
       ...replies.map((reply) => [encodePolicyReply(reply), decodePolicyReply] as const),
     ]

@@ -6,10 +6,13 @@
  *    dnsbl     ref ip lists                                    name | spf | dnsbl | greylist | auth    ref …
  *    greylist  ref ip sender recipient times onlyLook          none  ref why
  *    auth      ref ip helo sender … header digests
+ *    acted     receipt action reason                         -
+ *    sent      domains                                       -
  *
  *  Any number of questions at once on one connection; answers come in any order. `none` means that there is no answer:
  *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is the
- *  asker's affair. `serving` tells that somebody is there: while a program is dead its connections wait unserved. */
+ *  asker's affair. `acted` tells what became of a message, `sent` to whose domains mail of ours has gone: for reports.
+ *  `serving` tells that somebody is there: while a program is dead its connections wait unserved. */
 import type { ByteString } from '../base/byte-string.ts'
 import { choice, FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -31,6 +34,8 @@ const type = {
   greylist: 130,
   name: 131,
   auth: 132,
+  acted: 133,
+  sent: 134,
   serving: 136,
   spfAnswer: 137,
   dnsblAnswer: 138,
@@ -152,6 +157,42 @@ export type PolicyRequest =
   | ({ readonly kind: 'greylist'; readonly ref: number } & GreylistQuestion)
   | ({ readonly kind: 'auth'; readonly ref: number } & AuthQuestion)
 
+/** What was done with a message that was asked about. */
+export interface ActedNotice {
+  readonly kind: 'acted'
+  /** Of the answer. */
+  readonly receipt: number
+  readonly action: Action
+  /** Why it is not what the owner of the domain wants; `none`: it is. */
+  readonly reason: Reason
+}
+
+const actions = ['none', 'quarantine', 'reject'] as const
+type Action = (typeof actions)[number]
+/** Of RFC 9990; those that are ours to give. */
+const reasons = ['none', 'local_policy', 'mailing_list', 'trusted_forwarder'] as const
+export type Reason = (typeof reasons)[number]
+
+/** Mail of ours was taken for recipients in these domains. */
+export interface SentNotice {
+  readonly kind: 'sent'
+  readonly domains: readonly ByteString[]
+}
+
+/** What policy is told, without an answer. */
+export type PolicyNotice = ActedNotice | SentNotice
+
+export const sentDomainsMax = 100
+const domainBytesMax = 253
+
+export function encodePolicyNotice(notice: PolicyNotice): Buffer {
+  const fields = new FieldWriter()
+  if (notice.kind === 'acted')
+    fields.u32(notice.receipt).u8(actions.indexOf(notice.action)).u8(reasons.indexOf(notice.reason))
+  else fields.strings(notice.domains.slice(0, sentDomainsMax).map((domain) => domain.slice(0, domainBytesMax)))
+  return encodeFrame(type[notice.kind], ...fields.end())
+}
+
 /** Never used again: no message is like another. */
 export interface AuthAnswer extends Explained, AuthFindings {
   readonly kind: 'auth'
@@ -197,6 +238,21 @@ export function decodePolicyRequest(frame: Frame): PolicyRequest {
   const request = readRequest(frame.type, fields)
   fields.end()
   return request
+}
+
+/** Undefined: it is no notice. Throws ContractError for one that is not of this contract. */
+export function decodePolicyNotice(frame: Frame): PolicyNotice | undefined {
+  const fields = new FieldReader(frame.payload)
+  const notice = readNotice(frame.type, fields)
+  if (notice !== undefined) fields.end()
+  return notice
+}
+
+function readNotice(frameType: number, fields: FieldReader): PolicyNotice | undefined {
+  if (frameType === type.acted)
+    return { kind: 'acted', receipt: fields.u32(), action: choice(fields, actions), reason: choice(fields, reasons) }
+  if (frameType === type.sent) return { kind: 'sent', domains: fields.strings(sentDomainsMax, domainBytesMax) }
+  return undefined
 }
 
 function readRequest(frameType: number, fields: FieldReader): PolicyRequest {

@@ -10,9 +10,11 @@ import { ContractError } from '../../contracts/frame.ts'
 import type { AuthQuestion } from '../../contracts/policy-auth.ts'
 import {
   type AuthAnswer,
+  type ActedNotice,
   decodePolicyReply,
   type DnsblAnswer,
   type DnsblQuestion,
+  encodePolicyNotice,
   encodePolicyRequest,
   type GreylistAnswer,
   type GreylistQuestion,
@@ -92,6 +94,11 @@ export class PolicyClient {
 
   auth(question: AuthQuestion): Promise<Answered<AuthAnswer>> {
     return this.ask<AuthAnswer>((ref) => ({ kind: 'auth', ref, ...question }), 'auth')
+  }
+
+  /** What became of a message that policy was asked about. Lost with a connection: a report then lacks one message. */
+  acted(notice: Omit<ActedNotice, 'kind'>): void {
+    this.questions.link.connection?.send(encodePolicyNotice({ kind: 'acted', ...notice }))
   }
 
   /** What is asked gets no answer; a later question connects again. */

@@ -10,18 +10,26 @@ import type { AuthFindings, AuthQuestion } from '../../contracts/policy-auth.ts'
 import { isName, dmarcAuthor } from '../../protocols/dkim/author-domain.ts'
 import { headerFields, valueOf } from '../../protocols/dkim/header-fields.ts'
 import { type SignatureVerdict, type Verdict, verifySignatures } from '../../protocols/dkim/verify.ts'
+import { mailAddresses } from '../../protocols/dmarc/report-destinations.ts'
 import type { TextAnswer } from '../../protocols/dmarc/tree-walk.ts'
 import { type DmarcVerdict, type Identity, evaluateAuthor } from '../../protocols/dmarc/verdict.ts'
+import { isReport } from '../../protocols/reports/is-report.ts'
 import type { Clock } from '../../system/clock.ts'
 import { checkSignature } from '../../system/signatures.ts'
 import { authFirstMillisecondsMax, authMillisecondsMax } from './limits.ts'
+import type { EvaluatedMessage } from './evaluation-log.ts'
 import type { SpfCheck } from './spf-check.ts'
 import { untilDeadline } from './until-deadline.ts'
+
+/** Of a name in the DNS, and of what claims to be one. */
+const nameBytesMax = 253
 
 export interface AuthParts {
   readonly dns: Pick<RecordDns, 'txt'>
   readonly clock: Clock
   readonly spf: Pick<SpfCheck, 'resultFor'>
+  /** For reports; the answer is the receipt, or 0. Undefined: nobody reports. */
+  readonly onEvaluated?: (message: EvaluatedMessage) => number
 }
 
 interface Spf {
@@ -57,6 +65,7 @@ export class AuthCheck {
       isAmbiguous: author.domain === undefined && author.authors === 'several',
       policy: dmarc?.policy,
       isFromList: isFromList(question.header, dkim),
+      receipt: 0,
       thoughts: [],
     }
     const thoughts = question.explain ? thoughtsAbout(findings, spf, dmarc) : []
@@ -66,8 +75,50 @@ export class AuthCheck {
       logText: logText(findings),
       freshMilliseconds: 0,
       ...findings,
+      receipt: question.explain ? 0 : this.receipt(question, author.domain, findings, spf, dmarc),
       thoughts,
     }
+  }
+
+  /** Of a message that its author's domain wants to be told of. */
+  private receipt(
+    { ip, sender, header }: AuthQuestion,
+    author: ByteString | undefined,
+    { signatures, dmarc: result }: AuthFindings,
+    spf: Spf,
+    dmarc: DmarcVerdict | undefined,
+  ): number {
+    const { onEvaluated } = this.parts
+    const published = dmarc?.published
+    if (onEvaluated === undefined || published === undefined || author === undefined || ip === '') return 0
+    if ((result !== 'pass' && result !== 'fail') || mailAddresses(published.record.reportsTo).length === 0) return 0
+    const { policy = 'none', subdomains, absent, isDkimStrict, isSpfStrict, isTest, reportsTo } = published.record
+    const name = (text: ByteString): string => lowerAscii(text).slice(0, nameBytesMax)
+    return onEvaluated({
+      published: { domain: published.domain, policy, subdomains, absent, isDkimStrict, isSpfStrict, isTest },
+      reportsTo,
+      isPass: result === 'pass',
+      isOptional: sender === '' || isReport(headerFields(header)),
+      found: {
+        ip,
+        dkim: dmarc?.aligned.dkim === true,
+        spf: dmarc?.aligned.spf === true,
+        from: author,
+        sender: name(sender.slice(sender.lastIndexOf('@') + 1)),
+        signatures: signatures
+          .filter(({ domain }) => domain !== '')
+          .map(({ domain, selector, result: one }) => ({
+            domain: name(domain),
+            selector: name(selector),
+            result: one,
+          })),
+        // RFC 9990 knows RFC 7208's words alone.
+        spfResult:
+          spf.domain === ''
+            ? undefined
+            : { domain: name(spf.domain), result: spf.result === 'policy' ? 'neutral' : spf.result },
+      },
+    })
   }
 
   private async spf({ ip, helo, sender, refuseOpenPass }: AuthQuestion, deadline: number): Promise<Spf> {
@@ -98,7 +149,8 @@ export class AuthCheck {
     return step.value
   }
 
-  private async texts(name: string, deadline: number): Promise<TextAnswer> {
+  /** `deadline`: on the monotonic clock. */
+  async texts(name: string, deadline: number): Promise<TextAnswer> {
     const answer = await untilDeadline(this.parts.clock, deadline, this.parts.dns.txt(name))
     return answer === undefined ? { kind: 'trouble', why: 'no answer in time' } : textAnswer(answer)
   }

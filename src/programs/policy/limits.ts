@@ -30,3 +30,21 @@ export const expireMilliseconds = 60_000
 export const expireAgainMilliseconds = 200
 /** A store that could not be opened is tried again so much later. */
 export const storeRetryMilliseconds = 30_000
+/** smtpd says what became of a message that fails, once it has asked who the client is. */
+export const receiptMillisecondsMax = 60_000
+export const receiptsMax = 10_000
+/** Rows, and domains, between two visits to the store. */
+export const countedMax = 20_000
+export const storeMilliseconds = 60_000
+/** Reports about yesterday begin after midnight (UTC) and a random time, and go one by one, at a walk: a host that takes
+ *  reports gets those of all the world at that hour. */
+export const reportsAfterMilliseconds = { min: 5 * 60_000, max: 4 * 3_600_000 } as const
+export const betweenReportsMilliseconds = { min: 10_000, max: 30_000 } as const
+export const reportsPerDayMax = 500
+/** Compressed (RFC 9990 §3.5: what others take). */
+export const reportBytesMax: number = 10 * 1024 * 1024
+/** For the questions about one receiver. */
+export const destinationMillisecondsMax = 20_000
+/** When the DNS, or the queue, did not answer. */
+export const reportRetryMilliseconds = 3_600_000
+export const suppressedMilliseconds: number = 30 * 86_400_000

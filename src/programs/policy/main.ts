@@ -1,18 +1,22 @@
 /** policy: answers smtpd, login and the command line about clients and messages: names, SPF, DNS lists, greylisting, DKIM
  *  and DMARC. Runs as qmailc.
- *  Touches: control/me and control/dnsservers (reads), HOME/greylist, the DNS.
- *  Never:   sees more of a message than its header and digests of its body, refuses mail, connects to a program of ours.
+ *  Touches: control/ (reads), HOME/greylist, HOME/reports, the DNS; the queue's socket for everybody, for reports (DMARC).
+ *  Never:   sees more of a message than its header and digests of its body, refuses mail.
  *  Fails:   a question without an answer is answered so; mail goes on as if it had not been asked. */
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
-import type { PolicyAnswer, PolicyRequest } from '../../contracts/policy.ts'
+import { enqueue, enqueueClient } from '../../clients/queue/hand-in.ts'
+import type { PolicyAnswer, PolicyNotice, PolicyRequest } from '../../contracts/policy.ts'
 import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
-import { homeAt } from '../../stores/home/layout.ts'
+import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
+import { gzipped } from '../../system/gzip.ts'
+import { serveDescriptor } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
+import { storedInMemory } from '../../system/spool.ts'
 import { supervised } from '../../system/supervised.ts'
 import { AuthCheck } from './auth-check.ts'
 import { DailyAlert } from './daily-alert.ts'
@@ -21,6 +25,9 @@ import { GreylistCheck } from './greylist-check.ts'
 import { checkQueryLimits } from './limits.ts'
 import { NameCheck } from './name-check.ts'
 import { Questions } from './questions.ts'
+import { readReportSettings } from './report-settings.ts'
+import { readReportMode } from './report-sender.ts'
+import { Reports } from './reports.ts'
 import { SpfCheck } from './spf-check.ts'
 
 const { values } = parseArgs({
@@ -43,22 +50,50 @@ const onTrouble = (topic: string, text: string): void => alerts.tell(topic, text
 const dns = openDns()
 const names = new NameCheck({ dns, clock })
 const spf = new SpfCheck({ dns, clock, random: realRandom, receiver: control.optionalLine('me') ?? 'unknown' })
-const auth = new AuthCheck({ dns, clock, spf })
+const auth = new AuthCheck({ dns, clock, spf, onEvaluated: (message) => reports.evaluated(message) })
+const queue = enqueueClient(socketPath(home, 'queue-inject'))
+const reports = new Reports({
+  home,
+  clock,
+  random: realRandom,
+  log,
+  onTrouble,
+  refresh: () => control.refresh(),
+  mode: () => readReportMode(control.line('dmarcreports')),
+  settings: () => readReportSettings(home, control),
+  texts: (name, deadline) => auth.texts(name, deadline),
+  send: (from, to, content) =>
+    enqueue(queue, { sender: from, recipients: [to] }, storedInMemory([Buffer.from(content, 'latin1')])),
+  compress: async (text) => (await gzipped(text)).toString('base64'),
+  newToken: () => realRandom.bytes(16).toString('hex'),
+})
 const dnsbl = new DnsblCheck({ dns, clock, onTrouble })
 const greylist = new GreylistCheck({ directory: home.greylist, clock, onTrouble })
 
 const fd = program.listeners.get('policy') ?? program.fail('--listen policy is missing')
 const namesFd = program.listeners.get('policy-names')
+const sentFd = program.listeners.get('policy-sent')
+const adminFd = program.listeners.get('policy-admin')
+const take = (notice: PolicyNotice): void => reports.notice(notice)
 const served = [
-  new Questions(fd, { clock, log, answer }),
+  new Questions(fd, { clock, log, answer, notice: { kind: 'acted', take } }),
   ...(namesFd === undefined ? [] : [new Questions(namesFd, { clock, log, answer: answerAboutNames })]),
+  ...(sentFd === undefined
+    ? []
+    : [new Questions(sentFd, { clock, log, answer: nothing, notice: { kind: 'sent', take } })]),
 ]
 await Promise.all(served.map((questions) => questions.listening()))
+if (adminFd !== undefined) serveDescriptor(adminFd, (socket) => reports.serve(socket))
+reports.start()
 program.ready()
 
 async function answerAboutNames(request: PolicyRequest): Promise<PolicyAnswer> {
   if (request.kind !== 'name') throw new Error('only names are told here')
   return await names.answer(request)
+}
+
+function nothing(): Promise<PolicyAnswer> {
+  return Promise.reject(new Error('nothing is told here'))
 }
 
 async function answer(request: PolicyRequest): Promise<PolicyAnswer> {
@@ -89,4 +124,6 @@ function openDns(): SystemDns {
 async function stop(): Promise<void> {
   for (const questions of served) questions.close()
   greylist.close()
+  reports.close()
+  queue.close()
 }

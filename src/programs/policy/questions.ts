@@ -4,12 +4,15 @@
  *          connection. */
 import { describeError } from '../../base/outcome.ts'
 import {
+  decodePolicyNotice,
   decodePolicyRequest,
   dnsListsMax,
   encodePolicyReply,
   type PolicyAnswer,
+  type PolicyNotice,
   type PolicyRequest,
 } from '../../contracts/policy.ts'
+import { ContractError } from '../../contracts/frame.ts'
 import { policyFieldBytesMax } from '../../contracts/policy-fields.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { FrameConnection, FrameHandlers } from '../../system/frame-connection.ts'
@@ -22,6 +25,8 @@ export interface QuestionsParts {
   readonly log: Log
   /** May reject: then there is no answer. */
   readonly answer: (request: PolicyRequest) => Promise<PolicyAnswer>
+  /** What is told here; another notice breaks the contract. */
+  readonly notice?: { readonly kind: PolicyNotice['kind']; readonly take: (notice: PolicyNotice) => void }
 }
 
 /** A question about many lists has long fields. */
@@ -60,6 +65,8 @@ export class Questions {
     connection.send(encodePolicyReply({ kind: 'serving' }))
     return {
       onFrame: (frame) => {
+        const notice = decodePolicyNotice(frame)
+        if (notice !== undefined) return this.notice(notice)
         const request = decodePolicyRequest(frame)
         if (ownUnderWay >= questionsPerConnectionMax || this.underWay >= questionsMax)
           return this.none(connection, request.ref, 'too many questions at once')
@@ -68,6 +75,11 @@ export class Questions {
       },
       onClose: () => undefined,
     }
+  }
+
+  private notice(notice: PolicyNotice): void {
+    if (this.parts.notice?.kind !== notice.kind) throw new ContractError(`${notice.kind} is not told on this socket`)
+    this.parts.notice.take(notice)
   }
 
   private async reply(connection: FrameConnection, request: PolicyRequest): Promise<void> {

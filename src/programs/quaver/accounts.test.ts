@@ -51,7 +51,14 @@ describe('DNS records', () => {
     '100.64.0.9',
     '10.0.0.1',
   ]
-  const facts = { host: 'mail.example.org', addresses, relay: undefined, services: mailServices, keys: [] }
+  const facts = {
+    host: 'mail.example.org',
+    addresses,
+    relay: undefined,
+    services: mailServices,
+    keys: [],
+    reportAddress: undefined,
+  }
 
   it('say where mail goes, who sends, and what mail programs look for', () => {
     assert.deepEqual(domainRecords('example.org', facts).map(zoneLine), [
@@ -64,6 +71,19 @@ describe('DNS records', () => {
       '_pop3._tcp.example.org. 3600 IN SRV 10 1 110 mail.example.org.',
       '_imaps._tcp.example.org. 3600 IN SRV 0 0 0 .',
       '_imap._tcp.example.org. 3600 IN SRV 0 0 0 .',
+    ])
+  })
+  it('ask for reports where somebody takes them, and say that he does', () => {
+    const of = (reportAddress: string): string[] =>
+      domainRecords('example.org', { ...facts, reportAddress })
+        .map(zoneLine)
+        .filter((line) => line.includes('DMARC1'))
+    const policy = (address: string): string =>
+      `_dmarc.example.org. 3600 IN TXT "v=DMARC1; p=none; rua=mailto:${address}"`
+    assert.deepEqual(of('dmarc-reports@mail.example.org'), [policy('dmarc-reports@mail.example.org')])
+    assert.deepEqual(of('r@mx.other.test'), [
+      policy('r@mx.other.test'),
+      'example.org._report._dmarc.mx.other.test. 3600 IN TXT "v=DMARC1"',
     ])
   })
   it('name a service that is not offered as such, and one that is at its port', () => {

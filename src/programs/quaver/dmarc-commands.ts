@@ -1,10 +1,19 @@
 /** Names, arguments, options, help and examples of `quaver dmarc`. */
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { examples, subcommand } from './command-form.ts'
 
 export function addDmarc(program: Command): void {
-  const group = subcommand(program, 'dmarc', 'Is the author of a message who he says (DMARC)?')
-  examples(group, [['quaver dmarc explain saved.eml', '']])
+  const group = subcommand(
+    program,
+    'dmarc',
+    'Is the author of a message who he says (DMARC), and what do others report of ours?',
+  )
+  examples(group, [
+    ['quaver dmarc explain saved.eml', ''],
+    ['quaver dmarc reports', 'who sends in the name of our domains'],
+  ])
+  addReports(group)
+  addTake(group)
   const explain = subcommand(
     group,
     'explain',
@@ -20,4 +29,45 @@ export function addDmarc(program: Command): void {
     ['quaver dmarc explain saved.eml --ip 192.0.2.1 --helo mx.example.org', 'with SPF'],
     ['quaver dmarc explain saved.eml --json', 'for scripts; exit code 1 if the result is fail or permerror'],
   ])
+}
+
+function addReports(group: Command): void {
+  const reports = subcommand(
+    group,
+    'reports',
+    'Sum up what others report: from which addresses mail in the name of our domains came, and whether it passed.',
+  )
+    .option('--domain <domain>', 'of this domain alone')
+    .option('--days <number>', 'of the last so many days', daysFrom, 30)
+    .option('--pending', 'those that we owe others instead: what would be sent to whom, and what was')
+    .action(async (options: { pending?: true }) => {
+      const shown = await import('./dmarc-reports.ts')
+      if (options.pending === true) await shown.pending(reports.optsWithGlobals())
+      else shown.reports(reports.optsWithGlobals())
+    })
+  examples(reports, [
+    ['quaver dmarc reports', ''],
+    ['quaver dmarc reports --domain example.org --days 7', ''],
+    ['quaver dmarc reports --json', 'every source'],
+    ['quaver dmarc reports --pending', 'reports of ours about mail of others'],
+  ])
+}
+
+function addTake(group: Command): void {
+  const take = subcommand(
+    group,
+    'take',
+    'For .qmail files: keep the report in the mail on standard input, if it is one and proven to come from somebody.',
+  ).action(async () => (await import('./dmarc-take.ts')).take(take.optsWithGlobals()))
+  examples(take, [
+    ['|quaver dmarc take', 'in alias/.qmail-dmarc-reports, where start puts it; exit code 99 if it is kept'],
+  ])
+}
+
+const daysMax = 400
+
+function daysFrom(text: string): number {
+  const days = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (days >= 1 && days <= daysMax) return days
+  throw new InvalidArgumentError(`a number of days is needed, 1 to ${daysMax}.`)
 }

@@ -2,6 +2,7 @@
  *  Only what holds today is in it. Never: asks DNS. */
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import { zoneStrings } from '../../protocols/dkim/key-text.ts'
+import { domainOf } from '../../protocols/reports/plain-address.ts'
 import type { ShownKey } from './dkim-key.ts'
 import { type MailService, mailServices } from './mail-services.ts'
 
@@ -24,6 +25,8 @@ export interface HostFacts {
   readonly services: readonly MailService[]
   /** By which receivers verify what is signed: of all domains. */
   readonly keys: readonly Pick<ShownKey, 'domain' | 'name' | 'record' | 'signs'>[]
+  /** Where reports about our domains are taken; undefined: nowhere. */
+  readonly reportAddress: string | undefined
 }
 
 const secondsToLive = 3600
@@ -67,17 +70,24 @@ export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
     // The host's own record says it already.
     ...(domain === host ? [] : [sender]),
     ...facts.keys.filter((key) => key.domain === domain).map(keyRecord),
-    {
-      name: `_dmarc.${domain}`,
-      type: 'TXT',
-      value: '"v=DMARC1; p=none"',
-      note: 'large receivers want one; this asks nothing of them',
-    },
+    ...dmarcRecords(domain, facts.reportAddress),
     ...offered,
     ...others.map((name, at) =>
       srv(name, domain, '0 0 0 .', at === 0 ? 'not offered (RFC 6186): mail programs need not try' : ''),
     ),
   ]
+}
+
+/** RFC 9990 §4: a stranger's mailbox must not be flooded; who takes reports about another's domain says so. */
+function dmarcRecords(domain: string, address: string | undefined): DnsRecord[] {
+  const rua = address === undefined ? '' : `; rua=mailto:${address}`
+  const asks = address === undefined ? 'this asks nothing of them' : "this asks for reports ('quaver dmarc reports')"
+  const note = `large receivers want one; ${asks}`
+  const policy: DnsRecord = { name: `_dmarc.${domain}`, type: 'TXT', value: `"v=DMARC1; p=none${rua}"`, note }
+  const taker = address === undefined ? domain : domainOf(address)
+  if (taker === domain || taker.endsWith(`.${domain}`)) return [policy]
+  const name = `${domain}._report._dmarc.${taker}`
+  return [policy, { name, type: 'TXT', value: '"v=DMARC1"', note: `reports about ${domain} may go to ${taker}` }]
 }
 
 function keyRecord({ name, record, signs }: HostFacts['keys'][number]): DnsRecord {

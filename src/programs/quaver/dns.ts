@@ -4,6 +4,7 @@ import { describeError } from '../../base/outcome.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { listDomains } from '../../stores/accounts/domains.ts'
 import { Control } from '../../stores/control/control.ts'
+import { reportAddress } from '../../stores/control/report-address.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
 import { realFiles } from '../../system/files.ts'
@@ -58,12 +59,14 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
   const srsDomain = toText(lowerAscii(control.optionalLine('srs_domain') ?? ''))
   const services = await offeredServices(home)
   const keys = await publishedKeys(home, warnings)
+  const takesReports = reportAddress(home, control)
   const facts = {
     host,
     addresses,
     services,
     keys,
     relay: relay === undefined || relay === '' ? undefined : toText(relay),
+    reportAddress: takesReports === undefined ? undefined : toText(takesReports),
   }
   const ofForwards = srsDomain === '' || domains.includes(srsDomain) ? [] : srsRecords(srsDomain, facts)
   const records = [...hostRecords(facts), ...ofForwards, ...domains.flatMap((domain) => domainRecords(domain, facts))]

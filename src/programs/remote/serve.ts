@@ -1,7 +1,9 @@
 /** Takes attempts from the queue until it is told to stop. */
+import { Correspondents } from '../../clients/policy/correspondents.ts'
 import type { OpenContent } from '../../clients/smtp/transaction.ts'
 import type { Attempt } from '../../contracts/deliver.ts'
 import { Control } from '../../stores/control/control.ts'
+import { reportAddress } from '../../stores/control/report-address.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { TlsHosts } from '../../stores/control/tls-hosts.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
@@ -29,6 +31,7 @@ export async function serve(home: Home): Promise<void> {
   const program = supervised(log, {
     async stop() {
       await link.stop()
+      correspondents.close()
       equipment.pool.close()
     },
     troubles: () => [...dns.troubles(), ...controlTroubles(control, 'remote')],
@@ -37,7 +40,22 @@ export async function serve(home: Home): Promise<void> {
   if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
   const { equipment, dns } = equip(control, log, program.fail)
 
+  const correspondents = new Correspondents({
+    clock: realClock,
+    connect: () => connectPath(socketPath(home, 'policy-sent')),
+    reportAddress: () => reportAddress(home, control),
+  })
+
   async function handle(attempt: Attempt): Promise<Delivered> {
+    const { sender, recipients } = attempt
+    const delivered = await attemptTo(attempt)
+    const taken = delivered === 'crowded' ? -1 : delivered.findIndex((status) => status.class === 2)
+    const recipient = recipients[taken]
+    if (recipient !== undefined) correspondents.met(sender, recipient.slice(recipient.lastIndexOf('@') + 1))
+    return delivered
+  }
+
+  async function attemptTo(attempt: Attempt): Promise<Delivered> {
     const { sender, recipients, params, contentBytes } = attempt
     // The frame's bytes are only lent to us.
     const inline = attempt.content === undefined ? undefined : Buffer.from(attempt.content)

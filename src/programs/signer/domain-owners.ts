@@ -1,4 +1,4 @@
-/** To whom a domain belongs: root and the alias account, whoever control/dkimusers lists, and whoever has an account in it,
+/** To whom a domain belongs: root and the alias account, policy that of the address from which it sends reports, whoever control/dkimusers lists, and whoever has an account in it,
  *  a hosted one or as a user of the machine.
  *  Fails:  throws if users/assign or the accounts of the machine cannot be read. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -19,6 +19,10 @@ export interface OwnersSetting {
   /** control/dkimusers. */
   listed(): Lines
   aliasUid: number | undefined
+  /** Who sends reports (DMARC). */
+  reporterUid: number | undefined
+  /** In which domain. */
+  reportsDomain(): ByteString | undefined
   find(uid: number): Promise<Account | undefined>
 }
 
@@ -31,8 +35,9 @@ export class DomainOwners {
   }
 
   async owns(uid: number, domain: ByteString): Promise<boolean> {
-    const { aliasUid, listed, find } = this.setting
+    const { aliasUid, listed, find, reporterUid, reportsDomain } = this.setting
     if (uid === 0 || uid === aliasUid) return true
+    if (uid === reporterUid && domain === reportsDomain()) return true
     const hosted = await this.hostedDomains()
     if (hosted.get(uid)?.has(domain) === true) return true
     const account = await find(uid)

@@ -11,11 +11,13 @@ import {
   type SignQuestion,
   signedHeaderBytesMax,
 } from '../../contracts/signing.ts'
+import { domainOf } from '../../protocols/reports/plain-address.ts'
 import { Control } from '../../stores/control/control.ts'
 import { OwnAddresses } from '../../stores/control/own-addresses.ts'
+import { reportAddress } from '../../stores/control/report-address.ts'
 import { routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
-import { homeAt } from '../../stores/home/layout.ts'
+import { homeAt, type Role } from '../../stores/home/layout.ts'
 import { SigningKeys } from '../../stores/signing-keys/signing-keys.ts'
 import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
 import { type Account, findAccount, findAccountByUid } from '../../system/accounts.ts'
@@ -44,8 +46,8 @@ const ownAddresses = new OwnAddresses(
   (problem) => log(`warning: ${problem}`),
 )
 const keys = new SigningKeys(home)
-const aliasName = accountName(control.map('roles'), 'alias')
-const alias = await findAccount(aliasName).catch((): Account | undefined => undefined)
+const alias = await accountOfRole('alias')
+const reporterUid = values.demo === true ? process.getuid?.() : (await accountOfRole('policy'))?.uid
 const accounts = values.demo === true ? undefined : new AccountBook(clock)
 const owners = new DomainOwners({
   home,
@@ -54,6 +56,8 @@ const owners = new DomainOwners({
   tables: () => routingTables(control, ownAddresses),
   listed: () => control.map('dkimusers'),
   aliasUid: alias?.uid,
+  reporterUid,
+  reportsDomain,
   find: findAccountByUid,
 })
 const world: SignerWorld = {
@@ -78,6 +82,15 @@ const servers = [...listeners.values()].map(
 )
 await Promise.all(servers.map((server) => server.listening()))
 ready()
+
+async function accountOfRole(role: Role): Promise<Account | undefined> {
+  return await findAccount(accountName(control.map('roles'), role)).catch(() => undefined)
+}
+
+function reportsDomain(): string | undefined {
+  const address = reportAddress(home, control)
+  return address === undefined ? undefined : domainOf(address)
+}
 
 async function answer(question: SignQuestion, send: (reply: SignAnswer) => void): Promise<void> {
   const answered = await signatures(question, world)

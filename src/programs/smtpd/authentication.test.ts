@@ -33,6 +33,8 @@ interface Seen {
   readonly log: readonly string[]
   readonly told: readonly Finding[]
   readonly question: AuthQuestion | undefined
+  /** What policy was told. */
+  readonly acted: readonly unknown[]
 }
 
 const base: AuthFindings = {
@@ -45,6 +47,7 @@ const base: AuthFindings = {
   isAmbiguous: false,
   policy: 'reject',
   isFromList: false,
+  receipt: 0,
   thoughts: [],
 }
 
@@ -59,6 +62,7 @@ async function seen(world: World): Promise<Seen> {
   const log: string[] = []
   const told: Finding[] = []
   let question: AuthQuestion | undefined
+  const acted: unknown[] = []
   const explained = { rule: 'TXT _dmarc.bank.test', freshMilliseconds: 0 }
   const check = authenticating({
     control: {
@@ -68,6 +72,7 @@ async function seen(world: World): Promise<Seen> {
     },
     clock: realClock,
     policy: {
+      acted: (notice) => void acted.push(notice),
       auth(asked) {
         question = asked
         if (world.isAlone === true) return Promise.resolve({ answered: false, why: 'away' })
@@ -92,7 +97,7 @@ async function seen(world: World): Promise<Seen> {
   const sink = next.open({ sender, recipients: ['r@us.test'] }, noParams)
   const outcome = await handOn(sink, 'Received: x\n', [Buffer.from(text, 'latin1')])
   const { content = '', params = noParams } = enqueuer.taken[0] ?? {}
-  return { outcome, content, params: [...params].map((pair) => pair.join('=')), log, told, question }
+  return { outcome, content, params: [...params].map((pair) => pair.join('=')), log, told, question, acted }
 }
 
 const replyOf = ({ outcome }: Seen): string =>
@@ -118,6 +123,24 @@ describe('a message whose author is not who he says', () => {
       { sender: '' },
     ])
       assert.deepEqual((await seen({ control: { dmarcaction: ['reject'] }, ...world })).params, ['QUARANTINE=dmarc'])
+  })
+
+  it('is told of to policy, which reports it, with the reason why it is not what the owner wants', async () => {
+    const told = async (world: World): Promise<readonly unknown[]> =>
+      (await seen({ ...world, findings: { receipt: 9, ...world.findings } })).acted
+    const acted = (action: string, reason: string): unknown[] => [{ receipt: 9, action, reason }]
+    const reject = { dmarcaction: ['reject'] }
+    assert.deepEqual(await told({}), acted('quarantine', 'local_policy'))
+    assert.deepEqual(await told({ findings: { policy: 'quarantine' } }), acted('quarantine', 'none'))
+    assert.deepEqual(await told({ control: reject }), acted('reject', 'none'))
+    assert.deepEqual(
+      await told({ control: reject, findings: { isFromList: true } }),
+      acted('quarantine', 'mailing_list'),
+    )
+    const trusted = { dmarcaction: ['reject'], trustedforwarders: ['192.0.2.7'] }
+    assert.deepEqual(await told({ control: trusted }), acted('none', 'trusted_forwarder'))
+    assert.deepEqual(await told({ findings: { dmarc: 'pass' } }), acted('none', 'none'))
+    assert.deepEqual((await seen({})).acted, [])
   })
 
   it('32, 33: is taken as any other where its owner wants no more, or nobody knows', async () => {

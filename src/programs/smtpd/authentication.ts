@@ -23,7 +23,7 @@ import type { ContentCheck, ContentFacts } from './session-gate.ts'
 export interface AuthenticationParts {
   readonly control: Pick<Control, 'line' | 'list' | 'optionalLine'>
   readonly clock: Clock
-  readonly policy: Pick<PolicyClient, 'auth' | 'name'>
+  readonly policy: Pick<PolicyClient, 'acted' | 'auth' | 'name'>
 }
 
 export function authenticating(parts: AuthenticationParts): ContentCheck {
@@ -61,6 +61,8 @@ class AuthenticationReader implements ContentReader {
     const did = decided.action === 'none' ? '' : ` dis=${decided.action}`
     this.content.log(`auth: ${answer.logText}${did} ${(clock.monotonic() - began).toFixed(1)}ms`)
     this.tell(answer, decided)
+    const { receipt } = answer
+    if (receipt !== 0) this.parts.policy.acted({ receipt, action: decided.action, reason: decided.reason ?? 'none' })
     if (decided.failure !== undefined) return failed(decided.failure)
     const params = decided.action === 'quarantine' ? new Map([[quarantineParam, 'dmarc']]) : noParams
     return done({ head: this.field(resultsOf(answer, decided, this.content)), params })

@@ -5,7 +5,7 @@ import { describeError } from '../../base/outcome.ts'
 import { listenFile, type ListenerName } from '../../contracts/services.ts'
 import { Control } from '../../stores/control/control.ts'
 import { type Home, isSocketName, type SocketName, socketPath, sockets } from '../../stores/home/layout.ts'
-import { hostAddresses, makeHostAliases } from '../../stores/home/host-aliases.ts'
+import { hostAddresses, makeHostAliases, reportsAlias } from '../../stores/home/host-aliases.ts'
 import { HomeError, makeHome, type Owner, type OwnerOf } from '../../stores/home/make.ts'
 import { refuseQmailQueue } from '../../stores/home/qmail-queue.ts'
 import { findOwners } from '../../stores/home/owners.ts'
@@ -45,7 +45,10 @@ export async function prepareSystemHome(home: Home, programs: readonly Program[]
 async function madeAliases(home: Home, owner: Owner): Promise<string[]> {
   try {
     const names = await makeHostAliases(realFiles, home, owner)
-    return names.map((name) => `alias/.qmail-${name} made: mail for ${name} waits in ${home.alias}/Maildir`)
+    return names.map((name) => {
+      const what = name === reportsAlias ? "is for 'quaver dmarc reports'" : `waits in ${home.alias}/Maildir`
+      return `alias/.qmail-${name} made: mail for ${name} ${what}`
+    })
   } catch (error) {
     return [`warning: mail for ${hostAddresses.join(', ')} may go nowhere: ${home.alias}: ${describeError(error)}`]
   }

@@ -1,4 +1,4 @@
-/** HOME/bin: qmail's programs, each a link to the launcher, for scripts, wrappers and `.qmail` files.
+/** HOME/bin: quaver and qmail's programs, each a link to the launcher, for scripts, wrappers and `.qmail` files.
  *  Never:  replaces something of that name that is not ours. */
 import { lstatSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const scriptBytesMax = 8192
 const formerScript = /^#!\/bin\/sh\nexec '[^\n]*' qmail-queue --home '[^\n]*'\n$/
 
 export function linkPrograms(home: Home): void {
-  for (const name of qmailPrograms) {
+  for (const name of ['quaver', ...qmailPrograms]) {
     const path = join(home.bin, name)
     if (!mayReplace(path)) continue
     const temporary = join(home.bin, `.${name}.${process.pid}.new`)

@@ -76,7 +76,7 @@ export const programs: readonly Program[] = [
     role: 'policy',
     phase: 1,
     for: ['smtp', ...loginServices, ...relayServices],
-    listens: ['policy', 'policy-names'],
+    listens: ['policy', 'policy-names', 'policy-sent', 'policy-admin'],
   },
   { ...plain, name: 'exec', role: 'smtpd', phase: 1, for: ['smtp', ...relayServices], listens: ['exec'] },
   {

@@ -29,19 +29,21 @@ const idBytesMax = 1000
 
 /** In lower case, without a dot at its end. Undefined: it cannot be told. */
 function authservId(value: ByteString): ByteString | undefined {
-  const text = withoutComments(value)
+  const text = partAt(value, 0)?.text
   if (text === undefined || text.length > idBytesMax) return undefined
   const quoted = /^[ \t\n]*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1]?.replace(/\\(.)/g, '$1')
   const id = quoted ?? /^[ \t\n]*([^\0- ;"(),:<>@[\\\]/?=\x7f]+)/.exec(text)?.[1]
   return id === undefined ? undefined : lowerAscii(id.trim()).replace(/\.$/, '')
 }
 
-/** Up to the first semicolon outside of quotes. Undefined: something is not closed. */
-function withoutComments(value: ByteString): ByteString | undefined {
+/** One of the parts that semicolons outside of quotes and comments divide: without its comments, and where the next one
+ *  begins. Undefined: something is not closed. */
+export function partAt(value: ByteString, from: number): { text: ByteString; next: number } | undefined {
   let text = ''
   let depth = 0
   let isQuoted = false
-  for (let at = 0; at < value.length; at++) {
+  let at = from
+  for (; at < value.length; at++) {
     const byte = value.charAt(at)
     if (byte === '\\') {
       at++
@@ -51,9 +53,9 @@ function withoutComments(value: ByteString): ByteString | undefined {
       text += byte
     } else if (byte === '(') depth++
     else if (byte === ')') depth--
-    else if (byte === ';' && depth === 0) return text
+    else if (byte === ';' && depth === 0) break
     else if (depth === 0) text += byte
     if (depth < 0) return undefined
   }
-  return depth > 0 || isQuoted ? undefined : text
+  return depth > 0 || isQuoted ? undefined : { text, next: at + 1 }
 }

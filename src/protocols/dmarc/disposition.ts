@@ -33,9 +33,15 @@ export interface Disposition {
   readonly action: DmarcAction
   /** For a person. */
   readonly why: string
+  /** For the owner of the domain: why it is not what he wants. */
+  readonly reason?: 'local_policy' | 'mailing_list' | 'trusted_forwarder'
 }
 
-const trusted: Disposition = { action: 'none', why: 'it comes from one of control/trustedforwarders' }
+const trusted: Disposition = {
+  action: 'none',
+  why: 'it comes from one of control/trustedforwarders',
+  reason: 'trusted_forwarder',
+}
 
 export function disposition(
   { result, policy, isAmbiguous, whyNoAuthor }: AuthorResult,
@@ -50,12 +56,13 @@ export function disposition(
   }
   if (result !== 'fail' || policy === undefined) return { action: 'none', why: `the result is ${result}` }
   if (policy === 'none') return { action: 'none', why: 'the owner of the domain wants nothing done' }
-  if (most === 'none') return { action: 'none', why: 'control/dmarcaction is none' }
+  if (most === 'none') return { action: 'none', why: 'control/dmarcaction is none', reason: 'local_policy' }
   if (isTrusted) return trusted
   if (policy === 'quarantine') return { action: 'quarantine', why: 'the owner of the domain wants it' }
   // A policy alone is no reason to refuse mail, RFC 9989 §7.4 says.
-  if (most === 'quarantine') return { action: 'quarantine', why: 'control/dmarcaction asks for no more' }
-  if (isFromList) return { action: 'quarantine', why: 'a mailing list signed it' }
-  if (isBounce) return { action: 'quarantine', why: 'it is a bounce' }
+  if (most === 'quarantine')
+    return { action: 'quarantine', why: 'control/dmarcaction asks for no more', reason: 'local_policy' }
+  if (isFromList) return { action: 'quarantine', why: 'a mailing list signed it', reason: 'mailing_list' }
+  if (isBounce) return { action: 'quarantine', why: 'it is a bounce', reason: 'local_policy' }
   return { action: 'reject', why: 'the owner of the domain wants it' }
 }

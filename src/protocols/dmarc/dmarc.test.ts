@@ -52,6 +52,19 @@ describe('an author', () => {
     assert.ok(!asked.some((name) => name.includes('evil')))
   })
 
+  it('who wants reports is told of DKIM and of SPF; who does not costs no more questions than needed', () => {
+    const both = [by('mail.bank.test'), by('evil.test'), by('bounce.bank.test', 'spf')]
+    const plain = evaluated('bank.test', both, strict)
+    assert.deepEqual(plain.verdict.aligned, { dkim: true, spf: false })
+    assert.ok(!plain.asked.includes('_dmarc.bounce.bank.test'))
+    const wants = { '_dmarc.bank.test': 'v=DMARC1; p=reject; rua=mailto:r@bank.test' }
+    const told = evaluated('bank.test', both, wants)
+    assert.deepEqual([told.verdict.result, told.verdict.aligned], ['pass', { dkim: true, spf: true }])
+    assert.equal(told.verdict.published?.domain, 'bank.test')
+    const half = evaluated('bank.test', both, { ...wants, '_dmarc.bounce.bank.test': 'SERVFAIL' })
+    assert.deepEqual([half.verdict.result, half.verdict.aligned], ['pass', { dkim: true, spf: false }])
+  })
+
   it('may be who he says where his own name servers cannot tell', () => {
     assert.equal(evaluated('bank.test', [by('bank.test', 'dkim', 'trouble')], strict).verdict.result, 'temperror')
     assert.equal(evaluated('bank.test', [by('evil.test', 'dkim', 'trouble')], strict).verdict.result, 'fail')

@@ -18,6 +18,8 @@ export interface DmarcRecord {
   readonly isSuffix: boolean | undefined
   /** t=y: the owner only tries, and wants the next milder treatment. */
   readonly isTest: boolean
+  /** rua: who wants aggregate reports, as URIs separated by commas; empty: nobody. */
+  readonly reportsTo: ByteString
 }
 
 const recordBytesMax = 8192
@@ -51,6 +53,7 @@ function readRecord(text: ByteString): DmarcRecord | undefined {
     isSpfStrict: flag('aspf') === 's',
     isSuffix: flag('psd') === 'y' ? true : flag('psd') === 'n' ? false : undefined,
     isTest: flag('t') === 'y',
+    reportsTo: tags.get('rua') ?? '',
   }
 }
 
@@ -65,6 +68,12 @@ function tagsOf(text: ByteString): ReadonlyMap<ByteString, ByteString> | undefin
     if (equals > 0 && !tags.has(name)) tags.set(name, spec.slice(equals + 1).trim())
   }
   return tags
+}
+
+/** What a TXT record at `DOMAIN._report._dmarc.HOST` says (RFC 9990 §4). Undefined: it is none. */
+export function reportsToOf(text: ByteString): ByteString | undefined {
+  const tags = tagsOf(text.slice(0, recordBytesMax))
+  return tags === undefined ? undefined : (tags.get('rua') ?? '')
 }
 
 function policyOf(value: ByteString | undefined): Policy | 'bad' | undefined {

@@ -22,6 +22,10 @@ export interface DmarcVerdict {
   readonly policy: Policy | undefined
   /** Of the author's domain; undefined where nothing is published, or nobody knows. */
   readonly organization: string | undefined
+  /** Where that stands; undefined as above. */
+  readonly published: RecordAt | undefined
+  /** Which of them speak for the author. Both are known only where the record asks for reports. */
+  readonly aligned: Readonly<Record<Identity['by'], boolean>>
   /** Every step, for a person. */
   readonly thoughts: readonly string[]
 }
@@ -30,11 +34,13 @@ export function* evaluateAuthor(domain: string, identities: readonly Identity[])
   const thoughts = [`the author's domain is ${domain}`]
   const walks = new Map<string, Walk>()
   const own = yield* walk(domain, walks, thoughts)
-  const verdict = (result: DmarcResult, policy?: Policy, organization?: string): DmarcVerdict => {
-    return { result, policy, organization, thoughts }
+  const aligned = { dkim: false, spf: false }
+  const verdict = (result: DmarcResult, policy?: Policy): DmarcVerdict => {
+    const known = policy === undefined ? undefined : published
+    return { result, policy, organization: known && own.organization, published: known, aligned, thoughts }
   }
-  if (own.trouble !== undefined) return verdict('temperror')
   const published = policyRecord(domain, own)
+  if (own.trouble !== undefined) return verdict('temperror')
   if (published === undefined || published.record.policy === undefined) {
     thoughts.push(published === undefined ? 'nobody has published a policy for it' : 'the record asks for nothing')
     return verdict('none')
@@ -45,18 +51,22 @@ export function* evaluateAuthor(domain: string, identities: readonly Identity[])
   const policy = isTest ? milder(wanted) : wanted
   if (isTest) thoughts.push(`t=y: the owner only tries, and wants ${policy} instead of ${wanted}`)
   let isUncertain = false
+  const isPass = (): boolean => aligned.dkim || aligned.spf
   for (const identity of identities) {
+    // One is enough, but for reports.
+    if (aligned[identity.by] || (isPass() && published.record.reportsTo === '')) continue
     const isStrict = identity.by === 'dkim' ? isDkimStrict : isSpfStrict
-    const aligned = yield* isAligned(identity, domain, own, isStrict, walks, thoughts)
-    if (aligned === true && identity.result === 'pass') return verdict('pass', policy, own.organization)
-    if (aligned === undefined || aligned) isUncertain = true
+    const speaks = yield* isAligned(identity, domain, own, isStrict, walks, thoughts)
+    if (speaks === true && identity.result === 'pass') aligned[identity.by] = true
+    else if (speaks === undefined || speaks) isUncertain = true
   }
+  if (isPass()) return verdict('pass', policy)
   thoughts.push(
     isUncertain
       ? 'what could speak for the author could not be asked: nobody knows'
       : "no signature that is good, and no pass of SPF, is of the author's organization",
   )
-  return verdict(isUncertain ? 'temperror' : 'fail', policy, own.organization)
+  return verdict(isUncertain ? 'temperror' : 'fail', policy)
 }
 
 function* walk(domain: string, walks: Map<string, Walk>, thoughts: string[]): Asking<Walk> {

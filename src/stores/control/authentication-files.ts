@@ -2,7 +2,7 @@
 import { dmarcActions } from '../../protocols/dmarc/disposition.ts'
 import { isNetwork } from '../../protocols/qmail/network-list.ts'
 import type { ControlFile, LineCheck } from './form.ts'
-import { isHost, isOf, isOneOf } from './line-checks.ts'
+import { isHost, isOf, isOneOf, isReportAddress } from './line-checks.ts'
 
 const isForwarder: LineCheck = (line, surroundings, earlier) =>
   isNetwork(line) || isHost(line, surroundings, earlier) === undefined
@@ -27,6 +27,30 @@ export const authenticationFiles = {
     readBy: ['smtpd'],
     reread: 'live',
     check: isOneOf(dmarcActions, 'what is done at most'),
+  },
+  dmarcreports: {
+    form: 'line',
+    fallback: 'known',
+    meaning:
+      'who gets reports about mail in the name of his domain (DMARC): known (whom mail of ours has gone to in 30 days), all or off',
+    readBy: ['policy'],
+    reread: 'live',
+    check: isOneOf(['known', 'all', 'off'], 'who gets reports'),
+  },
+  dmarcreportskip: {
+    form: 'list',
+    meaning: 'domains, and hosts of report addresses (rua), that get no reports of ours (DMARC)',
+    readBy: ['policy'],
+    reread: 'live',
+    check: isHost,
+  },
+  reportaddress: {
+    form: 'line',
+    meaning:
+      'where others send reports about our domains (DMARC), and from where ours come; absent = dmarc-reports@me, if control/locals has me',
+    readBy: ['policy', 'signer', 'remote', 'quaver'],
+    reread: 'live',
+    check: isReportAddress,
   },
   trustedforwarders: {
     form: 'list',

@@ -8,6 +8,7 @@ import { isNetwork, isWideNetwork } from '../../protocols/qmail/network-list.ts'
 import { programIn } from '../../protocols/qmail/program-line.ts'
 import { stages } from '../../protocols/spp/plug-ins.ts'
 import { parseRelay } from '../../protocols/qmail/smtproutes.ts'
+import { isPlainAddress } from '../../protocols/reports/plain-address.ts'
 import { parseAddress } from '../../system/bind.ts'
 import { accountOf } from '../home/layout.ts'
 import type { LineCheck, LineFault, ProgramUse } from './form.ts'
@@ -76,6 +77,9 @@ export const isForward: LineCheck = (address) => {
     ? undefined
     : wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
 }
+
+/** For a URI, a header field and SMTP alike. */
+export const isReportAddress: LineCheck = isOf('a plain address, as dmarc-reports@example.org', isPlainAddress)
 
 /** `badmailfrom`, which qregex reads as patterns, too. */
 export const isSenderOrPattern: LineCheck = (line, surroundings, earlier) =>

@@ -28,7 +28,7 @@ export const signingFiles = {
   dkimdomains: {
     form: 'map',
     meaning: `domains whose mail is signed (DKIM), and with which keys of control/domainkeys: ${signingForm}`,
-    readBy: ['signer', 'queue', 'start'],
+    readBy: ['signer', 'queue', 'policy', 'start'],
     reread: 'live',
     check: isSigningRule,
   },

@@ -177,7 +177,7 @@ export const controlFiles = {
     form: 'list',
     fallback: 'me',
     meaning: 'domains delivered here',
-    readBy: ['queue', 'authd', 'lspawn', 'local'],
+    readBy: ['queue', 'authd', 'lspawn', 'local', 'signer', 'policy'],
     reread: 'reload',
     check: isLocalDomain,
   },

@@ -21,10 +21,15 @@ describe('addresses that every host has', () => {
   it('get a file each, and their mail a Maildir; what is there stays', async (t) => {
     const home = homeFor(t)
     writeFileSync(join(home.alias, '.qmail-root'), '&joe\n')
-    assert.deepEqual(await makeHostAliases(realFiles, home, owner), ['postmaster', 'mailer-daemon'])
+    assert.deepEqual(await makeHostAliases(realFiles, home, owner), ['postmaster', 'mailer-daemon', 'dmarc-reports'])
     assert.equal(readFileSync(join(home.alias, '.qmail-root'), 'utf8'), '&joe\n')
     const text = readFileSync(join(home.alias, '.qmail-postmaster'), 'latin1')
     assert.deepEqual(parseDotQmail(text, false), [{ kind: 'maildir', path: './Maildir/' }])
+    const reports = readFileSync(join(home.alias, '.qmail-dmarc-reports'), 'latin1')
+    assert.deepEqual(parseDotQmail(reports, false), [
+      { kind: 'program', command: `quaver dmarc take --home '${home.path}'` },
+      { kind: 'maildir', path: './Maildir/' },
+    ])
     for (const name of ['tmp', 'new', 'cur']) assert.ok(statSync(join(home.alias, 'Maildir', name)).isDirectory())
     assert.deepEqual(await missingHostAliases(realFiles, home), [])
     assert.deepEqual(await makeHostAliases(realFiles, home, owner), [])

@@ -30,6 +30,7 @@ export interface Home {
   readonly auth: string
   readonly greylist: string
   readonly issuers: string
+  readonly reports: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -48,6 +49,7 @@ export function homeAt(path: string): Home {
     auth: at('auth'),
     greylist: at('greylist'),
     issuers: at('issuers'),
+    reports: at('reports'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -72,6 +74,12 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'greylist', owner: 'policy', mode: 0o700 },
   // Public keys: anybody may read them; who may write them decides who may log in by token.
   { name: 'issuers', owner: 'issuers', mode: 0o755 },
+  { name: 'reports', owner: 'root', mode: 0o755 },
+  // Of DMARC, by others about our domains: written by the program in alias/.qmail-dmarc-reports.
+  { name: 'reports/received', owner: 'alias', mode: 0o700 },
+  // What came back of ours: noted by the same program, for policy, which sends them.
+  { name: 'reports/failed', owner: 'alias', mode: 0o755 },
+  { name: 'reports/dmarc', owner: 'policy', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },
@@ -107,6 +115,10 @@ export const sockets = {
   'authd-admin': { owner: 'root', mode: 0o600, servedBy: 'authd' },
   /** smtpd asks here about names, SPF, DNS lists and greylisting. */
   policy: { owner: 'smtpd', mode: 0o600, servedBy: 'policy' },
+  /** remote tells here to whose domains mail of ours has gone. */
+  'policy-sent': { owner: 'remote', mode: 0o600, servedBy: 'policy' },
+  /** The command line asks here which reports are owed. */
+  'policy-admin': { owner: 'root', mode: 0o600, servedBy: 'policy' },
   /** login asks here about names. */
   'policy-names': { owner: 'login', mode: 0o600, servedBy: 'policy' },
   /** Plug-ins are run here, for smtpd and as smtpd's account. */

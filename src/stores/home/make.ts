@@ -22,7 +22,7 @@ export interface Owner {
 export type OwnerOf = ((role: Role) => Owner) | undefined
 
 /** Directories that hold what others must not read or write, whoever made them. */
-const guarded = new Set(['queue', 'queue/content', 'tls', 'auth', 'greylist'])
+const guarded = new Set(['queue', 'queue/content', 'tls', 'auth', 'greylist', 'reports/received', 'reports/dmarc'])
 
 export async function makeHome(path: string, ownerOf: OwnerOf): Promise<void> {
   const pathFault = homePathFault(path)

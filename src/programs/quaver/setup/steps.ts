@@ -10,7 +10,7 @@ import { textOf } from '../../../stores/accounts/address.ts'
 import { newPassword } from '../../../stores/accounts/new-password.ts'
 import { deriveSecrets } from '../../../stores/credentials/derive.ts'
 import { accountName } from '../../../stores/home/account-name.ts'
-import { hostAddresses, hostAliasFile } from '../../../stores/home/host-aliases.ts'
+import { hostAddresses, hostAliasFile, reportsAlias, reportsAliasText } from '../../../stores/home/host-aliases.ts'
 import { accountOf, directories, type Role, socketPath } from '../../../stores/home/layout.ts'
 import { makeHome } from '../../../stores/home/make.ts'
 import { findOwners } from '../../../stores/home/owners.ts'
@@ -57,6 +57,7 @@ export function stepsOf(plan: SetupPlan, passwords: Passwords): Step[] {
     homeStep(plan),
     ...(plan.smarthostLogin === undefined ? [] : [secretStep(plan, plan.smarthostLogin)]),
     ...hostAddresses.map((name) => aliasStep(plan, name)),
+    reportsAliasStep(plan),
     certificateStep(plan),
     signingKeysStep(plan),
     firstAccountStep(plan, passwords),
@@ -159,6 +160,20 @@ function aliasStep(plan: SetupPlan, name: string): Step {
     take: async (made) => {
       const owner = await findAccount(nameOf(plan, 'alias'))
       return toldIfKept(path, await made.file(path, `&${target}\n`, 0o644, owner))
+    },
+  }
+}
+
+function reportsAliasStep(plan: SetupPlan): Step {
+  const { home } = plan
+  const text = reportsAliasText(home, `&${textOf(plan.address)}`)
+  const path = hostAliasFile(home, reportsAlias)
+  return {
+    title: `${reportsAlias} takes reports about our domains (quaver dmarc reports)`,
+    isDone: async () => existsSync(path),
+    take: async (made) => {
+      const owner = await findAccount(nameOf(plan, 'alias'))
+      return toldIfKept(path, await made.file(path, text, 0o644, owner))
     },
   }
 }

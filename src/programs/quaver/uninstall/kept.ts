@@ -22,13 +22,13 @@ const placesMax = 50
 
 /** `keepsMail`: mail, and whose it is, stay. */
 export async function removeKept(home: Home, keepsMail: boolean, gone: string[]): Promise<void> {
-  const states = [home.run, home.log, home.greylist, home.issuers, ...(keepsMail ? [] : [home.queue])]
+  const states = [home.run, home.log, home.greylist, home.issuers, home.reports, ...(keepsMail ? [] : [home.queue])]
   if (!keepsMail && !(await hasLogins(home))) states.push(home.auth)
   for (const directory of states) {
     for (const name of namesIn(directory)) await rm(join(directory, name), { recursive: true, force: true })
     if (await isRemoved(directory)) gone.push(directory)
   }
-  for (const name of qmailPrograms) {
+  for (const name of ['quaver', ...qmailPrograms]) {
     const path = join(home.bin, name)
     if (linkOf(path)?.endsWith('/bin/quaver') === true) await unlink(path)
   }
