@@ -26,6 +26,7 @@ const zone = [
 /** What dpkg, useradd and the loader leave of themselves. */
 const notOurs =
   /^(?:[0-9a-f]{64} {2})?\/(?:var\/lib\/dpkg|var\/log|var\/cache|etc\/(?:passwd|group|shadow|gshadow|subuid|subgid)-|etc\/\.pwd\.lock|root\.deb)/
+const backup = '/var/cache/quaver.tar.gz'
 const setup = ['quaver', 'setup', 'you@example.org', '--yes', '--service', 'sysv']
 
 describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, () => {
@@ -195,6 +196,11 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     assert.match(received?.content ?? '', /^DKIM-Signature: [^]*d=example\.org;[^]*s=q1;/m)
   })
 
+  it('is backed up while it runs', async () => {
+    await done('quaver', 'backup', '--mail', backup)
+    assert.match(await done('quaver', 'restore', backup, '--dry-run', '--home', '/tmp/nowhere'), /whole/)
+  })
+
   it('runs again after a restart, and the doctor finds no error', async () => {
     await done('/etc/init.d/quaver', 'restart')
     const { findings } = JSON.parse(await done('quaver', 'doctor', '--json')) as {
@@ -246,6 +252,24 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       'rm /etc/quaver/control/concurrencyincoming; echo mail.example.org > /etc/quaver/control/rcpthosts; echo example.org >> /etc/quaver/control/rcpthosts',
     )
     assert.match(await done('quaver', 'uninstall', '--delete-mail', '--yes'), /nothing is left/)
+    await isAs(installed)
+  })
+
+  it('comes back from its backup, with other numbers, and goes again', async () => {
+    // Accounts get other numbers than they had.
+    await done('useradd', '--system', 'first')
+    const { accountsMade } = JSON.parse(await done('quaver', 'restore', backup, '--json')) as { accountsMade: string[] }
+    assert.ok(accountsMade.includes('qmailq') && accountsMade.includes('vmail'))
+    assert.equal(await done('stat', '-c', '%U', '/etc/quaver/control/domainkeys/example.org/q1'), 'qmailk\n')
+    await done(...setup)
+    assert.equal(await done('quaver', 'check'), '')
+    assert.match(await done('sh', '-c', 'cat /var/lib/quaver/mail/example.org/you/Maildir/new/*'), /Subject: first/)
+    assert.match(
+      await done('sh', '-c', 'id -u vmail; cat /etc/quaver/users/assign'),
+      /^(\d+)\n=example\.org-you:vmail:\1:/,
+    )
+    assert.match(await done('quaver', 'uninstall', '--delete-mail', '--yes'), /nothing is left/)
+    await done('userdel', 'first')
     await isAs(installed)
     await done('dpkg', '--purge', 'quaver')
     await isAs(untouched)

@@ -176,7 +176,14 @@ dispatcher.connect(
   }),
 )
 const uncommitted = new UncommittedBytes()
-const admin = new Admin({ store, source, dispatcher, clock, log })
+const admin = new Admin({
+  store,
+  source,
+  dispatcher,
+  clock,
+  log,
+  takeSnapshot: (onPages) => store.takeSnapshot(onPages),
+})
 const connections = new Connections({
   clock,
   log,

@@ -10,7 +10,7 @@ import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { type AccountAddress, parseAccountAddress } from '../../../stores/accounts/address.ts'
 import { Control } from '../../../stores/control/control.ts'
 import { accountName } from '../../../stores/home/account-name.ts'
-import { homePathFault, systemHome } from '../../../stores/home/find.ts'
+import { configurationOf, homePathFault, systemHome } from '../../../stores/home/find.ts'
 import { accountOf, type Home, homeAt, type Role } from '../../../stores/home/layout.ts'
 import { realClock, within } from '../../../system/clock.ts'
 import { realFiles } from '../../../system/files.ts'
@@ -60,7 +60,6 @@ export interface SetupPlan {
   readonly varQmail: boolean
 }
 
-const configurationOfSystemHome = '/etc/quaver'
 const usualMailUser = 'vmail'
 const lookupMillisecondsMax = 5_000
 
@@ -86,7 +85,7 @@ export async function planOf(
     address,
     host: await hostOf(home, options.host),
     home,
-    configuration: path === systemHome ? configurationOfSystemHome : undefined,
+    configuration: configurationOf(path),
     accounts,
     mailUser,
     smarthost: smarthostOf(options.smarthost),
