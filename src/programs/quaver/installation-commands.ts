@@ -6,6 +6,7 @@ import { examples, subcommand } from './command-form.ts'
 export function addInstallation(program: Command): void {
   addSetup(program)
   addDoctor(program)
+  addMetrics(program)
   addCheck(program)
   addUninstall(program)
   addServices(program)
@@ -93,6 +94,16 @@ function addDoctor(program: Command): void {
     ['quaver doctor', 'Errors, Warnings and Notes'],
     ['quaver doctor --json', 'for scripts and monitoring'],
     ['quaver doctor --fix', ''],
+  ])
+}
+
+function addMetrics(program: Command): void {
+  const command = subcommand(program, 'metrics', "Print figures for monitoring, in Prometheus' text form.")
+    .option('--output <file>', "put them there, whole at every moment; as for node_exporter's textfile collector")
+    .action(async () => (await import('./metrics.ts')).metrics(command.optsWithGlobals()))
+  examples(command, [
+    ['quaver metrics', ''],
+    ['quaver metrics --output /var/lib/prometheus/node-exporter/quaver.prom', 'every minute, by cron'],
   ])
 }
 

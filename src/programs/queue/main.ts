@@ -58,7 +58,7 @@ let retry: () => void = () => undefined
 
 const { ready, fail, listeners } = supervised(
   openLog('queue'),
-  { stop: () => stop(), reload: () => reload(), retry: () => retry(), troubles },
+  { stop: () => stop(), reload: () => reload(), retry: () => retry(), troubles, counts: () => log.counts },
   names,
 )
 process.umask(0o077)
