@@ -161,6 +161,7 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       'no letter of a test stays',
     )
     assert.match(await done('cat', '/var/lib/quaver/made.json'), /"passed": true/)
+    assert.equal(await done('readlink', '/usr/sbin/sendmail'), '/usr/lib/quaver/bin/sendmail\n')
     assert.equal(await done('sh', '-c', 'find / -xdev -name ".*.new" -not -path "/proc/*"'), '')
     assert.equal(await done('quaver', 'check'), '')
     assert.equal((await machine.run('quaver', 'status')).code, 1, 'nothing runs that nobody started')
@@ -252,6 +253,41 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       'rm /etc/quaver/control/concurrencyincoming; echo mail.example.org > /etc/quaver/control/rcpthosts; echo example.org >> /etc/quaver/control/rcpthosts',
     )
     assert.match(await done('quaver', 'uninstall', '--delete-mail', '--yes'), /nothing is left/)
+    await isAs(installed)
+  })
+
+  it("becomes the machine's sendmail where another is, and gives it back", async () => {
+    const other = '/usr/sbin/other-mta'
+    await done('sh', '-c', `printf '#!/bin/sh\\necho other\\n' >${other}; chmod 755 ${other}`)
+    const quick = [...setup, '--no-self-test', '--no-var-qmail', '--json']
+    for (const [before, after] of [
+      [`ln -s other-mta /usr/sbin/sendmail`, 'rm /usr/sbin/sendmail'],
+      [`update-alternatives --install /usr/sbin/sendmail mta ${other} 30`, 'update-alternatives --remove-all mta'],
+      [
+        `cp ${other} /usr/sbin/mailwrapper; ln -s mailwrapper /usr/sbin/sendmail; echo "sendmail ${other}" >/etc/mailer.conf`,
+        'rm /usr/sbin/mailwrapper /usr/sbin/sendmail /etc/mailer.conf',
+      ],
+    ] as const) {
+      await done('sh', '-c', before)
+      const others = await tree()
+      const { findings } = JSON.parse(await done(...quick)) as { findings: { check: string; text: string }[] }
+      assert.ok(
+        findings.some(({ check }) => check === 'sendmail'),
+        before,
+      )
+      assert.equal(await done('sendmail'), 'other\n')
+      await done(...quick, '--sendmail')
+      assert.match(await done(...setup, '--no-self-test', '--no-var-qmail', '--sendmail'), /^nothing to do/)
+      const isWrapped = before.includes('mailwrapper')
+      if (isWrapped)
+        assert.match(await done('cat', '/etc/mailer.conf'), /^sendmail\t\/usr\/lib\/quaver\/bin\/sendmail$/m)
+      else assert.equal(await done('readlink', '-f', '/usr/sbin/sendmail'), '/usr/lib/quaver/bin/quaver\n')
+      await done('quaver', 'uninstall', '--delete-mail', '--yes')
+      assert.equal(await done('sendmail'), 'other\n')
+      await isAs(others)
+      await done('sh', '-c', after)
+    }
+    await done('rm', other)
     await isAs(installed)
   })
 

@@ -60,6 +60,11 @@ function addSetup(program: Command): void {
     .option('--account <role:name>', 'another account of the machine for a role; once for each', gathered)
     .option('--mail-user <name>', 'account of the machine that owns the mail (default: vmail)')
     .option('--no-var-qmail', 'no links in /var/qmail')
+    .option(
+      '--sendmail',
+      "make the machine's sendmail, mailq and newaliases ours, whoever has them (default: where nobody has)",
+    )
+    .option('--no-sendmail', 'leave them alone')
     .option('--no-self-test', 'send no messages to test the services')
     .option('--ignore <check>', 'an error of this check is a warning; once for each', gathered)
     .option('--time-server <name>', 'whom to ask for the time', 'pool.ntp.org')

@@ -29,6 +29,7 @@ import { finding, type MachineFinding, printFindings } from '../machine/finding.
 import { homeFaults, type RightsFault, treeFaults } from '../machine/rights.ts'
 import { serverName } from '../mail-services.ts'
 import { duration, print, printJson, styled } from '../output.ts'
+import { sendmailFindings } from '../setup/machine-sendmail.ts'
 import { troublesIn } from '../status.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
@@ -85,6 +86,7 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ),
     ...rights.map(rightsFinding),
     ...compiledFindings(home),
+    ...sendmailFindings(home),
     ...(await queueFindings(home, rows !== undefined)),
     ...(await certificateFindings(home)),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),

@@ -20,6 +20,7 @@ import { CommandError, exitCode } from '../exit.ts'
 import { checkNames, machineAddresses } from '../machine/checks.ts'
 import { systemNamed } from '../services/services.ts'
 import { type InitSystemName, systemHere } from '../services/systems.ts'
+import type { SendmailWish } from './machine-sendmail.ts'
 
 export interface SetupOptions extends GlobalOptions {
   readonly host?: string
@@ -36,6 +37,8 @@ export interface SetupOptions extends GlobalOptions {
   readonly yes?: true
   readonly selfTest: boolean
   readonly varQmail: boolean
+  /** Undefined: where nobody has it. */
+  readonly sendmail?: boolean
 }
 
 export interface Smarthost {
@@ -58,6 +61,7 @@ export interface SetupPlan {
   readonly smarthostLogin: string | undefined
   readonly service: InitSystemName | undefined
   readonly varQmail: boolean
+  readonly sendmail: SendmailWish
 }
 
 const usualMailUser = 'vmail'
@@ -92,7 +96,15 @@ export async function planOf(
     smarthostLogin: smarthostLogin(options, smarthostPassword),
     service: serviceOf(options.service),
     varQmail: options.varQmail,
+    sendmail: sendmailWish(path, options.sendmail),
   }
+}
+
+function sendmailWish(home: string, option: boolean | undefined): SendmailWish {
+  if (option === true && home !== systemHome)
+    throw new CommandError(`--sendmail: called as /usr/sbin/sendmail, it serves ${systemHome} alone`, exitCode.usage)
+  if (home !== systemHome || option === false) return 'leave'
+  return option === true ? 'take' : 'if-free'
 }
 
 /** Mail is behind a wall of its own. */
