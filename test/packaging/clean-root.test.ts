@@ -260,7 +260,7 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     const other = '/usr/sbin/other-mta'
     await done('sh', '-c', `printf '#!/bin/sh\\necho other\\n' >${other}; chmod 755 ${other}`)
     const quick = [...setup, '--no-self-test', '--no-var-qmail', '--json']
-    for (const [before, after] of [
+    for (const [there, gone] of [
       [`ln -s other-mta /usr/sbin/sendmail`, 'rm /usr/sbin/sendmail'],
       [`update-alternatives --install /usr/sbin/sendmail mta ${other} 30`, 'update-alternatives --remove-all mta'],
       [
@@ -268,24 +268,24 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
         'rm /usr/sbin/mailwrapper /usr/sbin/sendmail /etc/mailer.conf',
       ],
     ] as const) {
-      await done('sh', '-c', before)
+      await done('sh', '-c', there)
       const others = await tree()
       const { findings } = JSON.parse(await done(...quick)) as { findings: { check: string; text: string }[] }
       assert.ok(
         findings.some(({ check }) => check === 'sendmail'),
-        before,
+        there,
       )
       assert.equal(await done('sendmail'), 'other\n')
       await done(...quick, '--sendmail')
       assert.match(await done(...setup, '--no-self-test', '--no-var-qmail', '--sendmail'), /^nothing to do/)
-      const isWrapped = before.includes('mailwrapper')
+      const isWrapped = there.includes('mailwrapper')
       if (isWrapped)
         assert.match(await done('cat', '/etc/mailer.conf'), /^sendmail\t\/usr\/lib\/quaver\/bin\/sendmail$/m)
       else assert.equal(await done('readlink', '-f', '/usr/sbin/sendmail'), '/usr/lib/quaver/bin/quaver\n')
       await done('quaver', 'uninstall', '--delete-mail', '--yes')
       assert.equal(await done('sendmail'), 'other\n')
       await isAs(others)
-      await done('sh', '-c', after)
+      await done('sh', '-c', gone)
     }
     await done('rm', other)
     await isAs(installed)

@@ -91,8 +91,9 @@ function addDoctor(program: Command): void {
     'doctor',
     'Look at machine, network, DNS, files and services, and say what is wrong and what to do. Exit code 1 for errors.',
   )
-    .option('--fix', 'mend what can be mended safely: owners, modes, compiled files that are behind')
+    .option('--fix', 'mend what can be mended safely: owners, modes, compiled files that are behind, the queue')
     .option('--offline', 'ask nobody elsewhere')
+    .option('--thorough', 'look into the queue however large it is')
     .option('--time-server <name>', 'whom to ask for the time', 'pool.ntp.org')
     .action(async () => (await import('./doctor/doctor.ts')).doctor(command.optsWithGlobals()))
   examples(command, [

@@ -48,26 +48,25 @@ interface Sample {
   readonly value: number
 }
 
-/** `program` is a label where more than one counts the same. */
-function placeOf(name: CountName, program: string): { readonly name: FamilyName; readonly labels: Labels } {
-  switch (name) {
-    case 'messages-accepted':
-      return { name: 'quaver_accepted_messages_total', labels: {} }
-    case 'bounces':
-      return { name: 'quaver_bounces_total', labels: {} }
-    case 'connections':
-      return { name: 'quaver_connections_total', labels: { program } }
-    case 'connections-refused':
-      return { name: 'quaver_refused_connections_total', labels: { program } }
-    case 'connections-open':
-      return { name: 'quaver_open_connections', labels: { program } }
-    default: {
-      const [what = '', outcome = ''] = name.split('-')
-      return what === 'logins'
-        ? { name: 'quaver_logins_total', labels: { result: outcome } }
-        : { name: 'quaver_deliveries_total', labels: { channel: what, outcome } }
-    }
-  }
+/** What programs count, by the names that monitoring sees. `program`: a label of that name, because more than one counts the same. */
+const places: Readonly<Record<CountName, { readonly name: FamilyName; readonly labels: Labels | 'program' }>> = {
+  'messages-accepted': { name: 'quaver_accepted_messages_total', labels: {} },
+  bounces: { name: 'quaver_bounces_total', labels: {} },
+  'local-success': { name: 'quaver_deliveries_total', labels: { channel: 'local', outcome: 'success' } },
+  'local-deferral': { name: 'quaver_deliveries_total', labels: { channel: 'local', outcome: 'deferral' } },
+  'local-failure': { name: 'quaver_deliveries_total', labels: { channel: 'local', outcome: 'failure' } },
+  'remote-success': { name: 'quaver_deliveries_total', labels: { channel: 'remote', outcome: 'success' } },
+  'remote-deferral': { name: 'quaver_deliveries_total', labels: { channel: 'remote', outcome: 'deferral' } },
+  'remote-failure': { name: 'quaver_deliveries_total', labels: { channel: 'remote', outcome: 'failure' } },
+  connections: { name: 'quaver_connections_total', labels: 'program' },
+  'connections-refused': { name: 'quaver_refused_connections_total', labels: 'program' },
+  'connections-open': { name: 'quaver_open_connections', labels: 'program' },
+  'logins-accepted': { name: 'quaver_logins_total', labels: { result: 'accepted' } },
+  'logins-credentials': { name: 'quaver_logins_total', labels: { result: 'credentials' } },
+  'logins-locked': { name: 'quaver_logins_total', labels: { result: 'locked' } },
+  'logins-temporary': { name: 'quaver_logins_total', labels: { result: 'temporary' } },
+  'logins-malformed': { name: 'quaver_logins_total', labels: { result: 'malformed' } },
+  'logins-mechanism': { name: 'quaver_logins_total', labels: { result: 'mechanism' } },
 }
 
 export async function metrics(options: GlobalOptions & { readonly output?: string }): Promise<void> {
@@ -108,7 +107,10 @@ function programSamples(row: object): Sample[] {
     sample('quaver_program_restarts_total', numberField(row, 'restarts'), { program }),
     ...countNames
       .filter((name) => Object.hasOwn(counts, name))
-      .map((name) => ({ ...placeOf(name, program), value: numberField(counts, name) })),
+      .map((one) => {
+        const { name, labels } = places[one]
+        return sample(name, numberField(counts, one), labels === 'program' ? { program } : labels)
+      }),
   ]
 }
 

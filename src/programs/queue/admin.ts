@@ -5,6 +5,7 @@ import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { answerAdmin, readOperation } from '../../system/admin-server.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Channel, MessageChange, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import { schedulingChanges } from '../../stores/queue/change.ts'
 import type { QueueSnapshot } from '../../stores/queue/snapshot.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -22,6 +23,8 @@ export interface AdminPorts {
   readonly dispatcher: Dispatcher
   readonly clock: QueueClock
   readonly log: DeliveryLog
+  /** What is stored cannot be trusted: this process ends, and the next one looks into it. */
+  readonly distrust: (why: string) => void
   /** Makes a copy of the store, for a backup. */
   readonly takeSnapshot: (onPages: (left: number, of: number) => void) => Promise<QueueSnapshot>
 }
@@ -76,6 +79,13 @@ export class Admin {
         break
       case 'delete':
         yield await this.delete(this.idOf(request))
+        break
+      case 'schedule':
+        yield await this.schedule(this.idOf(request))
+        break
+      case 'distrust':
+        yield { ending: true }
+        this.ports.distrust('quaver doctor has found damage')
         break
       case 'snapshot':
         yield* this.snapshot()
@@ -165,6 +175,17 @@ export class Admin {
     }
     log.warning(`${released} messages released by an administrator`)
     return { released }
+  }
+
+  /** Of a message about which nothing would be done, though something is to be done. */
+  private async schedule(id: number): Promise<object> {
+    const { store, dispatcher, clock, log } = this.ports
+    const changes = dispatcher.isBusyWith(id) ? [] : schedulingChanges(await this.find(id), clock.now())
+    if (changes.length === 0) return { scheduled: id, changed: false }
+    await store.commit(changes)
+    dispatcher.changed(id, changes)
+    log.warning(`msg ${id} was due at no time, and is due now`)
+    return { scheduled: id, changed: true }
   }
 
   private async delete(id: number): Promise<object> {

@@ -182,6 +182,7 @@ const admin = new Admin({
   dispatcher,
   clock,
   log,
+  distrust: (why) => onStoreTrouble(new StoreError('damaged', why)),
   takeSnapshot: (onPages) => store.takeSnapshot(onPages),
 })
 const connections = new Connections({

@@ -10,6 +10,7 @@ import { realFiles, replaceFile } from '../../system/files.ts'
 import { aheadAfterAbsence } from './absence.ts'
 import type { Change, NewBody, QueuedMessage, StoredClock } from './contract.ts'
 import type { QueueSnapshot } from './snapshot.ts'
+import { schedulingChanges } from './change.ts'
 import { SyncedQueueStore } from './store.ts'
 
 /** A message and the file that its content is read from. */
@@ -137,6 +138,13 @@ export class ClosedQueue {
   /** A copy for a backup (snapshot.ts). */
   async takeSnapshot(onPages: (left: number, of: number) => void): Promise<QueueSnapshot> {
     return await asOwner(this.owner, () => this.store.takeSnapshot(onPages))
+  }
+
+  /** Those that are due at no time are due now (see examine.ts). */
+  async schedule(ids: readonly number[]): Promise<void> {
+    const found = await this.store.load(ids)
+    const changes = found.flatMap((message) => schedulingChanges(message, this.nowMs))
+    await asOwner(this.owner, () => this.store.commit(changes))
   }
 
   /** Nothing is attempted, of any message, until it is released. */

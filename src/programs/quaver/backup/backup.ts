@@ -5,20 +5,16 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { toText } from '../../../base/byte-string.ts'
 import { describeError } from '../../../base/outcome.ts'
-import { fieldsOf, numberField } from '../../../clients/admin/row.ts'
 import { type BackupFacts, writeBackup } from '../../../stores/backup/archive.ts'
 import { partsOf } from '../../../stores/backup/parts.ts'
 import { Control } from '../../../stores/control/control.ts'
-import { lockDirectory } from '../../../stores/home/directory-lock.ts'
 import type { Home } from '../../../stores/home/layout.ts'
-import { type QueueSnapshot, removeSnapshot, snapshotDirectory } from '../../../stores/queue/snapshot.ts'
-import { asOwner } from '../../../system/as-owner.ts'
 import { realClock } from '../../../system/clock.ts'
-import { openQueue } from '../closed-home.ts'
-import { askProgram, type GlobalOptions, isRunning, requireHome } from '../context.ts'
+import { type GlobalOptions, requireHome } from '../context.ts'
 import { CommandError, exitCode } from '../exit.ts'
 import { harmless, print, printJson, styled } from '../output.ts'
 import { progress } from '../progress.ts'
+import { withQueueCopy } from '../queue-copy.ts'
 import { asCommandError } from '../setup/known-errors.ts'
 import { version } from '../version.ts'
 
@@ -33,15 +29,10 @@ export async function backup(target: string, options: BackupOptions): Promise<vo
   const path = fileFor(home, resolve(target))
   const left: string[] = []
   try {
-    const unlock = await lockDirectory(home.queue, 0)
-    try {
-      const { messages } = await copyQueue(home, options)
-      const facts = await write(home, path, options, (text) => left.push(text))
+    await withQueueCopy(home, options.json === true, async (queueCopy, { messages }) => {
+      const facts = await write(home, path, queueCopy, options, (text) => left.push(text))
       report({ home: home.path, file: path, messages, mail: options.mail === true, left, ...facts }, options)
-    } finally {
-      await asOwner(statSync(home.queue), () => removeSnapshot(home.queue))
-      await unlock()
-    }
+    })
   } catch (error) {
     throw asCommandError(error)
   }
@@ -67,39 +58,10 @@ function fileFor(home: Home, target: string): string {
   return join(target, `quaver-${host || 'home'}-${time}.tar.gz`)
 }
 
-/** By its process; while none runs, here. */
-async function copyQueue(home: Home, options: BackupOptions): Promise<QueueSnapshot> {
-  let show: ReturnType<typeof progress> | undefined
-  const onPages = (left: number, of: number): void => {
-    if (of === 0) return
-    show ??= progress('copying the queue, pages', of, options.json === true)
-    show.done(of - left)
-  }
-  try {
-    if (!(await isRunning(home))) {
-      const queue = await openQueue(home)
-      try {
-        return await queue.takeSnapshot(onPages)
-      } finally {
-        await queue.close()
-      }
-    }
-    let taken: QueueSnapshot | undefined
-    await askProgram(home, 'queue-admin', { op: 'snapshot' }, (row) => {
-      const fields = fieldsOf(row)
-      if ('done' in fields) taken = { messages: numberField(fields, 'messages'), pages: numberField(fields, 'pages') }
-      else onPages(numberField(fields, 'left'), numberField(fields, 'of'))
-    })
-    if (taken === undefined) throw new CommandError('the queue did not say that its copy is whole')
-    return taken
-  } finally {
-    show?.end()
-  }
-}
-
 async function write(
   home: Home,
   path: string,
+  queueCopy: string,
   options: BackupOptions,
   left: (text: string) => void,
 ): Promise<BackupFacts> {
@@ -111,7 +73,7 @@ async function write(
     mail: options.mail === true,
   } as const
   const show = progress('writing files', undefined, options.json === true)
-  const parts = partsOf({ home, queueCopy: snapshotDirectory(home.queue), mail: head.mail, left })
+  const parts = partsOf({ home, queueCopy, mail: head.mail, left })
   async function* shown(): typeof parts {
     let count = 0
     for await (const part of parts) {
