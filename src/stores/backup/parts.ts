@@ -134,7 +134,8 @@ class Walk {
           }
         } else {
           const entry = await this.entry(path, facts, { kind: 'file', bytes: facts.size })
-          yield { entry, content: readPieces(handle, facts.size) }
+          const short = (): void => this.left(`${place}: it became shorter while it was read; zeros stand for the rest`)
+          yield { entry, content: readPieces(handle, facts.size, short) }
         }
       } finally {
         await handle.close()
@@ -197,13 +198,21 @@ function turnOf(name: string): number {
   return maildirParts.indexOf(name)
 }
 
-async function* readPieces(handle: Awaited<ReturnType<typeof open>>, bytes: number): AsyncGenerator<Uint8Array> {
+/** One whose file is cut again and again must not keep others from having a backup: zeros stand for what is away. */
+async function* readPieces(
+  handle: Awaited<ReturnType<typeof open>>,
+  bytes: number,
+  onShort: () => void,
+): AsyncGenerator<Uint8Array> {
+  let isShort = false
   for (let left = bytes; left > 0; ) {
-    const piece = Buffer.allocUnsafe(Math.min(left, pieceBytes))
-    const { bytesRead } = await handle.read(piece, 0, piece.length)
-    if (bytesRead === 0) return
-    left -= bytesRead
-    yield piece.subarray(0, bytesRead)
+    const piece = Buffer.alloc(Math.min(left, pieceBytes))
+    const bytesRead: number = isShort ? 0 : (await handle.read(piece, 0, piece.length)).bytesRead
+    if (bytesRead === 0 && !isShort) onShort()
+    isShort ||= bytesRead === 0
+    const read = isShort ? piece : piece.subarray(0, bytesRead)
+    left -= read.length
+    yield read
   }
 }
 

@@ -11,10 +11,11 @@ import { configurationOf, homePathFault, systemHome } from '../../../stores/home
 import { lockDirectory } from '../../../stores/home/directory-lock.ts'
 import { type Home, homeAt } from '../../../stores/home/layout.ts'
 import { MadeThings } from '../../../stores/installation/made.ts'
-import { makeAccount } from '../../../system/account-changes.ts'
+import { heldDrop } from '../../../stores/queue/left-messages.ts'
+import { makeAccount, removeAccount } from '../../../system/account-changes.ts'
 import { openQueue } from '../closed-home.ts'
 import type { GlobalOptions } from '../context.ts'
-import { CommandError } from '../exit.ts'
+import { CommandError, exitCode } from '../exit.ts'
 import { print, printJson, styled, when } from '../output.ts'
 import { progress } from '../progress.ts'
 import { asCommandError } from '../setup/known-errors.ts'
@@ -41,7 +42,7 @@ interface Report {
 }
 
 const dropDirectory = 'queue/drop'
-const keptApart = 'queue/drop-held'
+const keptApart = `queue/${heldDrop}`
 
 export async function restore(file: string, options: RestoreOptions): Promise<void> {
   process.umask(0o022)
@@ -125,9 +126,13 @@ async function carryOut(
   options: RestoreOptions,
 ): Promise<Report> {
   const { head, entries, needed } = found
+  const accounts: string[] = []
   try {
     await staged.begin()
-    for (const name of needed.ours) await makeAccount(name, home[needed.homeOf(name)])
+    for (const name of needed.ours) {
+      await makeAccount(name, home[needed.homeOf(name)])
+      accounts.push(name)
+    }
     const dropped = await unpack(path, home, found, staged, options)
     const assignLinesChanged = await renumberAssign(staged.home, head.home, home.path)
     if (needed.ours.length > 0) await noteAccounts(staged, needed.ours)
@@ -142,6 +147,7 @@ async function carryOut(
     return report
   } catch (error) {
     await staged.discard().catch(() => undefined)
+    for (const name of accounts) await removeAccount(name).catch(() => undefined)
     throw error instanceof BackupError ? error : new CommandError(`${describeError(error)}: nothing was restored`)
   }
 }
@@ -210,7 +216,7 @@ function existingAbove(path: string): string {
 
 function tellDry({ head, entries, needed, faults }: Found, staged: StagedHome, options: RestoreOptions): void {
   const obstacles = staged.obstacles()
-  if (faults.length + obstacles.length > 0) process.exitCode = 1
+  if (faults.length + obstacles.length > 0) process.exitCode = exitCode.failed
   if (options.json === true)
     return printJson({ ...head, entries, wouldMakeAccounts: needed.ours, faults, notEmpty: obstacles, done: false })
   print(
