@@ -1,6 +1,8 @@
 /** A backup is made while mail flows, and what it restores is what was there: to the byte, with modes and owners, nothing lost
  *  between queue and mailbox, and nothing sent that nobody asked for. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -100,6 +102,22 @@ describe('backup and restore', () => {
     assert.ok(facts.messages >= 1)
     assert.equal(statSync(file).mode & 0o777, 0o600)
     assert.ok(!existsSync(join(instance.home, 'queue/snapshot')), 'nothing of the copy stays')
+  })
+
+  it('leaves nothing where it is cut off', async () => {
+    const child = spawn(launcher, ['backup', '--mail', join(work, 'cut-off.tar.gz'), '--home', instance.home])
+    const ended = once(child, 'exit')
+    await until('its beginning', 20_000, () =>
+      Promise.resolve(readdirSync(work).some((name) => name.startsWith('.cut-off')) ? true : undefined),
+    )
+    child.kill('SIGTERM')
+    // Or it was quicker.
+    const [code] = (await ended) as [number]
+    assert.deepEqual(
+      readdirSync(work).filter((name) => name.includes('cut-off')),
+      code === 0 ? ['cut-off.tar.gz'] : [],
+    )
+    assert.ok(!existsSync(join(instance.home, 'queue/snapshot')))
   })
 
   it('takes a new name only, and of a directory one that says when', async () => {

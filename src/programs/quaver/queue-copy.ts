@@ -10,15 +10,19 @@ import { askProgram, isRunning } from './context.ts'
 import { CommandError } from './exit.ts'
 import { progress } from './progress.ts'
 
-/** `work` gets its directory. */
+export interface QueueCopy extends QueueSnapshot {
+  readonly directory: string
+}
+
+/** `work` has it made when it is time for it, and gets its directory. */
 export async function withQueueCopy<T>(
   home: Home,
   isQuiet: boolean,
-  work: (directory: string, snapshot: QueueSnapshot) => Promise<T>,
+  work: (copy: () => Promise<QueueCopy>) => Promise<T>,
 ): Promise<T> {
   const unlock = await lockDirectory(home.queue, 0)
   try {
-    return await work(snapshotDirectory(home.queue), await copyQueue(home, isQuiet))
+    return await work(async () => ({ ...(await copyQueue(home, isQuiet)), directory: snapshotDirectory(home.queue) }))
   } finally {
     await asOwner(statSync(home.queue), () => removeSnapshot(home.queue))
     await unlock()

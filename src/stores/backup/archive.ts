@@ -82,9 +82,10 @@ export async function writeBackup(
       yield one
     }
   }
+  const source = archive(head, counted())
   try {
     const out = createWriteStream(temporary, { fd: handle.fd, autoClose: false })
-    const bytes = Readable.from(archive(head, counted()), { objectMode: false })
+    const bytes = Readable.from(source, { objectMode: false })
     const options = signal === undefined ? {} : { signal }
     await (isCompressed(path) ? pipeline(bytes, createGzip(), out, options) : pipeline(bytes, out, options))
     await handle.sync()
@@ -94,6 +95,8 @@ export async function writeBackup(
     await realFiles.syncDirectory(dirname(path))
     return { entries: count, bytes: size }
   } catch (error) {
+    // Whatever it was doing, with whosever rights, is over then.
+    await source.return(undefined).catch(() => undefined)
     await handle.close().catch(() => undefined)
     await rm(temporary, { force: true })
     throw error

@@ -37,7 +37,7 @@ describe('what is in a backup', () => {
   ): Promise<Map<string, string>> {
     const found = new Map<string, string>()
     const parts = partsOf({
-      ...{ home: homeAt(path), queueCopy: join(path, 'queue/snapshot'), mail },
+      ...{ home: homeAt(path), queueCopy: () => Promise.resolve(join(path, 'queue/snapshot')), mail },
       left: (text) => left.push(text),
     })
     for await (const { entry, content } of parts) {

@@ -1,6 +1,6 @@
-/** What of a home is in a backup, in the order in which it is read: first what becomes something else, then what it becomes. A
- *  message that is delivered meanwhile is in the queue's copy and in the mailbox, and never in neither; one that is read
- *  meanwhile moves from `new` to `cur`, which is read later.
+/** What of a home is in a backup, in the order in which it is read: first what becomes something else, then what it becomes.
+ *  A message is in the drop directory before it is in the queue, in the queue before it is in a mailbox, in `new` before it is
+ *  in `cur`: one that moves meanwhile is in the backup twice, or once, and never not at all.
  *  Knows:  what can be made again and stays out: sockets, logs, the greylist, keys of token issuers, counts of quotas.
  *  Never:  follows a link; reads what somebody's directory leads to with other rights than his.
  *  Fails:  what is gone or may not be read is told to `left`, and the rest is read. */
@@ -17,8 +17,8 @@ import type { BackupEntry, EntryToWrite } from './archive.ts'
 
 export interface BackupScope {
   readonly home: Home
-  /** The copy of the queue that its process made (stores/queue/snapshot.ts). */
-  readonly queueCopy: string
+  /** Has the queue's process make a copy (stores/queue/snapshot.ts); resolves to its directory. */
+  readonly queueCopy: () => Promise<string>
   readonly mail: boolean
   /** What is not in the backup though it should be: a path, and why. */
   readonly left: (text: string) => void
@@ -41,9 +41,9 @@ const readFlags: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.
 export async function* partsOf({ home, queueCopy, mail, left }: BackupScope): AsyncGenerator<EntryToWrite> {
   const walk = new Walk(mail, left)
   yield* walk.top('queue', home.queue)
-  yield* walk.below('queue', queueCopy)
   yield* walk.top('queue/drop', join(home.queue, 'drop'))
   yield* walk.below('queue/drop', join(home.queue, 'drop'))
+  yield* walk.below('queue', await queueCopy())
   const [root, queue] = [await stat(home.path), await stat(home.queue)]
   for (const name of homeFiles) yield* walk.file(name, join(home.path, name), root)
   yield* walk.file('queue/adopted', join(home.queue, 'adopted'), queue)

@@ -29,7 +29,13 @@ export async function backup(target: string, options: BackupOptions): Promise<vo
   const path = fileFor(home, resolve(target))
   const left: string[] = []
   try {
-    await withQueueCopy(home, options.json === true, async (queueCopy, { messages }) => {
+    await withQueueCopy(home, options.json === true, async (copy) => {
+      let messages = 0
+      const queueCopy = async (): Promise<string> => {
+        const copied = await copy()
+        messages = copied.messages
+        return copied.directory
+      }
       const facts = await write(home, path, queueCopy, options, (text) => left.push(text))
       report({ home: home.path, file: path, messages, mail: options.mail === true, left, ...facts }, options)
     })
@@ -61,7 +67,7 @@ function fileFor(home: Home, target: string): string {
 async function write(
   home: Home,
   path: string,
-  queueCopy: string,
+  queueCopy: () => Promise<string>,
   options: BackupOptions,
   left: (text: string) => void,
 ): Promise<BackupFacts> {

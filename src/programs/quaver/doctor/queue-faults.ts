@@ -58,7 +58,8 @@ export async function queueFaultFindings(home: Home, isQuiet: boolean, isThoroug
 
 async function found(home: Home, isQuiet: boolean): Promise<Fault[]> {
   try {
-    return await withQueueCopy(home, isQuiet, async (directory) => {
+    return await withQueueCopy(home, isQuiet, async (copy) => {
+      const { directory } = await copy()
       return await asOwner(statSync(home.queue), () => Promise.resolve(examineCopy(directory)))
     })
   } catch (error) {
