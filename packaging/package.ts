@@ -7,24 +7,28 @@ import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, wr
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs, promisify } from 'node:util'
-import { deb, tarball } from './archives.ts'
+import { type Archive, deb, tarball } from './archives.ts'
+import { oci } from './oci.ts'
 import { rpm } from './rpm.ts'
 import { type Architecture, runtimePackage, stage } from './stage.ts'
 
 const root = join(import.meta.dirname, '..')
-const formats = ['tar', 'deb', 'rpm'] as const
+const formats = ['tar', 'deb', 'rpm', 'oci'] as const
 const help = `Usage: npm run package [-- options]
 
 Builds Quaver into dist/: a tree that runs without npm, and archives of it.
 
   --arch <x64|arm64>     the machine it is for (default: this one)
-  --only <tar,deb,rpm>   no other archives (default: all; an rpm where rpmbuild is)
+  --only <tar,deb,rpm,oci>  no other archives (default: all; an rpm where rpmbuild is, an OCI image with --base)
+  --base <tar>           the root file system of the OCI image, as mmdebstrap writes it
   --out <directory>      instead of dist/
   --help                 show this help
 
 Examples:
   npm run package
   npm run package -- --arch arm64 --only deb
+  mmdebstrap --variant=minbase --include=libstdc++6,libatomic1,ca-certificates,openssl bookworm base.tar
+  npm run package -- --only oci --base base.tar
 
 The same sources give the same bytes; SOURCE_DATE_EPOCH sets the time of all files (default: that of the last commit).
 `
@@ -34,6 +38,7 @@ async function main(): Promise<void> {
     options: {
       arch: { type: 'string', default: process.arch },
       only: { type: 'string' },
+      base: { type: 'string' },
       out: { type: 'string', default: join(root, 'dist') },
       help: { type: 'boolean' },
     },
@@ -43,12 +48,17 @@ async function main(): Promise<void> {
     return
   }
   const architecture = architectureNamed(values.arch)
-  const wanted = values.only?.split(',') ?? (await writableFormats())
+  const wanted = values.only?.split(',') ?? (await writableFormats(values.base))
   const unknown = wanted.find((name) => !formats.some((format) => format === name))
   if (unknown !== undefined) throw new Error(`--only ${unknown}: there are ${formats.join(', ')}`)
   if (!existsSync(join(runtimePackage(root, architecture), 'bin/node')))
     throw new Error(
       `the runtime for ${architecture} is not in node_modules: npm ci --os linux --cpu ${architecture} brings it`,
+    )
+  const { base = '' } = values
+  if (wanted.includes('oci') && !existsSync(base))
+    throw new Error(
+      base === '' ? 'an OCI image needs --base: a root file system as a tar archive' : `--base ${base} is not there`,
     )
   await mkdir(values.out, { recursive: true })
   const epoch = await epochOf()
@@ -60,6 +70,7 @@ async function main(): Promise<void> {
       ['tar', '/', tarball],
       ['deb', '/usr', deb],
       ['rpm', '/usr', rpm],
+      ['oci', '/usr', (archive: Archive) => oci({ ...archive, base })],
     ] as const) {
       if (!wanted.includes(format)) continue
       const staged = join(work, format)
@@ -83,13 +94,15 @@ async function main(): Promise<void> {
 }
 
 /** Debian has rpmbuild where somebody has asked for it. */
-async function writableFormats(): Promise<readonly string[]> {
+async function writableFormats(base: string | undefined): Promise<readonly string[]> {
+  const possible = formats.filter((format) => format !== 'oci' || base !== undefined)
+  if (base === undefined) process.stderr.write('package: no OCI image is made: --base names its root file system\n')
   try {
     await promisify(execFile)('rpmbuild', ['--version'])
-    return formats
+    return possible
   } catch {
     process.stderr.write('package: no rpm is made: rpmbuild is not installed (apt-get install rpm)\n')
-    return formats.filter((format) => format !== 'rpm')
+    return possible.filter((format) => format !== 'rpm')
   }
 }
 

@@ -3,9 +3,10 @@
  *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `retry` (ALRM), `ask` (what
  *  troubles you?), `tls` (certificates and keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
  *  program to start: `ready` (its sockets are served), `failed` (a text; it will exit and should not be restarted at
- *  once), `troubles` (all that there are now, as an answer to `ask`). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
+ *  once), `troubles` (all that there are now, and what was counted, as an answer to `ask`). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
+import { type Counts, readCounts, writeCounts } from './counts.ts'
 import { readTroubles, type Trouble, writeTroubles } from './troubles.ts'
 import { type ByteString, fromText, toText } from '../base/byte-string.ts'
 
@@ -41,12 +42,15 @@ export interface TlsOrder {
 export type FromProgram =
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly text: string }
-  | { readonly kind: 'troubles'; readonly troubles: readonly Trouble[] }
+  | { readonly kind: 'troubles'; readonly troubles: readonly Trouble[]; readonly counts: Counts }
 export type ToProgram = { readonly kind: 'stop' | 'reload' | 'retry' | 'ask' } | TlsOrder
 
 export function encodeFromProgram(message: FromProgram): Buffer {
   const fields = new FieldWriter()
-  if (message.kind === 'troubles') writeTroubles(fields, message.troubles)
+  if (message.kind === 'troubles') {
+    writeTroubles(fields, message.troubles)
+    writeCounts(fields, message.counts)
+  }
   if (message.kind === 'failed') fields.string(fromText(message.text).slice(0, 4096))
   return encodeFrame(type[message.kind], ...fields.end())
 }
@@ -54,7 +58,10 @@ export function encodeFromProgram(message: FromProgram): Buffer {
 export function decodeFromProgram(frame: Frame): FromProgram | undefined {
   if (frame.type === type.ready) return { kind: 'ready' }
   if (frame.type === type.failed) return { kind: 'failed', text: toText(new FieldReader(frame.payload).string(4096)) }
-  if (frame.type === type.troubles) return { kind: 'troubles', troubles: readTroubles(new FieldReader(frame.payload)) }
+  if (frame.type === type.troubles) {
+    const fields = new FieldReader(frame.payload)
+    return { kind: 'troubles', troubles: readTroubles(fields), counts: readCounts(fields) }
+  }
   return undefined
 }
 

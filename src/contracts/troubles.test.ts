@@ -13,7 +13,7 @@ describe('troubles', () => {
     const frames = new FrameReader()
     const pass = (sent: readonly Trouble[]): readonly Trouble[] => {
       let read: readonly Trouble[] = []
-      frames.push(encodeFromProgram({ kind: 'troubles', troubles: sent }), (frame) => {
+      frames.push(encodeFromProgram({ kind: 'troubles', troubles: sent, counts: {} }), (frame) => {
         const message = decodeFromProgram(frame)
         if (message?.kind === 'troubles') read = message.troubles
       })

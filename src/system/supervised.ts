@@ -2,6 +2,7 @@
  *  Every long-lived program begins with `supervised(...)` and calls `ready()` when it serves.
  *  Run by hand without descriptor 3 it simply runs until INT or TERM. */
 import { flushCompileCache } from 'node:module'
+import type { Counts } from '../contracts/counts.ts'
 import { decodeToProgram, encodeFromProgram, type TlsOrder } from '../contracts/supervise.ts'
 import type { Trouble } from '../contracts/troubles.ts'
 import { isOpenSocket } from './descriptors.ts'
@@ -19,6 +20,8 @@ export interface Orders {
   tls?(order: TlsOrder): void
   /** All that troubles the program now. */
   troubles?(): readonly Trouble[]
+  /** Of its work since it began. */
+  counts?(): Counts
 }
 
 export interface Supervised {
@@ -50,7 +53,9 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
     )
   }
   const answer = (): void => {
-    connection?.send(encodeFromProgram({ kind: 'troubles', troubles: orders.troubles?.() ?? [] }))
+    connection?.send(
+      encodeFromProgram({ kind: 'troubles', troubles: orders.troubles?.() ?? [], counts: orders.counts?.() ?? {} }),
+    )
   }
   const connection: FrameConnection | undefined = isOpenSocket(supervisorFd)
     ? new FrameConnection(adoptDescriptor(supervisorFd), {

@@ -41,7 +41,8 @@ function keptPath(): string {
   return join(process.env['QUAVER_CI_CACHE'] ?? join(tmpdir(), 'quaver-ci'), `root-${suite}`)
 }
 
-function keptRoot(): string {
+/** Made the first time. */
+export function keptRoot(): string {
   const path = keptPath()
   const cache = dirname(path)
   if (existsSync(path)) return path

@@ -26,6 +26,7 @@ const zone = [
 /** What dpkg, useradd and the loader leave of themselves. */
 const notOurs =
   /^(?:[0-9a-f]{64} {2})?\/(?:var\/lib\/dpkg|var\/log|var\/cache|etc\/(?:passwd|group|shadow|gshadow|subuid|subgid)-|etc\/\.pwd\.lock|root\.deb)/
+const backup = '/var/cache/quaver.tar.gz'
 const setup = ['quaver', 'setup', 'you@example.org', '--yes', '--service', 'sysv']
 
 describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, () => {
@@ -160,6 +161,7 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       'no letter of a test stays',
     )
     assert.match(await done('cat', '/var/lib/quaver/made.json'), /"passed": true/)
+    assert.equal(await done('readlink', '/usr/sbin/sendmail'), '/usr/lib/quaver/bin/sendmail\n')
     assert.equal(await done('sh', '-c', 'find / -xdev -name ".*.new" -not -path "/proc/*"'), '')
     assert.equal(await done('quaver', 'check'), '')
     assert.equal((await machine.run('quaver', 'status')).code, 1, 'nothing runs that nobody started')
@@ -193,6 +195,11 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     assert.deepEqual([received?.from, received?.to], ['you@example.org', ['friend@elsewhere.test']])
     assert.match(received?.content ?? '', /Subject: out/)
     assert.match(received?.content ?? '', /^DKIM-Signature: [^]*d=example\.org;[^]*s=q1;/m)
+  })
+
+  it('is backed up while it runs', async () => {
+    await done('quaver', 'backup', '--mail', backup)
+    assert.match(await done('quaver', 'restore', backup, '--dry-run', '--home', '/tmp/nowhere'), /whole/)
   })
 
   it('runs again after a restart, and the doctor finds no error', async () => {
@@ -246,6 +253,59 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       'rm /etc/quaver/control/concurrencyincoming; echo mail.example.org > /etc/quaver/control/rcpthosts; echo example.org >> /etc/quaver/control/rcpthosts',
     )
     assert.match(await done('quaver', 'uninstall', '--delete-mail', '--yes'), /nothing is left/)
+    await isAs(installed)
+  })
+
+  it("becomes the machine's sendmail where another is, and gives it back", async () => {
+    const other = '/usr/sbin/other-mta'
+    await done('sh', '-c', `printf '#!/bin/sh\\necho other\\n' >${other}; chmod 755 ${other}`)
+    const quick = [...setup, '--no-self-test', '--no-var-qmail', '--json']
+    for (const [there, gone] of [
+      [`ln -s other-mta /usr/sbin/sendmail`, 'rm /usr/sbin/sendmail'],
+      [`update-alternatives --install /usr/sbin/sendmail mta ${other} 30`, 'update-alternatives --remove-all mta'],
+      [
+        `cp ${other} /usr/sbin/mailwrapper; ln -s mailwrapper /usr/sbin/sendmail; echo "sendmail ${other}" >/etc/mailer.conf`,
+        'rm /usr/sbin/mailwrapper /usr/sbin/sendmail /etc/mailer.conf',
+      ],
+    ] as const) {
+      await done('sh', '-c', there)
+      const others = await tree()
+      const { findings } = JSON.parse(await done(...quick)) as { findings: { check: string; text: string }[] }
+      assert.ok(
+        findings.some(({ check }) => check === 'sendmail'),
+        there,
+      )
+      assert.equal(await done('sendmail'), 'other\n')
+      await done(...quick, '--sendmail')
+      assert.match(await done(...setup, '--no-self-test', '--no-var-qmail', '--sendmail'), /^nothing to do/)
+      const isWrapped = there.includes('mailwrapper')
+      if (isWrapped)
+        assert.match(await done('cat', '/etc/mailer.conf'), /^sendmail\t\/usr\/lib\/quaver\/bin\/sendmail$/m)
+      else assert.equal(await done('readlink', '-f', '/usr/sbin/sendmail'), '/usr/lib/quaver/bin/quaver\n')
+      await done('quaver', 'uninstall', '--delete-mail', '--yes')
+      assert.equal(await done('sendmail'), 'other\n')
+      await isAs(others)
+      await done('sh', '-c', gone)
+    }
+    await done('rm', other)
+    await isAs(installed)
+  })
+
+  it('comes back from its backup, with other numbers, and goes again', async () => {
+    // Accounts get other numbers than they had.
+    await done('useradd', '--system', 'first')
+    const { accountsMade } = JSON.parse(await done('quaver', 'restore', backup, '--json')) as { accountsMade: string[] }
+    assert.ok(accountsMade.includes('qmailq') && accountsMade.includes('vmail'))
+    assert.equal(await done('stat', '-c', '%U', '/etc/quaver/control/domainkeys/example.org/q1'), 'qmailk\n')
+    await done(...setup)
+    assert.equal(await done('quaver', 'check'), '')
+    assert.match(await done('sh', '-c', 'cat /var/lib/quaver/mail/example.org/you/Maildir/new/*'), /Subject: first/)
+    assert.match(
+      await done('sh', '-c', 'id -u vmail; cat /etc/quaver/users/assign'),
+      /^(\d+)\n=example\.org-you:vmail:\1:/,
+    )
+    assert.match(await done('quaver', 'uninstall', '--delete-mail', '--yes'), /nothing is left/)
+    await done('userdel', 'first')
     await isAs(installed)
     await done('dpkg', '--purge', 'quaver')
     await isAs(untouched)

@@ -8,7 +8,9 @@ import {
   decodeAuthRequest,
   encodeAuthReply,
   type Rejection,
+  rejections,
 } from '../../contracts/auth.ts'
+import { Counter, type Counts } from '../../contracts/counts.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { type Mechanism, mechanisms } from '../../protocols/sasl/mechanisms.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -45,9 +47,14 @@ export class Conversations {
   private server: FrameServer | undefined
   private running = 0
   private offered = ''
+  private readonly counter = new Counter(['logins-accepted', ...rejections.map((why) => `logins-${why}` as const)])
 
   constructor(parts: ConversationParts) {
     this.parts = parts
+  }
+
+  get counts(): Counts {
+    return this.counter.counts
   }
 
   /** Resolves when the descriptor is served. */
@@ -155,6 +162,7 @@ export class Conversations {
     if (!isOver) this.forget(exchanges, asked.ref)
     if (step.kind === 'rejected') return this.reject(connection, asked, exchange.account, step.why, step.reason, isOver)
     const { account, ticket, label } = step
+    this.counter.add('logins-accepted')
     this.parts.log(`login ${who(asked)} ${field(account)} ${field(label)}`)
     this.send(connection, { kind: 'accepted', ref: asked.ref, account, ticket })
   }
@@ -167,6 +175,7 @@ export class Conversations {
     reason: string,
     isSilent = false,
   ): void {
+    this.counter.add(`logins-${why}`)
     this.parts.log(`failed-login ${who(asked)} ${field(account)}: ${reason}`)
     if (!isSilent) this.send(connection, { kind: 'rejected', ref: asked.ref, why })
   }

@@ -55,6 +55,7 @@ export async function serve(): Promise<void> {
       stop: () => Promise.resolve(stopped()),
       reload: () => control.reload(['locals']),
       troubles: () => [...source.troubles(), ...lockTroubles(guard, source), ...controlTroubles(control, 'authd')],
+      counts: () => conversations.counts,
     },
     values.listen?.split(',') ?? ['authd', 'authd-admin'],
   )

@@ -2,6 +2,7 @@
  *  Touches: control/ (reads), the sockets `authd`, `lspawn-login` and `policy-names`, and the one that a ticket leads to.
  *  Never:   a password hash, a mailbox, the queue; what is said in a session is passed on as it is.
  *  Fails:   without authd nobody can log in, and is asked to come again; sessions that run go on. */
+import { type Counts, sumOf } from '../../contracts/counts.ts'
 import { parseArgs } from 'node:util'
 import { AuthClient } from '../../clients/auth/auth-client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
@@ -53,7 +54,7 @@ const certified = new Promise<void>((resolve) => {
 })
 const supervisor = supervised(
   log,
-  { stop, tls: useTls, troubles: () => controlTroubles(control, tag) },
+  { stop, tls: useTls, troubles: () => controlTroubles(control, tag), counts },
   values.listen.split(','),
 )
 const service = named ?? supervisor.fail(`--service is one of ${loginServices.join(', ')}`)
@@ -74,7 +75,7 @@ const listenerLimits = {
   connectionsPerPeerMax: control.number('concurrencyperip'),
 }
 /** Of both ports together. */
-const counts = new ConnectionCounts(listenerLimits, clock)
+const places = new ConnectionCounts(listenerLimits, clock)
 // Before there is a certificate whoever comes waits in the backlog.
 await certified
 // And before authd was heard nobody could be offered a way to log in.
@@ -82,7 +83,7 @@ await auth.heard()
 listeners = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
   const isImplicit = findListener(name.replace(/-\d+$/, ''))?.tls === 'TLS'
-  const connections = new Connections(listenerLimits, clock, log, entranceOf(isImplicit), counts)
+  const connections = new Connections(listenerLimits, clock, log, entranceOf(isImplicit), places)
   return { connections, acceptor: new Acceptor([fd], (socket) => connections.accept(socket), clock, log) }
 })
 await Promise.all(listeners.map(({ acceptor }) => acceptor.listening()))
@@ -95,6 +96,11 @@ function entranceOf(isImplicit: boolean): Entrance {
     // Before the handshake nothing can be said.
     say: isImplicit ? () => '' : say,
   }
+}
+
+/** Of both ports together. */
+function counts(): Counts {
+  return sumOf(listeners.map(({ connections }) => connections.counts))
 }
 
 /** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */

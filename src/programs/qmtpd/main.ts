@@ -46,7 +46,11 @@ const named = relayServices.find((name) => name === values.service)
 const log = openLog(named === undefined ? 'qmtpd' : services[named].program)
 const home = homeAt(values.home ?? '.')
 const warn = (problem: string): void => log(`warning: ${problem}`)
-const supervisor = supervised(log, { stop, troubles: () => controlTroubles(control, tag) }, values.listen.split(','))
+const supervisor = supervised(
+  log,
+  { stop, troubles: () => controlTroubles(control, tag), counts: () => connections.counts },
+  values.listen.split(','),
+)
 const service = named ?? supervisor.fail(`--service is one of ${relayServices.join(', ')}`)
 const { program: tag, rules: rulesName } = services[service]
 const control = new Control(home.control, clock, warn)

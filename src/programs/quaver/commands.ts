@@ -3,10 +3,12 @@ import { Argument, Command, CommanderError, InvalidArgumentError } from 'command
 import { addAccounts } from './account-commands.ts'
 import { addDkim } from './dkim-commands.ts'
 import { addAdopt, addExport } from './moving-commands.ts'
+import { addBackup } from './backup/backup-commands.ts'
 import { addDmarc } from './dmarc-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 import { addInstallation } from './installation-commands.ts'
+import { version } from './version.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
   try {
@@ -49,6 +51,7 @@ export function quaver(): Command {
   addSmtp(program)
   addRules(program)
   addOfmipname(program)
+  addBackup(program)
   addInstallation(program)
   addTour(program)
   return program
@@ -61,8 +64,6 @@ export function suggestByBeginning(program: Command, text: string): string {
   const meant = program.commands.map((command) => command.name()).filter((name) => name.startsWith(typed))
   return meant.length === 0 ? text : text.replace(/\(Did you mean [^)]*\)/, `(Did you mean ${meant.join(' or ')}?)`)
 }
-
-const version = '0.1.0'
 
 function addStart(program: Command): void {
   const command = subcommand(program, 'start', 'Start Quaver; Ctrl-C or TERM stops it.')
@@ -106,7 +107,7 @@ function addSignals(program: Command): void {
     'pause',
     'Stop every program where it is. Connections wait, nothing is delivered, until resume.',
   ).action(async () => (await import('./signals.ts')).pause(pause.optsWithGlobals()))
-  examples(pause, [['quaver pause && cp -a /var/lib/quaver /backup; quaver resume', 'nothing changes meanwhile']])
+  examples(pause, [['quaver pause; sleep 60; quaver resume', 'nothing changes meanwhile']])
   const resume = subcommand(program, 'resume', 'Let paused programs go on.').action(async () =>
     (await import('./signals.ts')).resume(resume.optsWithGlobals()),
   )
@@ -162,9 +163,13 @@ function addQueue(program: Command): void {
     .action(async (id: number) => (await import('./queue.ts')).hold(id, hold.optsWithGlobals()))
   examples(hold, [['quaver queue hold 1795', 'while you look at what it is']])
   const release = subcommand(group, 'release', 'Attempt a held message again, now.')
-    .addArgument(idArgument())
-    .action(async (id: number) => (await import('./queue.ts')).release(id, release.optsWithGlobals()))
-  examples(release, [['quaver queue release 1795', '']])
+    .addArgument(idArgument('[id]'))
+    .option('--all', 'all that are held, as after a restore')
+    .action(async (id: number | undefined) => (await import('./queue.ts')).release(id, release.optsWithGlobals()))
+  examples(release, [
+    ['quaver queue release 1795', ''],
+    ['quaver queue release --all', 'what was restored from a backup is sent'],
+  ])
   const remove = subcommand(group, 'delete', 'Take a message out of the queue without a bounce. There is no way back.')
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).remove(id, remove.optsWithGlobals()))

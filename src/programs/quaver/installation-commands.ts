@@ -6,6 +6,7 @@ import { examples, subcommand } from './command-form.ts'
 export function addInstallation(program: Command): void {
   addSetup(program)
   addDoctor(program)
+  addMetrics(program)
   addCheck(program)
   addUninstall(program)
   addServices(program)
@@ -59,6 +60,11 @@ function addSetup(program: Command): void {
     .option('--account <role:name>', 'another account of the machine for a role; once for each', gathered)
     .option('--mail-user <name>', 'account of the machine that owns the mail (default: vmail)')
     .option('--no-var-qmail', 'no links in /var/qmail')
+    .option(
+      '--sendmail',
+      "make the machine's sendmail, mailq and newaliases ours, whoever has them (default: where nobody has)",
+    )
+    .option('--no-sendmail', 'leave them alone')
     .option('--no-self-test', 'send no messages to test the services')
     .option('--ignore <check>', 'an error of this check is a warning; once for each', gathered)
     .option('--time-server <name>', 'whom to ask for the time', 'pool.ntp.org')
@@ -85,14 +91,25 @@ function addDoctor(program: Command): void {
     'doctor',
     'Look at machine, network, DNS, files and services, and say what is wrong and what to do. Exit code 1 for errors.',
   )
-    .option('--fix', 'mend what can be mended safely: owners, modes, compiled files that are behind')
+    .option('--fix', 'mend what can be mended safely: owners, modes, compiled files that are behind, the queue')
     .option('--offline', 'ask nobody elsewhere')
+    .option('--thorough', 'look into the queue however large it is')
     .option('--time-server <name>', 'whom to ask for the time', 'pool.ntp.org')
     .action(async () => (await import('./doctor/doctor.ts')).doctor(command.optsWithGlobals()))
   examples(command, [
     ['quaver doctor', 'Errors, Warnings and Notes'],
     ['quaver doctor --json', 'for scripts and monitoring'],
     ['quaver doctor --fix', ''],
+  ])
+}
+
+function addMetrics(program: Command): void {
+  const command = subcommand(program, 'metrics', "Print figures for monitoring, in Prometheus' text form.")
+    .option('--output <file>', "put them there, whole at every moment; as for node_exporter's textfile collector")
+    .action(async () => (await import('./metrics.ts')).metrics(command.optsWithGlobals()))
+  examples(command, [
+    ['quaver metrics', ''],
+    ['quaver metrics --output /var/lib/prometheus/node-exporter/quaver.prom', 'every minute, by cron'],
   ])
 }
 

@@ -2,9 +2,10 @@
 
 const everyMilliseconds = 200
 
+/** `total`: undefined where nobody knows. */
 export function progress(
   what: string,
-  total: number,
+  total: number | undefined,
   quiet: boolean,
 ): { readonly done: (count: number) => void; readonly end: () => void } {
   const isShown = process.stderr.isTTY && !quiet
@@ -16,7 +17,7 @@ export function progress(
       if (!isShown || now - shownAt < everyMilliseconds) return
       shownAt = now
       shown = true
-      process.stderr.write(`\r${what}: ${count} of ${total}`)
+      process.stderr.write(`\r${what}: ${count}${total === undefined ? '' : ` of ${total}`}`)
     },
     end() {
       if (shown) process.stderr.write('\r\u001B[K')

@@ -59,10 +59,24 @@ export async function hold(id: number, options: GlobalOptions): Promise<void> {
   else print(`message ${id} is held${pending ? underWay : ''}`)
 }
 
-export async function release(id: number, options: GlobalOptions): Promise<void> {
+export async function release(id: number | undefined, options: GlobalOptions & { all?: true }): Promise<void> {
+  if ((id === undefined) !== (options.all === true))
+    throw new CommandError("name a message or say --all: 'quaver queue release --help'", exitCode.usage)
+  if (id === undefined) return await releaseAll(options)
   await askPending({ op: 'release', id }, options)
   if (options.json === true) printJson({ released: id })
   else print(`message ${id} is released, and tried now`)
+}
+
+async function releaseAll(options: GlobalOptions): Promise<void> {
+  let released = 0
+  await askProgram(requireHome(options), 'queue-admin', { op: 'release', all: true }, (row) => {
+    released = numberField(fieldsOf(row), 'released')
+  })
+  if (options.json === true) printJson({ released: 'all', messages: released })
+  else if (released === 0) print('nothing is held')
+  else
+    print(released === 1 ? '1 message is released, and tried now' : `${released} messages are released, and tried now`)
 }
 
 export async function remove(id: number, options: GlobalOptions): Promise<void> {

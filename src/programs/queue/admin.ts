@@ -5,6 +5,8 @@ import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { answerAdmin, readOperation } from '../../system/admin-server.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Channel, MessageChange, QueuedMessage, QueueStore } from '../../stores/queue/contract.ts'
+import { schedulingChanges } from '../../stores/queue/change.ts'
+import type { QueueSnapshot } from '../../stores/queue/snapshot.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DeliveryLog } from './delivery-log.ts'
@@ -12,6 +14,7 @@ import type { QueueClock } from './queue-clock.ts'
 
 const listMax = 10_000
 const pageMax = 500
+const progressMilliseconds = 500
 const shownContentBytesMax: number = 64 * 1024
 
 export interface AdminPorts {
@@ -20,6 +23,10 @@ export interface AdminPorts {
   readonly dispatcher: Dispatcher
   readonly clock: QueueClock
   readonly log: DeliveryLog
+  /** What is stored cannot be trusted: this process ends, and the next one looks into it. */
+  readonly distrust: (why: string) => void
+  /** Makes a copy of the store, for a backup. */
+  readonly takeSnapshot: (onPages: (left: number, of: number) => void) => Promise<QueueSnapshot>
 }
 
 /** Who asks, by the socket: one that may do everything, one that may see the queue, or a user (a uid, as the kernel says),
@@ -67,10 +74,21 @@ export class Admin {
         break
       case 'hold':
       case 'release':
-        yield await this.hold(this.idOf(request), request.op === 'hold')
+        if (request.all && request.op === 'release') yield await this.releaseAll()
+        else yield await this.hold(this.idOf(request), request.op === 'hold')
         break
       case 'delete':
         yield await this.delete(this.idOf(request))
+        break
+      case 'schedule':
+        yield await this.schedule(this.idOf(request))
+        break
+      case 'distrust':
+        yield { ending: true }
+        this.ports.distrust('quaver doctor has found damage')
+        break
+      case 'snapshot':
+        yield* this.snapshot()
         break
       case 'counts':
         yield {
@@ -100,6 +118,23 @@ export class Admin {
     }
   }
 
+  /** How far it is, now and then, and at last what is in it. */
+  private async *snapshot(): AsyncGenerator<object> {
+    let pages = { left: 0, of: 0 }
+    const taking = this.ports.takeSnapshot((left, of) => (pages = { left, of }))
+    // Who asks hears its failure; this is for the time before.
+    taking.catch(() => undefined)
+    for (;;) {
+      const taken = await Promise.race([taking, this.pause(progressMilliseconds)])
+      yield taken === undefined ? pages : { ...taken, done: true }
+      if (taken !== undefined) return
+    }
+  }
+
+  private pause(milliseconds: number): Promise<undefined> {
+    return new Promise((resolve) => this.ports.clock.after(milliseconds, () => resolve(undefined)))
+  }
+
   private async show(id: number): Promise<object> {
     const message = await this.find(id)
     const content = await this.ports.source.beginningOf(id, shownContentBytesMax)
@@ -119,12 +154,38 @@ export class Admin {
   private async hold(id: number, held: boolean): Promise<object> {
     const { store, dispatcher, clock, log } = this.ports
     await this.find(id)
-    const hold: MessageChange = { kind: 'hold', id, held }
-    const changes: MessageChange[] = held ? [hold] : [hold, { kind: 'hurry', id, atMs: clock.now() }]
+    const changes: MessageChange[] = held ? [{ kind: 'hold', id, held }] : releasing(id, clock.now())
     await store.commit(changes)
     dispatcher.changed(id, changes)
     log.warning(`msg ${id} ${held ? 'held' : 'released'} by an administrator`)
     return held ? { held: id, pending: dispatcher.isBusyWith(id) } : { released: id }
+  }
+
+  private async releaseAll(): Promise<object> {
+    const { store, dispatcher, clock, log } = this.ports
+    let released = 0
+    for (let page = await store.list(0, pageMax); page.length > 0; ) {
+      const atMs = clock.now()
+      const held = page.filter((message) => message.held)
+      const changes = held.map(({ id }) => ({ id, changes: releasing(id, atMs) }))
+      if (held.length > 0) await store.commit(changes.flatMap((one) => one.changes))
+      for (const one of changes) dispatcher.changed(one.id, one.changes)
+      released += held.length
+      page = await store.list(page.at(-1)?.id ?? Number.MAX_SAFE_INTEGER, pageMax)
+    }
+    log.warning(`${released} messages released by an administrator`)
+    return { released }
+  }
+
+  /** Of a message about which nothing would be done, though something is to be done. */
+  private async schedule(id: number): Promise<object> {
+    const { store, dispatcher, clock, log } = this.ports
+    const changes = dispatcher.isBusyWith(id) ? [] : schedulingChanges(await this.find(id), clock.now())
+    if (changes.length === 0) return { scheduled: id, changed: false }
+    await store.commit(changes)
+    dispatcher.changed(id, changes)
+    log.warning(`msg ${id} was due at no time, and is due now`)
+    return { scheduled: id, changed: true }
   }
 
   private async delete(id: number): Promise<object> {
@@ -181,6 +242,13 @@ export class Admin {
       })),
     }
   }
+}
+
+function releasing(id: number, atMs: number): MessageChange[] {
+  return [
+    { kind: 'hold', id, held: false },
+    { kind: 'hurry', id, atMs },
+  ]
 }
 
 function readRequest(value: unknown): Request {

@@ -1,20 +1,29 @@
-/** qmail-send's log lines. Tools read them: every byte counts. */
+/** qmail-send's log lines, and how many there were. Tools read them: every byte counts. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
+import { Counter, type Counts } from '../../contracts/counts.ts'
 import type { Channel } from '../../stores/queue/contract.ts'
 import { type Log, printable } from '../../system/log.ts'
 
 const outcomes = { 2: 'success', 4: 'deferral', 5: 'failure' } as const
+const deliveries = ['local', 'remote'] as const
+const counted = [
+  'messages-accepted',
+  'bounces',
+  ...deliveries.flatMap((channel) => Object.values(outcomes).map((outcome) => `${channel}-${outcome}` as const)),
+] as const
 
 export class DeliveryLog {
   private readonly log: Log
   private deliveries = 0
+  private readonly counter = new Counter(counted)
 
   constructor(log: Log) {
     this.log = log
   }
 
   newMessage(id: number, bytes: number, sender: ByteString, uid: number): void {
+    this.counter.add('messages-accepted')
     this.log(`new msg ${id}`)
     this.log(`info msg ${id}: bytes ${bytes} from <${printable(sender)}> qp ${id} uid ${uid}`)
   }
@@ -26,11 +35,13 @@ export class DeliveryLog {
     return this.deliveries
   }
 
-  ended(delivery: number, status: Status): void {
+  ended(delivery: number, channel: Channel, status: Status): void {
+    this.counter.add(`${channel}-${outcomes[status.class]}`)
     this.log(`delivery ${delivery}: ${outcomes[status.class]}: ${printable(status.peerText)}`)
   }
 
   bounced(id: number, qp: number): void {
+    this.counter.add('bounces')
     this.log(`bounce msg ${id} qp ${qp}`)
   }
 
@@ -49,6 +60,10 @@ export class DeliveryLog {
 
   exiting(): void {
     this.log('status: exiting')
+  }
+
+  get counts(): Counts {
+    return this.counter.counts
   }
 
   warning(text: string): void {

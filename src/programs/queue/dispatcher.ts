@@ -187,7 +187,7 @@ export class Dispatcher {
 
   /** Its recipients are not marked: on the last pass that would make a bounce of what was never tried. */
   private leaveHeld(group: Group): void {
-    for (const delivery of group.deliveries) this.options.log.ended(delivery, heldStatus)
+    for (const delivery of group.deliveries) this.options.log.ended(delivery, group.pass.channel, heldStatus)
     this.ended(group, [])
   }
 
@@ -238,7 +238,7 @@ export class Dispatcher {
     const recipient = message.recipients[position]
     if (recipient === undefined) return
     const final = status.class === 4 && pass.isLast ? expired(status) : status
-    this.options.log.ended(delivery, final)
+    this.options.log.ended(delivery, pass.channel, final)
     this.options.causes.reported(message.id, recipient.address, final)
     changes.push(recordReport(pass.live, position, final, this.options.clock.now()))
   }

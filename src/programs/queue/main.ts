@@ -58,7 +58,7 @@ let retry: () => void = () => undefined
 
 const { ready, fail, listeners } = supervised(
   openLog('queue'),
-  { stop: () => stop(), reload: () => reload(), retry: () => retry(), troubles },
+  { stop: () => stop(), reload: () => reload(), retry: () => retry(), troubles, counts: () => log.counts },
   names,
 )
 process.umask(0o077)
@@ -176,7 +176,15 @@ dispatcher.connect(
   }),
 )
 const uncommitted = new UncommittedBytes()
-const admin = new Admin({ store, source, dispatcher, clock, log })
+const admin = new Admin({
+  store,
+  source,
+  dispatcher,
+  clock,
+  log,
+  distrust: (why) => onStoreTrouble(new StoreError('damaged', why)),
+  takeSnapshot: (onPages) => store.takeSnapshot(onPages),
+})
 const connections = new Connections({
   clock,
   log,

@@ -1,14 +1,15 @@
 /** Opens the queue on disk, says in the log what was found, and sets the queue's clock by what was noted last. */
 import { describeError } from '../../base/outcome.ts'
-import { type QueueStore, StoreError } from '../../stores/queue/contract.ts'
+import { StoreError } from '../../stores/queue/contract.ts'
 import { openQueue } from '../../stores/queue/open.ts'
+import type { SyncedQueueStore } from '../../stores/queue/store.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Files } from '../../system/files.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import { QueueClock } from './queue-clock.ts'
 
 export interface OpenedStore {
-  readonly store: QueueStore
+  readonly store: SyncedQueueStore
   /** Births and due times are told by it. */
   readonly clock: QueueClock
 }

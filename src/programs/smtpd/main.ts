@@ -69,7 +69,7 @@ const serverTls = new ServerTls('opportunistic')
 
 const supervisor = supervised(
   log,
-  { stop, tls, reload, troubles: () => controlTroubles(control, 'smtpd') },
+  { stop, tls, reload, troubles: () => controlTroubles(control, 'smtpd'), counts: () => connections.counts },
   values.listen?.split(',') ?? ['smtp'],
 )
 const control = new Control(home.control, clock, warn)

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { Duplex } from 'node:stream'
 import { assert } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
+import type { Counts } from '../../contracts/counts.ts'
 import { decodeFromProgram, encodeToProgram, type ToProgram } from '../../contracts/supervise.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
 import { type Clock, wallTime } from '../../system/clock.ts'
@@ -46,6 +47,8 @@ export interface ChildStatus {
   readonly sinceMs: number
   /** Why it ended last time; empty if it never did. */
   readonly lastEnd: string
+  /** As it said when it was asked last. */
+  readonly counts: Counts
 }
 
 export interface Events {
@@ -71,6 +74,7 @@ export class Child {
   private cancelRestart: () => void = () => undefined
   private onStopped: (() => void)[] = []
   private onTroubles: ((troubles: readonly Trouble[]) => void)[] = []
+  private counts: Counts = {}
   private retired = false
   private lastTls: ToProgram | undefined
 
@@ -87,6 +91,7 @@ export class Child {
     this.enter('starting')
     this.startedAt = this.clock.monotonic()
     this.failedText = ''
+    this.counts = {}
     const child = this.spawn()
     if (child === undefined) return
     this.process = child
@@ -155,9 +160,9 @@ export class Child {
   }
 
   status(): ChildStatus {
-    const { restarts, lastEnd, state } = this
+    const { restarts, lastEnd, state, counts } = this
     const sinceMs = wallTime(this.since, this.clock)
-    return { program: this.name, state, pid: this.process?.pid, restarts, sinceMs, lastEnd }
+    return { program: this.name, state, pid: this.process?.pid, restarts, sinceMs, lastEnd, counts }
   }
 
   private spawn(): ChildProcess | undefined {
@@ -177,7 +182,10 @@ export class Child {
     this.connection = new FrameConnection(pipe, {
       onFrame: (frame) => {
         const message = decodeFromProgram(frame)
-        if (message?.kind === 'troubles') for (const resolve of this.onTroubles.splice(0)) resolve(message.troubles)
+        if (message?.kind === 'troubles') {
+          this.counts = message.counts
+          for (const resolve of this.onTroubles.splice(0)) resolve(message.troubles)
+        }
         if (message?.kind === 'failed') this.failedText = message.text
         if (message?.kind === 'ready' && this.process === child && this.state === 'starting') {
           this.enter('running')

@@ -1,6 +1,7 @@
 /** All connections of the process: who may come, how many there may be, one clock tick for all of them, and the end.
  *  Knows:  the order: limits, the proxy's header, the name, rules, the greeting. Never: what is said in a session. */
 import type { Socket } from 'node:net'
+import type { Counts } from '../../contracts/counts.ts'
 import { printable, type Log } from '../../system/log.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -52,10 +53,11 @@ interface Arrival {
 
 export class Connections {
   private readonly open = new Set<Open>()
-  private readonly counts: ConnectionCounts
+  private readonly places: ConnectionCounts
   private readonly delays: DelayWheel
   private readonly lines: ConnectionLog
   private numbered = 0
+  private refused = 0
   private ticking = false
   private stopping: (() => void) | undefined
   private readonly limits: ListenerLimits
@@ -68,13 +70,13 @@ export class Connections {
     clock: Clock,
     log: Log,
     entrance: Entrance,
-    counts: ConnectionCounts = new ConnectionCounts(limits, clock),
+    places: ConnectionCounts = new ConnectionCounts(limits, clock),
   ) {
     this.limits = limits
     this.clock = clock
     this.log = log
     this.entrance = entrance
-    this.counts = counts
+    this.places = places
     this.delays = new DelayWheel(clock)
     this.lines = new ConnectionLog(log, limits.connectionsMax)
   }
@@ -104,10 +106,15 @@ export class Connections {
     return this.open.size
   }
 
+  get counts(): Counts {
+    return { connections: this.numbered, 'connections-refused': this.refused, 'connections-open': this.open.size }
+  }
+
   /** Undefined: refused, and told so. */
   private enter(socket: Socket, ip: string): Place | undefined {
-    const place = this.counts.enter(ip)
+    const place = this.places.enter(ip)
     if (!('refusal' in place)) return place
+    this.refused++
     const { refusal, first } = place
     if (first) this.log(`refused ${ip} connections: ${refusal.code} ${refusal.text}`)
     this.turnAway(socket, refusal)
@@ -121,7 +128,7 @@ export class Connections {
   }
 
   private receiveProxy(socket: Socket, proxy: Peer): void {
-    const place = this.counts.enterUnannounced()
+    const place = this.places.enterUnannounced()
     if (place === undefined) return this.turnAway(socket, replies.tooManyConnections)
     const arrival = this.arrived(socket, proxy)
     const gone = (): void => {
@@ -210,6 +217,7 @@ export class Connections {
 
   private turnAwayByRules(arrival: Arrival, { turnedAway, environment, finding }: TurnedAway): void {
     const { socket, number, peer } = arrival
+    this.refused++
     if (turnedAway === 'deny') {
       this.lines.decided('deny', number, peer, environment)
       socket.destroy()

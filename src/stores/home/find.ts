@@ -5,6 +5,12 @@ import { describeError } from '../../base/outcome.ts'
 import { errorCode } from '../../system/files.ts'
 
 export const systemHome = '/var/lib/quaver'
+const configurationOfSystemHome = '/etc/quaver'
+
+/** Where control/, users/ and tls/ of a home lie, to which it has links; undefined: in it. */
+export function configurationOf(home: string): string | undefined {
+  return home === systemHome ? configurationOfSystemHome : undefined
+}
 
 /** Why no home can be at this path; undefined: one can. It becomes a field of lines in users/assign. */
 export function homePathFault(path: string): string | undefined {

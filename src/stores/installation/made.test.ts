@@ -133,4 +133,29 @@ describe('what was made', () => {
     writeFileSync(join(home, 'made.json'), '[{')
     await assert.rejects(MadeThings.read(home), MadeError)
   })
+
+  it('gives back what was set aside, once its place is free again', async () => {
+    writeFileSync(at('mailer.conf'), 'before')
+    const made = await MadeThings.read(home)
+    await made.setAside(at('mailer.conf'), at('mailer.conf.before'), 'rename')
+    await made.file(at('mailer.conf'), 'ours', 0o644)
+    await assert.rejects(made.setAside(at('mailer.conf'), at('mailer.conf.before'), 'rename'), MadeError)
+    writeFileSync(at('mailer.conf'), 'edited')
+    assert.deepEqual(await removeAll(), [
+      '/mailer.conf was edited',
+      `/mailer.conf.before was at ${at('mailer.conf')}, where something else is now`,
+    ])
+    rmSync(at('mailer.conf'))
+    assert.deepEqual(await removeAll(), [])
+    assert.equal(readFileSync(at('mailer.conf'), 'utf8'), 'before')
+    assert.ok(!existsSync(at('mailer.conf.before')))
+  })
+
+  it('gives back what a killed set-up had only noted', async () => {
+    writeFileSync(at('mailer.conf'), 'before')
+    const made = await MadeThings.read(home)
+    await made.note({ kind: 'replaced', path: at('mailer.conf.before'), was: at('mailer.conf'), by: 'rename' })
+    assert.deepEqual(await removeAll(), [])
+    assert.equal(readFileSync(at('mailer.conf'), 'utf8'), 'before')
+  })
 })

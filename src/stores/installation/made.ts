@@ -14,11 +14,19 @@ import {
   readFile,
   readlink,
   realpath,
+  rename,
   rmdir,
   symlink,
   unlink,
 } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import {
+  type Alternative,
+  chooseAlternative,
+  divert,
+  dropAlternative,
+  endDiversion,
+} from '../../system/alternatives.ts'
 import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
 
 export class MadeError extends Error {
@@ -46,10 +54,17 @@ export type Made =
   | { readonly kind: 'directory'; readonly path: string }
   /** Of the machine. */
   | { readonly kind: 'account'; readonly path: string }
+  /** What was at `was` before; `path` is where it is meanwhile. */
+  | { readonly kind: 'replaced'; readonly path: string; readonly was: string; readonly by: SettingAside }
+  /** Of a group of alternatives; `path` is ours. */
+  | { readonly kind: 'alternative'; readonly path: string; readonly group: string }
   /** Of the services, after set-up: begun, or passed too. */
   | { readonly kind: 'test'; readonly path: 'self-test'; readonly passed: boolean }
   /** Of this account, made by set-up: no person may have seen it yet. */
   | { readonly kind: 'unseen-password'; readonly path: string }
+
+/** `dpkg-divert`: packages that bring it again put it there, too. */
+export type SettingAside = 'rename' | 'dpkg-divert'
 
 /** `kept`: another has made or edited it, and it stays as it is. */
 export type Making = 'made' | 'changed' | 'there' | 'kept'
@@ -161,6 +176,21 @@ export class MadeThings {
     return 'made'
   }
 
+  /** What is at `was` goes to `aside`, until it is removed from the record. Throws MadeError if something is there. */
+  async setAside(was: string, aside: string, by: SettingAside): Promise<void> {
+    if ((await lstat(aside).catch(whenAbsent)) !== undefined)
+      throw new MadeError(`${aside} is there already: what is at ${was} cannot be set aside; move it away first`)
+    await this.note({ kind: 'replaced', path: aside, was, by })
+    if (by === 'rename') await rename(was, aside)
+    else await divert(was, aside)
+  }
+
+  /** Chosen in its group, with the names that go with it. */
+  async alternative(first: Alternative, others: readonly Alternative[]): Promise<void> {
+    await this.note({ kind: 'alternative', path: first.target, group: first.name })
+    await chooseAlternative(first, others)
+  }
+
   async note(made: Made): Promise<void> {
     await this.write([...this.things.filter(({ path }) => path !== made.path), made])
   }
@@ -175,6 +205,8 @@ export class MadeThings {
     try {
       if (made.kind === 'test' || made.kind === 'unseen-password') await this.forget(made.path)
       else if (made.kind === 'directory') await rmdir(made.path)
+      else if (made.kind === 'alternative') await dropAlternative(made.group, made.path)
+      else if (made.kind === 'replaced') return await this.giveBack(made)
       else if (await this.isAsMade(made)) await unlink(made.path)
       else return made.kind === 'link' ? 'leads elsewhere now' : 'was edited'
     } catch (error) {
@@ -183,6 +215,18 @@ export class MadeThings {
       if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
     }
     await this.forget(made.path)
+    return undefined
+  }
+
+  private async giveBack(made: Extract<Made, { kind: 'replaced' }>): Promise<string | undefined> {
+    const { path: aside, was, by } = made
+    const isThere = (await lstat(aside).catch(whenAbsent)) !== undefined
+    const isFree = (await lstat(was).catch(whenAbsent)) === undefined
+    if (isThere && !isFree) return `was at ${was}, where something else is now`
+    // A diversion may be noted though its file has gone with its package.
+    if (by === 'dpkg-divert') await endDiversion(was, aside)
+    else if (isThere) await rename(aside, was)
+    await this.forget(aside)
     return undefined
   }
 
@@ -252,5 +296,8 @@ function isMade(value: unknown): value is Made {
   if (value.kind === 'file')
     return 'sha256' in value && typeof value.sha256 === 'string' && 'mode' in value && typeof value.mode === 'number'
   if (value.kind === 'link') return 'target' in value && typeof value.target === 'string'
+  if (value.kind === 'replaced')
+    return 'was' in value && typeof value.was === 'string' && 'by' in value && typeof value.by === 'string'
+  if (value.kind === 'alternative') return 'group' in value && typeof value.group === 'string'
   return ['directory', 'account', 'test', 'unseen-password'].includes(String(value.kind))
 }

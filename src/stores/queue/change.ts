@@ -1,6 +1,6 @@
 /** What a change does to a message: told here once, for the messages that the queue has in memory. An engine's statements do
  *  the same to its rows; contract.test.ts holds them to this. */
-import { channels, type MessageChange, type QueuedMessage } from './contract.ts'
+import { type Channel, channels, type MessageChange, type QueuedMessage } from './contract.ts'
 
 export function changeMessage(message: QueuedMessage, change: MessageChange): void {
   switch (change.kind) {
@@ -24,6 +24,16 @@ export function changeMessage(message: QueuedMessage, change: MessageChange): vo
       for (const channel of channels) message.due[channel] = earlier(message.due[channel], change.dueMs[channel])
       break
   }
+}
+
+/** So that whatever is left to do about a message is done: its waiting recipients, or its end. None if all is in order. */
+export function schedulingChanges(message: QueuedMessage, atMs: number): MessageChange[] {
+  const isDue = channels.some((channel) => message.due[channel] !== undefined)
+  const waits = (channel: Channel): boolean =>
+    message.recipients.some((one) => one.channel === channel && one.state === 'waiting')
+  const stuck = channels.filter((channel) => message.due[channel] === undefined && waits(channel))
+  const hurried = stuck.length > 0 || isDue ? stuck : (['local'] as const)
+  return hurried.map((channel) => ({ kind: 'due', id: message.id, channel, atMs }))
 }
 
 function earlier(dueMs: number | undefined, atMs: number): number | undefined {

@@ -9,6 +9,8 @@ import type { Clock } from '../../system/clock.ts'
 import { realFiles, replaceFile } from '../../system/files.ts'
 import { aheadAfterAbsence } from './absence.ts'
 import type { Change, NewBody, QueuedMessage, StoredClock } from './contract.ts'
+import type { QueueSnapshot } from './snapshot.ts'
+import { schedulingChanges } from './change.ts'
 import { SyncedQueueStore } from './store.ts'
 
 /** A message and the file that its content is read from. */
@@ -131,6 +133,30 @@ export class ClosedQueue {
       await this.store.commit(messages.map(({ id }) => ({ kind: 'remove', id })))
       await this.store.filesRemoved()
     })
+  }
+
+  /** A copy for a backup (snapshot.ts). */
+  async takeSnapshot(onPages: (left: number, of: number) => void): Promise<QueueSnapshot> {
+    return await asOwner(this.owner, () => this.store.takeSnapshot(onPages))
+  }
+
+  /** Those that are due at no time are due now (see examine.ts). */
+  async schedule(ids: readonly number[]): Promise<void> {
+    const found = await this.store.load(ids)
+    const changes = found.flatMap((message) => schedulingChanges(message, this.nowMs))
+    await asOwner(this.owner, () => this.store.commit(changes))
+  }
+
+  /** Nothing is attempted, of any message, until it is released. */
+  async holdAll(): Promise<{ readonly held: number; readonly heldBefore: number }> {
+    let heldBefore = 0
+    const changes: Change[] = []
+    for await (const { id, held } of this.messages()) {
+      if (held) heldBefore++
+      else changes.push({ kind: 'hold', id, held: true })
+    }
+    await asOwner(this.owner, () => this.store.commit(changes))
+    return { held: changes.length, heldBefore }
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The SQLite engine of the queue store: synchronous, one thread, one process.
  *  Knows:  SQL. Never: schedules, sockets, what a report means.
  *  Fails:  throws StoreError, classified from SQLite's result code. */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { describeError, type Status } from '../../base/outcome.ts'
 import { decodeParams, encodeParams } from '../../contracts/envelope.ts'
@@ -142,6 +142,14 @@ export class QueueEngine {
     } catch (error) {
       throw storeError(error)
     }
+  }
+
+  /** Into another database, a few pages at a time; what is committed meanwhile is in it. Resolves to the number of pages.
+   *  Nothing may close this one before. */
+  async copyTo(path: string, onPages: (left: number, of: number) => void): Promise<number> {
+    return await backup(this.database, path, {
+      progress: ({ remainingPages, totalPages }) => onPages(remainingPages, totalPages),
+    })
   }
 
   close(): void {

@@ -6,9 +6,12 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { errorCode } from '../../system/files.ts'
 
+/** Beside the drop directory: what a restore does not let be sent. */
+export const heldDrop = 'drop-held'
+
 /** `directory`: of the queue. */
 export async function leftMessages(directory: string): Promise<number> {
-  const handedIn = await namesIn(join(directory, 'drop'))
+  const handedIn = [...(await namesIn(join(directory, 'drop'))), ...(await namesIn(join(directory, heldDrop)))]
   const isThere = (await namesIn(directory)).includes('queue.db')
   return handedIn.length + (isThere ? countIn(join(directory, 'queue.db')) : 0)
 }

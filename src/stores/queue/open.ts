@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Files } from '../../system/files.ts'
 import { StoreError } from './contract.ts'
 import { noteDamage, type Salvage, salvageIfDamaged } from './salvage.ts'
+import { removeSnapshot } from './snapshot.ts'
 import { SyncedQueueStore } from './store.ts'
 import { demandWritable } from './writable.ts'
 
@@ -34,6 +35,8 @@ export async function openQueue(
     news.salvaged(salvaged)
   }
   demandWritable(path)
+  // Of a backup that was cut off.
+  await removeSnapshot(directory)
   salvage()
   const store = openSound(directory, files, salvage)
   // After a salvage a file without a row may be all that is left of a message: it is kept.

@@ -44,9 +44,10 @@ function isSound(path: string, marked: boolean): boolean {
     const database = new DatabaseSync(path, { timeout: 1000 })
     try {
       database.exec('PRAGMA locking_mode = EXCLUSIVE')
-      const check = marked ? 'PRAGMA quick_check(1)' : 'PRAGMA schema_version'
+      // Indexes, too: what is missing in one is never due.
+      const check = marked ? 'PRAGMA integrity_check(1)' : 'PRAGMA schema_version'
       const answer = database.prepare(check).get()
-      return !marked || answer?.['quick_check'] === 'ok'
+      return !marked || answer?.['integrity_check'] === 'ok'
     } finally {
       database.close()
     }

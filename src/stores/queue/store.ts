@@ -23,6 +23,7 @@ import {
 } from './contract.ts'
 import { QueueEngine } from './engine.ts'
 import { MessageIds } from './ids.ts'
+import { makeSnapshot, type QueueSnapshot } from './snapshot.ts'
 
 /** One commit takes at most so many units: a bound on how long one transaction can grow. */
 const unitsPerCommitMax = 1000
@@ -40,6 +41,7 @@ interface Unit {
 }
 
 export class SyncedQueueStore implements QueueStore {
+  private readonly directory: string
   private readonly engine: QueueEngine
   private readonly contents: ContentFiles
   private readonly ids: MessageIds
@@ -49,13 +51,16 @@ export class SyncedQueueStore implements QueueStore {
   private syncing: Promise<void> | undefined
   /** Files of removed messages, on their way out. */
   private removing: Promise<unknown> = Promise.resolve()
+  /** While it is made, no file goes. */
+  private snapshot: Promise<QueueSnapshot> | undefined
   private broken: StoreError | undefined
   private scheduled = false
   private urgent = false
   private patient: NodeJS.Timeout | undefined
   private commits = 0
 
-  private constructor(engine: QueueEngine, contents: ContentFiles, logFd: number) {
+  private constructor(directory: string, engine: QueueEngine, contents: ContentFiles, logFd: number) {
+    this.directory = directory
     this.engine = engine
     this.contents = contents
     this.logFd = logFd
@@ -70,7 +75,7 @@ export class SyncedQueueStore implements QueueStore {
     try {
       const logFd = openSync(`${path}-wal`, 'r')
       syncDirectory(directory)
-      return new SyncedQueueStore(engine, new ContentFiles(join(directory, 'content'), files), logFd)
+      return new SyncedQueueStore(directory, engine, new ContentFiles(join(directory, 'content'), files), logFd)
     } catch (error) {
       engine.close()
       throw error
@@ -135,7 +140,20 @@ export class SyncedQueueStore implements QueueStore {
     await this.removing
   }
 
+  /** A copy for a backup, in a directory of its own (snapshot.ts). Rejects if one is being made. */
+  async takeSnapshot(onPages: (left: number, of: number) => void): Promise<QueueSnapshot> {
+    if (this.snapshot !== undefined) throw new StoreError('busy', 'a backup is being made already')
+    this.snapshot = makeSnapshot(this.directory, (path) => this.engine.copyTo(path, onPages))
+    try {
+      return await this.snapshot
+    } finally {
+      this.snapshot = undefined
+      this.removeFiles()
+    }
+  }
+
   async close(): Promise<void> {
+    await this.snapshot?.catch(() => undefined)
     await this.syncing
     await this.removing
     this.engine.close()
@@ -203,6 +221,7 @@ export class SyncedQueueStore implements QueueStore {
 
   /** Only after the sync: a power cut before it brings the messages back. What is left is an orphan. */
   private removeFiles(): void {
+    if (this.snapshot !== undefined) return
     for (const id of this.engine.takeRemoved()) {
       const removal = this.contents.remove(id).catch(() => undefined)
       this.removing = this.removing.then(() => removal)

@@ -1,6 +1,7 @@
 /** `quaver doctor`: everything that can be wrong with a mail host, looked at now. What `setup` asks before it begins, what
  *  `control check` and `check` say of files, what `status` says of programs, and how long mail has waited.
- *  Never:  changes anything but with --fix, and then only what cannot be meant: owners, modes, compiled files. */
+ *  Never:  changes anything but with --fix, and then only what cannot be meant: owners, modes, compiled files, a queue that is not
+ *          whole. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeError } from '../../../base/outcome.ts'
@@ -29,12 +30,15 @@ import { finding, type MachineFinding, printFindings } from '../machine/finding.
 import { homeFaults, type RightsFault, treeFaults } from '../machine/rights.ts'
 import { serverName } from '../mail-services.ts'
 import { duration, print, printJson, styled } from '../output.ts'
+import { sendmailFindings } from '../setup/machine-sendmail.ts'
 import { troublesIn } from '../status.ts'
+import { queueFaultFindings } from './queue-faults.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
   readonly fix?: true
   readonly offline?: true
+  readonly thorough?: true
   readonly timeServer: string
 }
 
@@ -44,7 +48,8 @@ const waitMillisecondsGood: number = 24 * 3_600_000
 
 /** What is wrong, and how it is mended if that is safe. */
 interface Diagnosis extends MachineFinding {
-  readonly mend?: () => void | Promise<void>
+  /** Resolves to what there is to tell of it. */
+  readonly mend?: () => void | Promise<string | undefined>
 }
 
 export async function doctor(options: DoctorOptions): Promise<void> {
@@ -54,8 +59,8 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   if (options.fix === true) {
     for (const { check, text, mend } of found) {
       if (mend === undefined) continue
-      await mend()
-      mended.push(`${check}: ${text}`)
+      const told = await mend()
+      mended.push(`${check}: ${text}${told ?? ''}`)
     }
     if (mended.length > 0) found = await diagnose(home, options)
   }
@@ -85,7 +90,9 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ),
     ...rights.map(rightsFinding),
     ...compiledFindings(home),
+    ...sendmailFindings(home),
     ...(await queueFindings(home, rows !== undefined)),
+    ...(await queueFaultFindings(home, options.json === true, options.thorough === true)),
     ...(await certificateFindings(home)),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
@@ -138,14 +145,14 @@ function compiledFindings(home: Home): Diagnosis[] {
   for (const service of rulesNames) {
     const { source, cdb, name } = rulePaths(home, service)
     if (!isOutdated(stampOf(source), stampOf(cdb))) continue
-    const mend = async (): Promise<void> => void (await compileRules(home, service))
+    const mend = async (): Promise<undefined> => void (await compileRules(home, service))
     found.push({
       ...finding('warning', 'compiled', `${name} is newer than ${name}.cdb`, `quaver rules compile ${service}`),
       mend,
     })
   }
   if (isOutdated(stampOf(join(home.users, 'assign')), stampOf(join(home.users, 'cdb')))) {
-    const mend = async (): Promise<void> => void (await compileAssign(home))
+    const mend = async (): Promise<undefined> => void (await compileAssign(home))
     found.push({
       ...finding('warning', 'compiled', 'users/assign is newer than users/cdb', 'quaver account compile'),
       mend,

@@ -3,6 +3,7 @@ import { AccountError } from '../../../stores/home/account-error.ts'
 import { HomeError } from '../../../stores/home/make.ts'
 import { MadeError } from '../../../stores/installation/made.ts'
 import { AccountChangeError } from '../../../system/account-changes.ts'
+import { AlternativeError } from '../../../system/alternatives.ts'
 import { CommandError } from '../exit.ts'
 
 /** A bug stays what it is. */
@@ -11,6 +12,7 @@ export function asCommandError(error: unknown): unknown {
     error instanceof HomeError ||
     error instanceof AccountError ||
     error instanceof MadeError ||
-    error instanceof AccountChangeError
+    error instanceof AccountChangeError ||
+    error instanceof AlternativeError
   return isKnown ? new CommandError(error.message) : error
 }

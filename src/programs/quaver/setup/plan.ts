@@ -10,7 +10,7 @@ import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { type AccountAddress, parseAccountAddress } from '../../../stores/accounts/address.ts'
 import { Control } from '../../../stores/control/control.ts'
 import { accountName } from '../../../stores/home/account-name.ts'
-import { homePathFault, systemHome } from '../../../stores/home/find.ts'
+import { configurationOf, homePathFault, systemHome } from '../../../stores/home/find.ts'
 import { accountOf, type Home, homeAt, type Role } from '../../../stores/home/layout.ts'
 import { realClock, within } from '../../../system/clock.ts'
 import { realFiles } from '../../../system/files.ts'
@@ -20,6 +20,7 @@ import { CommandError, exitCode } from '../exit.ts'
 import { checkNames, machineAddresses } from '../machine/checks.ts'
 import { systemNamed } from '../services/services.ts'
 import { type InitSystemName, systemHere } from '../services/systems.ts'
+import type { SendmailWish } from './machine-sendmail.ts'
 
 export interface SetupOptions extends GlobalOptions {
   readonly host?: string
@@ -36,6 +37,8 @@ export interface SetupOptions extends GlobalOptions {
   readonly yes?: true
   readonly selfTest: boolean
   readonly varQmail: boolean
+  /** Undefined: where nobody has it. */
+  readonly sendmail?: boolean
 }
 
 export interface Smarthost {
@@ -58,9 +61,9 @@ export interface SetupPlan {
   readonly smarthostLogin: string | undefined
   readonly service: InitSystemName | undefined
   readonly varQmail: boolean
+  readonly sendmail: SendmailWish
 }
 
-const configurationOfSystemHome = '/etc/quaver'
 const usualMailUser = 'vmail'
 const lookupMillisecondsMax = 5_000
 
@@ -86,14 +89,22 @@ export async function planOf(
     address,
     host: await hostOf(home, options.host),
     home,
-    configuration: path === systemHome ? configurationOfSystemHome : undefined,
+    configuration: configurationOf(path),
     accounts,
     mailUser,
     smarthost: smarthostOf(options.smarthost),
     smarthostLogin: smarthostLogin(options, smarthostPassword),
     service: serviceOf(options.service),
     varQmail: options.varQmail,
+    sendmail: sendmailWish(path, options.sendmail),
   }
+}
+
+function sendmailWish(home: string, option: boolean | undefined): SendmailWish {
+  if (option === true && home !== systemHome)
+    throw new CommandError(`--sendmail: called as /usr/sbin/sendmail, it serves ${systemHome} alone`, exitCode.usage)
+  if (home !== systemHome || option === false) return 'leave'
+  return option === true ? 'take' : 'if-free'
 }
 
 /** Mail is behind a wall of its own. */

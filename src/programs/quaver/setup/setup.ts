@@ -30,6 +30,7 @@ import { startArguments } from '../start.ts'
 import { startInBackground } from '../start-background.ts'
 import { askForOptions } from './ask-for-options.ts'
 import { asCommandError } from './known-errors.ts'
+import { sendmailFindings } from './machine-sendmail.ts'
 import { planOf, type SetupOptions, type SetupPlan } from './plan.ts'
 import { removeTestLetters, type TestedPart, testServices } from './self-test.ts'
 import { type Passwords, type Step, stepsOf } from './steps.ts'
@@ -166,7 +167,7 @@ async function gate(plan: SetupPlan, options: SetupOptions): Promise<MachineFind
   })
   const ports = (await isRunning(plan.home)) ? [] : checkPorts()
   const ignored = options.ignore ?? []
-  return [...ports, ...found].map((one) => {
+  return [...ports, ...found, ...sendmailFindings(plan.home, plan.sendmail)].map((one) => {
     return one.level === 'error' && ignored.includes(one.check) ? { ...one, level: 'warning' as const } : one
   })
 }

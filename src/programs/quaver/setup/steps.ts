@@ -28,6 +28,7 @@ import { CommandError } from '../exit.ts'
 import type { ServiceFile } from '../services/description.ts'
 import { bootService, installService } from '../services/services.ts'
 import { initSystems } from '../services/systems.ts'
+import { sendmailSteps } from './machine-sendmail.ts'
 import { placeOf, type SetupPlan } from './plan.ts'
 import { varQmailLinks } from './var-qmail.ts'
 
@@ -63,6 +64,7 @@ export function stepsOf(plan: SetupPlan, passwords: Passwords): Step[] {
     firstAccountStep(plan, passwords),
     unseenPasswordStep(plan, passwords),
     ...(plan.varQmail ? varQmailSteps(plan) : []),
+    ...sendmailSteps(plan),
     ...(plan.service === undefined ? [] : [serviceStep(plan, plan.service)]),
   ]
 }

@@ -1,0 +1,82 @@
+/** What is wrong with a queue, looked for in a copy of it (snapshot.ts): the process that has the queue goes on meanwhile.
+ *  Never:  changes anything, the copy neither.
+ *  Fails:  throws as Node does where the copy cannot be opened at all. */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { storeError } from './engine.ts'
+
+export interface QueueFault {
+  /** `damaged`: the database itself. `stuck`: nothing will ever be done about a message, though something is to be done.
+   *  `bodiless`: of a message there is no body, or not all of it; it can only be deleted. */
+  readonly kind: 'damaged' | 'stuck' | 'bodiless'
+  /** Undefined for the database. */
+  readonly id: number | undefined
+  readonly text: string
+}
+
+/** Of each kind. */
+const faultsMax = 100
+
+export function examineCopy(directory: string): QueueFault[] {
+  const database = new DatabaseSync(join(directory, 'queue.db'), { readOnly: true })
+  try {
+    const answers = database
+      .prepare('PRAGMA integrity_check(10)')
+      .all()
+      .map((row) => String(row['integrity_check']))
+    if (answers[0] !== 'ok') return [damaged(answers.join('; '))]
+    return [...stuck(database), ...bodiless(database, join(directory, 'content'))]
+  } catch (error) {
+    const { kind, message } = storeError(error)
+    if (kind === 'damaged') return [damaged(message)]
+    throw error
+  } finally {
+    database.close()
+  }
+}
+
+function damaged(text: string): QueueFault {
+  return { kind: 'damaged', id: undefined, text }
+}
+
+/** State Q5, which is never to be seen, and the like: a channel is due as long as somebody there waits, and the last one until
+ *  the message ends. */
+function stuck(database: DatabaseSync): QueueFault[] {
+  const waiting = 'SELECT 1 FROM recipient AS r WHERE r.message = m.id AND r.state = 0'
+  const rows = database
+    .prepare(
+      `SELECT m.id AS id FROM message AS m
+       WHERE (m.due_local IS NULL AND m.due_remote IS NULL)
+          OR (m.due_local IS NULL AND EXISTS (${waiting} AND r.channel = 0))
+          OR (m.due_remote IS NULL AND EXISTS (${waiting} AND r.channel = 1))
+       LIMIT ${faultsMax}`,
+    )
+    .all()
+  return rows.map(({ id }) => ({ kind: 'stuck', id: Number(id), text: 'is due at no time, and has not ended' }))
+}
+
+function bodiless(database: DatabaseSync, content: string): QueueFault[] {
+  const found: QueueFault[] = []
+  const rows = database.prepare(
+    `SELECT m.id AS id, m.in_file AS in_file, m.bytes - length(m.head) AS wanted, length(c.bytes) AS there
+     FROM message AS m LEFT JOIN content AS c ON c.id = m.id
+     WHERE m.in_file = 1 OR c.bytes IS NULL OR length(c.bytes) <> m.bytes - length(m.head)`,
+  )
+  for (const row of rows.iterate()) {
+    const id = Number(row['id'])
+    const wanted = Number(row['wanted'])
+    const there = row['in_file'] === 1 ? sizeOf(join(content, String(id))) : row['there']
+    if (Number(there) === wanted && there !== null) continue
+    const text = there === null ? 'has no body' : `has ${Number(there)} bytes of its body of ${wanted}`
+    found.push({ kind: 'bodiless', id, text })
+    if (found.length === faultsMax) break
+  }
+  return found
+}
+
+/** Null: it is not there. */
+function sizeOf(path: string): number | null {
+  const facts = statSync(path, { throwIfNoEntry: false })
+  return facts?.size ?? null
+}
