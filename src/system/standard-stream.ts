@@ -1,0 +1,58 @@
+/** Descriptors 0 and 1 as one stream: what tcpserver, inetd or a terminal gives to a program of one session. */
+import { type Stats, fstatSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+
+/** Paused. The process stays while it is open. */
+export function standardStream(): Duplex {
+  const [input, output] = [facts(0), facts(1)]
+  const isOneSocket = input?.isSocket() === true && isSame(input, output)
+  if (isOneSocket) return new Socket({ fd: 0, readable: true, writable: true, allowHalfOpen: true })
+  return new StandardPair()
+}
+
+class StandardPair extends Duplex {
+  constructor() {
+    super({ allowHalfOpen: true })
+    const { stdin, stdout } = process
+    stdin.on('data', (bytes: Buffer) => {
+      if (!this.push(bytes)) stdin.pause()
+    })
+    stdin.on('end', () => this.push(null))
+    // What was read until then counts, as at its end.
+    stdin.on('error', () => this.push(null))
+    stdout.on('error', (error) => this.destroy(error))
+    stdin.pause()
+  }
+
+  override _read(): void {
+    process.stdin.resume()
+  }
+
+  override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    process.stdout.write(bytes, done)
+  }
+}
+
+/** The peer is another host's, and not a file, a pipe or a program of this one. */
+export function isFromNetwork(stream: Duplex): boolean {
+  return stream instanceof Socket && stream.remoteAddress !== undefined
+}
+
+/** What is written to descriptor 2 reaches nobody but whoever reads the log: inetd makes it the connection, too. */
+export function isErrorOutputApart(): boolean {
+  const error = facts(2)
+  return error !== undefined && ![facts(0), facts(1)].some((one) => one !== undefined && isSame(one, error))
+}
+
+function facts(fd: number): Stats | undefined {
+  try {
+    return fstatSync(fd)
+  } catch {
+    return undefined
+  }
+}
+
+function isSame(one: Stats, other: Stats | undefined): boolean {
+  return one.dev === other?.dev && one.ino === other.ino
+}
