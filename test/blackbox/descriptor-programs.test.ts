@@ -14,7 +14,6 @@ import { demoAddress, Instance, launcher } from '../kit/instance.ts'
 import { without, withoutOtherAccounts } from '../kit/tool.ts'
 
 const nobody = 65534
-const tcpserver = 'tcpserver'
 
 interface Served {
   readonly said: string
@@ -177,8 +176,8 @@ describe('programs on descriptors 0 and 1', { concurrency: false }, () => {
     })
   })
 
-  it('behind tcpserver', { skip: without(tcpserver) }, async () => {
-    const server = spawn(tcpserver, ['-1RHl0', '127.0.0.1', '0', program('qmail-smtpd')], {
+  it('behind tcpserver', { skip: without('tcpserver') }, async () => {
+    const server = spawn('tcpserver', ['-1RHl0', '127.0.0.1', '0', program('qmail-smtpd')], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     try {

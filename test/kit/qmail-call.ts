@@ -17,6 +17,7 @@ export interface CallSetup {
   readonly input?: string
   readonly now?: number
   readonly pid?: number
+  readonly uid?: number
   /** Hears what the queue gets. */
   readonly onEnvelope?: (envelope: HandedEnvelope) => void
   /** What the queue answers. */
@@ -44,15 +45,17 @@ export async function callProgram(program: Program, setup: CallSetup): Promise<C
   let envelope: string | undefined
   let content: string | undefined
   let read = 0
-  const { now = 0, pid = 1, outcome = done(7), input = '' } = setup
+  const { now = 0, pid = 1, uid = 1000, outcome = done(7), input = '' } = setup
   const call: Call = {
     name: setup.name,
     args: setup.args ?? [],
     variables: new Map(Object.entries(setup.variables ?? {})),
     pid,
+    uid,
     now: () => now,
     home: () => homeAt(setup.home ?? '/no/home'),
     input: () => [toBuffer(input)],
+    hasInput: () => read < input.length,
     byte: () => (read < input.length ? input.charCodeAt(read++) : 'end'),
     out: (text) => (stdout += typeof text === 'string' ? text : fromBuffer(text)),
     err: (text) => (stderr += text),

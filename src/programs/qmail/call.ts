@@ -13,6 +13,7 @@ export interface Call {
   readonly args: readonly ByteString[]
   readonly variables: Variables
   readonly pid: number
+  readonly uid: number
   /** Milliseconds since 1970. */
   now(): number
   /** The home that is meant. Throws Fatal. */
@@ -21,6 +22,8 @@ export interface Call {
   input(fromStart?: boolean): Iterable<Buffer>
   /** The next byte of descriptor 0 and no more, for a program that hands the rest on. */
   byte(millisecondsMax: number): number | 'end' | 'timeout'
+  /** Waits for it, its end too, and leaves it where it is. */
+  hasInput(millisecondsMax: number): boolean
   out(text: ByteString | Uint8Array): void
   err(text: ByteString): void
   /** The queue, or the program that QMAILQUEUE names among `variables`. `head`: lines above the content that are not of whoever

@@ -39,6 +39,13 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
   sendmail: async () => (await import('./sendmail.ts')).sendmail,
   srsfilter: async () => (await import('./srsfilter.ts')).srsfilter,
   splogger: async () => (await import('./splogger.ts')).splogger,
+  checknotroot: async () => (await import('./front-programs.ts')).checknotroot,
+  fixsmtpio: async () => (await import('./front-programs.ts')).fixsmtpio,
+  greetdelay: async () => (await import('./front-programs.ts')).greetdelay,
+  rblsmtpd: async () => (await import('./rblsmtpd.ts')).rblsmtpd,
+  'tcp-env': async () => (await import('./tcp-env.ts')).tcpEnv,
+  tcprules: async () => (await import('./tcprules.ts')).tcprules,
+  tcprulescheck: async () => (await import('./tcprules.ts')).tcprulescheck,
 }
 
 export const programs: ReadonlyMap<string, () => Promise<Program>> = new Map(Object.entries(loaders))

@@ -5,10 +5,13 @@ export const programMeanings = {
   '822field': 'print what stands behind the colon of a field (default: subject) of the message on standard input',
   '822header': 'print the header of the message on standard input',
   bouncesaying: 'in .qmail: bounce with a text, always or where a program exits 0',
+  checknotroot: 'run a program, but not as root',
   condredirect: 'in .qmail: send the message on where a program exits 0',
   datemail: 'sendmail, with a Date of this zone in front',
   except: 'in .qmail: turn the answer of a program round',
+  fixsmtpio: 'run qmail-smtpd, which applies control/fixsmtpio itself',
   forward: 'in .qmail: send the message on',
+  greetdelay: 'run a program after GREETDELAY seconds, unless the client talks before it is greeted',
   iftocc: 'exit 0 if an address is in To or Cc of the message on standard input',
   maildirmake: 'make a Maildir, for its owner alone',
   maildir2mbox: 'move what is in $MAILDIR into the mbox $MAIL, which is made anew as $MAILTMP',
@@ -36,9 +39,13 @@ export const programMeanings = {
   'qmail-showctl': 'print what the control files say',
   'qmail-smtpd': 'one SMTP session on descriptors 0 and 1, for tcpserver, with the checks of smtpd',
   qreceipt: 'in .qmail: tell a sender who asked for it that the message has arrived',
+  rblsmtpd: 'run a program, or refuse all mail of a client that DNS lists name',
   sendmail: 'hand a message in by the rules of qmail-inject; -bs speaks SMTP',
   srsfilter: 'in .qmail of a virtual domain for SRS addresses: send a bounce home',
   splogger: 'pass lines to syslog, with the time in front',
+  'tcp-env': 'say in the environment who is at the other end of descriptor 0, and run a program',
+  tcprules: "compile tcpserver's rules",
+  tcprulescheck: "say what tcpserver's rules do with the peer in the environment",
 } as const satisfies Record<string, string>
 
 export type QmailProgram = keyof typeof programMeanings
