@@ -194,7 +194,7 @@ export class RelayDialogue implements Dialogue {
       remoteIp: known('TCPREMOTEIP'),
       remoteInfo: environment.get('TCPREMOTEINFO'),
       helo: '',
-      local: known('TCPLOCALHOST'),
+      local: environment.get('TCPLOCALHOST') ?? known('TCPLOCALIP'),
       protocol: form.toUpperCase(),
       milliseconds: clock.now(),
     })
