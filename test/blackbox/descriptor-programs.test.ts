@@ -79,7 +79,11 @@ describe('programs on descriptors 0 and 1', { concurrency: false }, () => {
         'control/others-plug-ins': '[mail]\n:echo "HX-Plugged: $TCPREMOTEIP"\n',
         'queue.sh': '#!/bin/sh\n{ echo "for $TCPREMOTEHOST"; cat; } >>"$0.took"; tr "\\000" "|" <&1 >>"$0.took"\n',
       },
-      prepare: (home) => chmod(join(home, 'queue.sh'), 0o755),
+      async prepare(home) {
+        await chmod(join(home, 'queue.sh'), 0o755)
+        // As a system home is.
+        await chmod(home, 0o755)
+      },
     })
   })
   after(() => quaver.end())
@@ -141,6 +145,16 @@ describe('programs on descriptors 0 and 1', { concurrency: false }, () => {
     })
     assert.match(small.said, /\r\n552 sorry, that message size exceeds my databytes limit \(#5\.3\.4\)\r\n$/)
     assert.equal(small.code, 1)
+  })
+
+  it('another user’s mail is that user’s own, and is asked about nowhere', {
+    skip: withoutOtherAccounts(),
+  }, async () => {
+    const input = ['MAIL FROM:<a@b.test>\r\n', `RCPT TO:<${demoAddress}>\r\n`, 'RCPT TO:<nobody@quaver.test>\r\n']
+    const { said, code } = await smtp([...input, 'DATA\r\n', dataOf('by a user'), 'QUIT\r\n'], { uid: nobody })
+    assert.deepEqual(codes(said), ['220 ', '250 ', '250 ', '250 ', '354 ', '250 ', '221 ', ''], said)
+    assert.equal(code, 0)
+    assert.match(await arrives('by a user'), new RegExp(`^Received: \\(qmail \\d+ invoked by uid ${nobody}\\); `, 'm'))
   })
 
   it('a stranger who does not wait for replies is sent away; a script on a pipe is none', async () => {

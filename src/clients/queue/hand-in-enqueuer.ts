@@ -1,10 +1,9 @@
 /** The queue of a home as an enqueuer for a program that may run while it is down: messages are kept until they are whole,
  *  and handed in then. */
-import { done, failed, type Outcome } from '../../base/outcome.ts'
 import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import { realRandom } from '../../system/random.ts'
 import type { ContentSink, Enqueuer } from './enqueuer.ts'
-import { handIn, type HandedIn, type Ways } from './hand-in.ts'
+import { handedIn, handIn, type Ways } from './hand-in.ts'
 import { gatheringSink } from './gathering-sink.ts'
 
 export class HandInEnqueuer implements Enqueuer {
@@ -19,10 +18,4 @@ export class HandInEnqueuer implements Enqueuer {
       handedIn(await handIn(this.ways, { ...envelope, params: withLate(params, late) }, body, head)),
     )
   }
-}
-
-/** `qp`: the message's number in the queue; of one that waits in the drop directory, this process. */
-export function handedIn(handed: HandedIn): Outcome<number> {
-  if (handed.kind === 'failed') return failed(handed.failure)
-  return done(handed.kind === 'queued' ? handed.id : process.pid)
 }

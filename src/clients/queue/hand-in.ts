@@ -2,7 +2,7 @@
  *  Fails:  with qmail-queue's texts. */
 import type { Socket } from 'node:net'
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
-import { failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
+import { done, failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
 import {
   addressBytesMax,
   type Envelope,
@@ -54,6 +54,12 @@ export async function handIn(
   if (!nobodyServes) return { kind: 'failed', failure: outcome.failure }
   const left = await ways.leave(envelope, headed(head, content))
   return left.done ? { kind: 'dropped', path: left.value } : { kind: 'failed', failure: left.failure }
+}
+
+/** `qp`: the message's number in the queue; of one that waits in the drop directory, this process. */
+export function handedIn(handed: HandedIn): Outcome<number> {
+  if (handed.kind === 'failed') return failed(handed.failure)
+  return done(handed.kind === 'queued' ? handed.id : process.pid)
 }
 
 /** Over the socket for everybody: the kernel says who we are. */

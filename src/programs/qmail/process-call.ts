@@ -3,8 +3,8 @@ import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync, readSync, realpathSync, writeSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
-import { done, failed, type Outcome } from '../../base/outcome.ts'
-import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
+import type { Outcome } from '../../base/outcome.ts'
+import { type HandedEnvelope, handedIn } from '../../clients/queue/hand-in.ts'
 import { findHome, homePathFault } from '../../stores/home/find.ts'
 import { type Home, homeAt } from '../../stores/home/layout.ts'
 import { errorCode } from '../../system/files.ts'
@@ -158,10 +158,7 @@ async function enqueue(
     for (const [name, value] of variables) changes[name] = toText(value)
     return queue.enqueue(new ProgramEnqueuer(toText(program), home.path, changes, realClock), envelope, content, head)
   }
-  const handed = await handOver(home, envelope, content, head)
-  if (handed.kind === 'failed') return failed(handed.failure)
-  // Of one that waits in the drop directory, this process.
-  return done(handed.kind === 'queued' ? handed.id : process.pid)
+  return handedIn(await handOver(home, envelope, content, head))
 }
 
 async function runProgram(command: readonly ByteString[], input?: Iterable<Buffer>): Promise<RunEnd> {

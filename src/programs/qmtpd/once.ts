@@ -33,20 +33,20 @@ export async function serveOnce(home: Home, form: RelayService): Promise<never> 
   const launcher = new Launcher(clock, log, home.path, filtersMax)
   const environment = inheritedEnvironment(process.env)
   const parts = { form, control, log, filterTools: callerFilterTools(home, control, launcher) }
-  const setting = { ...relaySetting(parts, environment, {}), ...ownDomains(form, environment.has('RELAYCLIENT')) }
+  const mayRelay = form === 'qmqp' || environment.has('RELAYCLIENT')
+  const setting = { ...relaySetting(parts, environment, {}), ...(mayRelay ? {} : domainsOf(control, warn)) }
   const end = await serveStream(standardStream(), limits, clock, (port) => new RelayDialogue(setting, port))
   launcher.killAll()
   return leave(end === 'refused' ? code.protocol : code.ok)
+}
 
-  function ownDomains(service: RelayService, mayRelay: boolean): Pick<RelaySetting, 'isOurs'> {
-    if (service === 'qmqp' || mayRelay) return {}
-    const isOurs = domainCheck(control.list('rcpthosts'), new MoreHostsFile(control, warn))
-    return {
-      isOurs(recipient) {
-        const domain = domainOf(recipient)
-        return domain === undefined || isOurs(domain)
-      },
-    }
+function domainsOf(control: Control, warn: (problem: string) => void): Pick<RelaySetting, 'isOurs'> {
+  const isOurs = domainCheck(control.list('rcpthosts'), new MoreHostsFile(control, warn))
+  return {
+    isOurs(recipient) {
+      const domain = domainOf(recipient)
+      return domain === undefined || isOurs(domain)
+    },
   }
 }
 
