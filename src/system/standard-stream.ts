@@ -1,37 +1,15 @@
 /** Descriptors 0 and 1 as one stream: what tcpserver, inetd or a terminal gives to a program of one session. */
 import { type Stats, fstatSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import { StreamPair } from './stream-pair.ts'
 
 /** Paused. The process stays while it is open. */
 export function standardStream(): Duplex {
   const [input, output] = [facts(0), facts(1)]
   const isOneSocket = input?.isSocket() === true && isSame(input, output)
   if (isOneSocket) return new Socket({ fd: 0, readable: true, writable: true, allowHalfOpen: true })
-  return new StandardPair()
-}
-
-class StandardPair extends Duplex {
-  constructor() {
-    super({ allowHalfOpen: true })
-    const { stdin, stdout } = process
-    stdin.on('data', (bytes: Buffer) => {
-      if (!this.push(bytes)) stdin.pause()
-    })
-    stdin.on('end', () => this.push(null))
-    // What was read until then counts, as at its end.
-    stdin.on('error', () => this.push(null))
-    stdout.on('error', (error) => this.destroy(error))
-    stdin.pause()
-  }
-
-  override _read(): void {
-    process.stdin.resume()
-  }
-
-  override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    process.stdout.write(bytes, done)
-  }
+  return new StreamPair(process.stdin, process.stdout)
 }
 
 /** The peer is another host's, and not a file, a pipe or a program of this one. */

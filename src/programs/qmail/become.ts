@@ -1,5 +1,5 @@
-/** Becomes another program, as execvp(3) does: found by PATH, with the descriptors of this one, the given environment, and a
- *  script without `#!` run by the shell.
+/** Becomes another program, as execvp(3) does: found by PATH, with descriptors 0 to 2 of this one and those by which TLS is had,
+ *  the given environment, and a script without `#!` run by the shell.
  *  Arguments and variables are passed on as UTF-8, which is all that Node passes on. */
 import { accessSync, closeSync, constants as files, openSync, readSync, statSync } from 'node:fs'
 import { spawn } from 'node:child_process'
@@ -8,7 +8,8 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import { errorCode } from '../../system/files.ts'
-import { resetSignal } from '../../system/libc.ts'
+import { keepForNextProgram, resetSignal } from '../../system/libc.ts'
+import { descriptorNamed, ucspiTlsDescriptors } from '../../system/ucspi-tls.ts'
 import type { RunEnd, Variables } from './call.ts'
 
 const shell = '/bin/sh'
@@ -25,6 +26,10 @@ export async function become(command: readonly ByteString[], variables: Variable
   flushCompileCache()
   // The runtime ignores it; the other program was to die of it.
   resetSignal(constants.signals.SIGPIPE)
+  for (const name of ucspiTlsDescriptors) {
+    const fd = descriptorNamed(environment[name])
+    if (fd !== undefined) keepForNextProgram(fd)
+  }
   process.execve?.(file, args, environment)
   return await new Promise((settle) => {
     const child = spawn(file, args.slice(1), { argv0: args[0], env: environment, stdio: 'inherit' })

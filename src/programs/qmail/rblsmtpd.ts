@@ -98,8 +98,7 @@ async function textOf(dns: Pick<RecordDns, 'txt'>, name: string, zone: ByteStrin
 async function refuse(reply: Reply, seconds: number): Promise<void> {
   await serveStream(
     standardStream(),
-    listenerLimits,
-    realClock,
+    { limits: listenerLimits, clock: realClock },
     (port) => new RefusingSession(reply, seconds * 1000, realClock, port),
   )
 }

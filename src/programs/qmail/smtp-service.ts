@@ -104,8 +104,7 @@ export async function serveSmtp(call: Call): Promise<number> {
   const enqueuer = enqueuerOf(call)
   const end = await serveStream(
     standardStream(),
-    listenerLimits,
-    realClock,
+    { limits: listenerLimits, clock: realClock },
     (port) => new CallerSession(greeting, enqueuer, () => call.now(), port),
   )
   return end === 'goodbye' ? exit.ok : hungUp

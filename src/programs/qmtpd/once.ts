@@ -35,7 +35,7 @@ export async function serveOnce(home: Home, form: RelayService): Promise<never> 
   const parts = { form, control, log, filterTools: callerFilterTools(home, control, launcher) }
   const mayRelay = form === 'qmqp' || environment.has('RELAYCLIENT')
   const setting = { ...relaySetting(parts, environment, {}), ...(mayRelay ? {} : domainsOf(control, warn)) }
-  const end = await serveStream(standardStream(), limits, clock, (port) => new RelayDialogue(setting, port))
+  const end = await serveStream(standardStream(), { limits, clock }, (port) => new RelayDialogue(setting, port))
   launcher.killAll()
   return leave(end === 'refused' ? code.protocol : code.ok)
 }

@@ -1,8 +1,8 @@
 /** qmail-smtpd(8): one session with whoever is on descriptors 0 and 1, started by tcpserver or its kin, in the environment that
  *  their rules gave. The same session, checks and limits as smtpd's, as whoever calls.
  *  Knows:  what of the running programs the caller may ask: smtpd's account all of it, anybody else no more than the queue.
- *  Never:  TLS (whoever has accepted the connection has the keys), or control/tcprules and relayclients: RELAYCLIENT is in
- *          the environment, or not.
+ *  Never:  keys (whoever has accepted the connection has them, and makes the handshake: UCSPI-TLS); control/tcprules and
+ *          relayclients: RELAYCLIENT is in the environment, or not.
  *  Fails:  without control files with 421, as qmail-smtpd; what may not be asked is not checked. */
 import { OwnExecutor } from '../../clients/execute/own-executor.ts'
 import { type NotAnswered, PolicyClient } from '../../clients/policy/policy-client.ts'
@@ -12,7 +12,8 @@ import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
 import { formatReply, replies } from '../../protocols/smtp/replies.ts'
 import { callerFilterTools, mayConnect, queueSocketOf } from '../../servers/descriptors/caller-queue.ts'
 import { inheritedEnvironment } from '../../servers/descriptors/environment.ts'
-import { serveStream } from '../../servers/descriptors/session-on-stream.ts'
+import { type SecuredStream, serveStream } from '../../servers/descriptors/session-on-stream.ts'
+import type { Environment } from '../../servers/listener/peer.ts'
 import { Control } from '../../stores/control/control.ts'
 import { routingTables } from '../../stores/control/routing-tables.ts'
 import { type Home, type SocketName, socketPath } from '../../stores/home/layout.ts'
@@ -22,6 +23,7 @@ import { Launcher } from '../../system/launcher.ts'
 import { flushLog, type Log, openLog } from '../../system/log.ts'
 import { SocketOwners } from '../../system/socket-owners.ts'
 import { isErrorOutputApart, isFromNetwork, standardStream } from '../../system/standard-stream.ts'
+import { ucspiTls } from '../../system/ucspi-tls.ts'
 import { authenticating } from './authentication.ts'
 import { Gates } from './gates.ts'
 import { limits } from './limits.ts'
@@ -56,15 +58,27 @@ export async function serveOnce(home: Home): Promise<never> {
   }
   const launcher = new Launcher(clock, log, home.path, programsMax)
   const environment = inheritedEnvironment(process.env)
+  const secure = handshakes(environment)
   const policy = new PolicySource(control, clock, (problem) => log(`warning: ${problem}`)).current()
   const setting = {
     ...settingsOf(home, control, launcher, log).with(policy, environment),
+    tlsAvailable: () => secure !== undefined,
     // A person, or a script that has all to say at once, is no stranger from the network.
     mustWaitForReplies: isFromNetwork(stream),
   }
-  const end = await serveStream(stream, limits, clock, (port) => new Session(setting, port))
+  const end = await serveStream(stream, { limits, clock, secure, log }, (port) => new Session(setting, port))
   launcher.killAll()
   return leave(end === 'goodbye' ? 0 : hungUp)
+}
+
+/** By the helper of whoever has accepted the connection, if there is one. */
+function handshakes(environment: Environment): (() => Promise<SecuredStream>) | undefined {
+  const begin = ucspiTls(environment, clock, limits.handshakeMillisecondsMax)
+  if (begin === undefined) return undefined
+  return async () => {
+    const { stream, variables } = await begin()
+    return { stream, version: variables.get('SSL_PROTOCOL') ?? 'TLS', cipher: variables.get('SSL_CIPHER') ?? 'unknown' }
+  }
 }
 
 function settingsOf(home: Home, control: Control, launcher: Launcher, log: Log): SessionSettings {
