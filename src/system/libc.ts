@@ -1,4 +1,6 @@
-/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl, signals without a name, datagrams to a Unix socket), called
+/** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl, poll, the ends of a
+ *  connection, signals without a name,
+ *  datagrams to a Unix socket), called
  *  through node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
@@ -18,12 +20,20 @@ const openWriteOnly = 1
 const openNonBlocking = 0o4000
 const logPipeBytes = 1_048_576
 const openCloseOnExec = 0o2000000
+const defaultDisposition = 0n
 const ignoredDisposition = 1n
+const pollInput = 1
 const setDumpable = 4
 const familyUnix = 1
 const datagram = 2
 const withoutWaiting = 0x40
 const addressPathBytesMax = 107
+/** AF_INET and AF_INET6: where the address is in their sockaddr, and how long. */
+const internetFamilies: ReadonlyMap<number, readonly [from: number, bytes: number]> = new Map([
+  [2, [4, 4]],
+  [10, [8, 16]],
+])
+const addressBytesMax = 128
 
 interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number
@@ -36,6 +46,9 @@ interface Libc {
   socket(domain: number, type: number, protocol: number): number
   sendto(fd: number, bytes: Buffer, length: bigint, flags: number, address: Buffer, addressLength: number): bigint
   close(fd: number): number
+  getsockname(fd: number, address: Buffer, length: Buffer): number
+  getpeername(fd: number, address: Buffer, length: Buffer): number
+  poll(fds: Buffer, count: bigint, milliseconds: number): number
 }
 
 let opened: Libc | undefined
@@ -61,6 +74,9 @@ function libc(): Libc | undefined {
         socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
         sendto: { arguments: ['i32', 'pointer', 'u64', 'i32', 'pointer', 'i32'], return: 'i64' },
         close: { arguments: ['i32'], return: 'i32' },
+        getsockname: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
+        getpeername: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
+        poll: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' },
       })
       opened = functions as unknown as Libc
       return opened
@@ -121,6 +137,41 @@ export function duplicate(fd: number): number | undefined {
 /** The process takes no notice of a signal, and neither do programs that it starts; where it cannot be had, nothing is done. */
 export function ignoreSignal(number: number): void {
   libc()?.signal(number, ignoredDisposition)
+}
+
+/** A signal ends the program again that this process becomes: what a process ignores its successor ignores. */
+export function resetSignal(number: number): void {
+  libc()?.signal(number, defaultDisposition)
+}
+
+export interface SocketEnd {
+  /** 4 or 16 bytes. */
+  readonly address: readonly number[]
+  readonly port: number
+}
+
+/** An end of the TCP connection that a descriptor is; undefined: it is none, or the system does not tell. The descriptor stays as
+ *  it is: Node would make it one that does not block, also for the program that gets it next. */
+export function socketEnd(fd: number, which: 'local' | 'remote'): SocketEnd | undefined {
+  const bytes = Buffer.alloc(addressBytesMax)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(bytes.length)
+  const library = libc()
+  const ask = which === 'local' ? library?.getsockname : library?.getpeername
+  if (ask?.(fd, bytes, length) !== 0) return undefined
+  const place = internetFamilies.get(bytes.readUInt16LE(0))
+  if (place === undefined) return undefined
+  const [from, count] = place
+  return { address: [...bytes.subarray(from, from + count)], port: bytes.readUInt16BE(2) }
+}
+
+/** Waits, with all of this process, until something can be read from a descriptor, its end too. False: not in time, or not to be
+ *  found out. */
+export function waitForInput(fd: number, milliseconds: number): boolean {
+  const wanted = Buffer.alloc(8)
+  wanted.writeInt32LE(fd)
+  wanted.writeInt16LE(pollInput, 4)
+  return (libc()?.poll(wanted, 1n, Math.min(milliseconds, 2 ** 31 - 1)) ?? -1) > 0
 }
 
 /** From now on no other process of the same user may trace this one, read its memory, or take its descriptors

@@ -9,7 +9,7 @@ import { homeAt } from '../../src/stores/home/layout.ts'
 import { readKey, writeKey } from '../../src/stores/signing-keys/signing-keys.ts'
 import { realFiles } from '../../src/system/files.ts'
 import { kindOf, newPrivateKey, publicBytes } from '../../src/system/signatures.ts'
-import { demoAddress, demoPassword, everyService, Instance } from '#test/kit/instance.ts'
+import { demoAddress, demoPassword, everyService, Instance, run } from '#test/kit/instance.ts'
 import { MailClient } from '#test/kit/mail-client.ts'
 import { Sink } from '#test/kit/sink.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
@@ -119,6 +119,18 @@ describe('signed mail', { concurrency: false }, () => {
     await quaver.kill('signer')
     assert.match(await submit(`From: ${demoAddress}\r\nSubject: after a restart\r\n\r\nx`), /^250 /)
     assert.deepEqual(await verdicts(8), ['pass quaver.test'])
+  })
+
+  it('is what a mail program hands in by sendmail -bs, whatever that puts on top', async () => {
+    const count = sink.transactions.length + 1
+    const { code, stdout } = await run(
+      join(quaver.home, 'bin/sendmail'),
+      ['-bs'],
+      `MAIL FROM:<${demoAddress}>\r\nRCPT TO:<r@elsewhere.test>\r\nDATA\r\nFrom: ${demoAddress}\r\n\r\nx\r\n.\r\nQUIT\r\n`,
+    )
+    assert.equal(code, 0, stdout)
+    assert.deepEqual(await verdicts(count), ['pass quaver.test'])
+    assert.match(String(sink.transactions[count - 1]?.content), /\r\nReceived: from localhost \(sendmail-bs@127/)
   })
 
   it('shows no key to the log', async () => {

@@ -1,6 +1,5 @@
 /** A POP3 session as a `local` runs it, over a real socket, on a Maildir that the test fills.
  *  Knows:  how the front hands a connection over. Never: speaks for the client unless told. */
-import { sessionFacts } from './session-facts.ts'
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -79,8 +78,7 @@ async function openSession(test: TestContext, home: string, tools: Pop3Tools, ac
     far.destroy()
   })
   const peer = { service: 'pop3', remoteIp: '192.0.2.1', remotePort: 1024 } as const
-  const grant = { token: '', account, user: 'joe', home, peer }
-  const session = startPop3({ grant, facts: sessionFacts, socket: far }, tools)
+  const session = startPop3({ grant: { account, home, peer }, socket: far }, tools)
   return new Pop3Client(socket, far, session)
 }
 

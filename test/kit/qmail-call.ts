@@ -17,12 +17,17 @@ export interface CallSetup {
   readonly input?: string
   readonly now?: number
   readonly pid?: number
+  readonly uid?: number
   /** Hears what the queue gets. */
   readonly onEnvelope?: (envelope: HandedEnvelope) => void
   /** What the queue answers. */
   readonly outcome?: Outcome<number>
   /** What other programs do. */
   readonly run?: (command: readonly string[], input: string) => RunEnd
+  /** What a checkpassword program does. */
+  readonly runCheck?: (command: readonly string[], secret: string) => RunEnd
+  /** What the program does that this one becomes. */
+  readonly become?: (command: readonly string[], variables: ReadonlyMap<string, string>) => RunEnd
 }
 
 export interface CallEnd {
@@ -39,27 +44,35 @@ export async function callProgram(program: Program, setup: CallSetup): Promise<C
   let stderr = ''
   let envelope: string | undefined
   let content: string | undefined
-  const { now = 0, pid = 1, outcome = done(7), input = '' } = setup
+  let read = 0
+  const { now = 0, pid = 1, uid = 1000, outcome = done(7), input = '' } = setup
   const call: Call = {
     name: setup.name,
     args: setup.args ?? [],
     variables: new Map(Object.entries(setup.variables ?? {})),
     pid,
+    uid,
     now: () => now,
     home: () => homeAt(setup.home ?? '/no/home'),
     input: () => [toBuffer(input)],
+    hasInput: () => read < input.length,
+    byte: () => (read < input.length ? input.charCodeAt(read++) : 'end'),
     out: (text) => (stdout += typeof text === 'string' ? text : fromBuffer(text)),
     err: (text) => (stderr += text),
-    async enqueue(given, spooled) {
+    async enqueue(given, spooled, _, head = '') {
       setup.onEnvelope?.(given)
       envelope = fromBuffer(encodeEnvelope(given))
-      content = fromBuffer(await buffer(Readable.from(spooled.chunks())))
+      content = head + fromBuffer(await buffer(Readable.from(spooled.chunks())))
       return outcome
     },
     run: (command, given) =>
       Promise.resolve(
         setup.run?.(command, [...(given ?? [])].map(fromBuffer).join('')) ?? { kind: 'absent', error: 'ENOENT' },
       ),
+    runCheck: (command, secret) =>
+      Promise.resolve(setup.runCheck?.(command, secret) ?? { kind: 'absent', error: 'ENOENT' }),
+    become: (command, variables) =>
+      Promise.resolve(setup.become?.(command, variables) ?? { kind: 'absent', error: 'ENOENT' }),
   }
   let code: number
   try {

@@ -69,6 +69,8 @@ describe('the installed tree', { concurrency: false }, () => {
     const counted = await run(join(destination, 'usr/bin/qmail-qstat'), ['--home', quaver.home])
     assert.match(counted.stdout, /^messages in queue: \d+\n/)
     assert.ok(!existsSync(join(destination, 'usr/bin/sendmail')))
+    const smtpd = await run(join(destination, 'usr/bin/qmail-smtpd'), ['--home', quaver.home], 'QUIT\r\n')
+    assert.deepEqual([smtpd.code, smtpd.stdout], [0, '220 quaver.test ESMTP\r\n221 quaver.test\r\n'], smtpd.stderr)
   })
 
   it('says of a stranger what the clone says', async () => {

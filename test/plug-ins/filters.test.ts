@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import type { Outcome } from '../../src/base/outcome.ts'
 import { unlimited } from '../../src/clients/queue/content-budget.ts'
 import { handOn, type Enqueuer } from '../../src/clients/queue/enqueuer.ts'
-import { type FilterTools, planFilters, enqueuerForPlan } from '../../src/clients/queue/filter-chain.ts'
+import { enqueuerByExec, enqueuerForPlan, type FilterTools, planFilters } from '../../src/clients/queue/filter-chain.ts'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
 import { socketPath } from '../../src/stores/home/layout.ts'
 import { realClock } from '../../src/system/clock.ts'
@@ -28,9 +28,9 @@ after(() => queue.close())
 
 const tools: FilterTools = {
   queue,
-  connectExec: () => exec.connect(),
+  programs: (order) =>
+    enqueuerByExec({ connectExec: () => exec.connect(), clock: realClock, budget: unlimited }, order),
   clock: realClock,
-  budget: unlimited,
   signatures: () => ['TVqQAAMA'],
   readFile(name) {
     try {
@@ -198,7 +198,11 @@ test('our own filters, before, between and after others', async () => {
 })
 
 test('without exec mail that needs it is deferred', async () => {
-  const gone = { ...tools, connectExec: () => connectPath(join(exec.home.path, 'no-such.sock')) }
+  const connectExec = () => connectPath(join(exec.home.path, 'no-such.sock'))
+  const gone: FilterTools = {
+    ...tools,
+    programs: (order) => enqueuerByExec({ connectExec, clock: realClock, budget: unlimited }, order),
+  }
   const environment = new Map<string, string>()
   const plan = planFilters(environment, ['bin/some'], 'smtpfilters', tools.readFile)
   const sink = enqueuerForPlan(plan, environment, gone).open(envelope, params)

@@ -1,6 +1,7 @@
 /** What a message that fails costs, and what its sender gets: bounces large and small. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Attempt } from '../../src/contracts/deliver.ts'
 import { encodeFromDeliverer } from '../../src/contracts/deliver.ts'
@@ -129,5 +130,45 @@ describe('failed recipients', () => {
     const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${queue.pid}/status`, 'utf8'))?.[1]) / 1024
     assert.ok(peak < memoryMegabytesMax, `${Math.round(peak)} MB`)
     assert.ok(slowest < answerMillisecondsMax, `an answer took ${Math.round(slowest)} ms`)
+  })
+})
+
+describe('a bounce that QMAILQUEUE refuses for good', () => {
+  const queue = new QueueProcess({ me: 'me.example\n', doublebounceto: 'boss\n' })
+  before(async () => {
+    // Takes double bounces, if the message says so.
+    const program = join(queue.home.path, 'queue.sh')
+    writeFileSync(
+      program,
+      '#!/bin/sh\ncat >"$0.content"; tr "\\000" "|" <&1 >"$0.envelope"\ngrep -q "^F#@\\[\\]|" "$0.envelope" && grep -q "^double: yes" "$0.content" && mv "$0.content" "$0.took" || exit 31\n',
+      { mode: 0o755 },
+    )
+    await queue.start({ QMAILQUEUE: program })
+    await queue.remote((attempt) => attempt.recipients.map(() => ({ letter: 'D', text: 'no\n' })))
+  })
+  after(() => queue.dispose())
+
+  async function send(content: string): Promise<void> {
+    queue.log = ''
+    const envelope = { sender: 'joe@far.example', recipients: ['r@x.example'] }
+    assert.ok((await queue.submit(envelope, noParams, Buffer.from(content))).done)
+    await queue.logged(/end msg/)
+  }
+
+  it('goes to postmaster', async () => {
+    await send('double: yes\n\nx\n')
+    assert.match(queue.log, /bounce msg \d+ qp \d+\n/)
+    const took = readFileSync(join(queue.home.path, 'queue.sh.took'), 'latin1')
+    assert.match(
+      took,
+      /^To: boss@me\.example\n[^]*the bounce bounced!\n\n<joe@far\.example>:\nmail server permanently rejected message \(#5\.3\.0\)\n\n--- Below this line is the original bounce\.\n\nReturn-Path: <>\nDate: [^]*<r@x\.example>:\nno\n\n--- Below this line is a copy of the message\.\n\nReturn-Path: <joe@far\.example>\n[^]*double: yes\n/m,
+    )
+  })
+
+  it('is discarded with an alert if postmaster’s is refused, too', async () => {
+    await send('double: no\n\nx\n')
+    assert.match(queue.log, /alert: bounce\/\d+ is refused for good, as a double bounce too: discarding it: /)
+    assert.doesNotMatch(queue.log, /will try later/)
+    assert.deepEqual(await queue.ask({ op: 'list' }), [])
   })
 })

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { EnqueueClient } from '../../src/clients/queue/enqueue.ts'
 import { handOn } from '../../src/clients/queue/enqueuer.ts'
 import { encodeEnqueueRequest } from '../../src/contracts/enqueue.ts'
-import { noParams } from '../../src/contracts/envelope.ts'
+import { noParams, relayedParam } from '../../src/contracts/envelope.ts'
 import { encodeHello } from '../../src/contracts/hello.ts'
 import { handInConnectionsPerUidMax } from '../../src/programs/queue/limits.ts'
 import { socketPath } from '../../src/stores/home/layout.ts'
@@ -53,6 +53,24 @@ describe('queue-inject', () => {
     const [row] = await queue.ask({ op: 'show', id: Number(id) })
     const head = Buffer.from(String(row?.['content']), 'base64').toString('latin1')
     assert.match(head, new RegExp(`^Received: \\(qmail ${id} invoked by uid ${uid}\\);`))
+  })
+
+  it('that somebody is relayed for is smtpd’s word alone, as it comes or behind the content', async () => {
+    const relayed = new Map([
+      [relayedParam, '192.0.2.1'],
+      ['BODY', '8BITMIME'],
+    ])
+    const paramsOf = async (id: number): Promise<unknown> => (await queue.ask({ op: 'show', id }))[0]?.['params']
+    const whole = await handOn(client.open(envelope, relayed), '', [Buffer.from('x\n')])
+    const large = client.open(envelope, relayed)
+    await large.write(Buffer.alloc(900_000, 'x'))
+    for (const taken of [whole, await large.close('', relayed)]) {
+      assert.ok(taken.done)
+      assert.deepEqual(await paramsOf(taken.value), { BODY: '8BITMIME' })
+    }
+    const bySmtpd = await queue.submit(envelope, relayed, Buffer.from('x\n'))
+    assert.ok(bySmtpd.done)
+    assert.deepEqual(await paramsOf(bySmtpd.value), Object.fromEntries(relayed))
   })
 
   it('takes what databytes allows and a new header, and no more', async () => {

@@ -155,7 +155,7 @@ test('what waits survives kill -9, keeps its due time, and is retried on request
   await queue.start()
   assert.deepEqual(await waiting(), before)
   await queue.remote((attempt) => attempt.recipients.map(() => ok))
-  assert.deepEqual(await queue.ask({ op: 'retry', id }), [{ retried: id }])
+  assert.deepEqual(await queue.ask({ op: 'retry', id }), [{ retried: id, pending: false }])
   await queue.logged(/end msg/)
 })
 

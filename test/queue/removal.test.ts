@@ -86,6 +86,19 @@ describe('removal', () => {
     assert.deepEqual(await queue.ask({ op: 'list' }), [])
   })
 
+  it('a message that is to be tried while it is delivered is tried again at once if that is deferred', async () => {
+    const id = await submit()
+    assert.deepEqual(await queue.ask({ op: 'retry', id }), [{ retried: id, pending: true }])
+    const first = ref
+    remote.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf({ letter: 'Z', text: 'later\n' })] }))
+    await queue.logged(new RegExp(`: deferral: later[^]*starting delivery \\d+: msg ${id} `))
+    assert.notEqual(ref, first)
+    // Once.
+    remote.send(encodeFromDeliverer({ kind: 'report', ref, statuses: [statusOf({ letter: 'Z', text: 'later\n' })] }))
+    await queue.logged(/: deferral: later[^]*: deferral: later[^]*remote 0\//)
+    assert.deepEqual(await queue.ask({ op: 'delete', id }), [{ deleted: id, pending: false }])
+  })
+
   it('a message that is held is not attempted until it is released', async () => {
     const id = await submit()
     assert.deepEqual(await queue.ask({ op: 'hold', id }), [{ held: id, pending: true }])

@@ -65,7 +65,7 @@ export class ExecuteClient implements Executor {
 }
 
 /** Reads a run's replies; the end of it, when it has come. */
-function endOf(onLine: OnLine): (reply: ExecuteReply) => RunEnd | undefined {
+export function endOf(onLine: OnLine): (reply: ExecuteReply) => RunEnd | undefined {
   let partial = ''
   return (reply) => {
     if (reply.reply === 'output') {
@@ -79,4 +79,4 @@ function endOf(onLine: OnLine): (reply: ExecuteReply) => RunEnd | undefined {
   }
 }
 
-const enough: RunEnd = { how: 'enough', code: 0, detail: '' }
+export const enough: RunEnd = { how: 'enough', code: 0, detail: '' }

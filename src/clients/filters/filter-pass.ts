@@ -3,7 +3,7 @@ import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome, transient } from '../../base/outcome.ts'
 import { builtInFilter, type FilterContext } from '../queue/built-in-filters.ts'
 import { handOn, type Enqueuer } from '../queue/enqueuer.ts'
-import type { Variables } from '../../contracts/execute.ts'
+import type { ProgramOrder } from '../queue/filter-chain.ts'
 import type { Envelope, Params } from '../../contracts/envelope.ts'
 import { programTimeout } from '../../protocols/qmail/queue-exit.ts'
 import type { StreamFilter } from '../../protocols/qmail/stream-filter.ts'
@@ -22,13 +22,6 @@ export interface PassTools {
   signatures(): readonly ByteString[]
 }
 
-export interface ChainOrder {
-  readonly filters: readonly ByteString[]
-  /** Empty: our queue. */
-  readonly queueProgram: ByteString
-  readonly environment: Variables
-}
-
 /** Filters the message and hands it on. `gone` says whether anybody still waits for the answer. */
 export type Pass = (message: Spool, envelope: Envelope, params: Params, gone: () => boolean) => Promise<Outcome<number>>
 
@@ -36,7 +29,7 @@ export type Pass = (message: Spool, envelope: Envelope, params: Params, gone: ()
 const chainMillisecondsMax = 300_000
 const bytesAtOnce: number = 1024 * 1024
 
-export function filterPass(tools: PassTools, order: ChainOrder): Pass {
+export function filterPass(tools: PassTools, order: ProgramOrder): Pass {
   return async (message, envelope, params, gone) => {
     const files = new Files(tools.random, message)
     try {
@@ -49,7 +42,7 @@ export function filterPass(tools: PassTools, order: ChainOrder): Pass {
 
 async function pass(
   tools: PassTools,
-  order: ChainOrder,
+  order: ProgramOrder,
   files: Files,
   first: Envelope,
   params: Params,

@@ -1,7 +1,7 @@
 /** Whoever takes a message that has to pass through filters first: control/smtpfilters and its like, or what QMAILQUEUE
  *  and QMAILQUEUEFILTERS of its connection name (qmail-qfilter, qmail-qfilter-queue).
  *  Knows:  filters of our own at the head of the list run here, while content passes by; from the first other one on,
- *          the message goes through exec, which runs the programs and hands the result to the queue itself.
+ *          the message goes to whoever runs programs (exec, for services), who hands the result to the queue itself.
  *  Fails:  with qmail-queue's texts; without exec every message that needs it is deferred. */
 import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
@@ -25,10 +25,9 @@ type Environment = ReadonlyMap<string, ByteString>
 
 export interface FilterTools {
   readonly queue: Enqueuer
-  connectExec(): Promise<Socket>
   readonly clock: Clock
-  /** For what goes through exec; the queue has its own. */
-  readonly budget: ContentBudget
+  /** Has programs run. */
+  programs(order: ProgramOrder): Enqueuer
   /** control/signatures. */
   signatures(): readonly ByteString[]
   /** The file that QMAILQUEUEFILTERS names, relative to the home; undefined: there is none. */
@@ -42,6 +41,22 @@ export interface FilterPlan {
   readonly queueProgram: ByteString
   /** The file or variable that decided; for the log and for `explain`. */
   readonly decidedBy: string
+}
+
+/** Programs that a message passes on its way, and who takes it then. */
+export interface ProgramOrder {
+  readonly filters: readonly ByteString[]
+  /** Empty: our queue. */
+  readonly queueProgram: ByteString
+  readonly environment: Environment
+}
+
+/** Where programs are run by exec. */
+export interface ExecTools {
+  connectExec(): Promise<Socket>
+  readonly clock: Clock
+  /** For what goes through exec; the queue has its own. */
+  readonly budget: ContentBudget
 }
 
 /** `listed`: what the service's own control file says (`smtpfilters`, …), of the name `file`.
@@ -82,7 +97,7 @@ export function enqueuerForPlan(plan: Outcome<FilterPlan>, environment: Environm
   const isQueueNext = count === filters.length && queueProgram === ''
   let enqueuer: Enqueuer = isQueueNext
     ? tools.queue
-    : enqueuerByExec(filters.slice(count), queueProgram, ownVariables, tools)
+    : tools.programs({ filters: filters.slice(count), queueProgram, environment: ownVariables })
   const context = { environment: ownVariables, now: () => tools.clock.now(), signatures: () => tools.signatures() }
   for (const filter of filters.slice(0, count).reverse())
     enqueuer = new FilteringEnqueuer(() => made(filter, context), enqueuer)
@@ -90,16 +105,13 @@ export function enqueuerForPlan(plan: Outcome<FilterPlan>, environment: Environm
 }
 
 /** One connection to exec for each message. */
-function enqueuerByExec(
-  filters: readonly ByteString[],
-  queueProgram: ByteString,
-  environment: Environment,
-  tools: FilterTools,
+export function enqueuerByExec(
+  { clock, budget, connectExec }: ExecTools,
+  { filters, queueProgram, environment }: ProgramOrder,
 ): Enqueuer {
   if (filters.length > filtersMax) return refusing(unreadable(`${filters.length} filters, limit ${filtersMax}`))
   const bytes = environmentBytes(environment)
   if (bytes > environmentBytesMax) return refusing(unreadable(`environment of ${bytes} bytes`))
-  const { clock, budget, connectExec } = tools
   const opening = [encodeExecuteRequest({ request: 'chain', filters, queueProgram, environment })]
   const link = { to: 'exec', purpose: 'execute', clock, connect: connectExec, opening, answerMillisecondsMax } as const
   const connect = async (): Promise<EnqueueLink> => {

@@ -1,7 +1,8 @@
 /** Gives a message to the queue as whoever calls; with the daemons down, leaves it where `leave` says.
  *  Fails:  with qmail-queue's texts. */
 import type { Socket } from 'node:net'
-import { failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import { done, failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
 import {
   addressBytesMax,
   type Envelope,
@@ -36,17 +37,29 @@ export interface Ways {
   readonly leave: (envelope: Envelope, content: StoredBytes) => Promise<Outcome<string>>
 }
 
-export async function handIn(ways: Ways, envelope: HandedEnvelope, content: StoredBytes): Promise<HandedIn> {
+/** `head`: header lines to stand above the content that are not of whoever wrote it. In the drop directory they are content. */
+export async function handIn(
+  ways: Ways,
+  envelope: HandedEnvelope,
+  content: StoredBytes,
+  head: ByteString = '',
+): Promise<HandedIn> {
   let nobodyServes = false
   const client = enqueueClient(ways.socketPath, (error) => {
     nobodyServes = ['ENOENT', 'ECONNREFUSED'].includes(errorCode(error))
   })
-  const outcome = await enqueue(client, envelope, content)
+  const outcome = await enqueue(client, envelope, content, head)
   client.close()
   if (outcome.done) return { kind: 'queued', id: outcome.value }
   if (!nobodyServes) return { kind: 'failed', failure: outcome.failure }
-  const left = await ways.leave(envelope, content)
+  const left = await ways.leave(envelope, headed(head, content))
   return left.done ? { kind: 'dropped', path: left.value } : { kind: 'failed', failure: left.failure }
+}
+
+/** `qp`: the message's number in the queue; of one that waits in the drop directory, this process. */
+export function handedIn(handed: HandedIn): Outcome<number> {
+  if (handed.kind === 'failed') return failed(handed.failure)
+  return done(handed.kind === 'queued' ? handed.id : process.pid)
 }
 
 /** Over the socket for everybody: the kernel says who we are. */
@@ -69,10 +82,23 @@ export async function enqueue(
   enqueuer: Enqueuer,
   envelope: HandedEnvelope,
   content: StoredBytes,
+  head: ByteString = '',
 ): Promise<Outcome<number>> {
   const fault = envelopeFault(envelope)
   if (fault !== undefined) return failed(fault)
-  return await handOn(enqueuer.open(envelope, envelope.params ?? noParams), '', content.chunks())
+  return await handOn(enqueuer.open(envelope, envelope.params ?? noParams), head, content.chunks())
+}
+
+function headed(head: ByteString, content: StoredBytes): StoredBytes {
+  if (head === '') return content
+  const top = toBuffer(head)
+  return {
+    bytes: top.length + content.bytes,
+    *chunks() {
+      yield top
+      yield* content.chunks()
+    },
+  }
 }
 
 /** What no queue of ours takes, however often it is asked. */

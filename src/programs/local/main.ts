@@ -30,6 +30,7 @@ import { Assignments } from './assignments.ts'
 import { Attempts } from './attempts.ts'
 import { ContentRoom } from './content.ts'
 import { deliver, type DeliveryTools } from './delivery.ts'
+import { servePop3Once } from './pop3/once.ts'
 import { serveSessions } from './serve-sessions.ts'
 
 const queueFd = 4
@@ -39,7 +40,14 @@ const sessionsFd = 6
 const leaveMillisecondsMax = 15_000
 const defaultPath = '/usr/local/bin:/usr/bin:/bin'
 
-const { values } = parseArgs({ options: { home: { type: 'string' }, demo: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  options: {
+    home: { type: 'string' },
+    demo: { type: 'boolean', default: false },
+    // qmail-pop3d: one session about this Maildir, on descriptors 0 and 1.
+    maildir: { type: 'string' },
+  },
+})
 const home = values.home
 const log = openLog('local')
 let retire = (): void => leave(0)
@@ -48,6 +56,7 @@ let retire = (): void => leave(0)
 // every program of that user.
 forbidTracing()
 process.umask(0o077)
+if (values.maildir !== undefined) await servePop3Once(homeAt(home ?? '.'), fromText(values.maildir))
 process.on('uncaughtException', (error: Error) => {
   log(`alert: bug: ${(error.stack ?? error.message).replaceAll('\n', ' | ')}`)
   leave(111)

@@ -1,9 +1,15 @@
 /** The queue of a home takes a message from whoever calls, or HOME/queue/drop does while it is down. */
+import type { ByteString } from '../../base/byte-string.ts'
 import { type HandedEnvelope, handIn, type HandedIn } from '../../clients/queue/hand-in.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 
-export function handOver(home: Home, envelope: HandedEnvelope, content: StoredBytes): Promise<HandedIn> {
+export function handOver(
+  home: Home,
+  envelope: HandedEnvelope,
+  content: StoredBytes,
+  head?: ByteString,
+): Promise<HandedIn> {
   return handIn(
     {
       socketPath: socketPath(home, 'queue-inject'),
@@ -11,5 +17,6 @@ export function handOver(home: Home, envelope: HandedEnvelope, content: StoredBy
     },
     envelope,
     content,
+    head,
   )
 }

@@ -1,12 +1,14 @@
 /** The Call of this process: its arguments and variables byte for byte, its descriptors, the home that it belongs to. */
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync, readSync, realpathSync, writeSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../../base/byte-string.ts'
-import { done, failed, type Outcome } from '../../base/outcome.ts'
-import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
+import type { Outcome } from '../../base/outcome.ts'
+import { type HandedEnvelope, handedIn } from '../../clients/queue/hand-in.ts'
 import { findHome, homePathFault } from '../../stores/home/find.ts'
 import { type Home, homeAt } from '../../stores/home/layout.ts'
 import { errorCode } from '../../system/files.ts'
+import { waitForInput } from '../../system/libc.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 import { type Call, exit, Fatal, type RunEnd, type Variables } from './call.ts'
 import { handOver } from './hand-over.ts'
@@ -24,13 +26,18 @@ export function processCall(path: string, args: readonly ByteString[], option: s
     args,
     variables,
     pid: process.pid,
+    uid: process.getuid?.() ?? 0,
     now: () => Date.now(),
     home,
     input: (fromStart = false) => readInput(fromStart ? 0 : undefined),
+    byte: readByte,
+    hasInput: (millisecondsMax) => waitForInput(0, millisecondsMax),
     out: (text) => write(1, text),
     err: (text) => write(2, text),
-    enqueue: (envelope, content, changed) => enqueue(home(), envelope, content, changed),
+    enqueue: (envelope, content, changed, head) => enqueue(home(), envelope, content, changed, head),
     run: runProgram,
+    runCheck: runCheckProgram,
+    become: async (command, changed) => (await import('./become.ts')).become(command, changed),
   }
 }
 
@@ -96,6 +103,12 @@ function* readInput(from: number | undefined): Generator<Buffer> {
   }
 }
 
+function readByte(millisecondsMax: number): number | 'end' | 'timeout' {
+  if (!waitForInput(0, millisecondsMax)) return 'timeout'
+  const buffer = Buffer.alloc(1)
+  return readSome(buffer, null) === 0 ? 'end' : buffer.readUInt8()
+}
+
 function readSome(buffer: Buffer, position: number | null): number {
   for (;;) {
     try {
@@ -126,12 +139,12 @@ function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMilliseconds)
 }
 
-/** `qp` is the message's number in the queue; of one that waits in the drop directory, this process. */
 async function enqueue(
   home: Home,
   envelope: HandedEnvelope,
   content: StoredBytes,
   variables: Variables,
+  head?: ByteString,
 ): Promise<Outcome<number>> {
   const program = variables.get('QMAILQUEUE')
   if (program !== undefined) {
@@ -143,11 +156,9 @@ async function enqueue(
     const changes: Record<string, string | undefined> = {}
     for (const name of Object.keys(process.env)) if (!variables.has(name)) changes[name] = undefined
     for (const [name, value] of variables) changes[name] = toText(value)
-    return queue.enqueue(new ProgramEnqueuer(toText(program), home.path, changes, realClock), envelope, content)
+    return queue.enqueue(new ProgramEnqueuer(toText(program), home.path, changes, realClock), envelope, content, head)
   }
-  const handed = await handOver(home, envelope, content)
-  if (handed.kind === 'failed') return failed(handed.failure)
-  return done(handed.kind === 'queued' ? handed.id : process.pid)
+  return handedIn(await handOver(home, envelope, content, head))
 }
 
 async function runProgram(command: readonly ByteString[], input?: Iterable<Buffer>): Promise<RunEnd> {
@@ -155,12 +166,30 @@ async function runProgram(command: readonly ByteString[], input?: Iterable<Buffe
   const [file = '', ...args] = command.map(toText)
   return new Promise((settle) => {
     const child = spawn(file, args, { stdio: [input === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'] })
-    child.once('error', (error) => settle({ kind: 'absent', error: errorCode(error) }))
-    child.once('exit', (code) => settle(code === null ? { kind: 'crash' } : { kind: 'exit', code }))
+    tellEnd(child, settle)
     const { stdin } = child
     if (stdin === null) return
     // A program that does not want to read all of it is no failure.
     stdin.on('error', () => undefined)
     void import('node:stream').then(({ Readable }) => Readable.from(input ?? []).pipe(stdin))
   })
+}
+
+async function runCheckProgram(command: readonly ByteString[], secret: ByteString): Promise<RunEnd> {
+  const { spawn } = await import('node:child_process')
+  const [file = '', ...args] = command.map(toText)
+  return new Promise((settle) => {
+    const child = spawn(file, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] })
+    tellEnd(child, settle)
+    const descriptor = child.stdio[3]
+    if (descriptor === null || descriptor === undefined || !('write' in descriptor)) return
+    // One that does not read is to say what it thinks by its exit code.
+    descriptor.on('error', () => undefined)
+    descriptor.end(toBuffer(secret))
+  })
+}
+
+function tellEnd(child: ChildProcess, settle: (end: RunEnd) => void): void {
+  child.once('error', (error) => settle({ kind: 'absent', error: errorCode(error) }))
+  child.once('exit', (code) => settle(code === null ? { kind: 'crash' } : { kind: 'exit', code }))
 }

@@ -1,8 +1,7 @@
 /** qmail-remote(8): what a QMAILREMOTE program calls. The program `remote` does it, run for this one message. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { fromText, toText } from '../../base/byte-string.ts'
 import { type Call, exit, Fatal } from './call.ts'
+import { mainFile } from './session-programs.ts'
 
 export async function remote(call: Call): Promise<number> {
   if (call.args.length < 3) {
@@ -14,15 +13,16 @@ export async function remote(call: Call): Promise<number> {
     call.out('ZThis qmail-remote takes no addresses that are not UTF-8. (#4.3.0)\n\0')
     return exit.ok
   }
-  const command = [process.execPath, ...process.execArgv, remoteFile(), '--home', call.home().path, '--once', '--']
+  const command = [
+    process.execPath,
+    ...process.execArgv,
+    mainFile('remote'),
+    '--home',
+    call.home().path,
+    '--once',
+    '--',
+  ]
   const end = await call.run([...command.map(fromText), ...call.args])
   if (end.kind === 'exit') return end.code
   throw new Fatal(exit.temporary, 'qmail-remote: fatal: unable to run')
-}
-
-/** In a built tree, else in a clone. */
-function remoteFile(): string {
-  const directory = join(import.meta.dirname, '../remote')
-  const built = join(directory, 'main.js')
-  return existsSync(built) ? built : join(directory, 'main.ts')
 }

@@ -1,14 +1,16 @@
 /** `sendmail -bs`: SMTP with whoever calls, on descriptors 0 and 1, as mail programs of old speak it with their own host.
  *  The caller may send what they could hand in anyhow: nothing is asked about them, and their uid is the message's.
  *  Fails:  without a name for this host with 421, as qmail-smtpd; 1 where the caller hangs up without QUIT. */
-import { type ByteString, toBuffer } from '../../base/byte-string.ts'
-import { failed, transientFrom } from '../../base/outcome.ts'
-import { noParams, recipientFacts, type Params } from '../../contracts/envelope.ts'
+import type { ByteString } from '../../base/byte-string.ts'
+import { noParams, type Params, recipientFacts, withLate } from '../../contracts/envelope.ts'
 import { unlimited } from '../../clients/queue/content-budget.ts'
 import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
+import { gatheringSink } from '../../clients/queue/gathering-sink.ts'
 import { readAddress } from '../../protocols/smtp/address.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
 import { formatExtensions, replies } from '../../protocols/smtp/replies.ts'
+import { serveStream } from '../../servers/descriptors/session-on-stream.ts'
+import { listenerLimits } from '../../servers/listener/limits.ts'
 import { smtpLimits } from '../../servers/smtp/limits.ts'
 import { mailParameters, recipientParameters } from '../../servers/smtp/parameters.ts'
 import { SmtpSession } from '../../servers/smtp/session.ts'
@@ -16,14 +18,11 @@ import type { SmtpSessionPort } from '../../servers/smtp/session-setting.ts'
 import { readLineOrMe } from '../../stores/control/line-file.ts'
 import { realClock } from '../../system/clock.ts'
 import { realRandom } from '../../system/random.ts'
-import { Gathered } from '../../system/spool.ts'
-import type { Call } from './call.ts'
+import { standardStream } from '../../system/standard-stream.ts'
+import { type Call, exit } from './call.ts'
 
-const tickMilliseconds = 1000
 /** qmail's default of timeoutsmtpd: a person may be typing. */
 const idleSecondsMax = 1200
-/** More input than this is not read while the session is busy. */
-const pendingBytesMax: number = 64 * 1024
 const hungUp = 1
 
 interface Transaction {
@@ -102,30 +101,13 @@ export async function serveSmtp(call: Call): Promise<number> {
     call.out('421 unable to read controls (#4.3.0)\r\n')
     return hungUp
   }
-  const { stdin } = process
-  return await new Promise((resolve) => {
-    let over = false
-    const port: SmtpSessionPort = {
-      send: (text) => call.out(text),
-      progress: () => stdin.resume(),
-      close(how) {
-        if (over) return
-        over = true
-        clearInterval(ticker)
-        stdin.destroy()
-        resolve(how === 'goodbye' ? 0 : hungUp)
-      },
-    }
-    const session = new CallerSession(greeting, enqueuerOf(call), () => call.now(), port)
-    const ticker = setInterval(() => session.tick(), tickMilliseconds)
-    stdin.on('data', (bytes: Buffer) => {
-      session.receive(bytes)
-      if (session.pendingBytes > pendingBytesMax) stdin.pause()
-    })
-    stdin.on('end', () => session.receiveEnd())
-    stdin.on('error', () => session.receiveEnd())
-    session.greet()
-  })
+  const enqueuer = enqueuerOf(call)
+  const end = await serveStream(
+    standardStream(),
+    { limits: listenerLimits, clock: realClock },
+    (port) => new CallerSession(greeting, enqueuer, () => call.now(), port),
+  )
+  return end === 'goodbye' ? exit.ok : hungUp
 }
 
 function greetingOf(call: Call): ByteString | undefined {
@@ -139,35 +121,9 @@ function greetingOf(call: Call): ByteString | undefined {
 /** A message waits here until it is whole. */
 function enqueuerOf(call: Call): Enqueuer {
   return {
-    open(envelope, params) {
-      const gathered = new Gathered(realRandom)
-      let trouble: unknown
-      return {
-        write(bytes) {
-          try {
-            if (trouble === undefined) gathered.append(bytes)
-          } catch (error) {
-            trouble = error
-          }
-          return Promise.resolve()
-        },
-        async close(head) {
-          try {
-            if (trouble !== undefined) return failed(transientFrom(trouble, 'content', 'qq write error or disk full'))
-            const top = toBuffer(head)
-            const content = { bytes: top.length + gathered.bytes, chunks: () => both(top, gathered.chunks()) }
-            return await call.enqueue({ ...envelope, params }, content, call.variables)
-          } finally {
-            gathered.close()
-          }
-        },
-        abandon: () => gathered.close(),
-      }
-    },
+    open: (envelope, params) =>
+      gatheringSink(realRandom, 'the queue', (head, late, body) =>
+        call.enqueue({ ...envelope, params: withLate(params, late) }, body, call.variables, head),
+      ),
   }
-}
-
-function* both(top: Buffer, rest: Iterable<Buffer>): Generator<Buffer> {
-  yield top
-  yield* rest
 }

@@ -1,6 +1,6 @@
 /** One connection of QMTP or QMQP: takes packages, one after another, and says of each recipient (QMTP) or of the whole
  *  (QMQP) what became of it, in the words of qmail-qmtpd and qmail-qmqpd.
- *  Never:  asks whether the client may relay; nobody else is let in (main.ts).
+ *  Never:  asks whether the client may relay: its setting says which recipients are taken.
  *  Fails:  what is no netstring ends the connection without a word, as there. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { failed, type Outcome, transientFrom } from '../../base/outcome.ts'
@@ -25,8 +25,12 @@ export interface RelaySetting {
   readonly enqueuer: Enqueuer
   /** 0: no limit. */
   readonly databytes: number
+  /** For a client that may not relay: is the recipient's domain one whose mail is taken? Undefined: nobody can tell now. */
+  readonly isOurs?: (recipient: ByteString) => boolean | undefined
 }
 
+const notOurs = "Dsorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"
+const hostsUnreadable = 'Zqq unable to read configuration (#4.3.0)'
 const tooBig = 'Dsorry, that message size exceeds my databytes limit (#5.3.4)'
 const badSender = 'Dunacceptable sender (#5.1.7)'
 const badRecipient = "Dsorry, I can't handle that recipient (#5.1.3)"
@@ -133,11 +137,24 @@ export class RelayDialogue implements Dialogue {
     if (sender === undefined) return forAll(badSender)
     if (databytes > 0 && contentBytes > databytes) return forAll(tooBig)
     const suffix = form === 'qmtp' ? (this.setting.environment.get('RELAYCLIENT') ?? '') : ''
-    const good = recipients.filter((recipient) => recipient !== undefined).map((recipient) => recipient + suffix)
-    if (form === 'qmtp' && good.length === 0) return forAll(badRecipient)
-    const taken = answerTo(await this.take(sender, good), this.setting.clock)
-    if (form === 'qmqp') return [taken]
-    return recipients.map((recipient: Named) => (recipient === undefined ? badRecipient : taken))
+    const refusals = recipients.map((recipient) => this.refusalOf(recipient))
+    const good = recipients.filter((recipient, at) => recipient !== undefined && refusals[at] === undefined)
+    if (form === 'qmtp' && good.length === 0) return refusals.map((refusal) => refusal ?? badRecipient)
+    const taken = answerTo(
+      await this.take(
+        sender,
+        good.map((recipient) => `${recipient}${suffix}`),
+      ),
+      this.setting.clock,
+    )
+    return form === 'qmqp' ? [taken] : refusals.map((refusal) => refusal ?? taken)
+  }
+
+  private refusalOf(recipient: Named): ByteString | undefined {
+    if (recipient === undefined) return badRecipient
+    const { isOurs } = this.setting
+    const ours = isOurs === undefined ? true : isOurs(recipient)
+    return ours === undefined ? hostsUnreadable : ours ? undefined : notOurs
   }
 
   private async take(sender: ByteString, recipients: readonly ByteString[]): Promise<Outcome<number>> {
@@ -177,7 +194,7 @@ export class RelayDialogue implements Dialogue {
       remoteIp: known('TCPREMOTEIP'),
       remoteInfo: environment.get('TCPREMOTEINFO'),
       helo: '',
-      local: known('TCPLOCALHOST'),
+      local: environment.get('TCPLOCALHOST') ?? known('TCPLOCALIP'),
       protocol: form.toUpperCase(),
       milliseconds: clock.now(),
     })

@@ -2,24 +2,21 @@
  *  control/listen-qmtp or listen-qmqp says where.
  *  Touches: control/ (reads), the queue's socket `queue-network`, `exec` for filters, `policy` for names.
  *  Never:   lets anybody in without RELAYCLIENT: what strangers send passes smtpd's checks, and there are none here.
- *  Fails:   without the queue every message is deferred; nothing is kept here. */
+ *  Fails:   without the queue every message is deferred; nothing is kept here.
+ *  With `--once` it is qmail-qmtpd or qmail-qmqpd: one session, on descriptors 0 and 1. */
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { OwnResultsEnqueuer } from '../../clients/queue/own-results-enqueuer.ts'
-import { type FilterTools, planFilters, enqueuerForPlan } from '../../clients/queue/filter-chain.ts'
-import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
+import { enqueuerByExec, type FilterTools } from '../../clients/queue/filter-chain.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { relayServices, services } from '../../contracts/services.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import { parseBytes } from '../../protocols/qmail/quantity.ts'
 import { admitTo } from '../../servers/listener/admission.ts'
 import { goesByName, nameOf } from '../../servers/listener/client-name.ts'
 import { type Admitted, Connections } from '../../servers/listener/connections.ts'
-import type { Environment, Host, Known, Peer } from '../../servers/listener/peer.ts'
+import type { Host, Known, Peer } from '../../servers/listener/peer.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
-import { ownResults } from '../../stores/control/own-results.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { defaultRelayClients } from '../../stores/tcprules/decision.ts'
@@ -33,6 +30,8 @@ import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
 import { RelayDialogue } from './dialogue.ts'
 import { limits } from './limits.ts'
+import { serveOnce } from './once.ts'
+import { relaySetting } from './relay-setting.ts'
 
 const { values } = parseArgs({
   options: {
@@ -40,11 +39,13 @@ const { values } = parseArgs({
     listen: { type: 'string', default: '' },
     demo: { type: 'boolean' },
     service: { type: 'string', default: '' },
+    once: { type: 'boolean' },
   },
 })
 const named = relayServices.find((name) => name === values.service)
-const log = openLog(named === undefined ? 'qmtpd' : services[named].program)
 const home = homeAt(values.home ?? '.')
+if (values.once === true && named !== undefined) await serveOnce(home, named)
+const log = openLog(named === undefined ? 'qmtpd' : services[named].program)
 const warn = (problem: string): void => log(`warning: ${problem}`)
 const supervisor = supervised(
   log,
@@ -63,11 +64,11 @@ const rules = new RulesFile(home, rulesName, clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
 const relays = new NetworkList('relayclients', () => control.list('relayclients') ?? defaultRelayClients, warn)
 const host: Host = { me: control.optionalLine('me'), mayRelay: (ip) => relays.has(ip) }
+const execTools = { connectExec: () => connectPath(socketPath(home, 'exec')), clock, budget }
 const filterTools: FilterTools = {
   queue,
-  connectExec: () => connectPath(socketPath(home, 'exec')),
+  programs: (order) => enqueuerByExec(execTools, order),
   clock,
-  budget,
   signatures: () => control.list('signatures') ?? [],
   readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
 }
@@ -106,25 +107,8 @@ function settingOf(peer: Peer, known: Known): Admitted {
     say: () => '',
     clientFirst: true,
   } as const
-  const relay = { form: service, environment, limits, clock, log, databytes: databytesFor(environment) }
-  const tellRemoved = (fields: number): void => log(`auth: ${fields} Authentication-Results in our name taken out`)
-  const enqueuer = new OwnResultsEnqueuer(ownResults(control), tellRemoved, enqueuerFor(environment))
-  return { ...listener, open: (port) => new RelayDialogue({ ...relay, enqueuer }, port) }
-}
-
-/** DATABYTES of the rules wins. */
-function databytesFor(environment: Environment): number {
-  const override = environment.get('DATABYTES')
-  return (override === '' ? 0 : parseBytes(override ?? '')) ?? control.number('databytes')
-}
-
-/** As smtpd does for who may relay: filters of control/localfilters, and the program that QMAILQUEUE names. */
-function enqueuerFor(environment: Environment): Enqueuer {
-  const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
-  const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
-  const plan = planFilters(whole, control.list('localfilters') ?? [], 'localfilters', filterTools.readFile)
-  if (program === undefined && plan.done && plan.value.filters.length === 0) return queue
-  return enqueuerForPlan(plan, whole, filterTools)
+  const relay = relaySetting({ form: service, control, log, filterTools }, environment, process.env)
+  return { ...listener, open: (port) => new RelayDialogue(relay, port) }
 }
 
 async function stop(): Promise<void> {

@@ -41,14 +41,17 @@ export async function why(id: number, options: GlobalOptions): Promise<void> {
 export async function retry(id: number | undefined, options: GlobalOptions & { all?: true }): Promise<void> {
   if ((id === undefined) !== (options.all === true))
     throw new CommandError("name a message or say --all: 'quaver queue retry --help'", exitCode.usage)
-  const home = requireHome(options)
-  const request = id === undefined ? { op: 'retry', all: true } : { op: 'retry', id }
+  if (id !== undefined) {
+    const pending = await askPending({ op: 'retry', id }, options)
+    if (options.json === true) printJson({ retried: id, pending })
+    else print(`message ${id} is tried now${pending ? againAfter : ''}`)
+    return
+  }
   let recipients = 0
-  await askProgram(home, 'queue-admin', request, (row) => {
-    if (id === undefined) recipients = numberField(fieldsOf(row), 'recipients')
+  await askProgram(requireHome(options), 'queue-admin', { op: 'retry', all: true }, (row) => {
+    recipients = numberField(fieldsOf(row), 'recipients')
   })
-  if (options.json === true) printJson(id === undefined ? { retried: 'all', recipients } : { retried: id })
-  else if (id !== undefined) print(`message ${id} is tried now`)
+  if (options.json === true) printJson({ retried: 'all', recipients })
   else if (recipients === 0) print('nobody waits: there is nothing to try')
   else print(recipients === 1 ? '1 waiting recipient is tried now' : `${recipients} waiting recipients are tried now`)
 }
@@ -85,6 +88,7 @@ export async function remove(id: number, options: GlobalOptions): Promise<void> 
   else print(`message ${id} is deleted${pending ? underWay : ''}`)
 }
 
+const againAfter = ', and once more if the attempt that is under way, or about to be, is deferred'
 const underWay = '; an attempt that is under way may still deliver it'
 
 /** Whether an attempt was under way. */

@@ -143,11 +143,14 @@ export class Admin {
 
   private async retry(request: Request): Promise<object> {
     const { store, dispatcher, clock } = this.ports
-    if (!request.all) await this.find(this.idOf(request))
-    await store.commit([{ kind: 'hurry', id: request.all ? undefined : request.id, atMs: clock.now() }])
+    const id = request.all ? undefined : this.idOf(request)
+    if (id !== undefined) await this.find(id)
+    // First what is in memory: what is brought in afterwards is found on disk, due now.
+    const pending = id !== undefined && dispatcher.hurry(id)
+    await store.commit([{ kind: 'hurry', id, atMs: clock.now() }])
     const { waitingLocal, waitingRemote } = await store.counts()
     dispatcher.lookAgain()
-    return request.all ? { retried: 'all', recipients: waitingLocal + waitingRemote } : { retried: request.id }
+    return id === undefined ? { retried: 'all', recipients: waitingLocal + waitingRemote } : { retried: id, pending }
   }
 
   /** A held message is not attempted; what was begun goes on. One that is released is tried at once. */

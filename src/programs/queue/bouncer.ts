@@ -1,10 +1,18 @@
 /** Makes the bounce of a message whose recipients are all done.
  *  With our own queue the bounce is added in the commit that removes the message: neither lost nor sent twice. With
- *  QMAILQUEUE set it is injected through that program first. */
+ *  QMAILQUEUE set it is injected through that program first.
+ *  Fails:  for now where it cannot be made or injected now. Who refuses it for good gets a double bounce, to postmaster, in its
+ *          place; who refuses that, too, hears no more of it. */
 import { toBuffer } from '../../base/byte-string.ts'
-import { done, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
+import { done, type Failure, failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { type Envelope, noParams } from '../../contracts/envelope.ts'
-import { type Bounce, bounceParagraphs, type BounceSettings, composeBounce } from '../../protocols/qmail/bounce.ts'
+import {
+  type Bounce,
+  bounceParagraph,
+  bounceParagraphs,
+  type BounceSettings,
+  composeBounce,
+} from '../../protocols/qmail/bounce.ts'
 import { handOn, type Enqueuer } from '../../clients/queue/enqueuer.ts'
 import type { Change, QueuedMessage } from '../../stores/queue/contract.ts'
 import type { Acceptance } from './acceptance.ts'
@@ -17,12 +25,17 @@ export type Bounced =
   /** Nothing failed. */
   | { readonly kind: 'none' }
   | { readonly kind: 'discarded' }
+  /** For good, as that of postmaster's. */
+  | { readonly kind: 'refused'; readonly why: string }
   /** Injected by a program already. */
   | { readonly kind: 'injected'; readonly qp: number }
   /** To be committed together with the removal, and scheduled after it. */
   | { readonly kind: 'added'; readonly message: QueuedMessage; readonly content: Buffer; readonly change: Change }
 
 const lineFeed = 10
+/** Takes bounces. */
+type Taker = Pick<Enqueuer, 'open'>
+
 /** A copy within this length is made in memory; a longer one goes through a content file like any large message. */
 const copyInMemoryBytesMax: number = 1024 * 1024
 
@@ -60,14 +73,12 @@ export class Bouncer {
     if (flaw?.class === 4) return failed(flaw)
     try {
       const copyBytes = await this.copyBytes(message)
-      const content = this.content(message.id, bounce.head, copyBytes)
-      if (this.program !== undefined) return injected(await handOn(this.program.open(envelope, noParams), '', content))
-      if (copyBytes > copyInMemoryBytesMax) {
-        const intoFile = this.acceptance.open(envelope, noParams, this.acceptance.bounceOrigin)
-        return injected(await handOn(intoFile, '', content))
-      }
-      const body = await Array.fromAsync(content)
+      const content = (head: string): AsyncGenerator<Buffer> => this.content(message.id, head, copyBytes)
       const { bounceOrigin } = this.acceptance
+      const intoFile: Taker = { open: (to, params) => this.acceptance.open(to, params, bounceOrigin) }
+      const taker = this.program ?? (copyBytes > copyInMemoryBytesMax ? intoFile : undefined)
+      if (taker !== undefined) return await this.inject(taker, bounce, content)
+      const body = await Array.fromAsync(content(bounce.head))
       const completed = await this.acceptance.completed(envelope, noParams, { head: '', body }, bounceOrigin)
       if (!completed.done) return completed
       const { content: signed } = completed.value
@@ -75,6 +86,26 @@ export class Bouncer {
     } catch (error) {
       return failed(transientFrom(error, `bounce of ${message.id}`))
     }
+  }
+
+  private async inject(
+    taker: Taker,
+    bounce: Bounce,
+    content: (head: string) => AsyncIterable<Buffer>,
+  ): Promise<Outcome<Bounced>> {
+    const outcome = await give(taker, bounce, content(bounce.head))
+    if (outcome.done || outcome.failure.class === 4) return injected(outcome)
+    const double = this.composeDouble(bounce, outcome.failure)
+    if (double === undefined) return done({ kind: 'refused', why: outcome.failure.logText })
+    const second = await give(taker, double, content(double.head + bounce.head))
+    if (second.done || second.failure.class === 4) return injected(second)
+    return done({ kind: 'refused', why: second.failure.logText })
+  }
+
+  /** As if the bounce had been sent, and had failed. Undefined: it is a double bounce itself. */
+  private composeDouble({ sender, recipient }: Bounce, { peerText }: Failure): Bounce | undefined {
+    const paragraph = bounceParagraph(recipient, peerText)
+    return composeBounce(sender, paragraph, this.clock.machineNow(), this.settings)
   }
 
   /** The failed in the order in which they failed. */
@@ -106,6 +137,10 @@ export class Bouncer {
     }
     yield lineEndAfter(last)
   }
+}
+
+function give(taker: Taker, { sender, recipient }: Bounce, content: AsyncIterable<Buffer>): Promise<Outcome<number>> {
+  return handOn(taker.open({ sender, recipients: [recipient] }, noParams), '', content)
 }
 
 function injected(outcome: Outcome<number>): Outcome<Bounced> {

@@ -99,6 +99,14 @@ export class Dispatcher {
     this.lookAgain()
   }
 
+  /** What runs of a message, or waits in memory, is tried again at once if it is deferred. False: there is nothing of it. */
+  hurry(id: number): boolean {
+    const live = this.lives.get(id)
+    if (live === undefined) return false
+    for (const channel of channels) if (this.schedules[channel].holds(id)) live.hurried.add(channel)
+    return live.hurried.size > 0
+  }
+
   isBusyWith(id: number): boolean {
     return channels.some((channel) => this.schedules[channel].holds(id))
   }
@@ -259,7 +267,7 @@ export class Dispatcher {
     const { message } = live
     const isWaiting = message.recipients.some((one) => one.channel === channel && one.state === 'waiting')
     // What was tried in this pass must not look as if the next one had tried it.
-    const nextMs = Math.max(pass.nextMs, this.options.clock.now() + 1)
+    const nextMs = Math.max(live.hurried.delete(channel) ? 0 : pass.nextMs, this.options.clock.now() + 1)
     const due = moveDue(message, channel, isWaiting && !live.deleted ? nextMs : undefined)
     if (channels.every((one) => message.due[one] === undefined)) {
       void this.endMessage(live, channel, changes)
@@ -297,6 +305,8 @@ export class Dispatcher {
   private logEnd(id: number, outcome: Bounced): void {
     const { log } = this.options
     if (outcome.kind === 'discarded') log.tripleBounce(id)
+    if (outcome.kind === 'refused')
+      log.alert(`bounce/${id} is refused for good, as a double bounce too: discarding it: ${outcome.why}`)
     if (outcome.kind === 'injected') log.bounced(id, outcome.qp)
     if (outcome.kind === 'added') log.bounced(id, outcome.message.id)
     log.endMessage(id)

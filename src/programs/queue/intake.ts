@@ -1,6 +1,7 @@
 /** One connection's enqueue frames. Hostile input: everything is limited, and a connection that ends leaves nothing
  *  half done. Reading stops while too much waits to be written. */
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
+import { type Params, relayedParam } from '../../contracts/envelope.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { done, type Failure, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
@@ -53,6 +54,12 @@ export class UncommittedBytes {
   get isNone(): boolean {
     return this.bytes === 0
   }
+}
+
+/** That smtpd relays for somebody is the network side's to say: whoever hands mail in on the machine may say anything. */
+function believed(params: Params, { invoked }: Origin): Params {
+  if (invoked === 'from network' || !params.has(relayedParam)) return params
+  return new Map([...params].filter(([name]) => name !== relayedParam))
 }
 
 export class Intake {
@@ -124,7 +131,7 @@ export class Intake {
 
   private open(request: Extract<EnqueueRequest, { kind: 'open' }>): StreamedMessage | Failure {
     if (!this.limits.mayOpenStream()) return tooMany
-    return this.acceptance.open(request.envelope, request.params, this.origin)
+    return this.acceptance.open(request.envelope, believed(request.params, this.origin), this.origin)
   }
 
   private abandon(stream: StreamedMessage | Failure): void {
@@ -151,7 +158,8 @@ export class Intake {
     this.unanswered++
     this.uncommitted.add(length, this.connection)
     // The frame's bytes are a view into what was received: `accept` copies them before it waits for anybody.
-    const outcome = await this.acceptance.accept(request.envelope, request.params, request, this.origin)
+    const params = believed(request.params, this.origin)
+    const outcome = await this.acceptance.accept(request.envelope, params, request, this.origin)
     this.uncommitted.remove(length)
     this.unanswered--
     this.reply(request.ref, outcome)
@@ -196,7 +204,7 @@ export class Intake {
       stream.abandon()
       return failed(tooLarge)
     }
-    return await stream.close(head, late)
+    return await stream.close(head, believed(late, this.origin))
   }
 
   private reply(ref: number, outcome: Outcome<number>): void {

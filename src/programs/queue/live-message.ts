@@ -21,6 +21,8 @@ export interface LiveMessage {
   uncommitted: number
   /** An administrator's wish: it is gone from the store; what runs may end, nothing more is started. */
   deleted: boolean
+  /** Likewise: what is deferred there is due again as soon as the pass is over. */
+  readonly hurried: Set<Channel>
 }
 
 /** One walk over the recipients of a channel: those still waiting are each attempted once. */
@@ -154,7 +156,7 @@ export class LiveMessages {
     if (live === undefined) {
       let reportBytes = 0
       for (const recipient of message.recipients) reportBytes += bytesOf(recipient.last)
-      live = { message, content, passes: 0, reportBytes, uncommitted: 0, deleted: false }
+      live = { message, content, passes: 0, reportBytes, uncommitted: 0, deleted: false, hurried: new Set() }
       this.byId.set(message.id, live)
     }
     live.passes++

@@ -1,4 +1,5 @@
-/** smtpd: takes mail from the network and hands it to the queue.
+/** smtpd: takes mail from the network and hands it to the queue. With `--once` it is qmail-smtpd: one session, on descriptors
+ *  0 and 1.
  *  Touches: control/ (reads), the queue's socket `queue-network`, or the program that QMAILQUEUE names.
  *  Never:   the queue's files, users, keys on disk (certificate and key come from `start` as bytes).
  *  Fails:   without the queue every message is deferred with 451; nothing is kept here. */
@@ -7,14 +8,12 @@ import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ByteString } from '../../base/byte-string.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
-import { type FilterTools, planFilters, enqueuerForPlan } from '../../clients/queue/filter-chain.ts'
+import { enqueuerByExec } from '../../clients/queue/filter-chain.ts'
 import { ExecuteClient } from '../../clients/execute/client.ts'
 import { PolicyClient } from '../../clients/policy/policy-client.ts'
 import { RecipientClient } from '../../clients/recipients/recipient-client.ts'
-import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { Control, controlBytesMax } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
-import { ownResults } from '../../stores/control/own-results.ts'
 import { routingFiles, routingTables } from '../../stores/control/routing-tables.ts'
 import { readSmallFile } from '../../system/files.ts'
 import { RulesFile } from '../../stores/tcprules/rules-file.ts'
@@ -39,16 +38,17 @@ import { type Admitted, Connections } from '../../servers/listener/connections.t
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
 import { serveExplain } from './admin.ts'
 import { authenticating } from './authentication.ts'
-import { type ClientFilters, type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
+import { type ExplainRequest, type ExplainStep, Explanation } from './explain.ts'
 import type { Finding } from '../../servers/listener/finding.ts'
 import { Gates } from './gates.ts'
 import { limits, type Limits } from './limits.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
-import type { Environment, Known, Peer } from '../../servers/listener/peer.ts'
-import type { Policy } from './policy.ts'
+import type { Known, Peer } from '../../servers/listener/peer.ts'
 import { PolicySource } from './policy-source.ts'
+import { serveOnce } from './once.ts'
 import { relayerIn } from './relayer.ts'
 import { ReplyRulesSource } from './reply-rules.ts'
+import { SessionSettings } from './session-settings.ts'
 import type { ConnectionSetting } from '../../servers/listener/dialogue.ts'
 
 /** Beside connections that are counted: those on their way out, proxies, files, sockets, what the acceptor keeps free. */
@@ -58,9 +58,15 @@ const plugInsStopMilliseconds = 1_000
 
 const log = openLog('smtpd')
 const { values } = parseArgs({
-  options: { home: { type: 'string' }, listen: { type: 'string' }, demo: { type: 'boolean' } },
+  options: {
+    home: { type: 'string' },
+    listen: { type: 'string' },
+    demo: { type: 'boolean' },
+    once: { type: 'boolean' },
+  },
 })
 const home = homeAt(values.home ?? '.')
+if (values.once === true) await serveOnce(home)
 const clock = realClock
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
 const warn = (problem: string): void => log(`warning: ${problem}`)
@@ -86,24 +92,33 @@ const gates = new Gates({
   clock,
   log,
   executor,
-  readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
+  readFile: homeFile,
   policy: policyClient,
   recipients: existsSync(socketPath(home, 'lspawn-recipients')) ? recipients : undefined,
   contentChecks: [authenticating({ control, clock, policy: policyClient })],
   tables: () => tables,
   queue,
 })
-const isOwnResult = ownResults(control)
-const replyRules = new ReplyRulesSource(control, log)
 const owners = new SocketOwners(clock)
-const filterTools: FilterTools = {
-  queue,
-  connectExec: () => connectPath(socketPath(home, 'exec')),
+const execTools = { connectExec: () => connectPath(socketPath(home, 'exec')), clock, budget }
+const settings = new SessionSettings({
+  control,
   clock,
+  log,
   budget,
-  signatures: () => control.list('signatures') ?? [],
-  readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
-}
+  gates,
+  filterTools: {
+    queue,
+    programs: (order) => enqueuerByExec(execTools, order),
+    clock,
+    signatures: () => control.list('signatures') ?? [],
+    readFile: homeFile,
+  },
+  replyRules: new ReplyRulesSource(control, log),
+  variables: process.env,
+  relayerOf: (variables) => relayerIn(variables, owners),
+  tlsAvailable: () => serverTls.available,
+})
 const rules = new RulesFile(home, 'smtp', clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)
 const trusted = new NetworkList('xclients', () => control.list('xclients'), warn)
@@ -147,9 +162,11 @@ async function* explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   }
   const gate = gates.openTelling(environment, (found) => findings.push(found))
   // Nobody was there: a refusal in the log would be one more offence of that address to whoever counts them.
-  const setting = { ...settingWith(policy, environment), gate, log: () => undefined }
+  const setting = { ...settings.with(policy, environment), gate, log: () => undefined }
   const controls = control.unread('smtpd').join('; ') || 'control/fixsmtpio'
-  yield* new Explanation(setting, findings, { environment: finding.rule, controls }, filtersOf).steps(request)
+  yield* new Explanation(setting, findings, { environment: finding.rule, controls }, (variables) =>
+    settings.filtersOf(variables),
+  ).steps(request)
 }
 
 /** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
@@ -168,7 +185,7 @@ function settingOf(peer: Peer, known: Known): Admitted {
   const { verdict, environment, finding } = admit(peer, policy, rules.current(), known)
   if (verdict !== 'allow') return { turnedAway: verdict, environment, finding }
   const announce = trusted.has(peer.remoteIp) ? (client: XclientValues) => announced(client, peer, known) : undefined
-  return connectionSetting({ ...settingWith(policy, environment), announce })
+  return connectionSetting({ ...settings.with(policy, environment), announce })
 }
 
 function connectionSetting(setting: SessionSetting): ConnectionSetting {
@@ -192,42 +209,8 @@ function announced(client: XclientValues, announcing: Peer, ofAnnouncing: Known)
   return verdict === 'allow' ? { environment, gate: gates.open(environment), announce: undefined } : 'denied'
 }
 
-function settingWith(policy: Policy, environment: Environment): SessionSetting {
-  return {
-    policy,
-    environment,
-    gate: gates.open(environment),
-    replyRules: control.unread('smtpd').length === 0 ? replyRules.current() : 'broken',
-    mustWaitForReplies: true,
-    limits,
-    clock,
-    budget,
-    log,
-    enqueuerFor,
-    relayerOf: (variables) => relayerIn(variables, owners),
-    isOwnResult,
-    tlsAvailable: () => serverTls.available,
-  }
-}
-
-function enqueuerFor(environment: Environment): Enqueuer {
-  const { whole, plan } = filtersOf(environment)
-  if (!whole.has('QMAILQUEUE') && plan.done && plan.value.filters.length === 0) return queue
-  return enqueuerForPlan(plan, whole, filterTools)
-}
-
-/** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
-function filtersOf(environment: Environment): ClientFilters {
-  const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
-  const listed = control.list(file) ?? (file === 'smtpfilters' ? defaultFilters(environment) : [])
-  const program = environment.get('QMAILQUEUE') ?? process.env['QMAILQUEUE']
-  const whole = program === undefined ? environment : new Map(environment).set('QMAILQUEUE', program)
-  return { whole, plan: planFilters(whole, listed, file, filterTools.readFile) }
-}
-
-/** pkgsrc's smtpfilters; what has nothing to do is left out. */
-function defaultFilters(environment: Environment): readonly ByteString[] {
-  return environment.has('SSL_PROTOCOL') ? ['qmail-qfilter-addtlsheader'] : []
+function homeFile(name: ByteString): Buffer | undefined {
+  return readSmallFile(resolvePath(home.path, name), controlBytesMax)
 }
 
 function reload(): void {

@@ -6,9 +6,10 @@ import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { localized, unfoldPercents, withHost } from '../../protocols/qmail/routing.ts'
 import { bounceRecipient } from '../../protocols/qmail/verp.ts'
-import { domainOf, hostKeys } from '../../protocols/smtp/address.ts'
+import { domainOf } from '../../protocols/smtp/address.ts'
 import { isSrsAddress } from '../../protocols/srs/srs.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { domainCheck, lowerSet, type MoreHosts } from '../../stores/control/rcpthosts.ts'
 
 export interface Policy {
   readonly greeting: ByteString
@@ -27,12 +28,6 @@ export interface Policy {
   mayRelay(ip: string): boolean
 }
 
-/** Domains beyond rcpthosts: morercpthosts.cdb. */
-export interface MoreHosts {
-  /** Undefined: it cannot be read. */
-  has(key: ByteString): boolean | undefined
-}
-
 const nothing: readonly ByteString[] = []
 const loopback: readonly string[] = ['127.0.0.0/8', '::1']
 
@@ -44,8 +39,7 @@ export function readPolicy(
   onProblem: (problem: string) => void,
 ): Policy {
   const badSenders = lowerSet(control.list('badmailfrom') ?? nothing)
-  const hosts = control.list('rcpthosts')
-  const allowed = lowerSet(hosts ?? nothing)
+  const isOurs = domainCheck(control.list('rcpthosts'), moreHosts)
   const relays = relayList(control.list('relayclients') ?? loopback, onProblem)
   const localIpHost = control.optionalLine('localiphost')
   const percenthack = lowerSet(control.list('percenthack') ?? nothing)
@@ -66,11 +60,7 @@ export function readPolicy(
       if (domain === undefined) return true
       // The gate asks the queue whether it is good.
       if (srsDomain !== '' && isSrsAddress(recipient, srsDomain)) return true
-      if (hosts === undefined) return false
-      const keys = [...hostKeys(domain)]
-      if (keys.some((key) => allowed.has(key))) return true
-      const more = keys.map((key) => moreHosts.has(key))
-      return more.includes(true) ? true : more.includes(undefined) ? undefined : false
+      return isOurs(domain)
     },
     withoutPercents(recipient) {
       if (percenthack.size === 0) return recipient
@@ -85,18 +75,8 @@ export function readPolicy(
   }
 }
 
-/** By list: a file that has not changed is neither folded nor complained about again. */
-const sets = new WeakMap<readonly ByteString[], ReadonlySet<ByteString>>()
+/** By list: a file that has not changed is not complained about again. */
 const relayLists = new WeakMap<readonly string[], NetworkList>()
-
-/** Made once for a list. */
-export function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
-  const known = sets.get(list)
-  if (known !== undefined) return known
-  const set = new Set(list.map(lowerAscii))
-  sets.set(list, set)
-  return set
-}
 
 function relayList(lines: readonly string[], onProblem: (problem: string) => void): NetworkList {
   const known = relayLists.get(lines)

@@ -2,7 +2,7 @@
  *  Knows:  back-pressure both ways, how long to wait for a client, closing so that the last reply arrives.
  *  Never:  what a command means.
  *  Fails:  whoever waits for a line or for room learns that there is none any more; `lost` says why. */
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ByteString } from '../../../base/byte-string.ts'
 import type { Clock } from '../../../system/clock.ts'
 import type { Limits } from './limits.ts'
@@ -30,7 +30,7 @@ type Waiting = 'line' | 'room' | 'close' | undefined
 export class Dialogue {
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>
-  private readonly socket: Socket
+  private readonly socket: Duplex
   private readonly setting: DialogueSetting
   private input: Buffer = Buffer.alloc(0)
   private inputEnded = false
@@ -41,7 +41,7 @@ export class Dialogue {
   private wake: () => void = () => undefined
   private lostBy: Lost | undefined
 
-  constructor(socket: Socket, setting: DialogueSetting) {
+  constructor(socket: Duplex, setting: DialogueSetting) {
     this.socket = socket
     this.setting = setting
     // A client may close its half after QUIT: it is still answered.

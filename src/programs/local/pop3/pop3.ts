@@ -2,8 +2,10 @@
  *  Knows:  one session a Maildir, and when one gives way to the next; in which order things are opened, answered, updated and given back.
  *  Never:  removes a message unless the client said QUIT; holds more of a message than a piece of it.
  *  Fails:  a refusal with a response code, and the connection closes. */
+import type { Duplex } from 'node:stream'
 import type { ByteString } from '../../../base/byte-string.ts'
 import { describeError } from '../../../base/outcome.ts'
+import type { SessionGrant } from '../../../contracts/assign.ts'
 import { commandLineBytesMax, parseCommand } from '../../../protocols/pop3/command.ts'
 import { errorReply, errors, okReply, refusals } from '../../../protocols/pop3/replies.ts'
 import { type Maildrop, openMaildrop, type Update } from '../../../stores/maildir/maildrop.ts'
@@ -14,7 +16,7 @@ import { errorCode } from '../../../system/files.ts'
 import { type Log, printable } from '../../../system/log.ts'
 import type { QuickFiles } from '../../../system/quick-files.ts'
 import { nextTurn } from '../../../system/spool.ts'
-import type { GrantedSession, RunningSession } from '../session.ts'
+import type { RunningSession } from '../session.ts'
 import { Dialogue } from './dialogue.ts'
 import type { Limits } from './limits.ts'
 import { Transaction } from './transaction.ts'
@@ -38,9 +40,15 @@ export interface Pop3Tools {
   removed(maildir: ByteString, what: Update['removed']): void
 }
 
+/** Who is served, and over what. */
+export interface Pop3Client {
+  readonly grant: Pick<SessionGrant, 'account' | 'home' | 'peer'>
+  readonly socket: Duplex
+}
+
 /** `maildir`: without it, `Maildir` in the home of the grant. */
 export function startPop3(
-  session: GrantedSession,
+  session: Pop3Client,
   tools: Pop3Tools,
   maildir: ByteString = `${session.grant.home}/Maildir/`,
 ): RunningSession {
@@ -51,7 +59,7 @@ type Refusal = keyof typeof refusals
 
 class Pop3Session implements RunningSession, MaildropHolder {
   readonly ended: Promise<void>
-  private readonly session: GrantedSession
+  private readonly session: Pop3Client
   private readonly tools: Pop3Tools
   private readonly maildir: ByteString
   private readonly dialogue: Dialogue
@@ -59,7 +67,7 @@ class Pop3Session implements RunningSession, MaildropHolder {
   private readonly released: Promise<void>
   private release: () => void = () => undefined
 
-  constructor(session: GrantedSession, tools: Pop3Tools, maildir: ByteString) {
+  constructor(session: Pop3Client, tools: Pop3Tools, maildir: ByteString) {
     this.session = session
     this.tools = tools
     this.maildir = maildir

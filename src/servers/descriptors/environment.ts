@@ -1,0 +1,17 @@
+/** What tcpserver and its kin say of the client of a program that they have started. */
+import { fromText } from '../../base/byte-string.ts'
+import type { Environment } from '../listener/peer.ts'
+
+const facts = ['REMOTEIP', 'REMOTEPORT', 'REMOTEHOST', 'REMOTEINFO', 'LOCALIP', 'LOCALPORT', 'LOCALHOST'] as const
+
+/** Who says a fact by the name of its protocol only (PROTO: `TCP6`, `SSL`) means what TCP's name says. */
+export function inheritedEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
+  const environment = new Map<string, string>()
+  for (const [name, value] of Object.entries(variables)) if (value !== undefined) environment.set(name, fromText(value))
+  const protocol = environment.get('PROTO') ?? 'TCP'
+  for (const fact of facts) {
+    const said = environment.get(`${protocol}${fact}`)
+    if (said !== undefined && !environment.has(`TCP${fact}`)) environment.set(`TCP${fact}`, said)
+  }
+  return environment
+}
