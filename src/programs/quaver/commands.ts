@@ -7,6 +7,7 @@ import { addDmarc } from './dmarc-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 import { addInstallation } from './installation-commands.ts'
+import { addTls } from './tls-commands.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
   try {
@@ -45,6 +46,7 @@ export function quaver(): Command {
   addAccounts(program)
   addDkim(program)
   addDmarc(program)
+  addTls(program)
   addLogin(program)
   addSmtp(program)
   addRules(program)

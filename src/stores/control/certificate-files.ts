@@ -1,0 +1,54 @@
+/** Control files of certificates by ACME: rows of table.ts. */
+import { toText } from '../../base/byte-string.ts'
+import { isHttpsUrl } from '../../protocols/acme/objects.ts'
+import type { ControlFile } from './form.ts'
+import { isAddressOrDomain, isHost, isOf, runs } from './line-checks.ts'
+
+export const certificateFiles = {
+  acme: {
+    form: 'line',
+    meaning:
+      'directory URL of the authority that certifies tls/cert.pem by ACME, whose terms are agreed to by it; absent = none is asked',
+    readBy: ['acme', 'start'],
+    reread: 'live',
+    check: isOf('an https URL, as https://acme-v02.api.letsencrypt.org/directory', (line) => isHttpsUrl(toText(line))),
+  },
+  acmecontact: {
+    form: 'line',
+    meaning: 'mail address that a new account at the authority names; absent = none',
+    readBy: ['acme'],
+    reread: 'live',
+    check: isAddressOrDomain,
+  },
+  acmenames: {
+    form: 'list',
+    fallback: 'me',
+    meaning: 'host names that the certificate is for',
+    readBy: ['start'],
+    reread: 'live',
+    check: isHost,
+  },
+  acmeprofile: {
+    form: 'line',
+    meaning: 'kind of certificate, of those that the authority offers; absent = its usual one',
+    readBy: ['acme'],
+    reread: 'live',
+    check: isOf('the name of a profile, as tlsserver', (line) => /^[!-~]{1,64}$/.test(line)),
+  },
+  acmehook: {
+    form: 'line',
+    meaning:
+      'program and arguments that publish a TXT record (dns-01), run with: present NAME VALUE, and: cleanup NAME VALUE; absent = http-01',
+    readBy: ['acme'],
+    reread: 'live',
+    check: runs('certificate hook'),
+  },
+  acmeroots: {
+    form: 'line',
+    meaning:
+      'PEM file of the authorities that the directory’s own server is verified by; absent = those of the machine',
+    readBy: ['acme'],
+    reread: 'live',
+    check: isOf('a path, as /etc/ssl/house-ca.pem', (line) => line.startsWith('/')),
+  },
+} as const satisfies Record<string, ControlFile>
