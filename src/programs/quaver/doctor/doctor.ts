@@ -30,6 +30,7 @@ import { homeFaults, type RightsFault, treeFaults } from '../machine/rights.ts'
 import { serverName } from '../mail-services.ts'
 import { duration, print, printJson, styled } from '../output.ts'
 import { troublesIn } from '../status.ts'
+import { acmeFindings } from './acme.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
@@ -87,6 +88,7 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ...compiledFindings(home),
     ...(await queueFindings(home, rows !== undefined)),
     ...(await certificateFindings(home)),
+    ...(await acmeFindings(home, options.offline !== true && !isDemo)),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
   ]
@@ -173,7 +175,12 @@ async function certificateFindings(home: Home): Promise<Diagnosis[]> {
   try {
     const { warnings } = await serverName(home)
     return warnings.map((text) =>
-      finding('warning', 'certificate', text, `put a pair of an authority into ${home.tls}`),
+      finding(
+        'warning',
+        'certificate',
+        text,
+        `have an authority make one (quaver setup --acme), or put a pair of one into ${home.tls}`,
+      ),
     )
   } catch {
     // Without control/me nothing starts, which is said.

@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { toText } from '../../../base/byte-string.ts'
 import { asHostName } from '../../../clients/dns/dns.ts'
+import { isHttpsUrl } from '../../../protocols/acme/objects.ts'
 import { parseRelay } from '../../../protocols/qmail/smtproutes.ts'
 import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { type AccountAddress, parseAccountAddress } from '../../../stores/accounts/address.ts'
@@ -36,6 +37,8 @@ export interface SetupOptions extends GlobalOptions {
   readonly yes?: true
   readonly selfTest: boolean
   readonly varQmail: boolean
+  /** True: of the usual authority. */
+  readonly acme?: string | true
 }
 
 export interface Smarthost {
@@ -58,10 +61,13 @@ export interface SetupPlan {
   readonly smarthostLogin: string | undefined
   readonly service: InitSystemName | undefined
   readonly varQmail: boolean
+  /** Directory URL of the authority that makes the certificate. */
+  readonly acme: string | undefined
 }
 
 const configurationOfSystemHome = '/etc/quaver'
 const usualMailUser = 'vmail'
+const usualAuthority = 'https://acme-v02.api.letsencrypt.org/directory'
 const lookupMillisecondsMax = 5_000
 
 export async function planOf(
@@ -93,7 +99,21 @@ export async function planOf(
     smarthostLogin: smarthostLogin(options, smarthostPassword),
     service: serviceOf(options.service),
     varQmail: options.varQmail,
+    acme: acmeOf(home, options.acme),
   }
+}
+
+/** As the option says, else as it was said before. */
+function acmeOf(home: Home, option: string | true | undefined): string | undefined {
+  const line = new Control(home.control, realClock).optionalLine('acme')
+  const known = line === undefined || line === '' ? undefined : toText(line)
+  if (option === undefined) return known
+  const url = option === true ? (known ?? usualAuthority) : option
+  if (!isHttpsUrl(url))
+    throw new CommandError(`--acme ${url}: write the https URL of an authority's directory`, exitCode.usage)
+  if (known !== undefined && url !== known)
+    throw new CommandError(`--acme ${url}: ${home.control}/acme says ${known}; change it there`)
+  return url
 }
 
 /** Mail is behind a wall of its own. */
