@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:https'
 import { get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { calculateJwkThumbprint, EmbeddedJWK, flattenedVerify, importJWK, type JWK } from 'jose'
+import type { AccountBinding } from '../../src/protocols/acme/objects.ts'
 import { Authority } from './certificates.ts'
 
 interface PlacedOrder {
@@ -36,6 +37,8 @@ export class AcmeAuthority {
   /** Undefined: it has no ARI. */
   window: { readonly start: string; readonly end: string; readonly explanationURL?: string } | undefined
   days = 45
+  /** Accounts are made for this customer alone. */
+  customer: AccountBinding | undefined
   /** Certifies these instead of what was asked. */
   chainInstead: string | undefined
   readonly orders: PlacedOrder[] = []
@@ -111,7 +114,11 @@ export class AcmeAuthority {
           newAccount: `${base}/account`,
           newOrder: `${base}/order`,
           ...(this.window === undefined ? {} : { renewalInfo: `${base}/renewal` }),
-          meta: { profiles: { classic: 'x', tlsserver: 'y' } },
+          meta: {
+            profiles: { classic: 'x', tlsserver: 'y' },
+            caaIdentities: ['ca.test'],
+            externalAccountRequired: this.customer !== undefined,
+          },
         },
       }
     if (url === '/nonce') return { body: '' }
@@ -127,7 +134,10 @@ export class AcmeAuthority {
     if (this.refuseWith !== undefined)
       throw new Refusal(this.refuseWith.status, this.refuseWith.type, 'as the test wants')
     const { payload, key, kid } = await this.verified(url, text, request)
-    if (url === '/account') return this.account(key)
+    if (url === '/account') {
+      if (this.customer !== undefined) await this.verifyBinding(this.customer, payload, key)
+      return this.account(key)
+    }
     if (kid === undefined) throw new Refusal(400, 'malformed', 'no kid')
     const [, kind = '', at = ''] = url.split('/')
     if (kind === 'order' && at === '') return this.place(payload)
@@ -167,6 +177,15 @@ export class AcmeAuthority {
     if (!this.nonces.delete(nonce ?? '') || isBad) throw new Refusal(400, 'badNonce', `nonce ${nonce}`)
     const said = Buffer.from(payload).toString()
     return { payload: said === '' ? undefined : JSON.parse(said), key: jwk ?? {}, kid }
+  }
+
+  /** RFC 8555 §7.3.4. */
+  private async verifyBinding({ keyId, key }: AccountBinding, asked: unknown, account: JWK): Promise<void> {
+    const { externalAccountBinding } = asked as { externalAccountBinding: Parameters<typeof flattenedVerify>[0] }
+    const { payload, protectedHeader } = await flattenedVerify(externalAccountBinding, key, { algorithms: ['HS256'] })
+    const { kid, url } = protectedHeader as { kid?: string; url?: string }
+    const isBound = JSON.stringify(JSON.parse(Buffer.from(payload).toString())) === JSON.stringify(account)
+    if (kid !== keyId || url !== `${this.base}/account` || !isBound) throw new Refusal(401, 'unauthorized', 'not bound')
   }
 
   private account(key: JWK): Answer {

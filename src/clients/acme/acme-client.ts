@@ -5,6 +5,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, FlattenedSign, type JWK } from 'jose'
 import { describeError } from '../../base/outcome.ts'
 import {
+  type AccountBinding,
   type AcmeDirectory,
   type Authorization,
   isHttpsUrl,
@@ -83,11 +84,12 @@ export class AcmeClient {
   }
 
   /** Makes an account for the key, or finds the one that it has. */
-  async register(contact: string | undefined): Promise<string> {
+  async register(contact: string | undefined, binding: AccountBinding | undefined): Promise<string> {
     const { newAccount } = await this.known()
     const contacts = contact === undefined ? {} : { contact: [`mailto:${contact}`] }
+    const bound = binding === undefined ? {} : { externalAccountBinding: await this.bind(newAccount, binding) }
     this.accountUrl = undefined
-    const answer = await this.post(newAccount, { termsOfServiceAgreed: true, ...contacts })
+    const answer = await this.post(newAccount, { termsOfServiceAgreed: true, ...contacts, ...bound })
     return (this.accountUrl = locationOf(answer, newAccount))
   }
 
@@ -169,6 +171,13 @@ export class AcmeClient {
     return await new FlattenedSign(payload)
       .setProtectedHeader({ alg: 'ES256', nonce, url, ...signer })
       .sign(this.setting.key)
+  }
+
+  /** Our key, signed by what the authority gave to its customer (§7.3.4). */
+  private async bind(url: string, { keyId, key }: AccountBinding): Promise<object> {
+    return await new FlattenedSign(Buffer.from(JSON.stringify(await this.publicJwk())))
+      .setProtectedHeader({ alg: 'HS256', kid: keyId, url })
+      .sign(key)
   }
 
   private async newNonce(): Promise<string> {

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { toText } from '../../base/byte-string.ts'
 import { CertificateClient } from '../../clients/certificates/certificate-client.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
-import { isHttpsUrl } from '../../protocols/acme/objects.ts'
+import { isHttpsUrl, readBinding } from '../../protocols/acme/objects.ts'
 import { beginChallenges } from '../../stores/acme/challenge-files.ts'
 import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
@@ -99,9 +99,14 @@ async function settings(): Promise<AcmeSettings> {
     ?.split(' ')
     .filter((word) => word !== '')
   const roots = text('acmeroots')
+  const bound = control.optionalLine('acmebinding')
+  const binding = bound === undefined ? undefined : readBinding(bound)
+  if (bound !== undefined && binding === undefined)
+    throw new Error('control/acmebinding: write a key id, a blank and a key in base64url')
   return {
     directory,
     contact: text('acmecontact'),
+    binding,
     profile: text('acmeprofile'),
     proof: hook === undefined ? byFiles(realFiles, home) : byHook(hook, home.path),
     roots: roots === undefined ? undefined : await readRoots(roots),

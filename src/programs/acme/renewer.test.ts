@@ -73,6 +73,7 @@ describe('acme', { skip: without('openssl'), concurrency: false }, () => {
     authority.window = undefined
     authority.refuseWith = undefined
     authority.chainInstead = undefined
+    authority.customer = undefined
     authority.badNonceEvery = Number.POSITIVE_INFINITY
   })
   afterEach(() => rmSync(home.path, { recursive: true, force: true }))
@@ -103,6 +104,7 @@ describe('acme', { skip: without('openssl'), concurrency: false }, () => {
       settings: async () => ({
         directory: authority.directory,
         contact: 'postmaster@example.test',
+        binding: undefined,
         profile: undefined,
         proof: byFiles(realFiles, home),
         roots: authority.authority.caPem,
@@ -123,7 +125,8 @@ describe('acme', { skip: without('openssl'), concurrency: false }, () => {
     await one.look()
     await renewer().look()
     assert.equal(authority.posts, posts)
-    const { account, failure, renewal } = await readAcmeState(realFiles, home)
+    const { account, failure, renewal, issued } = await readAcmeState(realFiles, home)
+    assert.deepEqual(issued?.caaNames, ['ca.test'])
     assert.match(account?.url ?? '', /^https:.*\/account\/\d+$/)
     assert.equal(failure, undefined)
     const left = (renewal?.atMs ?? 0) - Date.now()
@@ -339,6 +342,23 @@ describe('acme', { skip: without('openssl'), concurrency: false }, () => {
     assert.deepEqual([fault, authority.issued], [undefined, 1])
     await Promise.all([one.look(), one.renew(() => undefined)])
     assert.equal(authority.issued, 2)
+  })
+
+  it('an authority of customers alone has an account made by the key that it gave to one', async () => {
+    const key = Buffer.alloc(32, 7)
+    authority.forgetAccounts()
+    authority.customer = { keyId: 'kid-1', key }
+    const one = renewer()
+    await one.look()
+    assert.match(fault(one), /is for its customers alone: write control\/acmebinding/)
+    settings = { binding: { keyId: 'kid-1', key: Buffer.alloc(32, 8) } }
+    assert.match((await one.renew(() => undefined)) ?? '', /signature verification failed \(/)
+    settings = { binding: authority.customer }
+    assert.equal(await one.renew(() => undefined), undefined)
+    // It has one now.
+    settings = {}
+    assert.equal(await one.renew(() => undefined), undefined)
+    assert.equal(authority.accountsMade, 1)
   })
 
   it('a profile that the authority does not have is named, with those that it has', async () => {

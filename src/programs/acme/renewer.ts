@@ -8,6 +8,7 @@ import { AcmeClient, AcmeFailure } from '../../clients/acme/acme-client.ts'
 import type { CertificateClient } from '../../clients/certificates/certificate-client.ts'
 import type { CertificateRequest } from '../../contracts/certificates.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
+import type { AccountBinding } from '../../protocols/acme/objects.ts'
 import { type Period, renewalIdOf, renewalMoment, retryDelay, windowAskedAgain } from '../../protocols/acme/renewal.ts'
 import { accountKey } from '../../stores/acme/account-key.ts'
 import {
@@ -36,6 +37,7 @@ import type { Proof } from './proofs.ts'
 export interface AcmeSettings {
   readonly directory: string
   readonly contact: string | undefined
+  readonly binding: AccountBinding | undefined
   readonly profile: string | undefined
   readonly proof: Proof
   /** PEM. */
@@ -277,11 +279,8 @@ export class Renewer {
     const { clock, home, files } = this.world
     const { directory, profile, proof } = settings
     const offered = await client.look()
-    if (offered.needsBinding && client.accountUrl === undefined)
-      throw new AcmeFailure(
-        'refused',
-        `${directory} is for its customers alone (external account binding), which Quaver cannot do`,
-      )
+    if (offered.needsBinding && client.accountUrl === undefined && settings.binding === undefined)
+      throw new AcmeFailure('refused', `${directory} is for its customers alone: write control/acmebinding`)
     if (profile !== undefined && !offered.profiles.includes(profile))
       throw new AcmeFailure(
         'refused',
@@ -303,7 +302,10 @@ export class Renewer {
     const chain = await this.withAccount(client, settings, () => obtainChain(wanted, request.request, world))
     await keepIssued(files, home, chain)
     const timesMs = [...(before.issued?.directory === directory ? before.issued.timesMs : []), clock.now()]
-    await this.keep({ ...(await this.state()), issued: { directory, timesMs: timesMs.slice(-timesKept) } })
+    await this.keep({
+      ...(await this.state()),
+      issued: { directory, timesMs: timesMs.slice(-timesKept), caaNames: offered.caaNames },
+    })
     await this.install(chain)
     const { failure: _over, renewal: _old, ...state } = await this.state()
     await this.keep(state)
@@ -316,7 +318,7 @@ export class Renewer {
     act: () => Promise<Result>,
   ): Promise<Result> {
     const register = async (): Promise<void> => {
-      const url = await client.register(settings.contact)
+      const url = await client.register(settings.contact, settings.binding)
       this.world.log(`account at the authority: ${url}`)
       await this.keep({ ...(await this.state()), account: { directory: settings.directory, url } })
     }

@@ -8,7 +8,7 @@ import { type MailService, mailServices } from './mail-services.ts'
 export interface DnsRecord {
   /** Without the dot at its end. */
   readonly name: string
-  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV'
+  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA'
   readonly value: string
   /** Why it is there, or what to think of; empty if nothing. */
   readonly note: string
@@ -35,6 +35,14 @@ export function hostRecords({ host, addresses, relay }: Pick<HostFacts, 'host' |
   })
   const note = 'for bounces, whose sender is empty: receivers look at the name in EHLO'
   return [...records, { name: host, type: 'TXT', value: spf(host, host, relay), note }]
+}
+
+/** `names`: of the certificate that an authority gives us by ACME; `authorities`: as it is called there (RFC 8659). */
+export function caaRecords(names: readonly string[], authorities: readonly string[]): DnsRecord[] {
+  const note = 'no other authority may certify it'
+  return names.flatMap((name) =>
+    authorities.map((authority): DnsRecord => ({ name, type: 'CAA', value: `0 issue "${authority}"`, note })),
+  )
 }
 
 /** Of control/srs_domain: who is forwarded mail asks whether we may send as it, and sends bounces to it. */

@@ -11,11 +11,20 @@ import { type GlobalOptions, requireHome } from './context.ts'
 import { shownKeys } from './dkim.ts'
 import type { ShownKey } from './dkim-key.ts'
 import { CommandError } from './exit.ts'
-import { domainRecords, type DnsRecord, hostRecords, privateAddresses, srsRecords, zoneLine } from './dns-records.ts'
+import {
+  caaRecords,
+  domainRecords,
+  type DnsRecord,
+  hostRecords,
+  privateAddresses,
+  srsRecords,
+  zoneLine,
+} from './dns-records.ts'
 import { machineAddresses } from './machine/checks.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
 import { changing } from './site-change.ts'
+import { shownAcme } from './tls.ts'
 
 export async function dns(name: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
@@ -66,11 +75,22 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
     relay: relay === undefined || relay === '' ? undefined : toText(relay),
   }
   const ofForwards = srsDomain === '' || domains.includes(srsDomain) ? [] : srsRecords(srsDomain, facts)
-  const records = [...hostRecords(facts), ...ofForwards, ...domains.flatMap((domain) => domainRecords(domain, facts))]
+  const records = [
+    ...hostRecords(facts),
+    ...(await authorityRecords(home)),
+    ...ofForwards,
+    ...domains.flatMap((domain) => domainRecords(domain, facts)),
+  ]
   const inside = privateAddresses(addresses)
   const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
   const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]
   return { host, privateAddresses: inside, notes, records }
+}
+
+/** Once there is a certificate: before, nobody knows what the authority is called. */
+async function authorityRecords(home: Home): Promise<readonly DnsRecord[]> {
+  const acme = await shownAcme(home)
+  return acme === undefined ? [] : caaRecords(acme.names, acme.caaNames)
 }
 
 /** The keys are the signer's and root's to read: without them the rest is shown. */

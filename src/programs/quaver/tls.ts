@@ -45,6 +45,8 @@ export interface ShownAcme {
   readonly account: string
   readonly renewalMs?: number
   readonly explanation: string
+  /** What the authority is called in CAA records. */
+  readonly caaNames: readonly string[]
   readonly failures: number
   readonly failure: string
   readonly failedMs?: number
@@ -96,7 +98,16 @@ export async function shownAcme(home: Home): Promise<ShownAcme | undefined> {
   const directory = toText(line)
   const challenge = control.isPresent('acmehook') ? 'dns-01' : 'http-01'
   const names = (control.list('acmenames') ?? []).map((name) => toText(name).toLowerCase())
-  const shown = { directory, names, challenge, account: '', explanation: '', failures: 0, failure: '' } as const
+  const shown = {
+    directory,
+    names,
+    challenge,
+    account: '',
+    explanation: '',
+    caaNames: [],
+    failures: 0,
+    failure: '',
+  } as const
   try {
     const state = await readAcmeState(realFiles, home)
     return { ...shown, ...stateFields(state, directory, await installedCertificate(realFiles, home.tls)) }
@@ -121,6 +132,7 @@ function stateFields(
     state: isFailing ? 'failing' : settled,
     account: isAccount ? account.url : '',
     explanation: renewal?.explanation ?? '',
+    caaNames: issued?.directory === directory ? issued.caaNames : [],
     failures: failure?.count ?? 0,
     failure: failure?.text ?? '',
     ...(isIssued && renewal !== undefined ? { renewalMs: Math.round(renewal.atMs) } : {}),

@@ -4,6 +4,7 @@ import {
   isHttpsUrl,
   isToken,
   readAuthorization,
+  readBinding,
   readDirectory,
   readOrder,
   readProblem,
@@ -20,10 +21,16 @@ describe('what an ACME server says', () => {
       renewalInfo: undefined,
       profiles: [],
       needsBinding: false,
+      caaNames: [],
     })
-    const meta = { profiles: { classic: 'x', 'short\n': 'y' }, externalAccountRequired: true }
+    const meta = {
+      profiles: { classic: 'x', 'short\n': 'y' },
+      externalAccountRequired: true,
+      caaIdentities: ['ca.test', 7, 'x"; issue'],
+    }
     const read = readDirectory({ ...directory, renewalInfo: at('r'), meta })
     assert.deepEqual([read?.renewalInfo, read?.profiles, read?.needsBinding], [at('r'), ['classic', 'short?'], true])
+    assert.deepEqual(read?.caaNames, ['ca.test'])
     for (const bad of [
       undefined,
       null,
@@ -87,6 +94,15 @@ describe('what an ACME server says', () => {
     ])
       assert.equal(readRenewalInfo(window(start, end)), undefined)
     assert.equal(readRenewalInfo(null), undefined)
+  })
+
+  it('a binding is a key id and a key', () => {
+    assert.deepEqual(readBinding('kid-1  YWJjZGVmZ2hpamtsbW5vcA=='), {
+      keyId: 'kid-1',
+      key: Buffer.from('abcdefghijklmnop'),
+    })
+    for (const bad of ['', 'kid', 'kid short', 'kid a+b/cdefghijklmnopqr', 'a b YWJjZGVmZ2hpamtsbW5vcA'])
+      assert.equal(readBinding(bad), undefined, bad)
   })
 
   it('a URL is https and short', () => {

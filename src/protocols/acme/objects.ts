@@ -11,6 +11,8 @@ export interface AcmeDirectory {
   readonly profiles: readonly string[]
   /** Accounts are for its customers alone (§7.3.4). */
   readonly needsBinding: boolean
+  /** What it is called in CAA records (RFC 8659). */
+  readonly caaNames: readonly string[]
 }
 
 /** `pending` also where the authority has not said, or something that we do not know. */
@@ -67,6 +69,19 @@ export function isHttpsUrl(text: string): boolean {
   return text.length <= urlLengthMax && text.startsWith('https://') && URL.canParse(text)
 }
 
+/** What an authority gave to a customer, so that a new account is known to be his (§7.3.4). */
+export interface AccountBinding {
+  readonly keyId: string
+  readonly key: Uint8Array
+}
+
+/** `KEYID KEY`, the key in base64url. */
+export function readBinding(line: string): AccountBinding | undefined {
+  const found = /^([!-~]{1,200}) +([A-Za-z0-9_-]{16,1000})=*$/.exec(line)
+  if (found === null) return undefined
+  return { keyId: found[1] ?? '', key: Buffer.from(found[2] ?? '', 'base64url') }
+}
+
 export function readDirectory(value: unknown): AcmeDirectory | undefined {
   const fields = fieldsOf(value)
   const meta = fieldsOf(fields.get('meta'))
@@ -79,6 +94,10 @@ export function readDirectory(value: unknown): AcmeDirectory | undefined {
     renewalInfo: url(fields.get('renewalInfo')),
     profiles: [...fieldsOf(meta.get('profiles')).keys()].map(shown),
     needsBinding: meta.get('externalAccountRequired') === true,
+    caaNames: listOf(meta.get('caaIdentities'))
+      .slice(0, namesMax)
+      .filter((one) => typeof one === 'string' && isCaaName(one))
+      .map(String),
   }
 }
 
@@ -134,6 +153,11 @@ export function readRenewalInfo(value: unknown): RenewalInfo | undefined {
   if (!(fromMs < toMs)) return undefined
   const page = textOf(fields.get('explanationURL'))
   return { fromMs, toMs, explanation: isHttpsUrl(page) ? shown(page) : '' }
+}
+
+/** It becomes a record of a zone file. */
+function isCaaName(text: string): boolean {
+  return /^[A-Za-z0-9.-]{1,253}$/.test(text)
 }
 
 function timeOf(value: unknown): number {

@@ -12,9 +12,16 @@ export interface AcmeState {
   /** What we are called at the authority of this directory. */
   readonly account?: { readonly directory: string; readonly url: string }
   /** Who gave the last certificate, and when the last ones came. */
-  readonly issued?: { readonly directory: string; readonly timesMs: readonly number[] }
+  readonly issued?: Issued
   readonly renewal?: Renewal
   readonly failure?: Failure
+}
+
+export interface Issued {
+  readonly directory: string
+  readonly timesMs: readonly number[]
+  /** What the authority is called in CAA records. */
+  readonly caaNames: readonly string[]
 }
 
 export interface Renewal {
@@ -39,6 +46,7 @@ export interface Failure {
   readonly againMs: number
 }
 
+const listMax = 100
 const stateBytesMax: number = 64 * 1024
 
 export async function readAcmeState(files: Files, home: Home): Promise<AcmeState> {
@@ -63,7 +71,11 @@ function stateOf(value: unknown): AcmeState {
   const fields = fieldsOf(value)
   const parts = {
     account: part(fields, 'account', (of) => ({ directory: url(of, 'directory'), url: url(of, 'url') })),
-    issued: part(fields, 'issued', (of) => ({ directory: url(of, 'directory'), timesMs: times(of) })),
+    issued: part(fields, 'issued', (of) => ({
+      directory: url(of, 'directory'),
+      timesMs: times(of),
+      caaNames: list(of, 'caaNames').map(String),
+    })),
     renewal: part(fields, 'renewal', renewalOf),
     failure: part(fields, 'failure', (of) => ({
       count: number(of, 'count'),
@@ -103,9 +115,13 @@ function number(of: Fields, name: string): number {
 }
 
 function times(of: Fields): number[] {
-  const value = of.get('timesMs')
-  if (!Array.isArray(value) || value.length > 100) throw new Error('timesMs is no list of times')
-  return value.map((one: unknown) => (typeof one === 'number' ? one : Number.NaN))
+  return list(of, 'timesMs').map((one) => (typeof one === 'number' ? one : Number.NaN))
+}
+
+function list(of: Fields, name: string): readonly unknown[] {
+  const value: unknown = of.get(name)
+  if (!Array.isArray(value) || value.length > listMax) throw new Error(`${name} is no list`)
+  return value
 }
 
 function text(of: Fields, name: string): string {

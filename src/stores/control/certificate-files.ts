@@ -1,6 +1,6 @@
 /** Control files of certificates by ACME: rows of table.ts. */
 import { toText } from '../../base/byte-string.ts'
-import { isHttpsUrl } from '../../protocols/acme/objects.ts'
+import { isHttpsUrl, readBinding } from '../../protocols/acme/objects.ts'
 import type { ControlFile } from './form.ts'
 import { isAddressOrDomain, isHost, isOf, runs } from './line-checks.ts'
 
@@ -12,6 +12,15 @@ export const certificateFiles = {
     readBy: ['acme', 'start'],
     reread: 'live',
     check: isOf('an https URL, as https://acme-v02.api.letsencrypt.org/directory', (line) => isHttpsUrl(toText(line))),
+  },
+  acmebinding: {
+    form: 'line',
+    meaning:
+      'key id and key (base64url) of a customer, where the authority makes accounts for customers alone (external account binding)',
+    readBy: ['acme'],
+    reread: 'live',
+    secret: true,
+    check: isOf('a key id, a blank and a key in base64url', (line) => readBinding(line) !== undefined),
   },
   acmecontact: {
     form: 'line',
