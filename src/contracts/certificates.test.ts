@@ -18,11 +18,11 @@ function frameOf(bytes: Buffer): Frame {
 
 it('certificates: says what was said', () => {
   const questions: CertificateQuestion[] = [
-    { kind: 'ask', ref: 1 },
+    { kind: 'ask', ref: 1, without: ['mta-sts.a.test'] },
     { kind: 'install', ref: 4_294_967_295, chainPem: 'a chain\n' },
   ]
   for (const one of questions) assert.deepEqual(decodeCertificateQuestion(frameOf(encodeCertificateQuestion(one))), one)
-  const request = { names: ['a.test', 'b.test'], request: Buffer.from([0, 255]) }
+  const request = { names: ['a.test', 'b.test'], optional: ['b.test'], request: Buffer.from([0, 255]) }
   const answers: CertificateAnswer[] = [
     { kind: 'request', ref: 2, ...request, certificatePem: 'pem' },
     { kind: 'request', ref: 2, ...request, certificatePem: undefined },

@@ -1,10 +1,11 @@
 /** certificates: acme asks start what is to be certified, and hands over what an authority gave.
  *
  *  acme to start                         start to acme
- *    ask      ref                          request    ref names request certificate
+ *    ask      ref without                  request    ref names optional request certificate
  *    install  ref chain                    installed  ref
  *                                          refused    ref why
  *
+ *  `optional`: those of the names that the certificate can do without; acme asks `without` such as do not lead here.
  *  `request` is PKCS #10 in DER, made with the key in HOME/tls, which only start reads; `names` as it has them.
  *  `certificate` is what was installed before by this way, in PEM; empty: nothing, or it signed itself. start installs no
  *  chain before it has seen that it belongs to the key, has all names and is valid: what talks to the network can
@@ -24,7 +25,7 @@ const requestBytesMax: number = 64 * 1024
 const whyBytesMax = 1024
 
 export type CertificateQuestion =
-  | { readonly kind: 'ask'; readonly ref: number }
+  | { readonly kind: 'ask'; readonly ref: number; readonly without: readonly string[] }
   | { readonly kind: 'install'; readonly ref: number; readonly chainPem: string }
 
 export type CertificateAnswer =
@@ -35,6 +36,8 @@ export type CertificateAnswer =
 export interface CertificateRequest {
   /** In lower case. */
   readonly names: readonly string[]
+  /** Some of `names`. */
+  readonly optional: readonly string[]
   readonly request: Buffer
   /** Undefined: there is none of an authority. */
   readonly certificatePem: string | undefined
@@ -42,7 +45,8 @@ export interface CertificateRequest {
 
 export function encodeCertificateQuestion(question: CertificateQuestion): Buffer {
   const fields = new FieldWriter().u32(question.ref)
-  if (question.kind === 'install') fields.string(fromText(question.chainPem))
+  if (question.kind === 'ask') fields.strings(question.without)
+  else fields.string(fromText(question.chainPem))
   return encodeFrame(type[question.kind], ...fields.end())
 }
 
@@ -53,7 +57,7 @@ export function decodeCertificateQuestion(frame: Frame): CertificateQuestion {
   const ref = fields.u32()
   const question: CertificateQuestion =
     frame.type === type.ask
-      ? { kind: 'ask', ref }
+      ? { kind: 'ask', ref, without: fields.strings(certifiedNamesMax, nameBytesMax) }
       : { kind: 'install', ref, chainPem: toText(fields.string(chainBytesMax)) }
   fields.end()
   return question
@@ -65,6 +69,7 @@ export function encodeCertificateAnswer(answer: CertificateAnswer): Buffer {
   if (answer.kind === 'request')
     fields
       .strings(answer.names)
+      .strings(answer.optional)
       .string(fromBuffer(answer.request))
       .string(fromText(answer.certificatePem ?? ''))
   return encodeFrame(type[answer.kind], ...fields.end())
@@ -84,9 +89,11 @@ function readAnswer(frameType: number, ref: number, fields: FieldReader): Certif
   if (frameType !== type.request)
     throw new ContractError(`frame type ${frameType}, an answer about certificates was expected`)
   const names = fields.strings(certifiedNamesMax, nameBytesMax)
+  const optional = fields.strings(certifiedNamesMax, nameBytesMax)
   const request = toBuffer(fields.string(requestBytesMax))
   const certificatePem = toText(fields.string(chainBytesMax))
-  return { kind: 'request', ref, names, request, certificatePem: certificatePem === '' ? undefined : certificatePem }
+  const certificate = certificatePem === '' ? undefined : certificatePem
+  return { kind: 'request', ref, names, optional, request, certificatePem: certificate }
 }
 
 function cut(text: string): ByteString {

@@ -78,6 +78,12 @@ export const services = {
     onRequest: true,
     listeners: { http: { port: 80, tls: '' } },
   },
+  https: {
+    program: 'httpsd',
+    title: 'HTTPS for policies of MTA-STS',
+    onRequest: true,
+    listeners: { https: { port: 443, tls: 'TLS' } },
+  },
 } as const satisfies Record<string, ServiceRow>
 
 type Services = typeof services

@@ -68,6 +68,16 @@ export class AcmeAuthority {
     return this.authority.caFile
   }
 
+  /** It does nothing wrong, and has no orders; accounts stay. */
+  reset(): void {
+    this.orders.length = 0
+    this.window = undefined
+    this.refuseWith = undefined
+    this.chainInstead = undefined
+    this.customer = undefined
+    this.badNonceEvery = Number.POSITIVE_INFINITY
+  }
+
   /** As after a loss of its database. */
   forgetAccounts(): void {
     this.accounts.clear()

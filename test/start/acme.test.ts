@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { request } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { AcmeAuthority } from '../kit/acme-authority.ts'
 import { DnsServer } from '../kit/dns-server.ts'
-import { Instance, until } from '../kit/instance.ts'
+import { askAdmin, Instance, until } from '../kit/instance.ts'
 import { Pebble } from '../kit/pebble.ts'
 import { freePort } from '../kit/ports.ts'
 import { without } from '../kit/tool.ts'
@@ -53,7 +54,7 @@ describe('a certificate by ACME', { skip: without('openssl'), concurrency: false
   let dns: DnsServer
 
   before(async () => {
-    dns = (await DnsServer.listen()).set(name, 'A 127.0.0.1')
+    dns = (await DnsServer.listen()).set(name, 'A 127.0.0.1').set(`mta-sts.${name}`, 'A 127.0.0.1')
     httpPort = await freePort()
     if (without('pebble') === false) {
       const pebble = new Pebble(httpPort, dns.server)
@@ -68,11 +69,15 @@ describe('a certificate by ACME', { skip: without('openssl'), concurrency: false
       authority = { directory: ours.directory, caPem: ours.authority.caPem }
     }
     quaver = await Instance.start({
-      services: ['smtp', 'local', 'http'],
+      services: ['smtp', 'local', 'http', 'https'],
+      idle: ['httpsd'],
       files: { 'control/listen-http': `127.0.0.1:${httpPort}\n`, 'control/acme': `${authority.directory}\n` },
       prepare: async (home) => {
         await writeFile(join(home, 'roots.pem'), authority.caPem)
         await writeFile(join(home, 'control/dnsservers'), `${dns.server}\n`)
+        await writeFile(join(home, 'control/listen-https'), '127.0.0.1:0\n')
+        // One leads here, the other nowhere.
+        await writeFile(join(home, 'control/mtasts'), `${name}:testing\nnowhere.test:enforce\n`)
         await writeFile(join(home, 'control/acmeroots'), `${join(home, 'roots.pem')}\n`)
       },
     })
@@ -103,11 +108,12 @@ describe('a certificate by ACME', { skip: without('openssl'), concurrency: false
       return acme.state === 'issued' ? true : undefined
     }).catch(async (error: unknown) => assert.fail(`${String(error)}\n${await quaver.log()}`))
     const certificate = await shown(await serial())
-    assert.equal(certificate.subjectAltName, `DNS:${name}`)
+    // pebble sorts them.
+    assert.deepEqual(certificate.subjectAltName?.split(', ').sort(), [`DNS:mta-sts.${name}`, `DNS:${name}`])
     assert.equal((await stat(path('tls/key.pem'))).mode & 0o777, 0o600)
     const { stdout, code } = await quaver.quaver('tls', 'status')
     assert.equal(code, 0, stdout)
-    assert.match(stdout, /^tls {2}quaver\.test {2}by .+ {2}for \d+ \w+ more\n/)
+    assert.match(stdout, /^tls {2}.*quaver\.test {2}by .+ {2}for \d+ \w+ more\n/)
     assert.match(stdout, / state {4}issued\n {2}account {2}https:.*\n {2}renewal {2}in \d+ \w+ \(/)
   })
 
@@ -115,7 +121,10 @@ describe('a certificate by ACME', { skip: without('openssl'), concurrency: false
     const [first, key] = [await serial(), await readFile(path('tls/key.pem'), 'latin1')]
     const { stdout, stderr, code } = await quaver.quaver('tls', 'renew')
     assert.equal(code, 0, stdout + stderr)
-    assert.match(stdout, /\nordered: https:.*\n(?:.*\n)*the certificate for quaver\.test is installed\n$/)
+    assert.match(
+      stdout,
+      /\nordered: https:.*\n(?:.*\n)*the certificate for quaver\.test, mta-sts\.quaver\.test is installed\n$/,
+    )
     assert.notEqual(await serial(), first)
     await shown(await serial())
     assert.equal(await readFile(path('tls/key.pem'), 'latin1'), key)
@@ -141,6 +150,35 @@ describe('a certificate by ACME', { skip: without('openssl'), concurrency: false
     assert.equal(code, 1)
     assert.match(stdout, /trouble acme, .*certificate could not be got[^]*acmehook[^]*to do: .*quaver tls renew/)
     await rm(path('control/acmehook'))
+  })
+
+  it('httpsd shows the policies of MTA-STS, and nothing else', async () => {
+    const [summary] = await askAdmin(path('run/start.sock'), { op: 'status' })
+    const { listening } = summary as { readonly listening: Readonly<Record<string, readonly string[]>> }
+    const port = Number(listening['https']?.[0]?.split(':').at(-1))
+    const get = async (host: string, of: string): Promise<string> =>
+      await new Promise((resolve, reject) => {
+        const options = { host: '127.0.0.1', port, path: of, servername: name, headers: { host }, agent: false }
+        const asked = request({ ...options, rejectUnauthorized: false }, (response) => {
+          let said = `${response.statusCode} `
+          response.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')))
+          response.on('end', () => resolve(said))
+        })
+        asked.on('error', reject)
+        asked.end()
+      })
+    const policy = '/.well-known/mta-sts.txt'
+    const text = 'version: STSv1\r\nmode: testing\r\nmx: quaver.test\r\nmax_age: 86400\r\n'
+    await until('httpsd serving', waitMillisecondsMax, async () => (await get(name, '/').catch(() => '')) || undefined)
+    assert.equal(await get(`mta-sts.${name}`, policy), `200 ${text}`)
+    assert.equal(await get(`MTA-STS.${name}:443`, policy), `200 ${text}`)
+    for (const [host, of] of [
+      [name, policy],
+      ['mta-sts.other.test', policy],
+      [`mta-sts.${name}`, '/'],
+      [`mta-sts.${name}`, '/.well-known/acme-challenge/quaver'],
+    ] as const)
+      assert.equal(await get(host, of), '404 not found\n', `${host}${of}`)
   })
 
   it('httpd shows challenges, and nothing else', async () => {

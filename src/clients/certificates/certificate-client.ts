@@ -21,8 +21,9 @@ export class CertificateClient {
     this.link = new QuestionLink({ to: 'start', purpose: 'certificates', clock, connect, decode })
   }
 
-  ask(): Promise<CertificateAnswer> {
-    return this.send((ref) => encodeCertificateQuestion({ kind: 'ask', ref }))
+  /** `without`: names that it can do without. */
+  ask(without: readonly string[]): Promise<CertificateAnswer> {
+    return this.send((ref) => encodeCertificateQuestion({ kind: 'ask', ref, without }))
   }
 
   install(chainPem: string): Promise<CertificateAnswer> {

@@ -2,6 +2,8 @@
 
 /** HOME/tls and control/ are looked at again so often. */
 export const lookMilliseconds = 60_000
+/** Whether a name leads here is believed for so long. */
+export const leadsLimits = { milliseconds: 600_000, countMax: 1000 } as const
 /** An authority that looks at a challenge, or makes a certificate. */
 export const answerMillisecondsMax = 180_000
 /** Between two questions about it, unless the authority says. */

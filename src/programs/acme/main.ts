@@ -20,11 +20,13 @@ import { realFiles } from '../../system/files.ts'
 import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
+import { Remembered } from '../../system/remembered.ts'
 import { supervised } from '../../system/supervised.ts'
 import { answerAcme } from './admin.ts'
-import { lookMilliseconds } from './limits.ts'
+import { leadsLimits, lookMilliseconds } from './limits.ts'
 import { byFiles, byHook } from './proofs.ts'
-import { type AcmeSettings, Renewer } from './renewer.ts'
+import { Renewer } from './renewer.ts'
+import type { AcmeSettings } from './world.ts'
 
 const rootsBytesMax: number = 256 * 1024
 
@@ -43,12 +45,14 @@ const dns = new SystemDns(clock, (control.list('dnsservers') ?? []).map(toText),
   queryMilliseconds: 3000,
   triesMax: 2,
 })
+const leads = new Remembered<boolean>(clock, leadsLimits)
 const renewer = new Renewer({
   home,
   files: realFiles,
   clock,
   random: realRandom,
   certificates,
+  leadsWhere: (name, other) => leads.get(`${name} ${other}`, () => leadsWhere(name, other)),
   isNowhere: async (of) => ['none', 'hard'].includes((await dns.addresses(of)).kind),
   log,
   settings,
@@ -76,6 +80,12 @@ async function prepareChallenges(): Promise<void> {
   } catch (error) {
     program.fail(`${home.acme}: ${String(error)}: it must belong to the account that acme runs as`)
   }
+}
+
+async function leadsWhere(name: string, other: string): Promise<boolean> {
+  const [of, ofOther] = await Promise.all([dns.addresses(name), dns.addresses(other)])
+  if (of.kind !== 'found' || ofOther.kind !== 'found') return false
+  return of.values.every((address) => ofOther.values.includes(address))
 }
 
 async function lookForEver(): Promise<void> {

@@ -1,29 +1,16 @@
 /** Keeps the certificate of HOME/tls an authority's, and in good time a new one (docs/programs/acme.md has the states).
- *  Knows:  whether one is due, and when the authority may be asked again: both survive a restart (HOME/acme/state.json).
+ *  Knows:  when the authority may be asked again, also after a restart (HOME/acme/state.json).
  *  Never:  makes two attempts at once, or one whose failure could not be remembered.
  *  Fails:  an attempt that fails is told, and made again later; what is in force stays so. */
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { describeError } from '../../base/outcome.ts'
-import { AcmeClient, AcmeFailure } from '../../clients/acme/acme-client.ts'
-import type { CertificateClient } from '../../clients/certificates/certificate-client.ts'
+import { type AcmeClient, AcmeFailure } from '../../clients/acme/acme-client.ts'
 import type { CertificateRequest } from '../../contracts/certificates.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
-import type { AccountBinding } from '../../protocols/acme/objects.ts'
-import { type Period, renewalIdOf, renewalMoment, retryDelay, windowAskedAgain } from '../../protocols/acme/renewal.ts'
-import { accountKey } from '../../stores/acme/account-key.ts'
-import {
-  type AcmeState,
-  type Failure,
-  readAcmeState,
-  type Renewal,
-  writeAcmeState,
-} from '../../stores/acme/acme-state.ts'
+import { renewalIdOf, retryDelay } from '../../protocols/acme/renewal.ts'
+import { type AcmeState, type Failure, readAcmeState, writeAcmeState } from '../../stores/acme/acme-state.ts'
 import { forgetIssued, keepIssued, readIssued } from '../../stores/acme/issued-chain.ts'
-import type { Home } from '../../stores/home/layout.ts'
-import type { Clock } from '../../system/clock.ts'
-import type { Files } from '../../system/files.ts'
-import { coversHost, validityOf } from '../../system/keys.ts'
-import type { Random } from '../../system/random.ts'
+import { DueDates, soonest } from './due-dates.ts'
 import {
   failuresInAnHourMax,
   failuresWithinMilliseconds,
@@ -31,53 +18,32 @@ import {
   issuedWithinMilliseconds,
 } from './limits.ts'
 import { obtainChain } from './order.ts'
-import type { Proof } from './proofs.ts'
-
-/** What control/ says. */
-export interface AcmeSettings {
-  readonly directory: string
-  readonly contact: string | undefined
-  readonly binding: AccountBinding | undefined
-  readonly profile: string | undefined
-  readonly proof: Proof
-  /** PEM. */
-  readonly roots: string | undefined
-}
-
-export interface RenewerWorld {
-  readonly home: Home
-  readonly files: Files
-  readonly clock: Clock
-  readonly random: Random
-  readonly certificates: Pick<CertificateClient, 'ask' | 'install'>
-  /** The DNS says that nobody finds this name: an authority would count it as a failure of ours. */
-  isNowhere(name: string): Promise<boolean>
-  log(line: string): void
-  /** Throws with a text for the administrator. */
-  settings(): Promise<AcmeSettings>
-}
+import { type AcmeSettings, clientFor, dice, type RenewerWorld } from './world.ts'
 
 export type Step = (text: string) => void
 
-const diceSides = 1_000_000
 const timesKept = 10
 
 export class Renewer {
   private readonly world: RenewerWorld
+  private readonly due: DueDates
   private running: Promise<string | undefined> | undefined
   /** In what runs, or ran last. */
   private attempted = false
+  private stopped = false
   private fault: string | undefined
   /** As it was when an attempt began that runs now. */
   private before: AcmeState | undefined
 
   constructor(world: RenewerWorld) {
     this.world = world
+    this.due = new DueDates(world)
   }
 
   /** What is in the middle of an attempt is not to count as failed, nor to begin again at once. */
   async stop(): Promise<void> {
     const { before } = this
+    this.stopped = true
     if (before === undefined) return
     const text = 'the last attempt was cut off by a stop'
     const { count = 0, timesMs = [] } = before.failure ?? {}
@@ -127,7 +93,7 @@ export class Renewer {
     const { state, settings, request } = await this.prepare()
     const { failure } = state
     const waits = failure !== undefined && clock.now() < soonest(failure.againMs, clock)
-    const reason = await this.reason(state, settings, request, !waits)
+    const reason = await this.due.reason(state, settings, request, !waits)
     if (reason === undefined) return
     if (waits) throw new Error(failure.text)
     await this.attempt(reason, await this.state(), settings, request, () => undefined)
@@ -154,85 +120,20 @@ export class Renewer {
     return { state, settings, request: await this.asked() }
   }
 
+  /** Without optional names that do not lead here: one order is for all names, and fails by one. */
   private async asked(): Promise<CertificateRequest> {
-    const answer = await this.world.certificates.ask()
+    const { world } = this
+    const whole = await this.ask([])
+    const [own = ''] = whole.names
+    const without: string[] = []
+    for (const name of whole.optional) if (!(await world.leadsWhere(name, own))) without.push(name)
+    return without.length === 0 ? whole : await this.ask(without)
+  }
+
+  private async ask(without: readonly string[]): Promise<CertificateRequest> {
+    const answer = await this.world.certificates.ask(without)
     if (answer.kind === 'request') return answer
     throw new Error(answer.kind === 'refused' ? answer.why : 'start answers something else')
-  }
-
-  /** Why a certificate is to be got now; undefined: none is. */
-  private async reason(
-    state: AcmeState,
-    settings: AcmeSettings,
-    { names, certificatePem }: CertificateRequest,
-    mayAsk: boolean,
-  ): Promise<string | undefined> {
-    if (certificatePem === undefined) return 'there is no certificate of an authority'
-    const missing = names.find((name) => !coversHost(certificatePem, name))
-    if (missing !== undefined) return `the certificate is not for ${missing}`
-    if (state.issued?.directory !== settings.directory) return `the certificate is not by ${settings.directory}`
-    const now = this.world.clock.now()
-    if (validityOf(certificatePem).toMs <= now) return 'the certificate is out of date'
-    const renewal = await this.renewal(state, settings, certificatePem, mayAsk)
-    return renewal.atMs <= now ? 'it is time to renew the certificate' : undefined
-  }
-
-  /** The moment is drawn once for a certificate, and again where the authority has moved its window. */
-  private async renewal(
-    state: AcmeState,
-    settings: AcmeSettings,
-    certificatePem: string,
-    mayAsk: boolean,
-  ): Promise<Renewal> {
-    const { clock } = this.world
-    const certificate = digestOf(certificatePem)
-    const known = state.renewal?.certificate === certificate ? state.renewal : undefined
-    const isFresh = known?.askAgainMs === undefined || clock.now() < soonest(known.askAgainMs, clock)
-    if (known !== undefined && (isFresh || !mayAsk)) return known
-    const validity = validityOf(certificatePem)
-    const suggested = mayAsk ? await this.suggested(state, settings, certificatePem) : 'unknown'
-    // A suggestion that cannot be asked for again holds as long as none contradicts it.
-    const renewal = suggested === 'unknown' ? known : this.drawn(certificate, validity, suggested, known)
-    const result = renewal ?? { certificate, atMs: renewalMoment(validity, undefined, this.dice()), explanation: '' }
-    const asked = suggested === 'unknown' ? { askAgainMs: clock.now() + windowAskedAgain(undefined) } : {}
-    const kept = { ...result, ...asked }
-    await this.keep({ ...state, renewal: kept })
-    if (kept.explanation !== '' && kept.explanation !== known?.explanation)
-      this.world.log(`the authority says why it is renewed then: ${kept.explanation}`)
-    return kept
-  }
-
-  private drawn(
-    certificate: string,
-    validity: Period,
-    suggested: Suggestion | undefined,
-    known: Renewal | undefined,
-  ): Renewal {
-    if (suggested === undefined)
-      return { certificate, atMs: renewalMoment(validity, undefined, this.dice()), explanation: '' }
-    const { window, askAgainMs, explanation } = suggested
-    const isInWindow = known !== undefined && known.atMs >= window.fromMs && known.atMs <= window.toMs
-    const atMs = isInWindow ? known.atMs : renewalMoment(validity, window, this.dice())
-    return { certificate, atMs, askAgainMs, explanation }
-  }
-
-  /** Undefined: the authority suggests nothing. `unknown`: it could not be asked, which is no failure of ours. */
-  private async suggested(
-    state: AcmeState,
-    settings: AcmeSettings,
-    certificatePem: string,
-  ): Promise<Suggestion | undefined | 'unknown'> {
-    const id = renewalIdOf(new X509Certificate(certificatePem).raw)
-    if (id === undefined) return undefined
-    try {
-      const asked = await (await this.client(state, settings)).renewalInfo(id)
-      if (asked === undefined) return undefined
-      const askAgainMs = this.world.clock.now() + windowAskedAgain(asked.retryAfterMs)
-      return { window: asked.value, askAgainMs, explanation: asked.value.explanation }
-    } catch (error) {
-      this.world.log(`warning: when to renew could not be asked: ${describeError(error)}`)
-      return 'unknown'
-    }
   }
 
   /** It counts as failed until it is done: a process that ends in the middle must not begin again at once. */
@@ -254,19 +155,19 @@ export class Renewer {
     this.before = state
     this.attempted = true
     try {
-      const client = await this.client(state, settings)
+      const client = await clientFor(this.world, state, settings)
       await this.order(client, state, settings, request, tell)
     } catch (error) {
       const text = describeError(error)
       const failure = this.failed(state.failure, text, error instanceof AcmeFailure ? error : undefined)
-      await this.keep({ ...(await this.state()), failure })
+      if (!this.stopped) await this.keep({ ...(await this.state()), failure })
       throw new Error(text, { cause: error })
     } finally {
       this.before = undefined
     }
     tell(`the certificate for ${request.names.join(', ')} is installed`)
     // When the next one is due.
-    await this.reason(await this.state(), settings, await this.asked(), true)
+    await this.due.reason(await this.state(), settings, await this.asked(), true)
   }
 
   private async order(
@@ -343,24 +244,14 @@ export class Renewer {
     throw new Error(`what the authority gave is not installed: ${why}`)
   }
 
-  private async client(state: AcmeState, { directory, roots }: AcmeSettings): Promise<AcmeClient> {
-    const key = await accountKey(this.world.files, this.world.home)
-    const { account } = state
-    return new AcmeClient({ directory, key, roots }, account?.directory === directory ? account.url : undefined)
-  }
-
   private failed(before: Failure | undefined, text: string, failure: AcmeFailure | undefined): Failure {
     const now = this.world.clock.now()
     const count = (before?.count ?? 0) + 1
-    const delay = retryDelay(count, failure?.kind === 'away', this.dice())
+    const delay = retryDelay(count, failure?.kind === 'away', dice(this.world.random))
     const againMs = now + Math.max(delay, failure?.retryAfterMs ?? 0)
     // Who was not there has not counted it.
     const times = failure?.kind === 'away' ? [] : [now]
     return { count, atMs: now, timesMs: [...(before?.timesMs ?? []), ...times].slice(-timesKept), text, againMs }
-  }
-
-  private dice(): number {
-    return this.world.random.below(diceSides) / diceSides
   }
 
   private state(): Promise<AcmeState> {
@@ -372,20 +263,4 @@ export class Renewer {
   }
 }
 
-interface Suggestion {
-  readonly window: Period
-  readonly askAgainMs: number
-  readonly explanation: string
-}
-
 const afterStopMilliseconds = 60_000
-const waitMillisecondsMax: number = 7 * 86_400_000
-
-/** A moment that was noted before the clock was set back is not waited for. */
-function soonest(noted: number, clock: Clock): number {
-  return noted - clock.now() > waitMillisecondsMax ? 0 : noted
-}
-
-function digestOf(certificatePem: string): string {
-  return createHash('sha256').update(new X509Certificate(certificatePem).raw).digest('hex')
-}

@@ -1,5 +1,7 @@
 /** The DNS records that a hosted domain should have: what others need to send to it and what mail programs look for.
  *  Only what holds today is in it. Never: asks DNS. */
+import { createHash } from 'node:crypto'
+import { policyHost } from '../../protocols/mta-sts/published-policy.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import { zoneStrings } from '../../protocols/dkim/key-text.ts'
 import type { ShownKey } from './dkim-key.ts'
@@ -8,7 +10,7 @@ import { type MailService, mailServices } from './mail-services.ts'
 export interface DnsRecord {
   /** Without the dot at its end. */
   readonly name: string
-  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA'
+  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA' | 'CNAME'
   readonly value: string
   /** Why it is there, or what to think of; empty if nothing. */
   readonly note: string
@@ -27,6 +29,8 @@ export interface HostFacts {
 }
 
 const secondsToLive = 3600
+/** At most 32 (§3.1). */
+const policyIdLength = 20
 
 /** Of the host itself. */
 export function hostRecords({ host, addresses, relay }: Pick<HostFacts, 'host' | 'addresses' | 'relay'>): DnsRecord[] {
@@ -43,6 +47,16 @@ export function caaRecords(names: readonly string[], authorities: readonly strin
   return names.flatMap((name) =>
     authorities.map((authority): DnsRecord => ({ name, type: 'CAA', value: `0 issue "${authority}"`, note })),
   )
+}
+
+/** Of a policy of MTA-STS (RFC 8461 §3.1) that this host publishes. `text`: the policy, whose change senders see by its id. */
+export function policyRecords(domain: string, host: string, text: string): DnsRecord[] {
+  const id = createHash('sha256').update(text).digest('hex').slice(0, policyIdLength)
+  const note = 'senders that have seen it deliver over verified TLS; the one below leads to it'
+  return [
+    { name: `_mta-sts.${domain}`, type: 'TXT', value: `"v=STSv1; id=${id};"`, note },
+    { name: policyHost(domain), type: 'CNAME', value: `${host}.`, note: '' },
+  ]
 }
 
 /** Of control/srs_domain: who is forwarded mail asks whether we may send as it, and sends bounces to it. */

@@ -1,6 +1,7 @@
 /** `quaver dns`: the records to publish for hosted domains. */
-import { lowerAscii, toText } from '../../base/byte-string.ts'
+import { fromText, lowerAscii, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
+import { policyText, readPublishedPolicy } from '../../protocols/mta-sts/published-policy.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { listDomains } from '../../stores/accounts/domains.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -13,6 +14,7 @@ import type { ShownKey } from './dkim-key.ts'
 import { CommandError } from './exit.ts'
 import {
   caaRecords,
+  policyRecords,
   domainRecords,
   type DnsRecord,
   hostRecords,
@@ -79,12 +81,18 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
     ...hostRecords(facts),
     ...(await authorityRecords(home)),
     ...ofForwards,
-    ...domains.flatMap((domain) => domainRecords(domain, facts)),
+    ...domains.flatMap((domain) => [...domainRecords(domain, facts), ...publishedPolicy(control, domain, host)]),
   ]
   const inside = privateAddresses(addresses)
   const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
   const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]
   return { host, privateAddresses: inside, notes, records }
+}
+
+function publishedPolicy(control: Control, domain: string, host: string): readonly DnsRecord[] {
+  const line = control.map('mtasts')?.get(fromText(domain))
+  const policy = line === undefined ? undefined : readPublishedPolicy(line)
+  return policy === undefined ? [] : policyRecords(domain, host, policyText(policy, host))
 }
 
 /** Once there is a certificate: before, nobody knows what the authority is called. */

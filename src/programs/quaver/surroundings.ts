@@ -31,6 +31,7 @@ const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
   ['issuers', 'issuers'],
   ['signer', 'signer'],
   ['acme', 'acme'],
+  ['httpsd', 'httpd'],
   ['queue', 'queue'],
   ['remote', 'remote'],
   ['lspawn', 'root'],

@@ -1,16 +1,18 @@
 /** Answers acme on run/start-certificates.sock: a request made with the key of HOME/tls, and a chain put in place there. tls-watch
  *  then takes it up like any other change.
- *  Knows:  the names, by control/acmenames: acme cannot choose them. Never: gives a key away.
+ *  Knows:  the names, by control/acmenames and mtasts: acme can only leave out optional ones. Never: gives a key away.
  *  Fails:  with a refusal whose text is for the administrator. */
 import { lowerAscii, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import {
   type CertificateAnswer,
   type CertificateQuestion,
+  certifiedNamesMax,
   chainBytesMax,
   decodeCertificateQuestion,
   encodeCertificateAnswer,
 } from '../../contracts/certificates.ts'
+import { policyHost } from '../../protocols/mta-sts/published-policy.ts'
 import { Control } from '../../stores/control/control.ts'
 import { certificateRequest, installChain } from '../../stores/home/certified-pair.ts'
 import type { Home } from '../../stores/home/layout.ts'
@@ -58,21 +60,28 @@ async function answer(
 ): Promise<CertificateAnswer> {
   const { ref } = question
   try {
-    const names = certifiedNames(home, clock)
-    if (question.kind === 'ask')
-      return { kind: 'request', ref, ...(await certificateRequest(realFiles, home.tls, names)) }
-    await installChain(realFiles, home.tls, { names, chainPem: question.chainPem, now: clock.now() })
-    screen.note(`TLS: a certificate of the authority for ${names.join(', ')} is in ${home.tls}`)
+    const { needed, optional } = certifiedNames(home, clock)
+    if (question.kind === 'ask') {
+      const wanted = optional.filter((name) => !question.without.includes(name))
+      const request = await certificateRequest(realFiles, home.tls, [...needed, ...wanted])
+      return { kind: 'request', ref, ...request, optional: wanted }
+    }
+    await installChain(realFiles, home.tls, { names: needed, chainPem: question.chainPem, now: clock.now() })
+    screen.note(`TLS: a certificate of the authority for ${needed.join(', ')} is in ${home.tls}`)
     return { kind: 'installed', ref }
   } catch (error) {
     return { kind: 'refused', ref, why: describeError(error) }
   }
 }
 
-/** As they are now: asked for a few times a day. */
-function certifiedNames(home: Home, clock: Clock): string[] {
+/** As they are now: asked for a few times a day. Where policies of MTA-STS are looked for is optional: the mail of one domain must not
+ *  hang on the DNS of another. */
+function certifiedNames(home: Home, clock: Clock): { readonly needed: string[]; readonly optional: string[] } {
   const control = new Control(home.control, clock)
   const unread = control.unread('start')
   if (unread.length > 0) throw new Error(unread.join('; '))
-  return [...new Set((control.list('acmenames') ?? []).map((name) => toText(lowerAscii(name))))]
+  const needed = [...new Set((control.list('acmenames') ?? []).map((name) => toText(lowerAscii(name))))]
+  const domains = [...(control.map('mtasts')?.keys() ?? [])]
+  const optional = domains.map((domain) => policyHost(toText(domain))).filter((name) => !needed.includes(name))
+  return { needed, optional: optional.slice(0, Math.max(0, certifiedNamesMax - needed.length)) }
 }

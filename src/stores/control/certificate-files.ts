@@ -1,6 +1,7 @@
-/** Control files of certificates by ACME: rows of table.ts. */
+/** Control files of certificates by ACME, and of what is published by HTTPS: rows of table.ts. */
 import { toText } from '../../base/byte-string.ts'
 import { isHttpsUrl, readBinding } from '../../protocols/acme/objects.ts'
+import { policyForm, readPublishedPolicy } from '../../protocols/mta-sts/published-policy.ts'
 import type { ControlFile } from './form.ts'
 import { isAddressOrDomain, isHost, isOf, runs } from './line-checks.ts'
 
@@ -51,6 +52,16 @@ export const certificateFiles = {
     readBy: ['acme'],
     reread: 'live',
     check: runs('certificate hook'),
+  },
+  mtasts: {
+    form: 'map',
+    meaning: `policies of MTA-STS that we publish (RFC 8461), with this host as the first exchanger: ${policyForm}`,
+    readBy: ['httpsd', 'start'],
+    reread: 'live',
+    check: isOf(policyForm, (line) => {
+      const colon = line.indexOf(':')
+      return colon > 0 && readPublishedPolicy(toText(line.slice(colon + 1))) !== undefined
+    }),
   },
   acmeroots: {
     form: 'line',

@@ -43,7 +43,10 @@ export const controlFiles = {
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver', 'qmtpd', 'qmqpd'],
+    readBy: [
+      ...['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver', 'qmtpd', 'qmqpd'],
+      'httpsd',
+    ],
     reread: 'start',
     check: isHost,
   },

@@ -27,7 +27,7 @@ export async function certificateRequest(
   files: Files,
   directory: string,
   names: readonly string[],
-): Promise<CertificateRequest> {
+): Promise<Omit<CertificateRequest, 'optional'>> {
   if (names.length === 0 || names.length > certifiedNamesMax)
     throw new RefusedError(`control/acmenames has ${names.length} names: write one to ${certifiedNamesMax} of them`)
   const before = await installedCertificate(files, directory)

@@ -33,7 +33,7 @@ export const accountOf: Readonly<Record<Role, string>> = {
   httpd: 'qmailw',
 }
 
-/** Roles of some homes only, by the control file that asks for their program. */
+/** Roles of some homes only, by the control file that asks for the program. */
 export const rolesOnRequest = {
   issuers: 'oauthissuers',
   signer: 'dkimdomains',

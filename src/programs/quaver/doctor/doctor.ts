@@ -31,6 +31,7 @@ import { serverName } from '../mail-services.ts'
 import { duration, print, printJson, styled } from '../output.ts'
 import { troublesIn } from '../status.ts'
 import { acmeFindings } from './acme.ts'
+import { policyFindings } from './policies.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
@@ -89,6 +90,7 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ...(await queueFindings(home, rows !== undefined)),
     ...(await certificateFindings(home)),
     ...(await acmeFindings(home, options.offline !== true && !isDemo)),
+    ...(options.offline === true || isDemo ? [] : await policyFindings(home, dnsOf(home))),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
   ]
