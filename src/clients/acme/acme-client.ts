@@ -4,6 +4,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, FlattenedSign, type JWK } from 'jose'
 import { describeError } from '../../base/outcome.ts'
+import { chainBytesMax } from '../../contracts/certificates.ts'
 import {
   type AccountBinding,
   type AcmeDirectory,
@@ -132,6 +133,8 @@ export class AcmeClient {
   /** The chain in PEM. */
   async certificate(url: string): Promise<string> {
     const answer = await this.post(url, undefined, 'application/pem-certificate-chain')
+    if (answer.body.length > chainBytesMax)
+      throw new AcmeFailure('refused', `${url}: a chain of ${answer.body.length} bytes, limit ${chainBytesMax}`)
     return answer.body.toString('latin1')
   }
 

@@ -127,6 +127,14 @@ describe('acme, its orders', { skip: without('openssl'), concurrency: false }, (
     assert.equal(rig.authority.issued, 1)
   })
 
+  it('a chain that is too long is not kept', async () => {
+    rig.authority.chainInstead = `${rig.authority.authority.caPem}${'\n'.repeat(70_000)}`
+    const one = rig.renewer()
+    await one.look()
+    assert.match(fault(one), /a chain of \d+ bytes, limit 65536/)
+    assert.ok(!existsSync(join(rig.home.acme, 'issued.pem')))
+  })
+
   it('a profile that the authority does not have is named, with those that it has', async () => {
     rig.settings = { profile: 'shortlived' }
     const one = rig.renewer()

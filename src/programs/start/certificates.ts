@@ -45,6 +45,8 @@ export function serveCertificates(
         last = last
           .then(() => answer(question, home, clock, screen))
           .then((answered) => connection.send(encodeCertificateAnswer(answered)))
+          // Who asked is gone; the next one is answered all the same.
+          .catch((error: unknown) => screen.trouble(`start-certificates: ${describeError(error)}`))
       },
       onClose: () => undefined,
     }),

@@ -1,5 +1,5 @@
-/** HOME/acme/account.pem: the key by which an authority knows us. It certifies nothing and opens no mail; who has it can ask
- *  in our name, and meet no challenge by it.
+/** HOME/acme/account.pem: the key by which an authority knows us. It certifies nothing and opens no mail; but who has it can have
+ *  certificates made for our names, while the authority remembers that they are ours.
  *  Fails:  throws with the path; never with a word of the key. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
