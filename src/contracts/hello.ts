@@ -22,6 +22,7 @@ export type Purpose =
   | 'login'
   | 'session'
   | 'signing'
+  | 'certificates'
 const purposes: readonly Purpose[] = [
   'enqueue',
   'execute',
@@ -37,6 +38,7 @@ const purposes: readonly Purpose[] = [
   'login',
   'session',
   'signing',
+  'certificates',
 ]
 
 export interface Hello {

@@ -72,6 +72,18 @@ export const services = {
     onRequest: true,
     listeners: { qread: { port: 20025, demoPort: 20025, tls: '' } },
   },
+  http: {
+    program: 'httpd',
+    title: 'HTTP for an authority’s challenges',
+    onRequest: true,
+    listeners: { http: { port: 80, tls: '' } },
+  },
+  https: {
+    program: 'httpsd',
+    title: 'HTTPS for policies of MTA-STS',
+    onRequest: true,
+    listeners: { https: { port: 443, tls: 'TLS' } },
+  },
 } as const satisfies Record<string, ServiceRow>
 
 type Services = typeof services

@@ -52,6 +52,10 @@ export const causes = {
     title: 'the certificate does not have the name of this host: mail programs refuse it',
     remedy: (where) => `get one for the name in control/me, or tell people the name that is in ${where}`,
   },
+  renewal: {
+    title: 'the authority’s certificate could not be got; what is in force stays so',
+    remedy: () => 'mend what it says; the next attempt is made by itself (quaver tls status), or now: quaver tls renew',
+  },
   'name-server': {
     title: 'the name server does not answer',
     remedy: () =>

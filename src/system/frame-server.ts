@@ -33,9 +33,11 @@ export class FrameServer {
   private readonly server: Server
   private readonly connections = new Set<FrameConnection>()
 
-  constructor(fd: number, setting: FrameServerSetting) {
+  /** `from`: a listening descriptor, or what serves a socket that this process has bound itself. */
+  constructor(from: number | ((onConnection: (socket: Socket) => void) => Server), setting: FrameServerSetting) {
     this.setting = setting
-    this.server = serveDescriptor(fd, (socket) => this.receive(socket))
+    const receive = (socket: Socket): void => this.receive(socket)
+    this.server = typeof from === 'number' ? serveDescriptor(from, receive) : from(receive)
     this.server.maxConnections = setting.connectionsMax ?? connectionsMaxUsual
     // Out of descriptors: the next one may fit again.
     this.server.on('error', (error) => setting.log(`warning: accept on ${setting.socket}: ${describeError(error)}`))

@@ -1,5 +1,12 @@
 /** Keys, as node:crypto gives them. */
-import { generateKeyPairSync, type KeyObject, sign, X509Certificate, createPrivateKey } from 'node:crypto'
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  X509Certificate,
+} from 'node:crypto'
 
 export interface SigningKey {
   /** SubjectPublicKeyInfo in DER. */
@@ -18,6 +25,24 @@ export function newSigningKey(): SigningKey {
     privatePem: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     sign: (bytes) => sign('sha256', bytes, pair.privateKey),
   }
+}
+
+/** A private key in PEM form that a request for a certificate can be signed with; else why not, without a byte of it. */
+export function requestKey(
+  pem: string,
+): { readonly kind: 'ecdsa' | 'rsa'; readonly publicKey: Buffer; sign(bytes: Uint8Array): Buffer } | string {
+  let key: KeyObject
+  try {
+    key = createPrivateKey(pem)
+  } catch {
+    return 'holds no unencrypted private key in PEM form'
+  }
+  const { asymmetricKeyType } = key
+  if (asymmetricKeyType !== 'ec' && asymmetricKeyType !== 'rsa')
+    return `holds a key (${asymmetricKeyType}) that authorities do not certify`
+  const kind = asymmetricKeyType === 'ec' ? 'ecdsa' : 'rsa'
+  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  return { kind, publicKey, sign: (bytes) => sign('sha256', bytes, key) }
 }
 
 /** Whom a certificate speaks for, and whether anybody but itself says so; undefined if it is none in PEM form. */
@@ -68,6 +93,13 @@ export function hostNamesOf(certificatePem: string): string[] {
   return [...names]
 }
 
+/** Who says so, as people call it: the organization and the name of the issuer. */
+export function issuerOf(certificatePem: string): string {
+  const parts = new X509Certificate(certificatePem).issuer.split('\n')
+  const named = ['O=', 'CN='].flatMap((kind) => parts.find((part) => part.startsWith(kind))?.slice(kind.length) ?? [])
+  return named.join(' ').replace(/[^ -~]/g, '?')
+}
+
 /** When the first of a chain is valid, milliseconds since 1970; of it alone, since clients complete the others by their own. */
 export function validityOf(certificatePem: string): { readonly fromMs: number; readonly toMs: number } {
   const { validFromDate, validToDate } = new X509Certificate(certificatePem)
@@ -77,4 +109,27 @@ export function validityOf(certificatePem: string): { readonly fromMs: number; r
 /** By an exact name or a wildcard of subjectAltName. */
 export function coversHost(certificatePem: string, host: string): boolean {
   return new X509Certificate(certificatePem).checkHost(host, { subject: 'never' }) !== undefined
+}
+
+const chainLengthMax = 10
+const oneCertificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
+
+/** A chain from the server's own certificate on, each signed by the next, written anew without what stood between them; else
+ *  what is wrong with it. */
+export function readChain(pem: string): { readonly own: X509Certificate; readonly text: string } | string {
+  const blocks = pem.match(oneCertificate) ?? []
+  if (blocks.length > chainLengthMax) return `it holds ${blocks.length} certificates`
+  try {
+    const chain = blocks.map((block) => new X509Certificate(block))
+    const [own] = chain
+    if (own === undefined) return 'it holds no certificate in PEM form'
+    for (const [at, one] of chain.entries()) {
+      const next = chain[at + 1]
+      if (next !== undefined && !(one.checkIssued(next) && one.verify(next.publicKey)))
+        return `its certificate ${at + 1} is not signed by certificate ${at + 2}`
+    }
+    return { own, text: chain.map((one) => one.toString()).join('') }
+  } catch {
+    return 'it holds a certificate that cannot be read'
+  }
 }

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setCredential } from '../../src/stores/credentials/credentials.ts'
 import { homeAt } from '../../src/stores/home/layout.ts'
 import { root, until } from '#test/kit/instance.ts'
 import { python } from '#test/kit/login-instance.ts'
+import { freePort } from '#test/kit/ports.ts'
 import { deliver } from '#test/kit/smtp-client.ts'
 import { SystemInstance, withoutSystemHome } from '#test/kit/system-instance.ts'
 import { without } from '#test/kit/tool.ts'
@@ -133,14 +133,6 @@ describe('IMAP by Dovecot', { skip, concurrency: false }, () => {
     await refused('the-main-password')
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 const imaplib = `import imaplib, ssl, sys
 port, ca, user, password, act, *more = sys.argv[1:]

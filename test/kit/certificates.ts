@@ -1,8 +1,9 @@
 /** Certificates of a small authority of our own, made with openssl for one test run. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pem as pemOf } from '../../src/protocols/x509/self-signed.ts'
 import type { Certificate } from './scripted-server.ts'
 
 export class Authority {
@@ -27,6 +28,18 @@ export class Authority {
     return this.sign(hostName, 90, `subjectAltName=DNS:${hostName}`, ...uses, revocations)
   }
 
+  /** Of a request (PKCS #10, DER) as it is: its own signature is verified, its names are taken over. The chain in PEM. */
+  certify(request: Buffer, days: number): string {
+    const csr = pemOf('CERTIFICATE REQUEST', request)
+    writeFileSync(join(this.directory, 'asked.csr'), csr)
+    this.openssl(['req', '-in', 'asked.csr', '-verify', '-noout'])
+    writeFileSync(join(this.directory, 'asked.ext'), 'authorityKeyIdentifier=keyid:always\n')
+    const period = ['-days', String(days), '-extfile', 'asked.ext', '-copy_extensions', 'copy']
+    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', ...period]
+    this.openssl(['x509', '-req', '-in', 'asked.csr', '-out', 'asked.pem', ...signing])
+    return this.read('asked.pem') + this.caPem
+  }
+
   /** `key` as openssl names kinds of keys, `ec` being P-256. */
   selfSigned(key: string, ...options: string[]): Certificate {
     const kind = key === 'ec' ? newKey('own.key') : ['-newkey', key, '-nodes', '-keyout', 'own.key']
@@ -41,6 +54,12 @@ export class Authority {
     const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', ...period]
     this.openssl(['x509', '-req', '-in', 'leaf.csr', '-out', 'leaf.pem', ...signing])
     return { cert: this.read('leaf.pem'), key: this.read('leaf.key') }
+  }
+
+  /** Until `remove`; anybody may read it. */
+  get caFile(): string {
+    chmodSync(this.directory, 0o755)
+    return join(this.directory, 'ca.pem')
   }
 
   remove(): void {

@@ -24,6 +24,8 @@ export const roles = {
   authd: 'proxy',
   issuers: 'irc',
   signer: 'list',
+  acme: 'backup',
+  httpd: 'www-data',
 } as const
 /** control/roles that says so. */
 export const rolesFile: string = Object.entries(roles)
@@ -46,6 +48,9 @@ export function uidOf(account: string): number {
   return uids.get(account) ?? Number.NaN
 }
 
+/** Below the home, which has control/ and tls/; undefined: not there. */
+export type MoreFiles = Readonly<Record<string, string | undefined>>
+
 interface Summary {
   readonly listening: Readonly<Record<string, readonly string[]>>
 }
@@ -57,15 +62,19 @@ export class SystemInstance {
   private process: ChildProcess | undefined
   private listening: Summary['listening'] = {}
 
-  private constructor(services: readonly string[]) {
+  private constructor(services: readonly string[], more: MoreFiles) {
     chmodSync(this.base, 0o755)
     this.home = join(this.base, 'home')
     this.caFile = join(this.home, 'ca.pem')
-    this.writeHome(services)
+    this.writeHome(services, more)
   }
 
-  static async start(...services: readonly string[]): Promise<SystemInstance> {
-    const instance = new SystemInstance(services)
+  static start(...services: readonly string[]): Promise<SystemInstance> {
+    return SystemInstance.startWith({}, ...services)
+  }
+
+  static async startWith(more: MoreFiles, ...services: readonly string[]): Promise<SystemInstance> {
+    const instance = new SystemInstance(services, more)
     try {
       await instance.begin()
     } catch (error) {
@@ -130,7 +139,7 @@ export class SystemInstance {
     )
   }
 
-  private writeHome(services: readonly string[]): void {
+  private writeHome(services: readonly string[], more: MoreFiles): void {
     const authority = new Authority()
     const { cert, key } = authority.issue('mail.example.test', 'DNS:localhost', 'IP:127.0.0.1')
     const { caPem } = authority
@@ -147,7 +156,8 @@ export class SystemInstance {
       files[`control/listen-${name}`] = '127.0.0.1:0\n'
     for (const name of ['', 'control', 'tls'])
       mkdirSync(join(this.home, name), { mode: name === 'tls' ? 0o700 : 0o755 })
-    for (const [name, text] of Object.entries(files))
-      writeFileSync(join(this.home, name), text, { mode: name.startsWith('tls/') ? 0o600 : 0o644 })
+    for (const [name, text] of Object.entries({ ...files, ...more }))
+      if (text !== undefined)
+        writeFileSync(join(this.home, name), text, { mode: name.startsWith('tls/') ? 0o600 : 0o644 })
   }
 }

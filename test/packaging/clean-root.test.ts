@@ -114,6 +114,8 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       'postbox',
       '--account',
       'smtpd:maild',
+      '--acme',
+      'https://127.0.0.1:1/directory',
     ]
     const smarthost = ['--smarthost', 'mx.elsewhere.test:25', '--smarthost-user', 'us', '--smarthost-password-stdin']
     const made = await machine.runWith(
@@ -132,6 +134,10 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
       ':mx.elsewhere.test:25\nmx.elsewhere.test:25 us secret of ours\nqmailr:600\n',
     )
     assert.equal(await done('quaver', 'check', ...home), '')
+    assert.match(made.stdout, /quaver tls renew/)
+    // It ran for the test, and found nobody there.
+    const { stdout: tls } = await machine.run('quaver', 'tls', 'status', ...home)
+    assert.match(tls, / state {4}failing\n {2}failed .*ECONNREFUSED/)
     assert.match(
       await done('sh', '-c', 'getent passwd maild postbox; getent passwd qmaild || echo none'),
       /maild.*postbox.*none/s,

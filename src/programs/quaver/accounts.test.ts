@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { formatBytes, parseSize } from './bytes.ts'
-import { domainRecords, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
+import { caaRecords, domainRecords, policyRecords, hostRecords, privateAddresses, zoneLine } from './dns-records.ts'
 import { passwdLines } from './account-export.ts'
 import { describeUse } from './account-quota.ts'
 import { parsePasswordHash } from '../../system/password-hash.ts'
@@ -105,6 +105,13 @@ describe('DNS records', () => {
       'mail.example.org. 3600 IN A 93.184.216.34',
       'mail.example.org. 3600 IN AAAA 2606:2800:220:1::1',
       'mail.example.org. 3600 IN TXT "v=spf1 a -all"',
+    ])
+    assert.deepEqual(caaRecords(['mail.example.org'], ['ca.test']).map(zoneLine), [
+      'mail.example.org. 3600 IN CAA 0 issue "ca.test"',
+    ])
+    assert.deepEqual(policyRecords('example.org', 'mail.example.org', 'a policy').map(zoneLine), [
+      '_mta-sts.example.org. 3600 IN TXT "v=STSv1; id=1b551587059622f0d62f;"',
+      'mta-sts.example.org. 3600 IN CNAME mail.example.org.',
     ])
     assert.deepEqual(privateAddresses(addresses), ['192.168.1.5', 'fd00::2', '100.64.0.9', '10.0.0.1'])
   })

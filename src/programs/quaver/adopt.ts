@@ -7,7 +7,7 @@ import { describeError } from '../../base/outcome.ts'
 import { Control } from '../../stores/control/control.ts'
 import { routingTables } from '../../stores/control/routing-tables.ts'
 import { accountName } from '../../stores/home/account-name.ts'
-import { accountOf, homeAt, type Home, type Role } from '../../stores/home/layout.ts'
+import { accountOf, homeAt, type Home, isOnRequest, type Role } from '../../stores/home/layout.ts'
 import { HomeError, makeHome, type OwnerOf } from '../../stores/home/make.ts'
 import { findOwners } from '../../stores/home/owners.ts'
 import { carryHome, conflictsOf } from '../../stores/qmail-home/carry.ts'
@@ -128,10 +128,8 @@ async function queueFaults(home: Home, queue: QmailQueue | undefined, options: A
   return faults
 }
 
-/** Those of every home; issuers and the signer are of some. */
-const rolesOfHome = Object.keys(accountOf).filter(
-  (role): role is Role => role !== 'root' && role !== 'issuers' && role !== 'signer',
-)
+/** Those of every home. */
+const rolesOfHome = Object.keys(accountOf).filter((role): role is Role => role !== 'root' && !isOnRequest(role))
 
 /** Started by somebody else than root, all of the home is the caller's: for a look. */
 async function ownersFor(home: Home, signs: boolean): Promise<{ ownerOf: OwnerOf; fault: string[] }> {

@@ -9,6 +9,7 @@ import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
 import { addInstallation } from './installation-commands.ts'
 import { version } from './version.ts'
+import { addTls } from './tls-commands.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
   try {
@@ -47,6 +48,7 @@ export function quaver(): Command {
   addAccounts(program)
   addDkim(program)
   addDmarc(program)
+  addTls(program)
   addLogin(program)
   addSmtp(program)
   addRules(program)

@@ -1,5 +1,7 @@
 /** The DNS records that a hosted domain should have: what others need to send to it and what mail programs look for.
  *  Only what holds today is in it. Never: asks DNS. */
+import { createHash } from 'node:crypto'
+import { policyHost } from '../../protocols/mta-sts/published-policy.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import { zoneStrings } from '../../protocols/dkim/key-text.ts'
 import { domainOf } from '../../protocols/reports/plain-address.ts'
@@ -9,7 +11,7 @@ import { type MailService, mailServices } from './mail-services.ts'
 export interface DnsRecord {
   /** Without the dot at its end. */
   readonly name: string
-  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV'
+  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA' | 'CNAME'
   readonly value: string
   /** Why it is there, or what to think of; empty if nothing. */
   readonly note: string
@@ -30,6 +32,8 @@ export interface HostFacts {
 }
 
 const secondsToLive = 3600
+/** At most 32 (§3.1). */
+const policyIdLength = 20
 
 /** Of the host itself. */
 export function hostRecords({ host, addresses, relay }: Pick<HostFacts, 'host' | 'addresses' | 'relay'>): DnsRecord[] {
@@ -38,6 +42,24 @@ export function hostRecords({ host, addresses, relay }: Pick<HostFacts, 'host' |
   })
   const note = 'for bounces, whose sender is empty: receivers look at the name in EHLO'
   return [...records, { name: host, type: 'TXT', value: spf(host, host, relay), note }]
+}
+
+/** `names`: of the certificate that an authority gives us by ACME; `authorities`: as it is called there (RFC 8659). */
+export function caaRecords(names: readonly string[], authorities: readonly string[]): DnsRecord[] {
+  const note = 'no other authority may certify it'
+  return names.flatMap((name) =>
+    authorities.map((authority): DnsRecord => ({ name, type: 'CAA', value: `0 issue "${authority}"`, note })),
+  )
+}
+
+/** Of a policy of MTA-STS (RFC 8461 §3.1) that this host publishes. `text`: the policy, whose change senders see by its id. */
+export function policyRecords(domain: string, host: string, text: string): DnsRecord[] {
+  const id = createHash('sha256').update(text).digest('hex').slice(0, policyIdLength)
+  const note = 'senders that have seen it deliver over verified TLS; the one below leads to it'
+  return [
+    { name: `_mta-sts.${domain}`, type: 'TXT', value: `"v=STSv1; id=${id};"`, note },
+    { name: policyHost(domain), type: 'CNAME', value: `${host}.`, note: '' },
+  ]
 }
 
 /** Of control/srs_domain: who is forwarded mail asks whether we may send as it, and sends bounces to it. */

@@ -1,6 +1,7 @@
 /** `quaver dns`: the records to publish for hosted domains. */
-import { lowerAscii, toText } from '../../base/byte-string.ts'
+import { fromText, lowerAscii, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
+import { policyText, readPublishedPolicy } from '../../protocols/mta-sts/published-policy.ts'
 import { parseDomain } from '../../stores/accounts/address.ts'
 import { listDomains } from '../../stores/accounts/domains.ts'
 import { Control } from '../../stores/control/control.ts'
@@ -12,11 +13,21 @@ import { type GlobalOptions, requireHome } from './context.ts'
 import { shownKeys } from './dkim.ts'
 import type { ShownKey } from './dkim-key.ts'
 import { CommandError } from './exit.ts'
-import { domainRecords, type DnsRecord, hostRecords, privateAddresses, srsRecords, zoneLine } from './dns-records.ts'
+import {
+  caaRecords,
+  policyRecords,
+  domainRecords,
+  type DnsRecord,
+  hostRecords,
+  privateAddresses,
+  srsRecords,
+  zoneLine,
+} from './dns-records.ts'
 import { machineAddresses } from './machine/checks.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
 import { changing } from './site-change.ts'
+import { shownAcme } from './tls.ts'
 
 export async function dns(name: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
@@ -69,11 +80,28 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
     reportAddress: takesReports === undefined ? undefined : toText(takesReports),
   }
   const ofForwards = srsDomain === '' || domains.includes(srsDomain) ? [] : srsRecords(srsDomain, facts)
-  const records = [...hostRecords(facts), ...ofForwards, ...domains.flatMap((domain) => domainRecords(domain, facts))]
+  const records = [
+    ...hostRecords(facts),
+    ...(await authorityRecords(home)),
+    ...ofForwards,
+    ...domains.flatMap((domain) => [...domainRecords(domain, facts), ...publishedPolicy(control, domain, host)]),
+  ]
   const inside = privateAddresses(addresses)
   const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
   const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]
   return { host, privateAddresses: inside, notes, records }
+}
+
+function publishedPolicy(control: Control, domain: string, host: string): readonly DnsRecord[] {
+  const line = control.map('mtasts')?.get(fromText(domain))
+  const policy = line === undefined ? undefined : readPublishedPolicy(line)
+  return policy === undefined ? [] : policyRecords(domain, host, policyText(policy, host))
+}
+
+/** Once there is a certificate: before, nobody knows what the authority is called. */
+async function authorityRecords(home: Home): Promise<readonly DnsRecord[]> {
+  const acme = await shownAcme(home)
+  return acme === undefined ? [] : caaRecords(acme.names, acme.caaNames)
 }
 
 /** The keys are the signer's and root's to read: without them the rest is shown. */

@@ -59,6 +59,10 @@ function addSetup(program: Command): void {
     .option('--enable', 'start it now and at every boot, too')
     .option('--account <role:name>', 'another account of the machine for a role; once for each', gathered)
     .option('--mail-user <name>', 'account of the machine that owns the mail (default: vmail)')
+    .option(
+      '--acme [url]',
+      "have an authority make the certificate, by HTTP on port 80 (default: Let's Encrypt); you agree to its terms by it",
+    )
     .option('--no-var-qmail', 'no links in /var/qmail')
     .option(
       '--sendmail',
@@ -76,6 +80,10 @@ function addSetup(program: Command): void {
   examples(command, [
     ['quaver setup you@example.org', 'asks what it cannot know'],
     ['quaver setup you@example.org --host mail.example.org --yes --enable', 'a mail host in one command'],
+    [
+      'quaver setup you@example.org --host mail.example.org --acme --yes --enable',
+      'with a certificate of an authority',
+    ],
     ['quaver setup you@example.org --smarthost smtp.provider.example:587 --dry-run', ''],
     ['quaver setup you@example.org --yes', 'again: does what is missing; says so in a line if nothing is'],
   ])

@@ -30,6 +30,8 @@ const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
   ['authd', 'authd'],
   ['issuers', 'issuers'],
   ['signer', 'signer'],
+  ['acme', 'acme'],
+  ['httpsd', 'httpd'],
   ['queue', 'queue'],
   ['remote', 'remote'],
   ['lspawn', 'root'],
@@ -130,13 +132,15 @@ const runBy: Readonly<Record<ProgramUse, Role | 'anybody'>> = {
   filter: 'smtpd',
   'submission filter': 'anybody',
   'password checker': 'root',
+  'certificate hook': 'acme',
   program: 'anybody',
 }
 
 function programFault(home: Home, line: ByteString, use: ProgramUse, readers: HomeReaders): LineFault | undefined {
   if (isBuiltIn(line, use)) return undefined
   // A line of the others is a path, blanks and all.
-  const program = toText(use === 'password checker' ? (line.split(' ').find((word) => word !== '') ?? '') : line)
+  const hasArguments = use === 'password checker' || use === 'certificate hook'
+  const program = toText(hasArguments ? (line.split(' ').find((word) => word !== '') ?? '') : line)
   const reader = readers.reader(runBy[use])
   const named = `names the ${use} ${program}`
   if (program.includes('/')) {

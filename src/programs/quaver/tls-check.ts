@@ -2,7 +2,7 @@
  *  right: nobody logs in there.
  *  Fails:  what the caller may not read is not looked at; root sees all. */
 import { accessSync, constants, existsSync } from 'node:fs'
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { causes } from '../../contracts/troubles.ts'
 import type { Finding } from '../../stores/control/inspect.ts'
 import { certificateTroubles } from '../../stores/home/certificate-troubles.ts'
@@ -20,6 +20,7 @@ export async function inspectTls(home: Home, ownName: string | undefined, now: n
     if (state.kind === 'pair') pairs.set(directory, state.pair)
     else if (state.kind === 'faulty')
       findings.push(finding(name(certificate), state.fault, causes['certificate-faulty'].remedy(directory)))
+    else if (directory === home.tls && isAwaited(home) && !existsSync(certificate)) continue
     else if (existsSync(certificate) || existsSync(key)) {
       const [missing, other] = existsSync(key) ? [certificate, key] : [key, certificate]
       const fault = `does not exist, and ${name(other)} is nothing without it`
@@ -31,6 +32,11 @@ export async function inspectTls(home: Home, ownName: string | undefined, now: n
     findings.push(finding(name(tlsPaths(where).certificate), `${title}: ${text}`, remedy(where)))
   }
   return findings
+}
+
+/** The key is there first; 'quaver tls status' says how far the authority is. */
+function isAwaited(home: Home): boolean {
+  return existsSync(join(home.control, 'acme'))
 }
 
 function finding(file: string, fault: string, remedy: string): Finding {

@@ -199,6 +199,7 @@ export class Connections {
       case 'login':
       case 'session':
       case 'signing':
+      case 'certificates':
         // Other programs' affair: no socket of ours lets these through.
         throw new ContractError(`${purpose} on ${name}`)
     }

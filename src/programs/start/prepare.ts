@@ -74,13 +74,15 @@ export function bindAll(
     for (const one of [...bound.values()].flat()) one.close()
   }
   try {
-    for (const name of ['start', ...programs.flatMap(({ listens }) => listens)] as const) {
+    // Served here, each with its listening.
+    const own: SocketName[] = programs.some(({ name }) => name === 'acme') ? ['start', 'start-certificates'] : ['start']
+    for (const name of [...own, ...programs.flatMap(({ listens }) => listens)]) {
       const ofName: Bound[] = []
       bound.set(name, ofName)
       if (isSocketName(name)) ofName.push(bindUnix(home, name, ownerOf))
       else for (const address of addresses.get(name) ?? []) ofName.push(bindListener(name, address))
     }
-    const waiting = new Set(['start', ...programs.filter(needsTls).flatMap(({ listens }) => listens)])
+    const waiting = new Set<string>([...own, ...programs.filter(needsTls).flatMap(({ listens }) => listens)])
     for (const [name, ofName] of bound) if (!waiting.has(name)) for (const one of ofName) one.listen()
   } catch (error) {
     close()

@@ -23,7 +23,7 @@ export interface Program {
   /** It runs only if one of these services is wanted; undefined runs always. */
   readonly for: readonly ServiceName[] | undefined
   /** And only if this control file is there when `start` starts. */
-  readonly onlyWith?: 'oauthissuers' | 'dkimdomains' | `listen-${'qread' | RelayService}`
+  readonly onlyWith?: 'oauthissuers' | 'dkimdomains' | 'acme' | `listen-${'qread' | 'http' | 'https' | RelayService}`
   /** The sockets it serves, in the order of its descriptors from 4 on: listeners of services, and sockets in HOME/run. */
   readonly listens: readonly (SocketName | ListenerName)[]
   /** Gets the certificate and the key. */
@@ -94,6 +94,20 @@ export const programs: readonly Program[] = [
   ...loginServices.map((service) => loginProgram(service)),
   { ...plain, name: 'signer', role: 'signer', phase: 1, onlyWith: 'dkimdomains', listens: ['queue-signer'] },
   ...relayServices.map((service) => relayProgram(service)),
+  { ...plain, name: 'acme', role: 'acme', phase: 2, onlyWith: 'acme', listens: ['acme-admin'] },
+  { ...plain, name: 'httpd', role: 'httpd', phase: 1, for: ['http'], onlyWith: 'listen-http', listens: ['http'] },
+  {
+    ...plain,
+    name: 'httpsd',
+    role: 'httpd',
+    phase: 2,
+    for: ['https'],
+    onlyWith: 'listen-https',
+    listens: ['https'],
+    tls: true,
+    file: fileOf('httpd'),
+    args: ['--service', 'https'],
+  },
   // As qmail-qread did, who owns what it shows.
   { ...plain, name: 'qread', role: 'queue', phase: 1, for: ['qread'], onlyWith: 'listen-qread', listens: ['qread'] },
 ]

@@ -16,6 +16,7 @@ import { serveAdmin } from '../../system/admin-server.ts'
 import { realClock as clock, wallTime } from '../../system/clock.ts'
 import { compileForOthers, shareCompiled } from '../../system/shared-compile-cache.ts'
 import { operate } from './operations.ts'
+import { serveCertificates } from './certificates.ts'
 import { commandFor } from './command.ts'
 import { Fleet } from './fleet.ts'
 import { HomeTroubles } from './home-troubles.ts'
@@ -115,6 +116,8 @@ export async function start(
   listening.bound
     .get('start')?.[0]
     ?.serve((socket) => serveAdmin(socket, clock, (request) => operate(operations, request)))
+  const certificates = listening.bound.get('start-certificates')?.[0]
+  if (certificates !== undefined) serveCertificates(certificates, home, clock, screen)
   if (ownerOf !== undefined) await compileForAccounts(programs, ownerOf)
   fleet.start()
   return { home, screen, listening, fleet, stop, stopped }

@@ -1,18 +1,7 @@
 /** A self-signed certificate for one host name (RFC 5280), of an ECDSA key with SHA-256 (RFC 5758 3.2).
  *  Knows:  the form. Never: makes keys or signs; the signature is handed in. */
-import {
-  bitString,
-  boolean,
-  explicit,
-  implicit,
-  integer,
-  objectIdentifier,
-  octetString,
-  sequence,
-  set,
-  time,
-  utf8String,
-} from './der.ts'
+import { bitString, explicit, integer, objectIdentifier, sequence, set, time, utf8String } from './der.ts'
+import { alternativeNames, extension } from './extensions.ts'
 
 export interface CertificateFacts {
   /** ASCII; becomes the common name and the one subject alternative name. */
@@ -61,14 +50,10 @@ export function pem(label: string, der: Uint8Array): string {
 
 function extensions(hostName: string): Buffer {
   return sequence(
-    extension('2.5.29.17', false, sequence(implicit(2, Buffer.from(hostName, 'ascii')))),
+    alternativeNames([hostName]),
     extension('2.5.29.19', true, sequence()),
     // digitalSignature: all that an ECDSA server key does in TLS.
     extension('2.5.29.15', true, bitString(Buffer.of(0x80), 7)),
     extension('2.5.29.37', false, sequence(objectIdentifier('1.3.6.1.5.5.7.3.1'))),
   )
-}
-
-function extension(identifier: string, critical: boolean, value: Uint8Array): Buffer {
-  return sequence(objectIdentifier(identifier), ...(critical ? [boolean(true)] : []), octetString(value))
 }

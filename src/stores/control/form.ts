@@ -20,6 +20,8 @@ export type ProgramUse =
   | 'submission filter'
   /** The first word of a line. */
   | 'password checker'
+  /** The first word of a line; run by acme. */
+  | 'certificate hook'
   /** Of a `.qmail` line; run as whoever gets the mail. */
   | 'program'
 

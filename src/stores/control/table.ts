@@ -1,6 +1,7 @@
 /** Every control file, declared once: readers, `quaver control` and the manual are made from this table.
  *  A default that depends on another file is a function of the reader. Sizes are bytes, times seconds. */
 import { authenticationFiles } from './authentication-files.ts'
+import { certificateFiles } from './certificate-files.ts'
 import { dnsListFiles } from './dns-list-files.ts'
 import type { ControlFile, Form } from './form.ts'
 import { incomingFiles } from './incoming-files.ts'
@@ -30,6 +31,7 @@ export type { ControlFile } from './form.ts'
 
 export const controlFiles = {
   ...authenticationFiles,
+  ...certificateFiles,
   ...dnsListFiles,
   ...incomingFiles,
   ...submissionFiles,
@@ -41,7 +43,10 @@ export const controlFiles = {
   me: {
     form: 'line',
     meaning: 'name of this host; other files fall back to it',
-    readBy: ['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver', 'qmtpd', 'qmqpd'],
+    readBy: [
+      ...['smtpd', 'ofmipd', 'pop3d', 'policy', 'queue', 'lspawn', 'local', 'remote', 'quaver', 'qmtpd', 'qmqpd'],
+      'httpsd',
+    ],
     reread: 'start',
     check: isHost,
   },
@@ -128,7 +133,7 @@ export const controlFiles = {
   dnsservers: {
     form: 'list',
     meaning: 'name servers to ask, address or address:port; absent = the system’s',
-    readBy: ['remote', 'policy'],
+    readBy: ['remote', 'policy', 'acme'],
     reread: 'start',
     check: isNameServer,
   },

@@ -3,7 +3,19 @@
 import { join } from 'node:path'
 
 /** Roles, not account names: a system home maps each to an account that is looked up at run time. */
-export type Role = 'root' | 'alias' | 'smtpd' | 'login' | 'policy' | 'authd' | 'queue' | 'remote' | 'issuers' | 'signer'
+export type Role =
+  | 'root'
+  | 'alias'
+  | 'smtpd'
+  | 'login'
+  | 'policy'
+  | 'authd'
+  | 'queue'
+  | 'remote'
+  | 'issuers'
+  | 'signer'
+  | 'acme'
+  | 'httpd'
 
 /** qmail's account names; control/roles overrides one with a line `role:account`. */
 export const accountOf: Readonly<Record<Role, string>> = {
@@ -17,6 +29,20 @@ export const accountOf: Readonly<Record<Role, string>> = {
   remote: 'qmailr',
   issuers: 'qmailo',
   signer: 'qmailk',
+  acme: 'qmailx',
+  httpd: 'qmailw',
+}
+
+/** Roles of some homes only, by the control file that asks for the program. */
+export const rolesOnRequest = {
+  issuers: 'oauthissuers',
+  signer: 'dkimdomains',
+  acme: 'acme',
+  httpd: 'listen-http',
+} as const satisfies Partial<Record<Role, string>>
+
+export function isOnRequest(role: string): role is keyof typeof rolesOnRequest {
+  return Object.hasOwn(rolesOnRequest, role)
 }
 
 export interface Home {
@@ -31,6 +57,7 @@ export interface Home {
   readonly greylist: string
   readonly issuers: string
   readonly reports: string
+  readonly acme: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -50,6 +77,7 @@ export function homeAt(path: string): Home {
     greylist: at('greylist'),
     issuers: at('issuers'),
     reports: at('reports'),
+    acme: at('acme'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -80,6 +108,8 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   // What came back of ours: noted by the same program, for policy, which sends them.
   { name: 'reports/failed', owner: 'alias', mode: 0o755 },
   { name: 'reports/dmarc', owner: 'policy', mode: 0o700 },
+  // What is secret in it is 0600: an account's key.
+  { name: 'acme', owner: 'acme', mode: 0o755 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },
@@ -124,6 +154,10 @@ export const sockets = {
   /** Plug-ins are run here, for smtpd and as smtpd's account. */
   exec: { owner: 'smtpd', mode: 0o600, servedBy: 'exec' },
   start: { owner: 'root', mode: 0o600, servedBy: 'start' },
+  /** acme asks here what is to be certified, and hands over what an authority gave. */
+  'start-certificates': { owner: 'acme', mode: 0o600, servedBy: 'start' },
+  /** The command line has the certificate renewed here. */
+  'acme-admin': { owner: 'root', mode: 0o600, servedBy: 'acme' },
 } as const satisfies Record<string, { owner: Role; mode: number; servedBy: string }>
 
 export type SocketName = keyof typeof sockets

@@ -1,12 +1,12 @@
 /** Makes a home's directories as the table in layout.ts says, and checks those that are there.
  *  Knows:  owner and mode. Never: repairs what an administrator has made otherwise: it names path and remedy instead.
  *  Fails:  throws HomeError with every fault found. */
-import { chmod, chown, mkdir, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
 import { errorCode } from '../../system/files.ts'
 import { homePathFault } from './find.ts'
-import { directories, type Role } from './layout.ts'
+import { directories, isOnRequest, type Role } from './layout.ts'
 
 export class HomeError extends Error {
   override name = 'HomeError'
@@ -33,6 +33,7 @@ export async function makeHome(path: string, ownerOf: OwnerOf): Promise<void> {
     const account = ownerOf?.(owner)
     try {
       if (await make(directory, mode, account, name === '')) continue
+      if (account !== undefined && isOnRequest(owner)) await handOver(directory, account)
       const fault = await checkDirectory(directory, guarded.has(name), mode, account)
       if (fault !== undefined) faults.push(fault)
     } catch (error) {
@@ -54,6 +55,12 @@ async function make(directory: string, mode: number, owner: Owner | undefined, p
   if (owner !== undefined) await chown(directory, owner.uid, owner.gid)
   await chmod(directory, mode)
   return true
+}
+
+/** Made while nobody needed its role, it is root's and empty: now its role has an account. */
+async function handOver(directory: string, owner: Owner): Promise<void> {
+  if (owner.uid === 0 || (await stat(directory)).uid !== 0 || (await readdir(directory)).length > 0) return
+  await chown(directory, owner.uid, owner.gid)
 }
 
 async function checkDirectory(

@@ -12,7 +12,7 @@ import { coversHost, hostNamesOf, newSigningKey } from '../../system/keys.ts'
 import type { Random } from '../../system/random.ts'
 import { pairFault } from '../../system/server-tls.ts'
 
-const fileBytesMax: number = 64 * 1024
+export const fileBytesMax: number = 64 * 1024
 const yearMilliseconds: number = 365.25 * 86_400_000
 const selfSignedYears = 10
 const serialBytes = 16

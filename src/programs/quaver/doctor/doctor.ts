@@ -33,6 +33,8 @@ import { duration, print, printJson, styled } from '../output.ts'
 import { sendmailFindings } from '../setup/machine-sendmail.ts'
 import { troublesIn } from '../status.ts'
 import { queueFaultFindings } from './queue-faults.ts'
+import { acmeFindings } from './acme.ts'
+import { policyFindings } from './policies.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
@@ -94,6 +96,8 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ...(await queueFindings(home, rows !== undefined)),
     ...(await queueFaultFindings(home, options.json === true, options.thorough === true)),
     ...(await certificateFindings(home)),
+    ...(await acmeFindings(home, options.offline !== true && !isDemo)),
+    ...(options.offline === true || isDemo ? [] : await policyFindings(home, dnsOf(home))),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
   ]
@@ -180,7 +184,12 @@ async function certificateFindings(home: Home): Promise<Diagnosis[]> {
   try {
     const { warnings } = await serverName(home)
     return warnings.map((text) =>
-      finding('warning', 'certificate', text, `put a pair of an authority into ${home.tls}`),
+      finding(
+        'warning',
+        'certificate',
+        text,
+        `have an authority make one (quaver setup --acme), or put a pair of one into ${home.tls}`,
+      ),
     )
   } catch {
     // Without control/me nothing starts, which is said.

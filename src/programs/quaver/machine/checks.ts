@@ -228,9 +228,10 @@ const holders: ReadonlyMap<string, { readonly name: string; readonly service: st
   ['tcpserver', { name: 'a tcpserver', service: 'qmail' }],
 ])
 
-/** Ports of the services that Quaver will have, held by another. */
-export function checkPorts(): MachineFinding[] {
-  const wanted = listeners.filter(({ service }) => !('onRequest' in services[service])).map(({ port }) => port)
+/** Ports of the services that Quaver will have, held by another. `more`: of those that are there on request only. */
+export function checkPorts(...more: readonly number[]): MachineFinding[] {
+  const usual = listeners.filter(({ service }) => !('onRequest' in services[service])).map(({ port }) => port)
+  const wanted = [...usual, ...more]
   const byProcess = new Map<string, PortHolder[]>()
   for (const holder of portHolders(wanted)) {
     const key = String(holder.pid)

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { describeError } from '../../../base/outcome.ts'
 import { Control } from '../../../stores/control/control.ts'
 import { accountName } from '../../../stores/home/account-name.ts'
-import { directories, type Home } from '../../../stores/home/layout.ts'
+import { directories, type Home, isOnRequest, rolesOnRequest } from '../../../stores/home/layout.ts'
 import { MadeThings } from '../../../stores/installation/made.ts'
 import { fileDigest, type Installed, readManifest } from '../../../stores/installation/manifest.ts'
 import { findAccount } from '../../../system/accounts.ts'
@@ -66,10 +66,13 @@ async function installedFault(path: string, one: Installed, uid: number): Promis
 
 /** Of a system home: its directories, and what `setup` made in it. */
 export async function homeFaults(home: Home): Promise<RightsFault[]> {
-  const accounts = new Control(home.control, realClock).map('roles')
+  const control = new Control(home.control, realClock)
+  const accounts = control.map('roles')
   const found: RightsFault[] = []
   for (const { name, owner, mode } of directories) {
-    const account = owner === 'root' || owner === 'issuers' ? 'root' : accountName(accounts, owner)
+    // Root's until somebody asks for its program, and that program's ever after.
+    if (isOnRequest(owner) && !control.isPresent(rolesOnRequest[owner])) continue
+    const account = owner === 'root' ? 'root' : accountName(accounts, owner)
     found.push(...(await pathFaults(join(home.path, name), mode, account, false)))
   }
   const made = await MadeThings.read(home.path)

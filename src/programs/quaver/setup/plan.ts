@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { toText } from '../../../base/byte-string.ts'
 import { asHostName } from '../../../clients/dns/dns.ts'
+import { isHttpsUrl } from '../../../protocols/acme/objects.ts'
 import { parseRelay } from '../../../protocols/qmail/smtproutes.ts'
 import { listAccounts } from '../../../stores/accounts/accounts.ts'
 import { type AccountAddress, parseAccountAddress } from '../../../stores/accounts/address.ts'
@@ -39,6 +40,8 @@ export interface SetupOptions extends GlobalOptions {
   readonly varQmail: boolean
   /** Undefined: where nobody has it. */
   readonly sendmail?: boolean
+  /** True: of the usual authority. */
+  readonly acme?: string | true
 }
 
 export interface Smarthost {
@@ -62,9 +65,12 @@ export interface SetupPlan {
   readonly service: InitSystemName | undefined
   readonly varQmail: boolean
   readonly sendmail: SendmailWish
+  /** Directory URL of the authority that makes the certificate. */
+  readonly acme: string | undefined
 }
 
 const usualMailUser = 'vmail'
+const usualAuthority = 'https://acme-v02.api.letsencrypt.org/directory'
 const lookupMillisecondsMax = 5_000
 
 export async function planOf(
@@ -97,6 +103,7 @@ export async function planOf(
     service: serviceOf(options.service),
     varQmail: options.varQmail,
     sendmail: sendmailWish(path, options.sendmail),
+    acme: acmeOf(home, options.acme),
   }
 }
 
@@ -105,6 +112,19 @@ function sendmailWish(home: string, option: boolean | undefined): SendmailWish {
     throw new CommandError(`--sendmail: called as /usr/sbin/sendmail, it serves ${systemHome} alone`, exitCode.usage)
   if (home !== systemHome || option === false) return 'leave'
   return option === true ? 'take' : 'if-free'
+}
+
+/** As the option says, else as it was said before. */
+function acmeOf(home: Home, option: string | true | undefined): string | undefined {
+  const line = new Control(home.control, realClock).optionalLine('acme')
+  const known = line === undefined || line === '' ? undefined : toText(line)
+  if (option === undefined) return known
+  const url = option === true ? (known ?? usualAuthority) : option
+  if (!isHttpsUrl(url))
+    throw new CommandError(`--acme ${url}: write the https URL of an authority's directory`, exitCode.usage)
+  if (known !== undefined && url !== known)
+    throw new CommandError(`--acme ${url}: ${home.control}/acme says ${known}; change it there`)
+  return url
 }
 
 /** Mail is behind a wall of its own. */

@@ -37,6 +37,7 @@ import { type Passwords, type Step, stepsOf } from './steps.ts'
 
 const queryLimits = { queryMilliseconds: 2_000, triesMax: 2 }
 const enableMillisecondsMax = 180_000
+const httpPort = 80
 
 /** What `--json` says at the end, whatever the end is. */
 interface Report {
@@ -116,7 +117,7 @@ async function make(plan: SetupPlan, options: SetupOptions): Promise<void> {
     if (options.enable === true) await enable(plan, report, isLoud)
     if (options.selfTest) await testAll(plan, passwords, report, isLoud)
     report.zone = await zoneOf(plan.home, [plan.address.domain])
-    report.next = stepsToStart(plan, options)
+    report.next = await stepsToStart(plan, options)
   } catch (error) {
     report.failure = describeError(error)
     throw error
@@ -165,7 +166,8 @@ async function gate(plan: SetupPlan, options: SetupOptions): Promise<MachineFind
     smarthost: plan.smarthost,
     timeServer: options.timeServer,
   })
-  const ports = (await isRunning(plan.home)) ? [] : checkPorts()
+  const more = plan.acme === undefined || control.isPresent('acmehook') ? [] : [httpPort]
+  const ports = (await isRunning(plan.home)) ? [] : checkPorts(...more)
   const ignored = options.ignore ?? []
   return [...ports, ...found, ...sendmailFindings(plan.home, plan.sendmail)].map((one) => {
     return one.level === 'error' && ignored.includes(one.check) ? { ...one, level: 'warning' as const } : one
@@ -227,11 +229,18 @@ async function testAll(plan: SetupPlan, passwords: Passwords, report: Report, is
     print(`  ${styled(colours[state], state.padEnd(7))} ${name.padEnd(24)} ${text}`)
 }
 
-function stepsToStart({ service, home }: SetupPlan, { enable: isEnabled }: SetupOptions): readonly string[] {
-  if (isEnabled === true) return []
+async function stepsToStart(plan: SetupPlan, { enable: isEnabled }: SetupOptions): Promise<readonly string[]> {
+  const { service, home, acme } = plan
+  const runs = await isRunning(home)
+  const later: string[] = []
+  if (acme !== undefined && runs && !existsSync(socketPath(home, 'acme-admin')))
+    later.push('stop Quaver and start it again: acme runs from then on')
+  if (acme !== undefined)
+    later.push('quaver tls renew   (when the DNS has the address of this host; by itself within hours)')
+  if (isEnabled === true) return later
   return service === undefined
-    ? [`quaver start --home ${home.path}   (at every boot: quaver services list)`]
-    : nextSteps(service)
+    ? [`quaver start --home ${home.path}   (at every boot: quaver services list)`, ...later]
+    : [...nextSteps(service), ...later]
 }
 
 function testOf(made: MadeThings): Extract<Made, { kind: 'test' }> | undefined {

@@ -4,6 +4,7 @@
  *  Fails:  throws; what was done by then stays, and is known. */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { addAccount, completeAccount, listAccounts } from '../../../stores/accounts/accounts.ts'
 import { textOf } from '../../../stores/accounts/address.ts'
@@ -40,10 +41,11 @@ export interface Step {
   readonly take: (made: MadeThings) => Promise<string | undefined>
 }
 
-/** Roles that every system home has; that of token issuers is made by whoever wants tokens. */
-const roles: readonly Role[] = (Object.keys(accountOf) as Role[]).filter(
-  (role) => role !== 'root' && role !== 'issuers',
-)
+/** That of token issuers is made by whoever wants tokens. */
+function rolesOf({ acme }: SetupPlan): Role[] {
+  const left: readonly Role[] = acme === undefined ? ['root', 'issuers', 'acme', 'httpd'] : ['root', 'issuers']
+  return (Object.keys(accountOf) as Role[]).filter((role) => !left.includes(role))
+}
 
 export interface Passwords {
   /** Of the first account, if it was made now, or again because nobody may have seen the one before. */
@@ -84,13 +86,17 @@ function configurationSteps(plan: SetupPlan): Step[] {
 }
 
 function controlSteps(plan: SetupPlan): Step[] {
-  const { host, address, accounts, smarthost } = plan
+  const { host, address, accounts, smarthost, acme } = plan
   const files: Record<string, string> = { me: host, rcpthosts: host }
   // A domain of accounts is none of the machine's own users.
   if (address.domain === host) files['locals'] = 'localhost'
   if (address.domain === host) files['rcpthosts'] = 'localhost'
   if (accounts.size > 0) files['roles'] = [...accounts].map(([role, name]) => `${role}:${name}`).join('\n')
   if (smarthost !== undefined) files['smtproutes'] = `:${smarthost.host}:${smarthost.port}`
+  // A port of its own only where acme is new: whoever has another server there has that show the challenges, or has a hook.
+  const isNew = !existsSync(join(plan.home.control, 'acme')) && !existsSync(join(plan.home.control, 'acmehook'))
+  if (acme !== undefined && isNew) files['listen-http'] = everywhere(80).join('\n')
+  if (acme !== undefined) files['acme'] = acme
   return Object.entries(files).map(([name, text]) => {
     const path = join(plan.home.control, name)
     return {
@@ -106,8 +112,15 @@ function controlSteps(plan: SetupPlan): Step[] {
   })
 }
 
+function everywhere(port: number): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((some) => some ?? [])
+  return [`0.0.0.0:${port}`, ...(addresses.some(({ family }) => family === 'IPv6') ? [`[::]:${port}`] : [])]
+}
+
 function accountSteps(plan: SetupPlan): Step[] {
-  const names = new Map(roles.map((role) => [nameOf(plan, role), role === 'alias' ? plan.home.alias : plan.home.path]))
+  const names = new Map(
+    rolesOf(plan).map((role) => [nameOf(plan, role), role === 'alias' ? plan.home.alias : plan.home.path]),
+  )
   names.set(plan.mailUser, plan.home.mail)
   return [...names].map(([name, home]) => ({
     title: `the account ${name} of this machine`,
@@ -134,7 +147,7 @@ function homeStep(plan: SetupPlan): Step {
     isDone: async () => missing().length === 0,
     take: async (made) => {
       for (const path of missing()) await made.note({ kind: 'directory', path })
-      await makeHome(home.path, await findOwners(new Set(roles), plan.accounts))
+      await makeHome(home.path, await findOwners(new Set(rolesOf(plan)), plan.accounts))
       return undefined
     },
   }
@@ -184,7 +197,7 @@ function certificateStep(plan: SetupPlan): Step {
   const { home, host } = plan
   const paths = tlsPaths(home.tls)
   return {
-    title: `${paths.certificate}: a certificate for ${host}, signed by itself until you put a better one there`,
+    title: `${paths.certificate}: a certificate for ${host}, signed by itself until ${plan.acme === undefined ? 'you put a better one there' : 'the authority has made one'}`,
     // One that cannot be used is for a person to mend: 'quaver doctor' names it.
     isDone: async () => (await readTls(home.tls)).kind !== 'absent' || existsSync(paths.certificate),
     take: async (made) => {

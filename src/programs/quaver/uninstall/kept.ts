@@ -8,8 +8,9 @@ import { listCredentials } from '../../../stores/credentials/credentials.ts'
 import type { Home } from '../../../stores/home/layout.ts'
 import { qmailPrograms } from '../../../stores/installation/qmail-programs.ts'
 import { rulePaths } from '../../../stores/tcprules/files.ts'
+import { removeInstalledCertificate } from '../../../stores/home/certified-pair.ts'
 import { asOwner, type OwnerIds } from '../../../system/as-owner.ts'
-import { errorCode } from '../../../system/files.ts'
+import { errorCode, realFiles } from '../../../system/files.ts'
 
 export interface Place {
   readonly path: string
@@ -22,7 +23,15 @@ const placesMax = 50
 
 /** `keepsMail`: mail, and whose it is, stay. */
 export async function removeKept(home: Home, keepsMail: boolean, gone: string[]): Promise<void> {
-  const states = [home.run, home.log, home.greylist, home.issuers, home.reports, ...(keepsMail ? [] : [home.queue])]
+  const states = [
+    home.run,
+    home.log,
+    home.greylist,
+    home.issuers,
+    home.reports,
+    home.acme,
+    ...(keepsMail ? [] : [home.queue]),
+  ]
   if (!keepsMail && !(await hasLogins(home))) states.push(home.auth)
   for (const directory of states) {
     for (const name of namesIn(directory)) await rm(join(directory, name), { recursive: true, force: true })
@@ -33,6 +42,7 @@ export async function removeKept(home: Home, keepsMail: boolean, gone: string[])
     if (linkOf(path)?.endsWith('/bin/quaver') === true) await unlink(path)
   }
   await rm(join(home.path, 'start.err'), { force: true })
+  await removeInstalledCertificate(realFiles, home.tls)
   for (const service of rulesNames) await removeCompiled(rulePaths(home, service).source, rulePaths(home, service).cdb)
   await removeCompiled(join(home.control, 'morercpthosts'), join(home.control, 'morercpthosts.cdb'))
   if (!keepsMail) {

@@ -1,0 +1,61 @@
+/** One request over HTTPS, the certificate verified. No redirects: what is configured is what is asked.
+ *  Fails:  rejects with a text that names the URL; an answer with a status of an error is an answer. */
+import { request } from 'node:https'
+import { describeError } from '../../base/outcome.ts'
+
+export interface ExchangeLimits {
+  /** Of the answer's body. */
+  readonly bytesMax: number
+  /** For the whole of it. */
+  readonly millisecondsMax: number
+}
+
+export interface ExchangeRequest {
+  readonly method?: 'GET' | 'HEAD' | 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Buffer
+  /** PEM; undefined: the authorities that the process trusts. */
+  readonly roots?: string | undefined
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: Buffer
+  /** The first of its name, which is in lower case. */
+  header(name: string): string | undefined
+}
+
+export async function exchange(url: string, asked: ExchangeRequest, limits: ExchangeLimits): Promise<Answer> {
+  const { bytesMax, millisecondsMax } = limits
+  const { method = 'GET', headers = {}, body, roots } = asked
+  const signal = AbortSignal.timeout(millisecondsMax)
+  const options = { method, headers, signal, agent: false, ...(roots === undefined ? {} : { ca: roots }) } as const
+  try {
+    return await new Promise<Answer>((resolve, reject) => {
+      const sent = request(url, options, (response) => {
+        const chunks: Buffer[] = []
+        let bytes = 0
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length
+          if (bytes <= bytesMax) return void chunks.push(chunk)
+          // At once: the end may have come with these bytes.
+          reject(new Error(`more than ${bytesMax} bytes`))
+          sent.destroy()
+        })
+        response.on('error', reject)
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(chunks),
+            header: (name) => [response.headers[name]].flat()[0],
+          }),
+        )
+      })
+      sent.on('error', reject)
+      sent.end(body)
+    })
+  } catch (error) {
+    const late = signal.aborted ? `no answer in ${millisecondsMax / 1000} s` : describeError(error)
+    throw new Error(`${url}: ${late}`, { cause: error })
+  }
+}
