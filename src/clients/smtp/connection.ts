@@ -31,6 +31,12 @@ export interface TimeLimits {
   readonly totalDeadline: number
 }
 
+/** `code`: Node's; empty where there is none. */
+export interface TlsTrouble {
+  readonly why: string
+  readonly code: string
+}
+
 export type Connected =
   | { readonly kind: 'connected'; readonly connection: SmtpConnection }
   | { readonly kind: 'failed'; readonly timedOut: boolean; readonly why: string }
@@ -61,7 +67,8 @@ export class SmtpConnection {
   deadline: number = Number.POSITIVE_INFINITY
   /** Empty while it lives. */
   lostBecause = ''
-  encrypted = false
+  /** What it is encrypted by. */
+  secured: TLSSocket | undefined
   /** What it said that is no reply, or that nobody had asked for; empty if it never did. */
   misread: ByteString = ''
   /** Called once when it is lost. */
@@ -76,7 +83,7 @@ export class SmtpConnection {
   private waitingForDrain: (() => void) | undefined
   /** The greeting comes unasked. */
   private owed = 1
-  private endHandshake: ((trouble: string) => void) | undefined
+  private endHandshake: ((trouble: TlsTrouble) => void) | undefined
   private detach: () => void = () => undefined
 
   constructor(socket: Socket, target: Target, deadlines: Deadlines) {
@@ -158,8 +165,8 @@ export class SmtpConnection {
     return this.lostBecause === '' && this.owed === 0 && this.ready.length === 0 && this.parser.idle
   }
 
-  /** Goes on in TLS. Resolves with the reason if it could not be had, and the connection is lost then; empty if it was. */
-  secure(options: ConnectionOptions, millisecondsMax: number): Promise<string> {
+  /** Goes on in TLS. Resolves with the reason if it could not be had, and the connection is lost then. */
+  secure(options: ConnectionOptions, millisecondsMax: number): Promise<TlsTrouble | undefined> {
     return new Promise((resolve) => {
       this.detach()
       // Its own trouble ends in `close`, which the TLS socket sees.
@@ -167,22 +174,22 @@ export class SmtpConnection {
       this.deadline = this.deadlineIn(millisecondsMax)
       const secured: TLSSocket = connectTls({ ...options, socket: this.socket })
       this.socket = secured
-      const settle = (trouble: string): void => {
+      const settle = (trouble?: TlsTrouble): void => {
         this.detach()
         this.deadline = Number.POSITIVE_INFINITY
         this.endHandshake = undefined
-        if (trouble === '') {
-          this.encrypted = true
+        if (trouble === undefined) {
+          this.secured = secured
           this.parser = new ReplyParser()
           this.listen(secured)
-        } else this.lose(trouble)
+        } else this.lose(trouble.why)
         resolve(trouble)
       }
       this.endHandshake = settle
       this.listenWith(secured, {
-        error: (error: Error) => settle(describeError(error)),
-        close: () => settle('connection closed in the handshake'),
-        secureConnect: () => settle(''),
+        error: (error: Error) => settle({ why: describeError(error), code: errorCode(error) }),
+        close: () => settle({ why: 'connection closed in the handshake', code: '' }),
+        secureConnect: () => settle(),
       })
     })
   }
@@ -204,7 +211,7 @@ export class SmtpConnection {
 
   onDeadline(): void {
     if (this.endHandshake === undefined) this.lose('timeout')
-    else this.endHandshake('timeout')
+    else this.endHandshake({ why: 'timeout', code: '' })
   }
 
   private listen(socket: Socket): void {

@@ -14,7 +14,10 @@ import type { Deadlines } from '../../clients/smtp/deadlines.ts'
 import type { MailExchangers, Target, Targets } from '../../clients/smtp/mail-exchangers.ts'
 import { findLogin, type Login } from '../../clients/smtp/secrets.ts'
 import { type Opened, openSession, type SessionWish } from '../../clients/smtp/session.ts'
-import { planKey, planTls, type TlsContexts, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
+import type { TlsFact } from '../../clients/smtp/tls-judgement.ts'
+import type { TlsContexts } from '../../clients/smtp/tls-contexts.ts'
+import { type HostPolicy, planKey, planTls, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
+import { type DomainDemands, noDemands, type TlsPolicies } from '../../clients/smtp/tls-policies.ts'
 import { reportTransaction } from '../../clients/smtp/transaction-report.ts'
 import { type OpenContent, transact, type TransactionResult } from '../../clients/smtp/transaction.ts'
 import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
@@ -45,6 +48,7 @@ export interface Equipment {
   /** They lose what is pipelined. */
   readonly patientHosts: WaryHosts
   readonly contexts: TlsContexts
+  readonly tlsPolicies: TlsPolicies
   readonly log: Log
 }
 
@@ -72,6 +76,7 @@ class Delivery {
   private readonly statuses: Status[]
   private login: Login | undefined
   private isRouted = false
+  private demands: DomainDemands = noDemands
 
   constructor(
     envelope: OutgoingEnvelope,
@@ -129,19 +134,34 @@ class Delivery {
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
     if (this.settings.unreadable || route.kind === 'unreadable')
       return { kind: 'failed', status: remoteStatus.badRoute }
-    if (route.kind === 'exchangers') return await this.equipment.exchangers.ofDomain(domain)
+    if (route.kind === 'exchangers') return await this.findExchangers(domain)
     this.isRouted = true
     this.login = findLogin(this.settings.secrets, route.relay)
     return await this.equipment.exchangers.ofRelay(route.relay)
   }
 
+  /** A route is the administrator's word: what others publish is looked at only here. */
+  private async findExchangers(domain: ByteString): Promise<Targets> {
+    const { exchangers, tlsPolicies } = this.equipment
+    const [found, demands] = await Promise.all([
+      exchangers.ofDomain(domain),
+      this.settings.heedsPolicies(domain) ? tlsPolicies.of(domain) : noDemands,
+    ])
+    this.demands = demands
+    return found
+  }
+
   /** Undefined: it has answered, and every recipient has its status. Each turn settles somebody, or asks for fewer. */
   private async deliverTo(target: Target): Promise<Next | undefined> {
+    const demand = await this.demands.ofHost(target)
+    if (demand.kind === 'excluded') return { isLast: false, status: remoteStatus.againstPolicy(target, demand.why) }
+    if (demand.remark !== '') this.equipment.log(`warning: ${demand.remark}; the policy is in testing`)
+    const plan = this.planFor(target, demand.policy)
     let waiting: readonly number[] = [...this.envelope.recipients.keys()]
     let together = transactionRecipientsMax
     for (let isFirst = true; waiting.length > 0; isFirst = false) {
       const group = waiting.slice(0, together)
-      const result = await this.askAbout(target, group)
+      const result = await this.askAbout(target, plan, group)
       if ('isLast' in result) {
         // What the first transactions left over keeps the status that it has.
         return isFirst ? result : undefined
@@ -163,10 +183,9 @@ class Delivery {
   }
 
   /** One transaction, on a kept connection if there is one. */
-  private async askAbout(target: Target, group: readonly number[]): Promise<TransactionResult | Next> {
+  private async askAbout(target: Target, plan: TlsPlan, group: readonly number[]): Promise<TransactionResult | Next> {
     const recipients = group.map((position) => this.envelope.recipients[position] ?? '')
     const envelope = { ...this.envelope, recipients }
-    const plan = this.planFor(target)
     const kept = this.equipment.pool.take(this.poolKey(target, plan))
     if (kept !== undefined) {
       const result = await this.transact(target, plan, kept, envelope)
@@ -210,9 +229,9 @@ class Delivery {
     return result
   }
 
-  private planFor(target: Target): TlsPlan {
+  private planFor(target: Target, policy: HostPolicy): TlsPlan {
     const needs = { login: this.login !== undefined, requireTls: this.envelope.params.has('REQUIRETLS') }
-    const plan = planTls(target, this.settings.tlsFacts(target.name), needs)
+    const plan = planTls(target, this.settings.tlsFacts(target.name), needs, policy)
     const inClear = plan.use === 'opportunistic' && this.equipment.clearHosts.has(target.address)
     return inClear ? { ...plan, use: 'never' } : plan
   }
@@ -241,6 +260,7 @@ class Delivery {
       connectMilliseconds: this.settings.connectMilliseconds,
       limits: this.limits,
       onMisread: (connection) => this.noteMisread(connection),
+      onTls: (fact) => this.noteTls(target, plan, fact),
     }
     let opened = await openSession(wish, contexts, deadlines)
     if (opened.kind === 'unreachable' && opened.timedOut) deadHosts.timedOut(target.address)
@@ -260,6 +280,12 @@ class Delivery {
       .trimEnd()
       .replace(/[^ -~]/g, '?')
     this.equipment.log(`warning: ${target.address} said what is no reply, or what it was not asked for: ${shown}`)
+  }
+
+  private noteTls(target: Target, plan: TlsPlan, { kind, why }: TlsFact): void {
+    if (kind === 'success' || !plan.isOnlyReported) return
+    const words = `${target.name} (${target.address}) is not as the MTA-STS policy of ${this.demands.domain} says`
+    this.equipment.log(`warning: ${words}: ${why.replace(/[^ -~]/g, '?')}; the policy is in testing`)
   }
 
   private forAll(status: Status): Status[] {

@@ -14,6 +14,7 @@ import { type Delivered, deliver } from './delivery.ts'
 import { equip } from './equipment.ts'
 import { fetchContent } from './fetched-content.ts'
 import { QueueLink } from './queue-link.ts'
+import { refreshPolicies } from './policy-refresh.ts'
 import { readSettings } from './settings.ts'
 import { deliverByProgram } from './wrapper.ts'
 
@@ -35,7 +36,7 @@ export async function serve(home: Home): Promise<void> {
   })
   control.demandFor('remote', program.fail)
   if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
-  const { equipment, dns } = equip(control, log, program.fail)
+  const { equipment, dns, stsPolicies, keptPolicies } = equip(home, control, log, program.fail)
 
   async function handle(attempt: Attempt): Promise<Delivered> {
     const { sender, recipients, params, contentBytes } = attempt
@@ -58,5 +59,6 @@ export async function serve(home: Home): Promise<void> {
 
   const link = new QueueLink({ connect: connectQueue, clock: realClock, log, capacity, handle })
   await link.start()
+  refreshPolicies({ policies: stsPolicies, kept: keptPolicies, clock: realClock, random: realRandom, log })
   program.ready()
 }

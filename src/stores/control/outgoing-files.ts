@@ -1,7 +1,7 @@
 /** Control files by which we know ourselves and others when mail goes out: rows of table.ts. */
 import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/unwanted-extensions.ts'
 import type { ControlFile } from './form.ts'
-import { isOf, isPeer } from './line-checks.ts'
+import { isDomainOrSuffix, isOf, isPeer } from './line-checks.ts'
 
 export const outgoingFiles = {
   moreipme: {
@@ -24,5 +24,13 @@ export const outgoingFiles = {
     readBy: ['smtpd', 'queue', 'remote'],
     reread: 'live',
     check: isPeer,
+  },
+  notlspolicies: {
+    form: 'list',
+    meaning:
+      'domains whose published policies on TLS (MTA-STS, DANE) are not looked at, as theirs are broken; .example.org = all below it',
+    readBy: ['remote', 'quaver'],
+    reread: 'live',
+    check: isDomainOrSuffix,
   },
 } as const satisfies Record<string, ControlFile>

@@ -30,6 +30,7 @@ export interface Home {
   readonly auth: string
   readonly greylist: string
   readonly issuers: string
+  readonly mtaSts: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -48,6 +49,7 @@ export function homeAt(path: string): Home {
     auth: at('auth'),
     greylist: at('greylist'),
     issuers: at('issuers'),
+    mtaSts: at('mta-sts'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -72,6 +74,8 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'greylist', owner: 'policy', mode: 0o700 },
   // Public keys: anybody may read them; who may write them decides who may log in by token.
   { name: 'issuers', owner: 'issuers', mode: 0o755 },
+  // What other domains publish: anybody may read it; who may write it decides how their mail goes out.
+  { name: 'mta-sts', owner: 'remote', mode: 0o755 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },
