@@ -18,7 +18,8 @@ import {
   StsPolicies,
   type StsPolicyParts,
 } from '../../src/clients/mta-sts/policies.ts'
-import type { Answer, Dns, MailExchanger } from '../../src/clients/dns/dns.ts'
+import type { Answer, Dns, MailExchanger, TlsaDns } from '../../src/clients/dns/dns.ts'
+import type { TlsaRecord } from '../../src/protocols/dane/tlsa.ts'
 import type { Status } from '../../src/base/outcome.ts'
 import { type Delivered, deliver, type Equipment } from '../../src/programs/remote/delivery.ts'
 import { HostShares } from '../../src/programs/remote/host-shares.ts'
@@ -36,7 +37,7 @@ export const noTlsFacts: TlsFacts = {
   clientPem: undefined,
 }
 
-export class FakeDns implements Dns {
+export class FakeDns implements Dns, TlsaDns {
   readonly exchangers = new Map<string, Answer<MailExchanger>>()
   readonly hosts = new Map<string, Answer<string>>()
   readonly asked: string[] = []
@@ -45,6 +46,14 @@ export class FakeDns implements Dns {
 
   async txt(name: string): Promise<Answer<string>> {
     return this.texts.get(name) ?? { kind: 'none' }
+  }
+
+  /** Of a name such as `_25._tcp.mx.test`. */
+  readonly tlsaRecords = new Map<string, Answer<TlsaRecord>>()
+
+  async tlsa(name: string): Promise<Answer<TlsaRecord>> {
+    this.asked.push(`tlsa ${name}`)
+    return this.tlsaRecords.get(name) ?? { kind: 'hard', isSecure: true }
   }
 
   async mx(name: string): Promise<Answer<MailExchanger>> {
@@ -143,7 +152,7 @@ export class RemoteRig {
       patientHosts: new WaryHosts('PIPELINING', realClock, log),
       log,
       contexts,
-      tlsPolicies: new TlsPolicies(new StsPolicies(this.stsParts(contexts, log))),
+      tlsPolicies: new TlsPolicies(new StsPolicies(this.stsParts(contexts, log)), this.dns),
     }
   }
 

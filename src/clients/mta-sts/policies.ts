@@ -44,6 +44,8 @@ export interface StsFinding {
   readonly isKept: boolean
   /** Milliseconds since 1970; 0 without a policy. */
   readonly goodUntil: number
+  /** Whether the domain has one could not be found out now. */
+  readonly isUncertain: boolean
   readonly trouble: { readonly why: string; readonly type: PolicyFailure } | undefined
 }
 
@@ -77,13 +79,18 @@ export class StsPolicies {
   async of(domain: string): Promise<StsFinding> {
     const [kept, record] = await Promise.all([this.kept(domain), this.parts.txt(`_mta-sts.${domain}`)])
     const id = record.kind === 'found' ? policyIdAmong(record.values) : undefined
-    if (id === undefined) return finding(kept, undefined, kept !== undefined)
+    if (id === undefined)
+      return {
+        ...finding(kept, undefined, kept !== undefined),
+        isUncertain: record.kind === 'soft' && kept === undefined,
+      }
     if (kept?.stored.id === id) {
       this.noteUse(domain, kept)
       return finding(kept, id, false)
     }
     const fetched = await this.fetch(domain, id)
-    if (fetched.kind === 'failed') return { ...finding(kept, id, kept !== undefined), trouble: fetched }
+    if (fetched.kind === 'failed')
+      return { ...finding(kept, id, kept !== undefined), isUncertain: kept === undefined, trouble: fetched }
     return finding(await this.keep(domain, id, fetched, this.now()), id, false)
   }
 
@@ -187,5 +194,5 @@ export class StsPolicies {
 
 function finding(kept: AtHand | undefined, id: string | undefined, isKept: boolean): StsFinding {
   const { policy, goodUntil = 0, stored } = kept ?? {}
-  return { policy, text: stored?.text ?? '', id, isKept, goodUntil, trouble: undefined }
+  return { policy, text: stored?.text ?? '', id, isKept, goodUntil, isUncertain: false, trouble: undefined }
 }

@@ -40,7 +40,8 @@ export class TlsContexts {
     }
     if (voucher.kind === 'tlsa') options.checkServerIdentity = (_, certificate) => oneOf(voucher.names, certificate)
     // RFC 6066 §3: no address in the server name indication.
-    return isIP(target.name) === 0 ? { ...options, servername: target.name } : options
+    const servername = voucher.kind === 'tlsa' ? (voucher.names[0] ?? target.name) : target.name
+    return isIP(servername) === 0 ? { ...options, servername } : options
   }
 
   /** Of the machine's authorities. */

@@ -105,7 +105,7 @@ class Delivery {
       if (logText !== '') this.equipment.log(`delivery to ${JSON.stringify(toText(this.domain()))}: ${logText}`)
       return this.forAll({ ...found.status, logText: fromText(logText) })
     }
-    let status: Status = remoteStatus.noConnection
+    let status: Status | undefined
     for (const target of found.targets) {
       const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
       // Not the next one: that this one is busy with us makes no other a better exchanger.
@@ -113,13 +113,13 @@ class Delivery {
       try {
         const next = await this.deliverTo(target)
         if (next === undefined) return this.statuses
-        if (next.status !== undefined) status = next.status
+        status = ofTwo(status, next.status ?? remoteStatus.noConnection)
         if (next.isLast) break
       } finally {
         this.equipment.hostShares.leave(target.address)
       }
     }
-    return this.forAll(status)
+    return this.forAll(status ?? remoteStatus.noConnection)
   }
 
   private domain(): ByteString {
@@ -155,6 +155,10 @@ class Delivery {
   private async deliverTo(target: Target): Promise<Next | undefined> {
     const demand = await this.demands.ofHost(target)
     if (demand.kind === 'excluded') return { isLast: false, status: remoteStatus.againstPolicy(target, demand.why) }
+    if (this.requiresTls && !this.isRouted && !demand.isVouchedFor) {
+      const isUncertain = this.demands.sts?.isUncertain === true
+      return { isLast: false, status: remoteStatus.unvouchedExchanger(target, this.domain(), isUncertain ? 4 : 5) }
+    }
     if (demand.remark !== '') this.equipment.log(`warning: ${demand.remark}; the policy is in testing`)
     const plan = this.planFor(target, demand.policy)
     let waiting: readonly number[] = [...this.envelope.recipients.keys()]
@@ -230,10 +234,14 @@ class Delivery {
   }
 
   private planFor(target: Target, policy: HostPolicy): TlsPlan {
-    const needs = { login: this.login !== undefined, requireTls: this.envelope.params.has('REQUIRETLS') }
+    const needs = { login: this.login !== undefined, requireTls: this.requiresTls }
     const plan = planTls(target, this.settings.tlsFacts(target.name), needs, policy)
     const inClear = plan.use === 'opportunistic' && this.equipment.clearHosts.has(target.address)
     return inClear ? { ...plan, use: 'never' } : plan
+  }
+
+  private get requiresTls(): boolean {
+    return this.envelope.params.has('REQUIRETLS')
   }
 
   private unwanted(target: Target): ReadonlySet<string> {
@@ -295,6 +303,14 @@ class Delivery {
   private now(): number {
     return this.equipment.deadlines.clock.monotonic()
   }
+}
+
+/** What is said when no exchanger has answered for the message: the last that one came to, but that none of them can ever
+ *  do only if it is so of each. */
+function ofTwo(before: Status | undefined, now: Status): Status {
+  const isNothing = now === remoteStatus.noConnection
+  if (before === undefined || (!isNothing && (now.class === 4 || before.class === 5))) return now
+  return before.class === 5 ? now : before
 }
 
 /** The address has not answered for the message. */

@@ -11,6 +11,7 @@ import { TlsContexts } from '../../clients/smtp/tls-contexts.ts'
 import { TlsPolicies } from '../../clients/smtp/tls-policies.ts'
 import type { Control } from '../../stores/control/control.ts'
 import { OwnAddresses } from '../../stores/control/own-addresses.ts'
+import { readDnsTrust } from '../../stores/control/dns-trust.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { KeptPolicies } from '../../stores/mta-sts/kept-policies.ts'
 import { realClock } from '../../system/clock.ts'
@@ -64,14 +65,14 @@ export function equip(home: Home, control: Control, log: Log, fail: (text: strin
     patientHosts: new WaryHosts('PIPELINING', realClock, log),
     log,
     contexts,
-    tlsPolicies: new TlsPolicies(stsPolicies),
+    tlsPolicies: new TlsPolicies(stsPolicies, dns),
   }
   return { equipment, dns, stsPolicies, keptPolicies }
 }
 
 function openDns(control: Control, fail: (text: string) => never): SystemDns {
   try {
-    return new SystemDns(realClock, control.list('dnsservers') ?? [])
+    return new SystemDns(realClock, control.list('dnsservers') ?? [], undefined, readDnsTrust(control.list('dnstrust')))
   } catch (error) {
     return fail(`control/dnsservers: ${describeError(error)}`)
   }
