@@ -6,6 +6,7 @@ import { addAdopt, addExport } from './moving-commands.ts'
 import { addDmarc } from './dmarc-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
+import { addTls } from './tls/commands.ts'
 import { addInstallation } from './installation-commands.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
@@ -45,6 +46,7 @@ export function quaver(): Command {
   addAccounts(program)
   addDkim(program)
   addDmarc(program)
+  addTls(program)
   addLogin(program)
   addSmtp(program)
   addRules(program)

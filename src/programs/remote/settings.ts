@@ -1,9 +1,10 @@
 /** What control/ says to this program, as values: read anew for each attempt, so that a changed file takes effect. */
-import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import { parseNoExtensions, unwantedExtensions } from '../../protocols/smtp/unwanted-extensions.ts'
 import { distinctNames } from '../../protocols/smtp/introduced-name.ts'
 import type { TlsFacts } from '../../clients/smtp/tls-plan.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { isPolicyHeeded } from '../../stores/control/policy-exceptions.ts'
 import type { TlsHosts } from '../../stores/control/tls-hosts.ts'
 
 export interface Settings {
@@ -49,14 +50,8 @@ export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
     attemptsPerRelay: Math.max(1, Math.ceil(control.number('concurrencyremote') / 2)),
     unwantedExtensions: (name, address) => unwantedExtensions(noExtensions, name, address),
     tlsFacts: (name) => tlsHosts.of(name),
-    heedsPolicies: (domain) => !isListed(control.list('notlspolicies') ?? [], domain),
+    heedsPolicies: (domain) => isPolicyHeeded(control.list('notlspolicies'), domain),
   }
-}
-
-/** A line is a domain, or `.domain` for all below it. */
-function isListed(lines: readonly ByteString[], domain: ByteString): boolean {
-  const name = lowerAscii(domain)
-  return lines.map(lowerAscii).some((line) => (line.startsWith('.') ? name.endsWith(line) : name === line))
 }
 
 const routing = ['smtproutes', 'senderroutes', 'smarthostsecrets'] as const
