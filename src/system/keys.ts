@@ -1,5 +1,5 @@
 /** Keys, as node:crypto gives them. */
-import { generateKeyPairSync, type KeyObject, sign, X509Certificate, createPrivateKey } from 'node:crypto'
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
 
 export interface SigningKey {
   /** SubjectPublicKeyInfo in DER. */
@@ -48,6 +48,13 @@ export function keyPairFault(certificatePem: string, keyPem: string): string | u
     return 'the key file holds no unencrypted private key in PEM form'
   }
   return 'certificate and key do not belong together'
+}
+
+/** SHA-256 of the certificate's public key (SubjectPublicKeyInfo): the same for each certificate of one key. Throws if it
+ *  is no certificate. */
+export function publicKeyDigest(certificatePem: string): Buffer {
+  const spki = new X509Certificate(certificatePem).publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest()
 }
 
 /** RFC 1035 §2.3.4: 255 bytes on the wire. */

@@ -16,6 +16,7 @@ import { machineAddresses } from './machine/checks.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
 import { changing } from './site-change.ts'
+import { domainTlsRecords, hostTlsa } from './tls/zone-rows.ts'
 
 export async function dns(name: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
@@ -66,7 +67,10 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
     relay: relay === undefined || relay === '' ? undefined : toText(relay),
   }
   const ofForwards = srsDomain === '' || domains.includes(srsDomain) ? [] : srsRecords(srsDomain, facts)
-  const records = [...hostRecords(facts), ...ofForwards, ...domains.flatMap((domain) => domainRecords(domain, facts))]
+  const ofDomain = (domain: string): DnsRecord[] => [...domainRecords(domain, facts), ...domainTlsRecords(domain, host)]
+  const tlsa = await hostTlsa(home, host)
+  const ofHost = tlsa === undefined ? hostRecords(facts) : [...hostRecords(facts), tlsa]
+  const records = [...ofHost, ...ofForwards, ...domains.flatMap(ofDomain)]
   const inside = privateAddresses(addresses)
   const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
   const notes = isReachable ? warnings : [...warnings, unreachable(host, inside)]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { letsIn, parsePolicy, policyIdAmong, type StsPolicy } from './policy.ts'
+import { formatPolicy, letsIn, parsePolicy, policyIdAmong, type StsPolicy } from './policy.ts'
 
 function policy(...lines: string[]): StsPolicy | string {
   const parsed = parsePolicy(lines.join('\n'))
@@ -34,6 +34,11 @@ it('reads a policy with LF or CRLF, unknown keys, and the first of what is said 
   assert.deepEqual(policy(...lines), expected)
   assert.deepEqual(policy(...lines.map((line) => `${line}\r`)), expected)
   assert.deepEqual(policy(...lines, 'mode: none', 'max_age: 1', 'future: yes', 'no key', ''), expected)
+})
+
+it('writes a policy as it reads it', () => {
+  const written: StsPolicy = { mode: 'testing', maxAgeSeconds: 86_400, mx: ['mx.example.org', '*.example.net'] }
+  assert.deepEqual(parsePolicy(formatPolicy(written)), { kind: 'policy', policy: written })
 })
 
 it('cuts max_age, and drops an mx that is no name', () => {

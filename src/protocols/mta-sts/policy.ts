@@ -57,6 +57,12 @@ export function parsePolicy(text: ByteString): ParsedPolicy {
   return { kind: 'policy', policy: { mode, maxAgeSeconds, mx: patterns } }
 }
 
+/** As a web server gives it. */
+export function formatPolicy({ mode, maxAgeSeconds, mx }: StsPolicy): ByteString {
+  const lines = ['version: STSv1', `mode: ${mode}`, ...mx.map((name) => `mx: ${name}`), `max_age: ${maxAgeSeconds}`]
+  return `${lines.join('\r\n')}\r\n`
+}
+
 /** `name`: of an exchanger, in lower case. A wildcard stands for exactly one label (§4.1). */
 export function letsIn(policy: StsPolicy, name: string): boolean {
   const behindFirst = name.slice(name.indexOf('.') + 1)
