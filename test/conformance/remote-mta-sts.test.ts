@@ -99,4 +99,34 @@ describe('MTA-STS', { skip }, () => {
     assert.deepEqual(world.connections, [2])
     await world.close()
   })
+
+  it('sessions are counted by the policy that they were held to, once a connection', async () => {
+    const results = (world: PolicyWorld): string[] =>
+      world.rig.sessions.map(({ policyType, result, exchanger }) => `${policyType} ${result} ${exchanger}`)
+    const exchangers = [
+      { name: 'mx9.evil.example', script: inTls(good) },
+      { name: 'mx.t.example', script: inTls(ofOther) },
+      { name: 'mx2.t.example', script: inTls(good) },
+    ]
+    const world = await PolicyWorld.of(ca, exchangers)
+    world.sts('enforce', 'mx.t.example', 'mx2.t.example')
+    await world.send()
+    await world.send()
+    assert.deepEqual(results(world).slice(0, 3), [
+      'sts validation-failure mx9.evil.example',
+      'sts certificate-host-mismatch mx.t.example',
+      'sts success mx2.t.example',
+    ])
+    assert.equal(results(world).filter((line) => line.includes('success')).length, 1, 'the second one was reused')
+    assert.deepEqual(world.rig.sessions[2]?.policyStrings.slice(0, 2), ['version: STSv1', 'mode: enforce'])
+    assert.equal(world.rig.sessions[2]?.ownAddress, '127.0.0.1')
+    await world.close()
+    const free = await PolicyWorld.of(ca, [{ name: 'mx.t.example', script: inClear }])
+    await sendOnce(free)
+    assert.deepEqual(results(free), ['no-policy-found starttls-not-supported mx.t.example'])
+    const unfetched = await PolicyWorld.of(ca, [{ name: 'mx.t.example', script: inTls(own) }])
+    unfetched.rig.dns.texts.set('_mta-sts.t.example', { kind: 'found', values: ['v=STSv1; id=1'] })
+    await sendOnce(unfetched)
+    assert.deepEqual(results(unfetched), ['sts sts-policy-fetch-error ', 'no-policy-found success mx.t.example'])
+  })
 })

@@ -19,6 +19,7 @@ import {
   type StsPolicyParts,
 } from '../../src/clients/mta-sts/policies.ts'
 import type { Answer, Dns, MailExchanger, TlsaDns } from '../../src/clients/dns/dns.ts'
+import type { SessionFact } from '../../src/protocols/tlsrpt/day.ts'
 import type { TlsaRecord } from '../../src/protocols/dane/tlsa.ts'
 import type { Status } from '../../src/base/outcome.ts'
 import { type Delivered, deliver, type Equipment } from '../../src/programs/remote/delivery.ts'
@@ -110,6 +111,8 @@ export interface Mail {
 export class RemoteRig {
   readonly dns: FakeDns = new FakeDns()
   readonly logged: string[] = []
+  /** What was counted of TLS. */
+  readonly sessions: SessionFact[] = []
   /** MTA-STS policies, as if they had been fetched before. */
   readonly kept: MemoryPolicies = new MemoryPolicies()
   readonly equipment: Equipment
@@ -152,6 +155,7 @@ export class RemoteRig {
       patientHosts: new WaryHosts('PIPELINING', realClock, log),
       log,
       contexts,
+      countTls: (fact) => void this.sessions.push(fact),
       tlsPolicies: new TlsPolicies(new StsPolicies(this.stsParts(contexts, log)), this.dns),
     }
   }

@@ -3,8 +3,7 @@
 import { request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import type { SecureContext } from 'node:tls'
-import { describeError } from '../../base/outcome.ts'
-import { certificateFault } from '../../system/certificate-faults.ts'
+import { certificateFault, describeTlsError } from '../../system/certificate-faults.ts'
 import { errorCode } from '../../system/files.ts'
 
 export interface GetLimits {
@@ -27,7 +26,7 @@ export class GetError extends Error {
   readonly isCertificate: boolean
 
   constructor(url: string, cause: unknown) {
-    super(`${url}: ${describeError(cause)}`, { cause })
+    super(`${url}: ${describeTlsError(cause)}`, { cause })
     this.isCertificate = certificateFault(errorCode(cause)) !== undefined
   }
 }

@@ -6,6 +6,7 @@ import type { SecureContext } from 'node:tls'
 import { fromBuffer } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { parsePolicy, type StsPolicy } from '../../protocols/mta-sts/policy.ts'
+import type { FailureType } from '../../protocols/tlsrpt/day.ts'
 import type { Addresses } from '../dns/dns.ts'
 import { get, GetError, type GetLimits } from '../https/get.ts'
 
@@ -25,7 +26,7 @@ export type FetchedPolicy =
   | { readonly kind: 'policy'; readonly policy: StsPolicy; readonly text: string }
   | { readonly kind: 'failed'; readonly why: string; readonly type: PolicyFailure }
 
-export type PolicyFailure = 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid'
+export type PolicyFailure = Extract<FailureType, `sts-${string}`>
 
 /** `domain` is a host name as asHostName gives it. */
 export async function fetchPolicy(domain: string, web: PolicyWeb): Promise<FetchedPolicy> {

@@ -144,6 +144,7 @@ describe('an MTA-STS policy', { skip }, () => {
     for (const shown of [other, own]) {
       const world = await World.open(t, shown)
       assert.equal(await world.mode(), 'none sts-webpki-invalid')
+      assert.doesNotMatch(world.logged.join(), /Node\.js/)
     }
   })
 

@@ -10,6 +10,7 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Reply, ReplyParser } from '../../protocols/smtp/reply-parser.ts'
+import { describeTlsError } from '../../system/certificate-faults.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Target } from './mail-exchangers.ts'
@@ -64,6 +65,8 @@ type Listener = ((chunk: Buffer) => void) | ((error: Error) => void) | (() => vo
 
 export class SmtpConnection {
   readonly target: Target
+  /** From which it goes out; empty if it was lost at once. */
+  readonly ownAddress: string
   deadline: number = Number.POSITIVE_INFINITY
   /** Empty while it lives. */
   lostBecause = ''
@@ -89,6 +92,7 @@ export class SmtpConnection {
   constructor(socket: Socket, target: Target, deadlines: Deadlines) {
     this.socket = socket
     this.target = target
+    this.ownAddress = socket.localAddress ?? ''
     this.deadlines = deadlines
     this.parser.dashesMayLack = true
     this.listen(socket)
@@ -187,7 +191,7 @@ export class SmtpConnection {
       }
       this.endHandshake = settle
       this.listenWith(secured, {
-        error: (error: Error) => settle({ why: describeError(error), code: errorCode(error) }),
+        error: (error: Error) => settle({ why: describeTlsError(error), code: errorCode(error) }),
         close: () => settle({ why: 'connection closed in the handshake', code: '' }),
         secureConnect: () => settle(),
       })

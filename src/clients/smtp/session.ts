@@ -34,7 +34,7 @@ export interface SessionWish {
   /** A connection on which something came that is no reply. */
   readonly onMisread: (connection: SmtpConnection) => void
   /** What came of TLS, once a connection, unless it was not to be. */
-  readonly onTls: (fact: TlsFact) => void
+  readonly onTls: (fact: TlsFact, connection: SmtpConnection) => void
 }
 
 export interface Session {
@@ -183,7 +183,7 @@ async function startTls(
   const { target } = wish
   if (use === 'never') return { kind: 'ok', value: offered }
   if (!offered.startTls) {
-    wish.onTls({ kind: 'starttls-not-supported', why: 'EHLO offers no STARTTLS' })
+    wish.onTls({ kind: 'starttls-not-supported', why: 'EHLO offers no STARTTLS' }, connection)
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
     const who = demandedBy === '' ? 'which is demanded' : `which is demanded by ${demandedBy}`
     return demandUnmet(wish, remoteStatus.noTls(target, `it offers no TLS, ${who}`))
@@ -194,7 +194,7 @@ async function startTls(
   if (go.code === closingCode)
     return { kind: 'unwilling', status: remoteStatus.noTls(target, 'STARTTLS was refused', go) }
   if (go.code !== 220) {
-    wish.onTls({ kind: 'starttls-not-supported', why: `STARTTLS was refused: ${go.code}` })
+    wish.onTls({ kind: 'starttls-not-supported', why: `STARTTLS was refused: ${go.code}` }, connection)
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
     return demandUnmet(wish, remoteStatus.noTls(target, 'STARTTLS was refused', go))
   }
@@ -225,7 +225,7 @@ async function handshake(
   if (trouble === 'again') return { kind: 'again' }
   const { demandedBy } = wish.tls
   const who = demandedBy === '' ? '' : ` (demanded by ${demandedBy})`
-  wish.onTls({ kind: tlsFailureOf(trouble), why: trouble.why })
+  wish.onTls({ kind: tlsFailureOf(trouble), why: trouble.why }, connection)
   const words = `TLS failed: ${trouble.why.replace(/[^ -~]/g, '?')}${who}`
   return withoutTls(wish, trouble.why, remoteStatus.noTls(wish.target, words))
 }
@@ -241,7 +241,9 @@ async function secure(
     const { fault, anchorPem } = judgePeer(connection.secured, wish.tls.voucher)
     if (anchorPem !== undefined && contexts.learnAnchor(wish.tls, anchorPem)) return 'again'
     if (fault !== undefined && !wish.tls.isOnlyReported) return fault
-    wish.onTls(fault === undefined ? { kind: 'success', why: '' } : { kind: tlsFailureOf(fault), why: fault.why })
+    const fact: TlsFact =
+      fault === undefined ? { kind: 'success', why: '' } : { kind: tlsFailureOf(fault), why: fault.why }
+    wish.onTls(fact, connection)
     return undefined
   } catch (error) {
     return { why: describeError(error), code: '' }

@@ -1,19 +1,13 @@
 /** Does somebody vouch for the server at the other end? And what TLS reports call it if not (RFC 8460 §4.3). */
 import type { TLSSocket } from 'node:tls'
+import type { FailureType } from '../../protocols/tlsrpt/day.ts'
 import { certificateFault } from '../../system/certificate-faults.ts'
 import type { TlsTrouble } from './connection.ts'
 import type { Voucher } from './tls-plan.ts'
 import { anchorIn, matchesEndEntity } from './tlsa-match.ts'
 
-export type TlsFailure =
-  | 'starttls-not-supported'
-  | 'certificate-host-mismatch'
-  | 'certificate-expired'
-  | 'certificate-not-trusted'
-  | 'validation-failure'
-
 export interface TlsFact {
-  readonly kind: 'success' | TlsFailure
+  readonly kind: 'success' | FailureType
   /** Empty with success. */
   readonly why: string
 }
@@ -51,7 +45,7 @@ function chainFault({ authorizationError }: TLSSocket): TlsTrouble {
   return { why: text, code }
 }
 
-export function tlsFailureOf({ code }: TlsTrouble): TlsFailure {
+export function tlsFailureOf({ code }: TlsTrouble): FailureType {
   if (code === unmatched.code) return 'certificate-not-trusted'
   const fault = certificateFault(code)
   if (fault === 'name') return 'certificate-host-mismatch'

@@ -17,17 +17,19 @@ import { type Opened, openSession, type SessionWish } from '../../clients/smtp/s
 import type { TlsFact } from '../../clients/smtp/tls-judgement.ts'
 import type { TlsContexts } from '../../clients/smtp/tls-contexts.ts'
 import { type HostPolicy, planKey, planTls, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
-import { type DomainDemands, noDemands, type TlsPolicies } from '../../clients/smtp/tls-policies.ts'
+import { type DomainDemands, type HostDemand, noDemands, type TlsPolicies } from '../../clients/smtp/tls-policies.ts'
 import { reportTransaction } from '../../clients/smtp/transaction-report.ts'
 import { type OpenContent, transact, type TransactionResult } from '../../clients/smtp/transaction.ts'
 import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
 import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
+import type { SessionFact } from '../../protocols/tlsrpt/day.ts'
 import type { Log } from '../../system/log.ts'
 import { forNow, groupAfter, isProvokedByUse, isUnchecked } from './further-transactions.ts'
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
+import { policyFailure, sessionFact } from './tls-facts.ts'
 import type { WaryHosts } from './wary-hosts.ts'
 
 /** Up to the final dot: a base, and time for the content at the least speed that is worth a slot. */
@@ -49,6 +51,7 @@ export interface Equipment {
   readonly patientHosts: WaryHosts
   readonly contexts: TlsContexts
   readonly tlsPolicies: TlsPolicies
+  readonly countTls: (fact: SessionFact) => void
   readonly log: Log
 }
 
@@ -77,6 +80,8 @@ class Delivery {
   private login: Login | undefined
   private isRouted = false
   private demands: DomainDemands = noDemands
+  /** Of the exchanger whose turn it is. */
+  private demand: HostDemand | undefined
 
   constructor(
     envelope: OutgoingEnvelope,
@@ -148,13 +153,19 @@ class Delivery {
       this.settings.heedsPolicies(domain) ? tlsPolicies.of(domain) : noDemands,
     ])
     this.demands = demands
+    const failure = policyFailure(demands)
+    if (failure !== undefined) this.equipment.countTls(failure)
     return found
   }
 
   /** Undefined: it has answered, and every recipient has its status. Each turn settles somebody, or asks for fewer. */
   private async deliverTo(target: Target): Promise<Next | undefined> {
     const demand = await this.demands.ofHost(target)
-    if (demand.kind === 'excluded') return { isLast: false, status: remoteStatus.againstPolicy(target, demand.why) }
+    this.demand = demand
+    if (demand.kind === 'excluded') {
+      this.countTls(target, { result: demand.failure, why: demand.why, ownAddress: '' })
+      return { isLast: false, status: remoteStatus.againstPolicy(target, demand.why) }
+    }
     if (this.requiresTls && !this.isRouted && !demand.isVouchedFor) {
       const isUncertain = this.demands.sts?.isUncertain === true
       return { isLast: false, status: remoteStatus.unvouchedExchanger(target, this.domain(), isUncertain ? 4 : 5) }
@@ -268,7 +279,7 @@ class Delivery {
       connectMilliseconds: this.settings.connectMilliseconds,
       limits: this.limits,
       onMisread: (connection) => this.noteMisread(connection),
-      onTls: (fact) => this.noteTls(target, plan, fact),
+      onTls: (fact, { ownAddress }) => this.noteTls(target, plan, fact, ownAddress),
     }
     let opened = await openSession(wish, contexts, deadlines)
     if (opened.kind === 'unreachable' && opened.timedOut) deadHosts.timedOut(target.address)
@@ -290,7 +301,13 @@ class Delivery {
     this.equipment.log(`warning: ${target.address} said what is no reply, or what it was not asked for: ${shown}`)
   }
 
-  private noteTls(target: Target, plan: TlsPlan, { kind, why }: TlsFact): void {
+  private countTls(target: Target, outcome: Pick<SessionFact, 'result' | 'why' | 'ownAddress'>): void {
+    if (this.demand === undefined || this.demands.domain === '') return
+    this.equipment.countTls(sessionFact(this.demands, this.demand, target, outcome))
+  }
+
+  private noteTls(target: Target, plan: TlsPlan, { kind, why }: TlsFact, ownAddress: string): void {
+    this.countTls(target, { result: kind, why, ownAddress })
     if (kind === 'success' || !plan.isOnlyReported) return
     const words = `${target.name} (${target.address}) is not as the MTA-STS policy of ${this.demands.domain} says`
     this.equipment.log(`warning: ${words}: ${why.replace(/[^ -~]/g, '?')}; the policy is in testing`)

@@ -31,7 +31,13 @@ export interface Equipped {
 }
 
 /** `fail`: control/dnsservers names what is no name server. */
-export function equip(home: Home, control: Control, log: Log, fail: (text: string) => never): Equipped {
+export function equip(
+  home: Home,
+  control: Control,
+  log: Log,
+  countTls: Equipment['countTls'],
+  fail: (text: string) => never,
+): Equipped {
   const warn = (problem: string): void => log(`warning: ${problem}`)
   const dns = openDns(control, fail)
   const deadHosts = new DeadHosts(realClock, realRandom)
@@ -66,6 +72,7 @@ export function equip(home: Home, control: Control, log: Log, fail: (text: strin
     log,
     contexts,
     tlsPolicies: new TlsPolicies(stsPolicies, dns),
+    countTls,
   }
   return { equipment, dns, stsPolicies, keptPolicies }
 }

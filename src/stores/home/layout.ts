@@ -31,6 +31,7 @@ export interface Home {
   readonly greylist: string
   readonly issuers: string
   readonly mtaSts: string
+  readonly tlsReports: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -50,6 +51,7 @@ export function homeAt(path: string): Home {
     greylist: at('greylist'),
     issuers: at('issuers'),
     mtaSts: at('mta-sts'),
+    tlsReports: at('tls-reports'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -76,6 +78,8 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'issuers', owner: 'issuers', mode: 0o755 },
   // What other domains publish: anybody may read it; who may write it decides how their mail goes out.
   { name: 'mta-sts', owner: 'remote', mode: 0o755 },
+  // To which domains mail went: nobody else's business.
+  { name: 'tls-reports', owner: 'remote', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },

@@ -16,4 +16,15 @@ export function addTls(program: Command): void {
     ['quaver tls explain example.org', 'connects to its exchangers, up to EHLO in TLS; nothing is sent'],
     ['quaver tls explain you@example.org --json', 'for scripts; exit code 1 if a message would wait'],
   ])
+  const report = subcommand(group, 'report', 'Show what came of TLS with other servers, by day, domain and policy.')
+    .argument('[domain]', 'of this domain alone')
+    .option('--day <day>', 'of this day alone (UTC), as 2026-12-31; ten days are kept')
+    .option('--failures', 'only where something failed')
+    .action(async (domain: string | undefined) =>
+      (await import('./report.ts')).report(domain, report.optsWithGlobals()),
+    )
+  examples(report, [
+    ['quaver tls report --failures', 'whose mail waits, or goes unencrypted, and why'],
+    ['quaver tls report example.org --json', 'in the form of RFC 8460'],
+  ])
 }

@@ -22,7 +22,15 @@ const placesMax = 50
 
 /** `keepsMail`: mail, and whose it is, stay. */
 export async function removeKept(home: Home, keepsMail: boolean, gone: string[]): Promise<void> {
-  const states = [home.run, home.log, home.greylist, home.issuers, home.mtaSts, ...(keepsMail ? [] : [home.queue])]
+  const states = [
+    home.run,
+    home.log,
+    home.greylist,
+    home.issuers,
+    home.mtaSts,
+    home.tlsReports,
+    ...(keepsMail ? [] : [home.queue]),
+  ]
   if (!keepsMail && !(await hasLogins(home))) states.push(home.auth)
   for (const directory of states) {
     for (const name of namesIn(directory)) await rm(join(directory, name), { recursive: true, force: true })
