@@ -51,7 +51,7 @@ interface Cached {
 
 const deliveryQueryLimits: QueryLimits = { queryMilliseconds: 5_000, triesMax: 3 }
 
-/** Addresses of name servers, or a predicate on them: whose AD bit is believed. */
+/** Is this name server believed when it says that an answer was verified (the AD bit)? */
 export type TrustedServers = (server: string) => boolean
 
 export class SystemDns implements Dns, RecordDns, TlsaDns {

@@ -34,7 +34,7 @@ export class TlsContexts {
   options(target: Target, plan: TlsPlan): ConnectionOptions {
     const { voucher } = plan
     const options: ConnectionOptions = {
-      secureContext: this.context(plan),
+      secureContext: this.contextOf(voucher, plan.clientPem),
       rejectUnauthorized: voucher.kind === 'authorities' && !plan.isOnlyReported,
       host: target.name,
     }
@@ -46,7 +46,7 @@ export class TlsContexts {
 
   /** Of the machine's authorities. */
   ofMachine(): SecureContext {
-    return this.kept('machine', () => createSecureContext({ minVersion: 'TLSv1.2', ca: this.machineAuthorities() }))
+    return this.contextOf({ kind: 'authorities', pem: undefined }, undefined)
   }
 
   /** The authority that a TLSA record means has shown itself: from now on what it signed is judged by it. False: it is known. */
@@ -58,19 +58,16 @@ export class TlsContexts {
     return true
   }
 
-  private context(plan: TlsPlan): SecureContext {
-    const { voucher, clientPem } = plan
+  private contextOf(voucher: Voucher, clientPem: string | undefined): SecureContext {
     const anchor = voucher.kind === 'tlsa' ? this.anchors.get(voucherKey(voucher)) : undefined
-    return this.kept(`${voucherKey(voucher)}\n${anchor ?? ''}\n${clientPem ?? ''}`, () =>
-      this.make(this.trustIn(voucher, anchor), clientPem),
-    )
-  }
-
-  private kept(key: string, make: () => SecureContext): SecureContext {
-    const known = this.contexts.get(key)
-    if (known !== undefined) return known
-    const context = make()
-    if (this.contexts.size >= contextsMax) this.contexts.clear()
+    const key = `${voucherKey(voucher)}\n${anchor ?? ''}\n${clientPem ?? ''}`
+    const context = this.contexts.get(key) ?? this.make(this.trustIn(voucher, anchor), clientPem)
+    // The one used longest ago goes: that of the machine's authorities is dear, and every host with TLSA records has its own.
+    this.contexts.delete(key)
+    for (const oldest of this.contexts.keys()) {
+      if (this.contexts.size < contextsMax) break
+      this.contexts.delete(oldest)
+    }
     this.contexts.set(key, context)
     return context
   }

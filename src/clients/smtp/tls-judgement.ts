@@ -42,8 +42,14 @@ function chainFault({ authorizationError }: TLSSocket): TlsTrouble {
   const error: unknown = authorizationError
   const text = error instanceof Error ? error.message : String(error)
   const code = error instanceof Error && 'code' in error ? String(error.code) : text
-  return { why: text, code }
+  return { why: faultWords[certificateFault(code) ?? 'untrusted'](code), code }
 }
+
+const faultWords = {
+  name: () => 'its certificate is for other names',
+  time: (code: string) => `its certificate is not valid now (${code})`,
+  untrusted: (code: string) => `nobody who is believed has signed its certificate (${code})`,
+} as const
 
 export function tlsFailureOf({ code }: TlsTrouble): FailureType {
   if (code === unmatched.code) return 'certificate-not-trusted'

@@ -171,12 +171,11 @@ class Delivery {
       return { isLast: false, status: remoteStatus.unvouchedExchanger(target, this.domain(), isUncertain ? 4 : 5) }
     }
     if (demand.remark !== '') this.equipment.log(`warning: ${demand.remark}; the policy is in testing`)
-    const plan = this.planFor(target, demand.policy)
     let waiting: readonly number[] = [...this.envelope.recipients.keys()]
     let together = transactionRecipientsMax
     for (let isFirst = true; waiting.length > 0; isFirst = false) {
       const group = waiting.slice(0, together)
-      const result = await this.askAbout(target, plan, group)
+      const result = await this.askAbout(target, demand.policy, group)
       if ('isLast' in result) {
         // What the first transactions left over keeps the status that it has.
         return isFirst ? result : undefined
@@ -198,9 +197,14 @@ class Delivery {
   }
 
   /** One transaction, on a kept connection if there is one. */
-  private async askAbout(target: Target, plan: TlsPlan, group: readonly number[]): Promise<TransactionResult | Next> {
+  private async askAbout(
+    target: Target,
+    policy: HostPolicy,
+    group: readonly number[],
+  ): Promise<TransactionResult | Next> {
     const recipients = group.map((position) => this.envelope.recipients[position] ?? '')
     const envelope = { ...this.envelope, recipients }
+    const plan = this.planFor(target, policy)
     const kept = this.equipment.pool.take(this.poolKey(target, plan))
     if (kept !== undefined) {
       const result = await this.transact(target, plan, kept, envelope)

@@ -30,6 +30,7 @@ import { homeFaults, type RightsFault, treeFaults } from '../machine/rights.ts'
 import { serverName } from '../mail-services.ts'
 import { duration, print, printJson, styled } from '../output.ts'
 import { troublesIn } from '../status.ts'
+import { dnssecFindings } from './dnssec.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
@@ -89,6 +90,7 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ...(await certificateFindings(home)),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
+    ...(isDemo ? [] : dnssecFindings(home)),
   ]
 }
 
