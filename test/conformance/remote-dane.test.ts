@@ -206,3 +206,39 @@ describe('REQUIRETLS', { skip }, () => {
     await world.servers[0]?.close()
   })
 })
+
+describe('TLS-Required: No', { skip }, () => {
+  const name = 'mx.t.example'
+  const exchanger = { name, tlsaHosts: [name], script: inTls(good) }
+
+  it('lets a message go in spite of DANE and MTA-STS, and only where they keep it', async () => {
+    const content = 'Subject: report\nTLS-Required:  no\n\nTLS-Required: No\n'
+    for (const publish of [
+      (world: PolicyWorld) => world.tlsa(0, tlsaRecord(3, 1, own.cert)),
+      (world: PolicyWorld) => world.sts('enforce', 'other.example'),
+    ]) {
+      const world = await PolicyWorld.of(ca, [exchanger])
+      publish(world)
+      assert.match(await world.send(new Map(), 'r@t.example', content), /^K127/)
+      const counted = world.rig.sessions.filter(({ result }) => result === 'success')
+      assert.deepEqual(counted, [], 'the session is not counted')
+      await world.close()
+    }
+  })
+
+  it('is no part of the body, nothing else, nothing twice, and less than REQUIRETLS', async () => {
+    const cases: [string, ReadonlyMap<string, string>][] = [
+      ['Subject: x\n\nTLS-Required: No\n', new Map()],
+      ['TLS-Required: Yes\n\n', new Map()],
+      ['TLS-Required: No\nTLS-Required: No\n\n', new Map()],
+      ['TLS-Required: No\n\n', new Map([['REQUIRETLS', '']])],
+    ]
+    for (const [content, params] of cases) {
+      const world = await PolicyWorld.of(ca, [exchanger])
+      world.tlsa(0, tlsaRecord(3, 1, own.cert))
+      assert.match(await world.send(params, 'r@t.example', content), /^Z.*no TLSA record matches/)
+      assert.equal(world.envelopes, 0)
+      await world.close()
+    }
+  })
+})

@@ -83,8 +83,12 @@ export class PolicyWorld {
     return this
   }
 
-  async send(params: ReadonlyMap<string, string> = new Map(), recipient = 'r@t.example'): Promise<string> {
-    return await this.rig.report({ params, recipients: [recipient] })
+  async send(
+    params: ReadonlyMap<string, string> = new Map(),
+    recipient = 'r@t.example',
+    content = 'A: b\n\nx\n',
+  ): Promise<string> {
+    return await this.rig.report({ params, recipients: [recipient], content })
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,7 @@ import { forNow, groupAfter, isProvokedByUse, isUnchecked } from './further-tran
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
 import { policyFailure, sessionFact } from './tls-facts.ts'
+import { saysTlsNotRequired } from './tls-not-required.ts'
 import type { WaryHosts } from './wary-hosts.ts'
 
 /** Up to the final dot: a base, and time for the content at the least speed that is worth a slot. */
@@ -82,6 +83,8 @@ class Delivery {
   private demands: DomainDemands = noDemands
   /** Of the exchanger whose turn it is. */
   private demand: HostDemand | undefined
+  /** An exchanger was passed over, as far as one can tell because of a published policy. */
+  private isRuledOut = false
 
   constructor(
     envelope: OutgoingEnvelope,
@@ -110,21 +113,35 @@ class Delivery {
       if (logText !== '') this.equipment.log(`delivery to ${JSON.stringify(toText(this.domain()))}: ${logText}`)
       return this.forAll({ ...found.status, logText: fromText(logText) })
     }
-    let status: Status | undefined
-    for (const target of found.targets) {
+    const tried = await this.tryEach(found.targets)
+    const isFree = tried.kind === 'untaken' && this.isRuledOut && !this.requiresTls
+    if (!isFree || !(await saysTlsNotRequired(this.content))) return this.end(tried)
+    this.demands = noDemands
+    return this.end(await this.tryEach(found.targets))
+  }
+
+  private async tryEach(targets: readonly Target[]): Promise<Tried> {
+    let status: Status = remoteStatus.noConnection
+    for (const [at, target] of targets.entries()) {
       const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
       // Not the next one: that this one is busy with us makes no other a better exchanger.
-      if (!(await this.equipment.hostShares.enter(target.address, most))) return 'crowded'
+      if (!(await this.equipment.hostShares.enter(target.address, most))) return { kind: 'crowded' }
       try {
         const next = await this.deliverTo(target)
-        if (next === undefined) return this.statuses
-        status = ofTwo(status, next.status ?? remoteStatus.noConnection)
+        if (next === undefined) return { kind: 'answered' }
+        const now = next.status ?? remoteStatus.noConnection
+        status = at === 0 ? now : ofTwo(status, now)
         if (next.isLast) break
       } finally {
         this.equipment.hostShares.leave(target.address)
       }
     }
-    return this.forAll(status ?? remoteStatus.noConnection)
+    return { kind: 'untaken', status }
+  }
+
+  private end(tried: Tried): Delivered {
+    if (tried.kind === 'crowded') return 'crowded'
+    return tried.kind === 'answered' ? this.statuses : this.forAll(tried.status)
   }
 
   private domain(): ByteString {
@@ -163,6 +180,7 @@ class Delivery {
     const demand = await this.demands.ofHost(target)
     this.demand = demand
     if (demand.kind === 'excluded') {
+      this.isRuledOut = true
       this.countTls(target, { result: demand.failure, why: demand.why, ownAddress: '' })
       return { isLast: false, status: remoteStatus.againstPolicy(target, demand.why) }
     }
@@ -224,6 +242,7 @@ class Delivery {
       const kept = { session: opened.session, transactions: 0, needsReset: false }
       return await this.transact(target, plan, kept, envelope)
     }
+    if (opened.kind === 'unwilling' && plan.demandedBy !== '') this.isRuledOut = true
     const isLast = opened.kind === 'refused' || opened.kind === 'ourselves'
     return { isLast, status: opened.kind === 'unreachable' ? undefined : opened.status }
   }
@@ -328,11 +347,16 @@ class Delivery {
 
 /** What is said when no exchanger has answered for the message: the last that one came to, but that none of them can ever
  *  do only if it is so of each. */
-function ofTwo(before: Status | undefined, now: Status): Status {
-  const isNothing = now === remoteStatus.noConnection
-  if (before === undefined || (!isNothing && (now.class === 4 || before.class === 5))) return now
-  return before.class === 5 ? now : before
+function ofTwo(before: Status, now: Status): Status {
+  if (before.class === 5) return now
+  return now.class === 5 || now === remoteStatus.noConnection ? before : now
 }
+
+/** `untaken`: no exchanger has answered for the message. */
+type Tried =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'crowded' }
+  | { readonly kind: 'untaken'; readonly status: Status }
 
 /** The address has not answered for the message. */
 interface Next {
