@@ -14,22 +14,18 @@ import type { Deadlines } from '../../clients/smtp/deadlines.ts'
 import type { MailExchangers, Target, Targets } from '../../clients/smtp/mail-exchangers.ts'
 import { findLogin, type Login } from '../../clients/smtp/secrets.ts'
 import { type Opened, openSession, type SessionWish } from '../../clients/smtp/session.ts'
-import type { TlsFact } from '../../clients/smtp/tls-judgement.ts'
 import type { TlsContexts } from '../../clients/smtp/tls-contexts.ts'
-import { type HostPolicy, planKey, planTls, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
-import { type DomainDemands, type HostDemand, noDemands, type TlsPolicies } from '../../clients/smtp/tls-policies.ts'
+import { type HostPolicy, planKey, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
 import { reportTransaction } from '../../clients/smtp/transaction-report.ts'
 import { type OpenContent, transact, type TransactionResult } from '../../clients/smtp/transaction.ts'
 import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
 import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
-import type { SessionFact } from '../../protocols/tlsrpt/day.ts'
-import type { Log } from '../../system/log.ts'
+import { DemandedTls, type DemandedTlsParts } from './demanded-tls.ts'
 import { forNow, groupAfter, isProvokedByUse, isUnchecked } from './further-transactions.ts'
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
-import { policyFailure, sessionFact } from './tls-facts.ts'
 import { saysTlsNotRequired } from './tls-not-required.ts'
 import type { WaryHosts } from './wary-hosts.ts'
 
@@ -40,20 +36,15 @@ const contentBytesPerSecondMin: number = 8 * 1024
 const transactionRecipientsMax = 100
 const misreadShownMax = 200
 
-export interface Equipment {
+export interface Equipment extends DemandedTlsParts {
   readonly exchangers: MailExchangers
   readonly deadlines: Deadlines
   readonly pool: ConnectionPool
   readonly deadHosts: DeadHosts
   readonly hostShares: HostShares
-  /** Their TLS fails. */
-  readonly clearHosts: WaryHosts
   /** They lose what is pipelined. */
   readonly patientHosts: WaryHosts
   readonly contexts: TlsContexts
-  readonly tlsPolicies: TlsPolicies
-  readonly countTls: (fact: SessionFact) => void
-  readonly log: Log
 }
 
 /** `crowded`: nothing was tried, because the host has its share of attempts already. */
@@ -80,11 +71,7 @@ class Delivery {
   private readonly statuses: Status[]
   private login: Login | undefined
   private isRouted = false
-  private demands: DomainDemands = noDemands
-  /** Of the exchanger whose turn it is. */
-  private demand: HostDemand | undefined
-  /** An exchanger was passed over, as far as one can tell because of a published policy. */
-  private isRuledOut = false
+  private readonly tls: DemandedTls
 
   constructor(
     envelope: OutgoingEnvelope,
@@ -98,6 +85,7 @@ class Delivery {
     this.content = content
     this.settings = settings
     this.equipment = equipment
+    this.tls = new DemandedTls(equipment, settings, envelope.params.has('REQUIRETLS'))
     const contentMilliseconds = (envelope.contentBytes / contentBytesPerSecondMin) * 1000
     this.limits = {
       replyMillisecondsMax: settings.replyMilliseconds,
@@ -114,9 +102,9 @@ class Delivery {
       return this.forAll({ ...found.status, logText: fromText(logText) })
     }
     const tried = await this.tryEach(found.targets)
-    const isFree = tried.kind === 'untaken' && this.isRuledOut && !this.requiresTls
+    const isFree = tried.kind === 'untaken' && this.tls.isRuledOut && !this.tls.requiresTls
     if (!isFree || !(await saysTlsNotRequired(this.content))) return this.end(tried)
-    this.demands = noDemands
+    this.tls.forget()
     return this.end(await this.tryEach(found.targets))
   }
 
@@ -156,44 +144,23 @@ class Delivery {
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
     if (this.settings.unreadable || route.kind === 'unreadable')
       return { kind: 'failed', status: remoteStatus.badRoute }
-    if (route.kind === 'exchangers') return await this.findExchangers(domain)
+    // A route is the administrator's word: what others publish is looked at only here.
+    if (route.kind === 'exchangers')
+      return (await Promise.all([this.equipment.exchangers.ofDomain(domain), this.tls.lookUp(domain)]))[0]
     this.isRouted = true
     this.login = findLogin(this.settings.secrets, route.relay)
     return await this.equipment.exchangers.ofRelay(route.relay)
   }
 
-  /** A route is the administrator's word: what others publish is looked at only here. */
-  private async findExchangers(domain: ByteString): Promise<Targets> {
-    const { exchangers, tlsPolicies } = this.equipment
-    const [found, demands] = await Promise.all([
-      exchangers.ofDomain(domain),
-      this.settings.heedsPolicies(domain) ? tlsPolicies.of(domain) : noDemands,
-    ])
-    this.demands = demands
-    const failure = policyFailure(demands)
-    if (failure !== undefined) this.equipment.countTls(failure)
-    return found
-  }
-
   /** Undefined: it has answered, and every recipient has its status. Each turn settles somebody, or asks for fewer. */
   private async deliverTo(target: Target): Promise<Next | undefined> {
-    const demand = await this.demands.ofHost(target)
-    this.demand = demand
-    if (demand.kind === 'excluded') {
-      this.isRuledOut = true
-      this.countTls(target, { result: demand.failure, why: demand.why, ownAddress: '' })
-      return { isLast: false, status: remoteStatus.againstPolicy(target, demand.why) }
-    }
-    if (this.requiresTls && !this.isRouted && !demand.isVouchedFor) {
-      const isUncertain = this.demands.sts?.isUncertain === true
-      return { isLast: false, status: remoteStatus.unvouchedExchanger(target, this.domain(), isUncertain ? 4 : 5) }
-    }
-    if (demand.remark !== '') this.equipment.log(`warning: ${demand.remark}; the policy is in testing`)
+    const policy = await this.tls.policyOf(target, this.domain(), this.isRouted)
+    if ('class' in policy) return { isLast: false, status: policy }
     let waiting: readonly number[] = [...this.envelope.recipients.keys()]
     let together = transactionRecipientsMax
     for (let isFirst = true; waiting.length > 0; isFirst = false) {
       const group = waiting.slice(0, together)
-      const result = await this.askAbout(target, demand.policy, group)
+      const result = await this.askAbout(target, policy, group)
       if ('isLast' in result) {
         // What the first transactions left over keeps the status that it has.
         return isFirst ? result : undefined
@@ -222,7 +189,7 @@ class Delivery {
   ): Promise<TransactionResult | Next> {
     const recipients = group.map((position) => this.envelope.recipients[position] ?? '')
     const envelope = { ...this.envelope, recipients }
-    const plan = this.planFor(target, policy)
+    const plan = this.tls.planFor(target, policy, this.login !== undefined)
     const kept = this.equipment.pool.take(this.poolKey(target, plan))
     if (kept !== undefined) {
       const result = await this.transact(target, plan, kept, envelope)
@@ -242,7 +209,7 @@ class Delivery {
       const kept = { session: opened.session, transactions: 0, needsReset: false }
       return await this.transact(target, plan, kept, envelope)
     }
-    if (opened.kind === 'unwilling' && plan.demandedBy !== '') this.isRuledOut = true
+    if (opened.kind === 'unwilling' && plan.demandedBy !== '') this.tls.isRuledOut = true
     const isLast = opened.kind === 'refused' || opened.kind === 'ourselves'
     return { isLast, status: opened.kind === 'unreachable' ? undefined : opened.status }
   }
@@ -265,17 +232,6 @@ class Delivery {
     kept.needsReset = result.end.kind !== 'accepted'
     if (!isReused || !isProvokedByUse(result)) this.equipment.pool.give(key, kept)
     return result
-  }
-
-  private planFor(target: Target, policy: HostPolicy): TlsPlan {
-    const needs = { login: this.login !== undefined, requireTls: this.requiresTls }
-    const plan = planTls(target, this.settings.tlsFacts(target.name), needs, policy)
-    const inClear = plan.use === 'opportunistic' && this.equipment.clearHosts.has(target.address)
-    return inClear ? { ...plan, use: 'never' } : plan
-  }
-
-  private get requiresTls(): boolean {
-    return this.envelope.params.has('REQUIRETLS')
   }
 
   private unwanted(target: Target): ReadonlySet<string> {
@@ -302,7 +258,7 @@ class Delivery {
       connectMilliseconds: this.settings.connectMilliseconds,
       limits: this.limits,
       onMisread: (connection) => this.noteMisread(connection),
-      onTls: (fact, { ownAddress }) => this.noteTls(target, plan, fact, ownAddress),
+      onTls: (fact, { ownAddress }) => this.tls.note(target, plan, fact, ownAddress),
     }
     let opened = await openSession(wish, contexts, deadlines)
     if (opened.kind === 'unreachable' && opened.timedOut) deadHosts.timedOut(target.address)
@@ -322,18 +278,6 @@ class Delivery {
       .trimEnd()
       .replace(/[^ -~]/g, '?')
     this.equipment.log(`warning: ${target.address} said what is no reply, or what it was not asked for: ${shown}`)
-  }
-
-  private countTls(target: Target, outcome: Pick<SessionFact, 'result' | 'why' | 'ownAddress'>): void {
-    if (this.demand === undefined || this.demands.domain === '') return
-    this.equipment.countTls(sessionFact(this.demands, this.demand, target, outcome))
-  }
-
-  private noteTls(target: Target, plan: TlsPlan, { kind, why }: TlsFact, ownAddress: string): void {
-    this.countTls(target, { result: kind, why, ownAddress })
-    if (kind === 'success' || !plan.isOnlyReported) return
-    const words = `${target.name} (${target.address}) is not as the MTA-STS policy of ${this.demands.domain} says`
-    this.equipment.log(`warning: ${words}: ${why.replace(/[^ -~]/g, '?')}; the policy is in testing`)
   }
 
   private forAll(status: Status): Status[] {
