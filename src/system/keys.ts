@@ -1,5 +1,6 @@
 /** Keys, as node:crypto gives them. */
 import {
+  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -73,6 +74,13 @@ export function keyPairFault(certificatePem: string, keyPem: string): string | u
     return 'the key file holds no unencrypted private key in PEM form'
   }
   return 'certificate and key do not belong together'
+}
+
+/** SHA-256 of the certificate's public key (SubjectPublicKeyInfo): the same for each certificate of one key. Throws if it
+ *  is no certificate. */
+export function publicKeyDigest(certificatePem: string): Buffer {
+  const spki = new X509Certificate(certificatePem).publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest()
 }
 
 /** RFC 1035 §2.3.4: 255 bytes on the wire. */

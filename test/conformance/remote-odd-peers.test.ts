@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Deadlines } from '../../src/clients/smtp/deadlines.ts'
 import { openSession } from '../../src/clients/smtp/session.ts'
-import { TlsContexts } from '../../src/clients/smtp/tls-plan.ts'
+import { TlsContexts } from '../../src/clients/smtp/tls-contexts.ts'
+import { noHostPolicy, planTls } from '../../src/clients/smtp/tls-plan.ts'
 import { realClock } from '../../src/system/clock.ts'
-import { against, RemoteRig } from '../kit/remote-rig.ts'
+import { against, noTlsFacts, RemoteRig } from '../kit/remote-rig.ts'
 import { type Peer, type Script, ScriptedServer } from '../kit/scripted-server.ts'
 import { accepted, acceptAll, greet, takeMessage } from '../kit/scripts.ts'
 
@@ -244,17 +245,19 @@ describe('a server that bears our name', () => {
           await peer.tail()
         },
       ])
+      const target = { address: '127.0.0.1', port: server.port, name: 'mx.test' }
       const opened = await openSession(
         {
-          target: { address: '127.0.0.1', port: server.port, name: 'mx.test' },
+          target,
           helo: 'helo.test',
-          tls: { use: 'never', verify: false, implicit: false, hostCaPem: undefined, clientPem: undefined },
+          tls: planTls(target, { ...noTlsFacts, forbidden: true }, { login: false, requireTls: false }, noHostPolicy),
           login: undefined,
           unwanted: new Set(),
           ownNames: new Set(['mail.example.net']),
           connectMilliseconds: 1_000,
           limits: { replyMillisecondsMax: 1_000, totalDeadline: Number.POSITIVE_INFINITY },
           onMisread: () => undefined,
+          onTls: () => undefined,
         },
         new TlsContexts(() => undefined),
         new Deadlines(realClock),

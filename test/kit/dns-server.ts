@@ -1,13 +1,15 @@
 /** A name server that says what a test tells it, over UDP and TCP on one loopback port (RFC 1035 §4).
- *  Knows:  A, AAAA, MX, CNAME, TXT, PTR records, response codes, truncation. Never: recurses. */
+ *  Knows:  A, AAAA, MX, CNAME, TXT, PTR, TLSA records, response codes, truncation, names whose answers are said to be verified.
+ *  Never:  recurses. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, isIPv4, type Server, type Socket } from 'node:net'
 
-const types = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28 } as const
+const types = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28, TLSA: 52 } as const
 type RecordType = keyof typeof types
 
-/** `10 mx.test` for MX (`0 .` is the null MX), an address for A and AAAA, a name for CNAME and PTR, any text for TXT. */
+/** `10 mx.test` for MX (`0 .` is the null MX), an address for A and AAAA, a name for CNAME and PTR, any text for TXT,
+ *  `3 1 1 0a1b…` for TLSA. */
 interface Entry {
   readonly type: RecordType
   readonly value: string
@@ -26,6 +28,8 @@ export class DnsServer {
   ttlSeconds = 60
   /** How long every answer takes, but a malformed one. */
   delayMilliseconds = 0
+  /** AD is set in answers about them, as a resolver does that has verified them; and about names that do not exist below them. */
+  readonly signed = new Set<string>()
   private readonly names = new Map<string, Fate>()
   private readonly types = new Map<string, Fate>()
   private readonly udp: UdpSocket
@@ -113,9 +117,15 @@ export class DnsServer {
     const records = typeof fate === 'string' ? [] : this.follow(name, fate, type)
     const question = query.subarray(12, end + 4)
     if (fate === 'malformed') return { answer: message(query, 0, question, [Buffer.of(0xc0, 0x0c, 0)], 0), delay: 0 }
-    const whole = message(query, code, question, records, 0)
+    // Only who asks for it is told (RFC 6840 §5.7).
+    const isAuthentic = this.isSigned(name) && ((query[3] ?? 0) & 0x20) !== 0
+    const whole = message(query, code, question, records, isAuthentic ? 0x20 : 0)
     const isCut = by === 'udp' && whole.length > udpBytesMax
     return { answer: isCut ? message(query, code, question, [], 0x0200) : whole, delay: this.delayMilliseconds }
+  }
+
+  private isSigned(name: string): boolean {
+    return [...this.signed].some((signed) => name === signed || name.endsWith(`.${signed}`))
   }
 
   /** A resolver answers a CNAME together with what it leads to. */
@@ -154,6 +164,10 @@ function dataOf(type: RecordType, value: string): Buffer {
   if (type === 'AAAA') return Buffer.from(value.split(':').flatMap((group) => [...u16(Number.parseInt(group, 16))]))
   if (type === 'CNAME' || type === 'PTR') return writeName(value)
   if (type === 'TXT') return Buffer.concat((value.match(/.{1,255}/gs) ?? ['']).flatMap(characterString))
+  if (type === 'TLSA') {
+    const [usage, selector, matching, data = ''] = value.split(' ')
+    return Buffer.concat([Buffer.from([Number(usage), Number(selector), Number(matching)]), Buffer.from(data, 'hex')])
+  }
   const [preference, exchange] = value.split(' ')
   return Buffer.concat([u16(Number(preference)), writeName(exchange ?? '')])
 }

@@ -215,7 +215,7 @@ describe('a clean machine', { concurrency: false, skip: withoutCleanRoot() }, ()
     }
     assert.deepEqual(
       findings.map(({ level, check }) => `${level} ${check}`),
-      ['warning certificate', 'warning dkim'],
+      ['warning certificate', 'warning dkim', 'note dnssec'],
     )
   })
 

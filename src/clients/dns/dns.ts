@@ -1,10 +1,13 @@
 /** What we ask of the domain name system. An answer has one of four kinds, because mail treats them differently:
  *  a name that does not exist bounces, one without such records may have others, trouble defers. */
 import type { ByteString } from '../../base/byte-string.ts'
+import type { TlsaRecord } from '../../protocols/dane/tlsa.ts'
 
 export type Answer<T> = Finding<T> & {
   /** On the asker's monotonic clock: until then the same question has the same answer. Absent: nobody knows. */
   readonly freshUntil?: number
+  /** A resolver that we believe has verified it, be it that nothing is there (DNSSEC). */
+  readonly isSecure?: boolean
 }
 
 type Finding<T> =
@@ -28,8 +31,18 @@ export interface Dns {
   addresses(name: string): Promise<Addresses>
 }
 
-/** `isPart`: of the other family nobody knows now. */
-export type Addresses = Answer<string> & { readonly isPart?: boolean }
+export type Addresses = Answer<string> & {
+  /** Of the other family nobody knows now. */
+  readonly isPart?: boolean
+  /** Behind all CNAME records; absent where they were not looked at. */
+  readonly canonicalName?: string
+}
+
+/** Answers that say whether they are secure. */
+export interface TlsaDns {
+  /** Only of a name that is secure itself: some name servers fail where nothing of the kind can be (RFC 7672 §2.1). */
+  tlsa(name: string): Promise<Answer<TlsaRecord>>
+}
 
 /** Type by type, as SPF and DNS lists ask. Names are asked as they are; one that cannot be asked is `soft`. */
 export interface RecordDns {

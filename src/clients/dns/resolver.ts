@@ -1,15 +1,20 @@
-/** The system's resolvers, or those named, through c-ares: UDP, and TCP when an answer was truncated.
+/** The system's resolvers, or those named, through c-ares: UDP, and TCP when an answer was truncated. Where their word on
+ *  DNSSEC is believed, what leads to exchangers is asked by a stub of our own, which hears it.
  *  Knows:  a small cache, one query for many who ask the same, time limits. Addresses are kept for their TTL; of other
  *          records, and of what is not there, the resolver tells none.
  *  Never:  asks for a name that no host can have.
  *  Fails:  every trouble is `soft`; only NXDOMAIN is `hard`. */
+import ipaddr from 'ipaddr.js'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Trouble } from '../../contracts/troubles.ts'
 import { type Clock, DeadlineError, within } from '../../system/clock.ts'
+import type { TlsaRecord } from '../../protocols/dane/tlsa.ts'
 import { errorCode } from '../../system/files.ts'
+import { realRandom } from '../../system/random.ts'
 import { Channels, type QueryLimits, saysNothingIsThere } from './channels.ts'
-import type { Addresses, Answer, Dns, MailExchanger, RecordDns } from './dns.ts'
+import type { Addresses, Answer, Dns, MailExchanger, RecordDns, TlsaDns } from './dns.ts'
+import { findCanonicalName, Stub, type StubAnswer, StubError } from './stub.ts'
 
 /** Where the resolver tells no TTL. */
 const cachedMilliseconds = 60_000
@@ -34,6 +39,8 @@ interface Records<T> {
   readonly values: readonly T[]
   readonly ttlSeconds?: number
   readonly countMax?: number
+  readonly isSecure?: boolean
+  readonly canonicalName?: string
 }
 
 interface Cached {
@@ -44,7 +51,10 @@ interface Cached {
 
 const deliveryQueryLimits: QueryLimits = { queryMilliseconds: 5_000, triesMax: 3 }
 
-export class SystemDns implements Dns, RecordDns {
+/** Is this name server believed when it says that an answer was verified (the AD bit)? */
+export type TrustedServers = (server: string) => boolean
+
+export class SystemDns implements Dns, RecordDns, TlsaDns {
   private readonly clock: Clock
   private readonly channels: Channels
   private cachedTextBytes = 0
@@ -52,15 +62,37 @@ export class SystemDns implements Dns, RecordDns {
   /** Questions, one after the other. */
   private unanswered = 0
   private lastFailure = ''
+  private readonly stub: Stub
+  private readonly isTrusted: TrustedServers
 
-  /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. */
-  constructor(clock: Clock, servers: readonly string[] = [], queryLimits: QueryLimits = deliveryQueryLimits) {
+  /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. `isTrusted`: whose
+   *  word on DNSSEC is believed; nobody's, and no answer is secure. */
+  constructor(
+    clock: Clock,
+    servers: readonly string[] = [],
+    queryLimits: QueryLimits = deliveryQueryLimits,
+    isTrusted: TrustedServers = () => false,
+  ) {
     this.clock = clock
     this.channels = new Channels(() => clock.monotonic(), servers, queryLimits)
+    this.stub = new Stub(clock, realRandom, () => this.servers(), queryLimits)
+    this.isTrusted = isTrusted
+  }
+
+  /** Who is asked. */
+  servers(): readonly string[] {
+    return this.channels.servers()
+  }
+
+  /** All of them are believed: one that is not could be the one that answers. */
+  get knowsDnssec(): boolean {
+    const servers = this.servers()
+    return servers.length > 0 && servers.every((server) => this.isTrusted(server))
   }
 
   mx(name: string): Promise<Answer<MailExchanger>> {
     return this.remember(`mx ${name}`, async () => {
+      if (this.knowsDnssec) return exchangerRecords(await this.stub.ask(name, 'MX'))
       const records = await this.channels.ask((resolver) => resolver.resolveMx(name))
       // The best first: of more than are kept, the worst go.
       const ordered = records.toSorted((one, other) => one.priority - other.priority)
@@ -71,22 +103,44 @@ export class SystemDns implements Dns, RecordDns {
   async addresses(name: string): Promise<Addresses> {
     const [four, six] = await Promise.all([this.a(name), this.aaaa(name)])
     const values = [four, six].flatMap((answer) => (answer.kind === 'found' ? answer.values : []))
-    if (values.length > 0) return { kind: 'found', values, isPart: four.kind === 'soft' || six.kind === 'soft' }
+    if (values.length > 0) {
+      const found: readonly Addresses[] = [four, six].filter(({ kind }) => kind === 'found')
+      const canonicalName = found.find((answer) => answer.canonicalName !== undefined)?.canonicalName
+      return {
+        kind: 'found',
+        values,
+        isPart: four.kind === 'soft' || six.kind === 'soft',
+        ...(found.every(({ isSecure }) => isSecure === true) ? { isSecure: true } : {}),
+        ...(canonicalName === undefined ? {} : { canonicalName }),
+      }
+    }
     if (four.kind === 'soft') return four
     if (six.kind === 'soft') return six
     return four.kind === 'hard' && six.kind === 'hard' ? four : { kind: 'none' }
   }
 
-  a(name: string): Promise<Answer<string>> {
+  a(name: string): Promise<Addresses> {
     return this.remember(`a ${name}`, async () =>
-      addressRecords(await this.channels.ask((resolver) => resolver.resolve4(name, { ttl: true }))),
+      this.knowsDnssec
+        ? stubAddresses(name, await this.stub.ask(name, 'A'))
+        : addressRecords(await this.channels.ask((resolver) => resolver.resolve4(name, { ttl: true }))),
     )
   }
 
-  aaaa(name: string): Promise<Answer<string>> {
+  aaaa(name: string): Promise<Addresses> {
     return this.remember(`aaaa ${name}`, async () =>
-      addressRecords(await this.channels.ask((resolver) => resolver.resolve6(name, { ttl: true }))),
+      this.knowsDnssec
+        ? stubAddresses(name, await this.stub.ask(name, 'AAAA'))
+        : addressRecords(await this.channels.ask((resolver) => resolver.resolve6(name, { ttl: true }))),
     )
+  }
+
+  tlsa(name: string): Promise<Answer<TlsaRecord>> {
+    return this.remember(`tlsa ${name}`, async () => {
+      const { records, isSecure } = await this.stub.ask(name, 'TLSA')
+      const values = records.flatMap((record) => (record.type === 'TLSA' ? [record.tlsa] : []))
+      return { values, isSecure: isSecure && this.knowsDnssec, ttlSeconds: leastTtl(records) }
+    })
   }
 
   txt(name: string): Promise<Answer<ByteString>> {
@@ -128,12 +182,15 @@ export class SystemDns implements Dns, RecordDns {
 
   private async ask<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     try {
-      const { values, ttlSeconds, countMax = valuesMax } = await within(this.clock, answerMillisecondsMax, key, ask())
+      const records = await within(this.clock, answerMillisecondsMax, key, ask())
+      const { values, ttlSeconds, countMax = valuesMax, isSecure, canonicalName } = records
       this.unanswered = 0
       const milliseconds = ttlSeconds === undefined ? cachedMilliseconds : Math.min(ttlSeconds, ttlSecondsMax) * 1000
       const freshUntil = this.clock.monotonic() + milliseconds
       if (values.length === 0) return { kind: 'none', freshUntil }
-      return { kind: 'found', values: values.slice(0, countMax), freshUntil }
+      const found = { kind: 'found', values: values.slice(0, countMax), freshUntil } as const
+      const named = canonicalName === undefined ? found : { ...found, canonicalName }
+      return isSecure === true ? { ...named, isSecure } : named
     } catch (error) {
       const nothing = saysNothingIsThere(error)
       const now = this.clock.monotonic()
@@ -141,8 +198,11 @@ export class SystemDns implements Dns, RecordDns {
       const isSilent = error instanceof DeadlineError || code === 'ETIMEOUT' || code === 'ECONNREFUSED'
       this.unanswered = isSilent ? this.unanswered + 1 : 0
       this.lastFailure = describeError(error)
-      if (nothing === 'noName') return { kind: 'hard', freshUntil: now + cachedMilliseconds }
-      if (nothing === 'noRecords') return { kind: 'none', freshUntil: now + cachedMilliseconds }
+      if (nothing !== undefined) {
+        const kind = nothing === 'noName' ? 'hard' : 'none'
+        const isSecure = error instanceof StubError && error.isSecure
+        return { kind, freshUntil: now + cachedMilliseconds, ...(isSecure ? { isSecure } : {}) }
+      }
       return { kind: 'soft', why: describeError(error), freshUntil: now + softCachedMilliseconds }
     }
   }
@@ -172,4 +232,24 @@ function addressRecords(records: readonly { readonly address: string; readonly t
     values: records.map(({ address }) => address),
     ttlSeconds: Math.min(...records.map(({ ttl }) => ttl)),
   }
+}
+
+function exchangerRecords({ records, isSecure }: StubAnswer): Records<MailExchanger> {
+  const values = records
+    .flatMap((record) =>
+      record.type === 'MX' ? [{ preference: record.preference, name: record.exchange } satisfies MailExchanger] : [],
+    )
+    .sort((one, other) => one.preference - other.preference)
+  return { values, isSecure, ttlSeconds: leastTtl(records) }
+}
+
+function stubAddresses(name: string, { records, isSecure }: StubAnswer): Records<string> {
+  const values = records.flatMap((record) =>
+    record.type === 'A' || record.type === 'AAAA' ? [ipaddr.fromByteArray([...record.address]).toString()] : [],
+  )
+  return { values, isSecure, canonicalName: findCanonicalName(name, records), ttlSeconds: leastTtl(records) }
+}
+
+function leastTtl(records: StubAnswer['records']): number {
+  return Math.min(...records.map(({ ttlSeconds }) => ttlSeconds))
 }

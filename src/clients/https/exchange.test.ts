@@ -43,14 +43,17 @@ describe('one exchange over HTTPS', { skip: without('openssl') }, () => {
 
   it('takes no more than it may, and waits no longer; the text names the URL', async () => {
     serve = (_request, response) => response.end('x'.repeat(1001))
-    await assert.rejects(exchange(base, { roots }, limits), new RegExp(`^Error: ${base}: more than 1000 bytes$`))
+    await assert.rejects(
+      exchange(base, { roots }, limits),
+      new RegExp(`^ExchangeError: ${base}: more than 1000 bytes$`),
+    )
     serve = (_request, response) => response.write('x')
     await assert.rejects(exchange(base, { roots }, { ...limits, millisecondsMax: 300 }), /: no answer in 0\.3 s$/)
     serve = (_request, response) => {
       response.writeHead(200, { 'content-length': 10 })
       response.write('x', () => response.destroy())
     }
-    await assert.rejects(exchange(base, { roots }, limits), /^Error: https:\/\/127/)
+    await assert.rejects(exchange(base, { roots }, limits), /^ExchangeError: https:\/\/127/)
   })
 
   it('believes nobody whom it was not told to', async () => {

@@ -1,7 +1,10 @@
 /** One request over HTTPS, the certificate verified. No redirects: what is configured is what is asked.
- *  Fails:  rejects with a text that names the URL; an answer with a status of an error is an answer. */
+ *  Fails:  rejects with an ExchangeError, whose text names the URL; an answer with a status of an error is an answer. */
 import { request } from 'node:https'
-import { describeError } from '../../base/outcome.ts'
+import type { LookupFunction } from 'node:net'
+import type { SecureContext } from 'node:tls'
+import { certificateFault, describeTlsError } from '../../system/certificate-faults.ts'
+import { errorCode } from '../../system/files.ts'
 
 export interface ExchangeLimits {
   /** Of the answer's body. */
@@ -16,6 +19,21 @@ export interface ExchangeRequest {
   readonly body?: Buffer
   /** PEM; undefined: the authorities that the process trusts. */
   readonly roots?: string | undefined
+  /** With the authorities that are believed, in place of both. */
+  readonly secureContext?: SecureContext
+  /** In place of the system's, where addresses are not to be taken from there. */
+  readonly lookup?: LookupFunction
+}
+
+export class ExchangeError extends Error {
+  override name = 'ExchangeError'
+  /** The server is not who it should be, by its certificate. */
+  readonly isCertificate: boolean
+
+  constructor(url: string, cause: unknown) {
+    super(`${url}: ${describeTlsError(cause)}`, { cause })
+    this.isCertificate = certificateFault(errorCode(cause)) !== undefined
+  }
 }
 
 export interface Answer {
@@ -27,9 +45,10 @@ export interface Answer {
 
 export async function exchange(url: string, asked: ExchangeRequest, limits: ExchangeLimits): Promise<Answer> {
   const { bytesMax, millisecondsMax } = limits
-  const { method = 'GET', headers = {}, body, roots } = asked
+  const { method = 'GET', headers = {}, body, roots, ...connection } = asked
   const signal = AbortSignal.timeout(millisecondsMax)
-  const options = { method, headers, signal, agent: false, ...(roots === undefined ? {} : { ca: roots }) } as const
+  const authorities = roots === undefined ? {} : { ca: roots }
+  const options = { method, headers, signal, agent: false, ...authorities, ...connection } as const
   try {
     return await new Promise<Answer>((resolve, reject) => {
       const sent = request(url, options, (response) => {
@@ -55,7 +74,6 @@ export async function exchange(url: string, asked: ExchangeRequest, limits: Exch
       sent.end(body)
     })
   } catch (error) {
-    const late = signal.aborted ? `no answer in ${millisecondsMax / 1000} s` : describeError(error)
-    throw new Error(`${url}: ${late}`, { cause: error })
+    throw new ExchangeError(url, signal.aborted ? new Error(`no answer in ${millisecondsMax / 1000} s`) : error)
   }
 }

@@ -10,6 +10,7 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { type Reply, ReplyParser } from '../../protocols/smtp/reply-parser.ts'
+import { describeTlsError } from '../../system/certificate-faults.ts'
 import { errorCode } from '../../system/files.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Target } from './mail-exchangers.ts'
@@ -29,6 +30,12 @@ export interface TimeLimits {
   readonly replyMillisecondsMax: number
   /** Monotonic milliseconds. */
   readonly totalDeadline: number
+}
+
+/** `code`: Node's; empty where there is none. */
+export interface TlsTrouble {
+  readonly why: string
+  readonly code: string
 }
 
 export type Connected =
@@ -58,10 +65,13 @@ type Listener = ((chunk: Buffer) => void) | ((error: Error) => void) | (() => vo
 
 export class SmtpConnection {
   readonly target: Target
+  /** From which it goes out; empty if it was lost at once. */
+  readonly ownAddress: string
   deadline: number = Number.POSITIVE_INFINITY
   /** Empty while it lives. */
   lostBecause = ''
-  encrypted = false
+  /** What it is encrypted by. */
+  secured: TLSSocket | undefined
   /** What it said that is no reply, or that nobody had asked for; empty if it never did. */
   misread: ByteString = ''
   /** Called once when it is lost. */
@@ -76,12 +86,13 @@ export class SmtpConnection {
   private waitingForDrain: (() => void) | undefined
   /** The greeting comes unasked. */
   private owed = 1
-  private endHandshake: ((trouble: string) => void) | undefined
+  private endHandshake: ((trouble: TlsTrouble) => void) | undefined
   private detach: () => void = () => undefined
 
   constructor(socket: Socket, target: Target, deadlines: Deadlines) {
     this.socket = socket
     this.target = target
+    this.ownAddress = socket.localAddress ?? ''
     this.deadlines = deadlines
     this.parser.dashesMayLack = true
     this.listen(socket)
@@ -158,8 +169,8 @@ export class SmtpConnection {
     return this.lostBecause === '' && this.owed === 0 && this.ready.length === 0 && this.parser.idle
   }
 
-  /** Goes on in TLS. Resolves with the reason if it could not be had, and the connection is lost then; empty if it was. */
-  secure(options: ConnectionOptions, millisecondsMax: number): Promise<string> {
+  /** Goes on in TLS. Resolves with the reason if it could not be had, and the connection is lost then. */
+  secure(options: ConnectionOptions, millisecondsMax: number): Promise<TlsTrouble | undefined> {
     return new Promise((resolve) => {
       this.detach()
       // Its own trouble ends in `close`, which the TLS socket sees.
@@ -167,22 +178,22 @@ export class SmtpConnection {
       this.deadline = this.deadlineIn(millisecondsMax)
       const secured: TLSSocket = connectTls({ ...options, socket: this.socket })
       this.socket = secured
-      const settle = (trouble: string): void => {
+      const settle = (trouble?: TlsTrouble): void => {
         this.detach()
         this.deadline = Number.POSITIVE_INFINITY
         this.endHandshake = undefined
-        if (trouble === '') {
-          this.encrypted = true
+        if (trouble === undefined) {
+          this.secured = secured
           this.parser = new ReplyParser()
           this.listen(secured)
-        } else this.lose(trouble)
+        } else this.lose(trouble.why)
         resolve(trouble)
       }
       this.endHandshake = settle
       this.listenWith(secured, {
-        error: (error: Error) => settle(describeError(error)),
-        close: () => settle('connection closed in the handshake'),
-        secureConnect: () => settle(''),
+        error: (error: Error) => settle({ why: describeTlsError(error), code: errorCode(error) }),
+        close: () => settle({ why: 'connection closed in the handshake', code: '' }),
+        secureConnect: () => settle(),
       })
     })
   }
@@ -204,7 +215,7 @@ export class SmtpConnection {
 
   onDeadline(): void {
     if (this.endHandshake === undefined) this.lose('timeout')
-    else this.endHandshake('timeout')
+    else this.endHandshake({ why: 'timeout', code: '' })
   }
 
   private listen(socket: Socket): void {

@@ -22,7 +22,7 @@ export async function logIn(
   offered: Capabilities,
   { user, password }: Login,
 ): Promise<LoginRefusal | undefined> {
-  assert(connection.encrypted, 'a password goes out in TLS only')
+  assert(connection.secured !== undefined, 'a password goes out in TLS only')
   const { target } = connection
   const lines = offered.auth.includes('PLAIN')
     ? [`AUTH PLAIN ${base64(`\0${user}\0${password}`)}`]

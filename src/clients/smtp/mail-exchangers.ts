@@ -9,7 +9,7 @@ import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { type Relay, smtpPort } from '../../protocols/qmail/smtproutes.ts'
 import { type Random, shuffled } from '../../system/random.ts'
 import { asciiForm } from '../../system/ascii-form.ts'
-import { type Addresses, asHostName, type Dns, type MailExchanger } from '../dns/dns.ts'
+import { type Addresses, type Answer, asHostName, type Dns, type MailExchanger } from '../dns/dns.ts'
 import { isReachableAddress, parseLiteral } from './addresses.ts'
 import { chooseTargets } from './target-choice.ts'
 
@@ -19,6 +19,9 @@ export interface Target {
   readonly port: number
   /** The MX's or relay's name, by which its certificate is checked; the address itself where there is no name. */
   readonly name: string
+  /** The DNS says so for certain (DNSSEC): this is an exchanger of the domain. Absent: anybody may have said it. `tlsaHosts`:
+   *  under which names TLSA records are looked for, in this order; none where the addresses are not certain. */
+  readonly secured?: { readonly tlsaHosts: readonly string[] }
 }
 
 export type Targets =
@@ -74,24 +77,25 @@ export class MailExchangers {
     if (name === undefined) return failed(remoteStatus.noSuchHost(domain))
     const records = await this.parts.dns.mx(name)
     if (records.kind === 'soft') return failed(remoteStatus.noHostNow, dnsSays(records.why))
-    if (records.kind === 'found') return this.ofExchangers(domain, records.values)
+    if (records.kind === 'found') return this.ofExchangers(domain, records)
     const addresses = await this.parts.dns.addresses(name)
     if (addresses.kind === 'soft') return failed(remoteStatus.noHostNow, dnsSays(addresses.why))
     if (addresses.kind === 'hard') return failed(remoteStatus.noSuchHost(domain))
     if (addresses.kind === 'none') return failed(remoteStatus.noAddress)
-    return this.checked([exchanger(0, name, addresses.values, addresses.isPart)])
+    return this.checked([exchanger(0, name, addresses.values, addresses.isPart, securedBy(name, addresses, addresses))])
   }
 
-  private async ofExchangers(domain: ByteString, records: readonly MailExchanger[]): Promise<Targets> {
+  private async ofExchangers(domain: ByteString, answer: Found<MailExchanger>): Promise<Targets> {
+    const records = answer.values
     if (records.length === 1 && (records[0]?.name === '' || records[0]?.name === '.'))
       return failed(remoteStatus.nullMx(domain))
     const ordered = shuffled(this.parts.random, records)
       .sort((a, b) => a.preference - b.preference)
       .slice(0, exchangersMax)
-    return this.checked(await Promise.all(ordered.map((record) => this.exchangerOf(record))))
+    return this.checked(await Promise.all(ordered.map((record) => this.exchangerOf(record, answer))))
   }
 
-  private async exchangerOf({ name, preference }: MailExchanger): Promise<Exchanger> {
+  private async exchangerOf({ name, preference }: MailExchanger, records: Found<MailExchanger>): Promise<Exchanger> {
     // Not a name, but what was meant is clear, and qmail delivers there.
     const literal = parseLiteral(name.endsWith('.') ? name.slice(0, -1) : name)
     if (literal !== undefined) return exchanger(preference, literal, [literal])
@@ -100,7 +104,7 @@ export class MailExchangers {
     const answer = await this.parts.dns.addresses(hostName)
     if (answer.kind === 'soft') return { ...exchanger(preference, hostName, [], true), why: dnsSays(answer.why) }
     return answer.kind === 'found'
-      ? exchanger(preference, hostName, answer.values, answer.isPart)
+      ? exchanger(preference, hostName, answer.values, answer.isPart, securedBy(hostName, records, answer))
       : exchanger(preference, hostName, [])
   }
 
@@ -123,8 +127,24 @@ export class MailExchangers {
   }
 }
 
-function exchanger(preference: number, name: string, addresses: readonly string[], isPart = false): Exchanger {
-  return { preference, isPart, why: '', targets: addresses.map((address) => ({ address, port: smtpPort, name })) }
+function exchanger(
+  preference: number,
+  name: string,
+  addresses: readonly string[],
+  isPart = false,
+  secured?: Target['secured'],
+): Exchanger {
+  const known = secured === undefined ? { port: smtpPort, name } : { port: smtpPort, name, secured }
+  return { preference, isPart, why: '', targets: addresses.map((address) => ({ address, ...known })) }
+}
+
+type Found<T> = Extract<Answer<T>, { kind: 'found' }>
+
+/** RFC 7672 §2.2.2: records at the name behind all aliases come first, then those at the name itself. */
+function securedBy(name: string, exchangers: Answer<unknown>, addresses: Addresses): Target['secured'] {
+  if (exchangers.isSecure !== true) return undefined
+  if (addresses.isSecure !== true) return { tlsaHosts: [] }
+  return { tlsaHosts: [...new Set([addresses.canonicalName ?? name, name])] }
 }
 
 /** `logText`: what the name server said. */

@@ -10,13 +10,15 @@ import { type Capabilities, noCapabilities, parseCapabilities } from '../../prot
 import { introducedName } from '../../protocols/smtp/introduced-name.ts'
 import { closingCode } from '../../protocols/smtp/refusal.ts'
 import type { Reply } from '../../protocols/smtp/reply-parser.ts'
-import { connectTo, hungUp, type SmtpConnection, type TimeLimits } from './connection.ts'
+import { connectTo, hungUp, type SmtpConnection, type TimeLimits, type TlsTrouble } from './connection.ts'
 import type { Deadlines } from './deadlines.ts'
 import { logIn } from './login.ts'
 import type { Target } from './mail-exchangers.ts'
 import { replyMilliseconds } from './reply-times.ts'
 import type { Login } from './secrets.ts'
-import type { TlsContexts, TlsPlan } from './tls-plan.ts'
+import type { TlsContexts } from './tls-contexts.ts'
+import { judgePeer, type TlsFact, tlsFailureOf } from './tls-judgement.ts'
+import type { TlsPlan } from './tls-plan.ts'
 
 export interface SessionWish {
   readonly target: Target
@@ -31,6 +33,8 @@ export interface SessionWish {
   readonly limits: TimeLimits
   /** A connection on which something came that is no reply. */
   readonly onMisread: (connection: SmtpConnection) => void
+  /** What came of TLS, once a connection, unless it was not to be. */
+  readonly onTls: (fact: TlsFact, connection: SmtpConnection) => void
 }
 
 export interface Session {
@@ -56,15 +60,29 @@ type Step<T> = { readonly kind: 'ok'; readonly value: T } | Failed
 /** No answer to EHLO or HELO. Where it hung up on EHLO: some old servers take a HELO on a new connection. */
 type Silent = { readonly kind: 'silent'; readonly failed: Failed }
 
+/** A TLSA record means an authority that has just been met: on a new connection its signatures can be judged. */
+type Again = { readonly kind: 'again' }
+
 /** EHLO is not implemented (RFC 5321 §4.2.2): HELO may be. Any other refusal is of us, or of now. */
 const notImplemented: readonly number[] = [500, 502, 504]
 
 export async function openSession(wish: SessionWish, contexts: TlsContexts, deadlines: Deadlines): Promise<Opened> {
-  const opened = await tryOpen(wish, contexts, deadlines, wish.unwanted.has('EHLO') ? 'HELO' : 'EHLO')
+  const hello = wish.unwanted.has('EHLO') ? 'HELO' : 'EHLO'
+  const first = await tryOpen(wish, contexts, deadlines, hello)
+  const opened = first.kind === 'again' ? await tryOpen(wish, contexts, deadlines, hello) : first
+  if (opened.kind === 'again') return unsteady(wish)
   if (opened.kind !== 'silent') return opened
   if (wish.tls.use === 'required' || !opened.hungUp) return opened.failed
   const again = await tryOpen(wish, contexts, deadlines, 'HELO')
-  return again.kind === 'silent' || again.kind === 'unreachable' ? opened.failed : again
+  return again.kind === 'silent' || again.kind === 'unreachable' || again.kind === 'again' ? opened.failed : again
+}
+
+/** Each connection shows another authority. */
+function unsteady(wish: SessionWish): Failed {
+  return {
+    kind: 'unwilling',
+    status: remoteStatus.noTls(wish.target, 'TLS failed: it shows one certificate, then another'),
+  }
 }
 
 async function tryOpen(
@@ -72,7 +90,7 @@ async function tryOpen(
   contexts: TlsContexts,
   deadlines: Deadlines,
   hello: 'EHLO' | 'HELO',
-): Promise<Opened | (Silent & { readonly hungUp: boolean })> {
+): Promise<Opened | (Silent & { readonly hungUp: boolean }) | Again> {
   const { target, limits } = wish
   const left = limits.totalDeadline - deadlines.clock.monotonic()
   if (left <= 0) return { kind: 'unreachable', timedOut: false }
@@ -100,7 +118,7 @@ async function greet(
   wish: SessionWish,
   contexts: TlsContexts,
   hello: 'EHLO' | 'HELO',
-): Promise<Step<Capabilities> | Silent> {
+): Promise<Step<Capabilities> | Silent | Again> {
   const { target } = wish
   if (wish.tls.implicit) {
     const trouble = await handshake(connection, wish, contexts)
@@ -111,7 +129,7 @@ async function greet(
   if (greeting.code !== 220) return { kind: 'unwilling', status: remoteStatus.greetingFailed(target, greeting) }
   if (isOurName(greeting, wish)) return ourselves(connection)
   const offered = hello === 'EHLO' ? await sayHello(connection, wish) : await sayPlainHello(connection, wish)
-  if (offered.kind !== 'ok' || connection.encrypted) return offered
+  if (offered.kind !== 'ok' || connection.secured !== undefined) return offered
   return startTls(connection, offered.value, wish, contexts)
 }
 
@@ -160,13 +178,15 @@ async function startTls(
   offered: Capabilities,
   wish: SessionWish,
   contexts: TlsContexts,
-): Promise<Step<Capabilities>> {
-  const { use } = wish.tls
+): Promise<Step<Capabilities> | Again> {
+  const { use, demandedBy } = wish.tls
   const { target } = wish
   if (use === 'never') return { kind: 'ok', value: offered }
   if (!offered.startTls) {
+    wish.onTls({ kind: 'starttls-not-supported', why: 'EHLO offers no STARTTLS' }, connection)
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
-    return { kind: 'refused', status: remoteStatus.noTls(target, 'it offers no TLS, which is demanded') }
+    const who = demandedBy === '' ? 'which is demanded' : `which is demanded by ${demandedBy}`
+    return demandUnmet(wish, remoteStatus.noTls(target, `it offers no TLS, ${who}`))
   }
   connection.send('STARTTLS\r\n', 1)
   const go = await connection.reply(replyMilliseconds.startTls)
@@ -174,8 +194,9 @@ async function startTls(
   if (go.code === closingCode)
     return { kind: 'unwilling', status: remoteStatus.noTls(target, 'STARTTLS was refused', go) }
   if (go.code !== 220) {
+    wish.onTls({ kind: 'starttls-not-supported', why: `STARTTLS was refused: ${go.code}` }, connection)
     if (use === 'opportunistic') return { kind: 'ok', value: offered }
-    return { kind: 'refused', status: remoteStatus.noTls(target, 'STARTTLS was refused', go) }
+    return demandUnmet(wish, remoteStatus.noTls(target, 'STARTTLS was refused', go))
   }
   if (!connection.inStep) {
     // Bytes behind the 220 came in clear: somebody in between wants them taken for the server's (response injection).
@@ -192,26 +213,48 @@ async function startTls(
   return withoutTls(wish, `no answer in TLS: ${lostBecause}`, remoteStatus.died(target))
 }
 
-/** Undefined: the connection is encrypted. */
+/** Undefined: the connection is encrypted, and whoever must vouch for the other side does. */
 async function handshake(
   connection: SmtpConnection,
   wish: SessionWish,
   contexts: TlsContexts,
-): Promise<Failed | undefined> {
-  const why = await secure(connection, wish, contexts)
-  if (why === '') return undefined
+): Promise<Failed | Again | undefined> {
+  const trouble = await secure(connection, wish, contexts)
+  if (trouble === undefined) return undefined
   connection.drop()
-  return withoutTls(wish, why, remoteStatus.noTls(wish.target, `TLS failed: ${why.replace(/[^ -~]/g, '?')}`))
+  if (trouble === 'again') return { kind: 'again' }
+  const { demandedBy } = wish.tls
+  const who = demandedBy === '' ? '' : ` (demanded by ${demandedBy})`
+  wish.onTls({ kind: tlsFailureOf(trouble), why: trouble.why }, connection)
+  const words = `TLS failed: ${trouble.why.replace(/[^ -~]/g, '?')}${who}`
+  return withoutTls(wish, trouble.why, remoteStatus.noTls(wish.target, words))
+}
+
+async function secure(
+  connection: SmtpConnection,
+  wish: SessionWish,
+  contexts: TlsContexts,
+): Promise<TlsTrouble | 'again' | undefined> {
+  try {
+    const trouble = await connection.secure(contexts.options(wish.target, wish.tls), replyMilliseconds.handshake)
+    if (trouble !== undefined || connection.secured === undefined) return trouble
+    const { fault, anchorPem } = judgePeer(connection.secured, wish.tls.voucher)
+    if (anchorPem !== undefined && contexts.learnAnchor(wish.tls, anchorPem)) return 'again'
+    if (fault !== undefined && !wish.tls.isOnlyReported) return fault
+    const fact: TlsFact =
+      fault === undefined ? { kind: 'success', why: '' } : { kind: tlsFailureOf(fault), why: fault.why }
+    wish.onTls(fact, connection)
+    return undefined
+  } catch (error) {
+    return { why: describeError(error), code: '' }
+  }
 }
 
 function withoutTls(wish: SessionWish, why: string, status: Status): Failed {
-  return wish.tls.use === 'opportunistic' ? { kind: 'handshakeFailed', why, status } : { kind: 'refused', status }
+  return wish.tls.use === 'opportunistic' ? { kind: 'handshakeFailed', why, status } : demandUnmet(wish, status)
 }
 
-async function secure(connection: SmtpConnection, wish: SessionWish, contexts: TlsContexts): Promise<string> {
-  try {
-    return await connection.secure(contexts.options(wish.target, wish.tls), replyMilliseconds.handshake)
-  } catch (error) {
-    return describeError(error)
-  }
+/** What is published holds for one exchanger, what the administrator wants for each. */
+function demandUnmet(wish: SessionWish, status: Status): Failed {
+  return { kind: wish.tls.demandedBy === '' ? 'refused' : 'unwilling', status }
 }

@@ -1,10 +1,9 @@
-/** Whether and how a connection is encrypted (the rules of qmail's TLS patch, and decision: opportunistic and unverified
- *  unless somebody demands more).
- *  Knows:  tlshosts/, notlshosts/, exhaustivelist, a smarthost's password, REQUIRETLS.
- *  Never:  reads a file. */
-import { isIP } from 'node:net'
-import { type ConnectionOptions, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
-import { describeError } from '../../base/outcome.ts'
+/** Whether and how a connection is encrypted, and who must vouch for the other side: opportunistic and unverified unless
+ *  somebody demands more.
+ *  Knows:  in which order demands count: tlshosts/, notlshosts/, exhaustivelist, a smarthost's password (the administrator's
+ *          word), DANE (RFC 7672), MTA-STS (RFC 8461), REQUIRETLS (RFC 8689).
+ *  Never:  reads a file, asks the DNS. */
+import type { UsableTlsa } from '../../protocols/dane/tlsa.ts'
 import { smtpsPort } from '../../protocols/qmail/smtproutes.ts'
 import type { Target } from './mail-exchangers.ts'
 
@@ -20,77 +19,76 @@ export interface TlsFacts {
   readonly clientPem: string | undefined
 }
 
+/** What others have published about a host. */
+export type HostPolicy =
+  | { readonly kind: 'none' }
+  /** `domain`: whose policy it is. */
+  | { readonly kind: 'sts'; readonly domain: string; readonly mode: 'enforce' | 'testing' }
+  /** No usable records: TLS, and nobody vouches (RFC 7672 §2.2). `names`: one must be in a certificate of usage 2. */
+  | { readonly kind: 'dane'; readonly records: readonly UsableTlsa[]; readonly names: readonly string[] }
+
+export const noHostPolicy: HostPolicy = { kind: 'none' }
+
+/** Who vouches for the other side. */
+export type Voucher =
+  | { readonly kind: 'nobody' }
+  /** Undefined: the authorities of this machine. */
+  | { readonly kind: 'authorities'; readonly pem: string | undefined }
+  | { readonly kind: 'tlsa'; readonly records: readonly UsableTlsa[]; readonly names: readonly string[] }
+
 export interface TlsPlan {
   readonly use: 'never' | 'opportunistic' | 'required'
-  readonly verify: boolean
+  readonly voucher: Voucher
+  /** A certificate that nobody vouches for is reported, and does no harm. */
+  readonly isOnlyReported: boolean
   /** TLS before the greeting. */
   readonly implicit: boolean
-  readonly hostCaPem: string | undefined
   readonly clientPem: string | undefined
+  /** Who demands it, for a person; empty: the administrator. Where it is a published policy, another exchanger may do. */
+  readonly demandedBy: string
 }
 
-export function planTls(target: Target, facts: TlsFacts, needs: { login: boolean; requireTls: boolean }): TlsPlan {
+const nobody: Voucher = { kind: 'nobody' }
+const machine: Voucher = { kind: 'authorities', pem: undefined }
+
+export function planTls(
+  target: Target,
+  facts: TlsFacts,
+  needs: { readonly login: boolean; readonly requireTls: boolean },
+  policy: HostPolicy,
+): TlsPlan {
   const implicit = target.port === smtpsPort
-  const verify = facts.hostCaPem !== undefined || needs.login || needs.requireTls
-  const unwanted = facts.forbidden || facts.exhaustive
-  const use = verify || implicit ? 'required' : unwanted ? 'never' : 'opportunistic'
-  return { use, verify, implicit, hostCaPem: facts.hostCaPem, clientPem: facts.clientPem }
+  const same = { implicit, clientPem: facts.clientPem, isOnlyReported: false, demandedBy: '' }
+  const { hostCaPem } = facts
+  const required = (voucher: Voucher, demandedBy = ''): TlsPlan => ({ ...same, use: 'required', voucher, demandedBy })
+  if (hostCaPem !== undefined) return required({ kind: 'authorities', pem: hostCaPem })
+  if (needs.login) return required(machine)
+  const isUnwanted = facts.forbidden || facts.exhaustive
+  if (isUnwanted && !needs.requireTls) return { ...same, use: implicit ? 'required' : 'never', voucher: nobody }
+  if (policy.kind === 'dane') {
+    const { records, names } = policy
+    if (records.length > 0) return required({ kind: 'tlsa', records, names }, `DANE for ${target.name}`)
+    return required(needs.requireTls ? machine : nobody, `DANE for ${target.name}`)
+  }
+  if (policy.kind === 'sts' && policy.mode === 'enforce')
+    return required(machine, `the MTA-STS policy of ${policy.domain}`)
+  if (needs.requireTls) return required(machine, 'REQUIRETLS')
+  if (implicit) return required(nobody)
+  if (policy.kind === 'sts') return { ...same, use: 'opportunistic', voucher: machine, isOnlyReported: true }
+  return { ...same, use: 'opportunistic', voucher: nobody }
 }
 
 /** Plans that are equal here may share a connection. */
 export function planKey(plan: TlsPlan): string {
-  return `${plan.use} ${plan.verify} ${plan.implicit} ${plan.hostCaPem ?? ''} ${plan.clientPem ?? ''}`
+  const { use, voucher, isOnlyReported, implicit, clientPem = '' } = plan
+  return `${use} ${voucherKey(voucher)} ${isOnlyReported} ${implicit} ${clientPem}`
 }
 
-/** Making a context parses certificates, and the system's are hundreds: they are made once and kept. */
-const contextsMax = 100
-
-export class TlsContexts {
-  private readonly contexts = new Map<string, SecureContext>()
-  private readonly onProblem: (problem: string) => void
-
-  constructor(onProblem: (problem: string) => void) {
-    this.onProblem = onProblem
-  }
-
-  /** Throws if the file in tlshosts/ holds no certificate. */
-  options(target: Target, plan: TlsPlan): ConnectionOptions {
-    const options: ConnectionOptions = {
-      secureContext: this.context(plan),
-      rejectUnauthorized: plan.verify,
-      host: target.name,
-    }
-    // RFC 6066 §3: no address in the server name indication.
-    return isIP(target.name) === 0 ? { ...options, servername: target.name } : options
-  }
-
-  private context(plan: TlsPlan): SecureContext {
-    const key = planKey(plan)
-    const known = this.contexts.get(key)
-    if (known !== undefined) return known
-    const context = this.make(plan)
-    if (this.contexts.size >= contextsMax) this.contexts.clear()
-    this.contexts.set(key, context)
-    return context
-  }
-
-  private make(plan: TlsPlan): SecureContext {
-    const { clientPem, hostCaPem } = plan
-    const trusted = hostCaPem !== undefined ? { ca: hostCaPem } : plan.verify ? { ca: systemCertificates() } : undefined
-    const options = { minVersion: 'TLSv1.2', ...trusted } as const
-    if (clientPem === undefined) return createSecureContext(options)
-    try {
-      return createSecureContext({ ...options, cert: clientPem, key: clientPem })
-    } catch (error) {
-      // Without a certificate of ours TLS is better than no TLS; a server that insists on one will say so.
-      this.onProblem(`control/clientcert.pem: ${describeError(error)}; not shown to servers`)
-      return createSecureContext(options)
-    }
-  }
-}
-
-/** The system's store, and where it has none the one that comes with Node. */
-function systemCertificates(): string[] {
-  const system = getCACertificates('system')
-  return system.length > 0 ? system : getCACertificates('default')
+export function voucherKey(voucher: Voucher): string {
+  if (voucher.kind === 'nobody') return ''
+  if (voucher.kind === 'authorities') return `authorities ${voucher.pem ?? 'machine'}`
+  const records = voucher.records.map(({ usage, selector, matching, data }) => {
+    return `${usage}${selector}${matching}${Buffer.from(data).toString('base64')}`
+  })
+  return `tlsa ${records.toSorted().join(',')} ${voucher.names.join(',')}`
 }

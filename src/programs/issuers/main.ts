@@ -6,7 +6,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { toText } from '../../base/byte-string.ts'
-import { getJson } from '../../clients/https/get-json.ts'
+import { getJson } from '../../clients/https/get.ts'
 import {
   discoveryUrl,
   issuerForm,

@@ -7,9 +7,9 @@ import { addBackup } from './backup/backup-commands.ts'
 import { addDmarc } from './dmarc-commands.ts'
 import { common, examples, subcommand } from './command-form.ts'
 import { exitCode } from './exit.ts'
+import { addTls } from './tls/commands.ts'
 import { addInstallation } from './installation-commands.ts'
 import { version } from './version.ts'
-import { addTls } from './tls-commands.ts'
 
 export async function parse(args: readonly string[]): Promise<void> {
   try {

@@ -11,10 +11,12 @@ import { type MailService, mailServices } from './mail-services.ts'
 export interface DnsRecord {
   /** Without the dot at its end. */
   readonly name: string
-  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA' | 'CNAME'
+  readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA' | 'CNAME' | 'TLSA'
   readonly value: string
   /** Why it is there, or what to think of; empty if nothing. */
   readonly note: string
+  /** Right only where something else is so, which the note says: it stands in the zone as a comment. */
+  readonly isOptional?: true
 }
 
 export interface HostFacts {
@@ -117,8 +119,8 @@ function keyRecord({ name, record, signs }: HostFacts['keys'][number]): DnsRecor
   return { name, type: 'TXT', value: zoneStrings(record), note }
 }
 
-export function zoneLine({ name, type, value }: DnsRecord): string {
-  return `${name}. ${secondsToLive} IN ${type} ${value}`
+export function zoneLine({ name, type, value, isOptional }: DnsRecord): string {
+  return `${isOptional === true ? '; ' : ''}${name}. ${secondsToLive} IN ${type} ${value}`
 }
 
 /** With a relay, whose addresses we do not know, nobody else is ruled out. */

@@ -27,7 +27,8 @@ import { machineAddresses } from './machine/checks.ts'
 import { listeningServices, type MailService, mailServices, serverName } from './mail-services.ts'
 import { print, printJson, styled } from './output.ts'
 import { changing } from './site-change.ts'
-import { shownAcme } from './tls.ts'
+import { shownAcme } from './tls/certificates.ts'
+import { hostTlsa, offeredPolicy, tlsReports } from './tls/zone-rows.ts'
 
 export async function dns(name: string | undefined, options: GlobalOptions): Promise<void> {
   const home = requireHome(options)
@@ -80,11 +81,17 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
     reportAddress: takesReports === undefined ? undefined : toText(takesReports),
   }
   const ofForwards = srsDomain === '' || domains.includes(srsDomain) ? [] : srsRecords(srsDomain, facts)
+  const tlsa = await hostTlsa(home, host)
   const records = [
     ...hostRecords(facts),
+    ...(tlsa === undefined ? [] : [tlsa]),
     ...(await authorityRecords(home)),
     ...ofForwards,
-    ...domains.flatMap((domain) => [...domainRecords(domain, facts), ...publishedPolicy(control, domain, host)]),
+    ...domains.flatMap((domain) => [
+      ...domainRecords(domain, facts),
+      ...(publishedPolicy(control, domain, host) ?? [offeredPolicy(domain, host)]),
+      tlsReports(domain),
+    ]),
   ]
   const inside = privateAddresses(addresses)
   const isReachable = records.some(({ type }) => type === 'A' || type === 'AAAA')
@@ -92,10 +99,11 @@ export async function zoneOf(home: Home, domains: readonly string[]): Promise<Zo
   return { host, privateAddresses: inside, notes, records }
 }
 
-function publishedPolicy(control: Control, domain: string, host: string): readonly DnsRecord[] {
+/** Undefined: we serve none for the domain. */
+function publishedPolicy(control: Control, domain: string, host: string): readonly DnsRecord[] | undefined {
   const line = control.map('mtasts')?.get(fromText(domain))
   const policy = line === undefined ? undefined : readPublishedPolicy(line)
-  return policy === undefined ? [] : policyRecords(domain, host, policyText(policy, host))
+  return policy === undefined ? undefined : policyRecords(domain, host, policyText(policy, host))
 }
 
 /** Once there is a certificate: before, nobody knows what the authority is called. */

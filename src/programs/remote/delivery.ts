@@ -14,17 +14,19 @@ import type { Deadlines } from '../../clients/smtp/deadlines.ts'
 import type { MailExchangers, Target, Targets } from '../../clients/smtp/mail-exchangers.ts'
 import { findLogin, type Login } from '../../clients/smtp/secrets.ts'
 import { type Opened, openSession, type SessionWish } from '../../clients/smtp/session.ts'
-import { planKey, planTls, type TlsContexts, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
+import type { TlsContexts } from '../../clients/smtp/tls-contexts.ts'
+import { type HostPolicy, planKey, type TlsPlan } from '../../clients/smtp/tls-plan.ts'
 import { reportTransaction } from '../../clients/smtp/transaction-report.ts'
 import { type OpenContent, transact, type TransactionResult } from '../../clients/smtp/transaction.ts'
 import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
 import { chooseRoute } from '../../protocols/qmail/smtproutes.ts'
 import type { OutgoingEnvelope } from '../../protocols/smtp/client-commands.ts'
 import { isMailDomain } from '../../protocols/smtp/mail-domain.ts'
-import type { Log } from '../../system/log.ts'
+import { DemandedTls, type DemandedTlsParts } from './demanded-tls.ts'
 import { forNow, groupAfter, isProvokedByUse, isUnchecked } from './further-transactions.ts'
 import type { HostShares } from './host-shares.ts'
 import type { Settings } from './settings.ts'
+import { saysTlsNotRequired } from './tls-not-required.ts'
 import type { WaryHosts } from './wary-hosts.ts'
 
 /** Up to the final dot: a base, and time for the content at the least speed that is worth a slot. */
@@ -34,18 +36,15 @@ const contentBytesPerSecondMin: number = 8 * 1024
 const transactionRecipientsMax = 100
 const misreadShownMax = 200
 
-export interface Equipment {
+export interface Equipment extends DemandedTlsParts {
   readonly exchangers: MailExchangers
   readonly deadlines: Deadlines
   readonly pool: ConnectionPool
   readonly deadHosts: DeadHosts
   readonly hostShares: HostShares
-  /** Their TLS fails. */
-  readonly clearHosts: WaryHosts
   /** They lose what is pipelined. */
   readonly patientHosts: WaryHosts
   readonly contexts: TlsContexts
-  readonly log: Log
 }
 
 /** `crowded`: nothing was tried, because the host has its share of attempts already. */
@@ -72,6 +71,7 @@ class Delivery {
   private readonly statuses: Status[]
   private login: Login | undefined
   private isRouted = false
+  private readonly tls: DemandedTls
 
   constructor(
     envelope: OutgoingEnvelope,
@@ -85,6 +85,7 @@ class Delivery {
     this.content = content
     this.settings = settings
     this.equipment = equipment
+    this.tls = new DemandedTls(equipment, settings, envelope.params.has('REQUIRETLS'))
     const contentMilliseconds = (envelope.contentBytes / contentBytesPerSecondMin) * 1000
     this.limits = {
       replyMillisecondsMax: settings.replyMilliseconds,
@@ -100,21 +101,35 @@ class Delivery {
       if (logText !== '') this.equipment.log(`delivery to ${JSON.stringify(toText(this.domain()))}: ${logText}`)
       return this.forAll({ ...found.status, logText: fromText(logText) })
     }
+    const tried = await this.tryEach(found.targets)
+    const isFree = tried.kind === 'untaken' && this.tls.isRuledOut && !this.tls.requiresTls
+    if (!isFree || !(await saysTlsNotRequired(this.content))) return this.end(tried)
+    this.tls.forget()
+    return this.end(await this.tryEach(found.targets))
+  }
+
+  private async tryEach(targets: readonly Target[]): Promise<Tried> {
     let status: Status = remoteStatus.noConnection
-    for (const target of found.targets) {
+    for (const [at, target] of targets.entries()) {
       const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
       // Not the next one: that this one is busy with us makes no other a better exchanger.
-      if (!(await this.equipment.hostShares.enter(target.address, most))) return 'crowded'
+      if (!(await this.equipment.hostShares.enter(target.address, most))) return { kind: 'crowded' }
       try {
         const next = await this.deliverTo(target)
-        if (next === undefined) return this.statuses
-        if (next.status !== undefined) status = next.status
+        if (next === undefined) return { kind: 'answered' }
+        const now = next.status ?? remoteStatus.noConnection
+        status = at === 0 ? now : ofTwo(status, now)
         if (next.isLast) break
       } finally {
         this.equipment.hostShares.leave(target.address)
       }
     }
-    return this.forAll(status)
+    return { kind: 'untaken', status }
+  }
+
+  private end(tried: Tried): Delivered {
+    if (tried.kind === 'crowded') return 'crowded'
+    return tried.kind === 'answered' ? this.statuses : this.forAll(tried.status)
   }
 
   private domain(): ByteString {
@@ -129,7 +144,9 @@ class Delivery {
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
     if (this.settings.unreadable || route.kind === 'unreadable')
       return { kind: 'failed', status: remoteStatus.badRoute }
-    if (route.kind === 'exchangers') return await this.equipment.exchangers.ofDomain(domain)
+    // A route is the administrator's word: what others publish is looked at only here.
+    if (route.kind === 'exchangers')
+      return (await Promise.all([this.equipment.exchangers.ofDomain(domain), this.tls.lookUp(domain)]))[0]
     this.isRouted = true
     this.login = findLogin(this.settings.secrets, route.relay)
     return await this.equipment.exchangers.ofRelay(route.relay)
@@ -137,11 +154,13 @@ class Delivery {
 
   /** Undefined: it has answered, and every recipient has its status. Each turn settles somebody, or asks for fewer. */
   private async deliverTo(target: Target): Promise<Next | undefined> {
+    const policy = await this.tls.policyOf(target, this.domain(), this.isRouted)
+    if ('class' in policy) return { isLast: false, status: policy }
     let waiting: readonly number[] = [...this.envelope.recipients.keys()]
     let together = transactionRecipientsMax
     for (let isFirst = true; waiting.length > 0; isFirst = false) {
       const group = waiting.slice(0, together)
-      const result = await this.askAbout(target, group)
+      const result = await this.askAbout(target, policy, group)
       if ('isLast' in result) {
         // What the first transactions left over keeps the status that it has.
         return isFirst ? result : undefined
@@ -163,10 +182,14 @@ class Delivery {
   }
 
   /** One transaction, on a kept connection if there is one. */
-  private async askAbout(target: Target, group: readonly number[]): Promise<TransactionResult | Next> {
+  private async askAbout(
+    target: Target,
+    policy: HostPolicy,
+    group: readonly number[],
+  ): Promise<TransactionResult | Next> {
     const recipients = group.map((position) => this.envelope.recipients[position] ?? '')
     const envelope = { ...this.envelope, recipients }
-    const plan = this.planFor(target)
+    const plan = this.tls.planFor(target, policy, this.login !== undefined)
     const kept = this.equipment.pool.take(this.poolKey(target, plan))
     if (kept !== undefined) {
       const result = await this.transact(target, plan, kept, envelope)
@@ -186,6 +209,7 @@ class Delivery {
       const kept = { session: opened.session, transactions: 0, needsReset: false }
       return await this.transact(target, plan, kept, envelope)
     }
+    if (opened.kind === 'unwilling' && plan.demandedBy !== '') this.tls.isRuledOut = true
     const isLast = opened.kind === 'refused' || opened.kind === 'ourselves'
     return { isLast, status: opened.kind === 'unreachable' ? undefined : opened.status }
   }
@@ -208,13 +232,6 @@ class Delivery {
     kept.needsReset = result.end.kind !== 'accepted'
     if (!isReused || !isProvokedByUse(result)) this.equipment.pool.give(key, kept)
     return result
-  }
-
-  private planFor(target: Target): TlsPlan {
-    const needs = { login: this.login !== undefined, requireTls: this.envelope.params.has('REQUIRETLS') }
-    const plan = planTls(target, this.settings.tlsFacts(target.name), needs)
-    const inClear = plan.use === 'opportunistic' && this.equipment.clearHosts.has(target.address)
-    return inClear ? { ...plan, use: 'never' } : plan
   }
 
   private unwanted(target: Target): ReadonlySet<string> {
@@ -241,6 +258,7 @@ class Delivery {
       connectMilliseconds: this.settings.connectMilliseconds,
       limits: this.limits,
       onMisread: (connection) => this.noteMisread(connection),
+      onTls: (fact, { ownAddress }) => this.tls.note(target, plan, fact, ownAddress),
     }
     let opened = await openSession(wish, contexts, deadlines)
     if (opened.kind === 'unreachable' && opened.timedOut) deadHosts.timedOut(target.address)
@@ -270,6 +288,19 @@ class Delivery {
     return this.equipment.deadlines.clock.monotonic()
   }
 }
+
+/** What is said when no exchanger has answered for the message: the last that one came to, but that none of them can ever
+ *  do only if it is so of each. */
+function ofTwo(before: Status, now: Status): Status {
+  if (before.class === 5) return now
+  return now.class === 5 || now === remoteStatus.noConnection ? before : now
+}
+
+/** `untaken`: no exchanger has answered for the message. */
+type Tried =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'crowded' }
+  | { readonly kind: 'untaken'; readonly status: Status }
 
 /** The address has not answered for the message. */
 interface Next {

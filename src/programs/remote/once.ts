@@ -40,7 +40,7 @@ async function outputFor(
   if (content === undefined) return remoteOutput([], remoteStatus.unreadable())
   const silent = (): void => undefined
   try {
-    const { equipment } = equip(control, silent, (text) => {
+    const { equipment } = equip(home, control, silent, silent, (text) => {
       throw new Unready(text)
     })
     const settings = readSettings(control, new TlsHosts(home.control, realClock, silent))

@@ -7,7 +7,9 @@ import { reportAddress } from '../../stores/control/report-address.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { TlsHosts } from '../../stores/control/tls-hosts.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'
+import { DayFiles } from '../../stores/tls-reports/day-files.ts'
 import { realClock } from '../../system/clock.ts'
+import { realFiles } from '../../system/files.ts'
 import { connectPath } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
@@ -16,7 +18,9 @@ import { type Delivered, deliver } from './delivery.ts'
 import { equip } from './equipment.ts'
 import { fetchContent } from './fetched-content.ts'
 import { QueueLink } from './queue-link.ts'
+import { refreshPolicies } from './policy-refresh.ts'
 import { readSettings } from './settings.ts'
+import { TlsCounter } from './tls-counter.ts'
 import { deliverByProgram } from './wrapper.ts'
 
 /** Attempts held at once; how many of them the queue gives is control/concurrencyremote. */
@@ -32,13 +36,21 @@ export async function serve(home: Home): Promise<void> {
     async stop() {
       await link.stop()
       correspondents.close()
+      await counter.write()
       equipment.pool.close()
     },
     troubles: () => [...dns.troubles(), ...controlTroubles(control, 'remote')],
   })
   control.demandFor('remote', program.fail)
+  const counter = new TlsCounter(new DayFiles(realFiles, home), realClock, log)
   if (control.optionalLine('helohost') === undefined) program.fail('control/me and control/helohost are missing')
-  const { equipment, dns } = equip(control, log, program.fail)
+  const { equipment, dns, stsPolicies, keptPolicies } = equip(
+    home,
+    control,
+    log,
+    (fact) => counter.count(fact),
+    program.fail,
+  )
 
   const correspondents = new Correspondents({
     clock: realClock,
@@ -75,6 +87,8 @@ export async function serve(home: Home): Promise<void> {
   }
 
   const link = new QueueLink({ connect: connectQueue, clock: realClock, log, capacity, handle })
+  await counter.open()
   await link.start()
+  refreshPolicies({ policies: stsPolicies, kept: keptPolicies, clock: realClock, random: realRandom, log })
   program.ready()
 }

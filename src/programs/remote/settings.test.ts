@@ -22,7 +22,7 @@ describe('readSettings', () => {
   }
 
   it('without files: no routes, qmail’s times, our name without the CR of a file from elsewhere', () => {
-    const { tlsFacts, unwantedExtensions, ...plain } = settings()
+    const { tlsFacts, unwantedExtensions, heedsPolicies, ...plain } = settings()
     assert.deepEqual(plain, {
       helo: 'mail.test',
       unreadable: false,
@@ -37,6 +37,13 @@ describe('readSettings', () => {
     })
     assert.deepEqual(unwantedExtensions('mx.test', '192.0.2.1'), new Set())
     assert.equal(tlsFacts('a.test').forbidden, false)
+    assert.equal(heedsPolicies('a.test'), true)
+  })
+  it('notlspolicies: domains, and those below one, whose policies are not looked at', () => {
+    writeFileSync(join(directory, 'notlspolicies'), 'Broken.test\n.below.test\n')
+    const { heedsPolicies } = settings()
+    const heeded = ['broken.TEST', 'x.broken.test', 'a.Below.test', 'below.test'].map(heedsPolicies)
+    assert.deepEqual(heeded, [false, true, false, true])
   })
   it('secrets that others may read are refused, and mail waits rather than go without them', () => {
     writeFileSync(join(directory, 'smarthostsecrets'), 'relay.test user password\n', { mode: 0o644 })

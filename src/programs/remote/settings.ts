@@ -4,6 +4,7 @@ import { parseNoExtensions, unwantedExtensions } from '../../protocols/smtp/unwa
 import { distinctNames } from '../../protocols/smtp/introduced-name.ts'
 import type { TlsFacts } from '../../clients/smtp/tls-plan.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { isPolicyHeeded } from '../../stores/control/policy-exceptions.ts'
 import type { TlsHosts } from '../../stores/control/tls-hosts.ts'
 
 export interface Settings {
@@ -23,6 +24,8 @@ export interface Settings {
   /** Keywords of EHLO, in capitals, that are not used with this exchanger or relay. */
   readonly unwantedExtensions: (name: string, address: string) => ReadonlySet<string>
   readonly tlsFacts: (name: string) => TlsFacts
+  /** Of the recipients: what it publishes about TLS counts. */
+  readonly heedsPolicies: (domain: ByteString) => boolean
 }
 
 export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
@@ -47,6 +50,7 @@ export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
     attemptsPerRelay: Math.max(1, Math.ceil(control.number('concurrencyremote') / 2)),
     unwantedExtensions: (name, address) => unwantedExtensions(noExtensions, name, address),
     tlsFacts: (name) => tlsHosts.of(name),
+    heedsPolicies: (domain) => isPolicyHeeded(control.list('notlspolicies'), domain),
   }
 }
 

@@ -63,6 +63,14 @@ export const remoteStatus = {
   ourselves: (host: Host): Status =>
     found(printed(transient('4.6', `Connected to ${host.address} but it bears my own name: it is this host.`)), host),
   noTls: (host: Host, why: string, reply?: Reply): Status => connected(4, host, why, reply),
+  /** A published policy forbids to deliver there, or nobody can tell now what it says. */
+  againstPolicy: (host: Host, why: string): Status =>
+    found(printed(transient('7.5', `Not sent to ${shown(host.address)}: ${why}.`)), host),
+  /** RFC 8689 §4.2.1. */
+  unvouchedExchanger: (host: Host, domain: ByteString, failureClass: 4 | 5): Status => {
+    const words = `Not sent to ${shown(host.address)}: neither DNSSEC nor MTA-STS vouches for ${shown(host.name)} as an exchanger of ${shown(domain)}, which REQUIRETLS demands.`
+    return found(printed((failureClass === 5 ? permanent : transient)('7.30', words)), host)
+  },
   loginRejected: (host: Host, reply: Reply): Status =>
     connected(4, host, 'my user name or password was rejected', reply),
   noLogin: (host: Host): Status => connected(4, host, 'it offers no AUTH that I can use'),

@@ -1,9 +1,17 @@
 /** Control files by which we know ourselves and others when mail goes out: rows of table.ts. */
 import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/unwanted-extensions.ts'
+import { isDnsTrust, nobodyTrusted } from './dns-trust.ts'
 import type { ControlFile } from './form.ts'
-import { isOf, isPeer } from './line-checks.ts'
+import { isDomainOrSuffix, isOf, isPeer } from './line-checks.ts'
 
 export const outgoingFiles = {
+  dnstrust: {
+    form: 'list',
+    meaning: `name servers that are believed when they say that an answer is verified (DNSSEC, for DANE); absent = those on loopback, ${nobodyTrusted} = nobody`,
+    readBy: ['remote', 'quaver'],
+    reread: 'start',
+    check: isOf(`an address, or ${nobodyTrusted}`, isDnsTrust),
+  },
   moreipme: {
     form: 'list',
     meaning: 'addresses and networks that lead to this host though no interface has them, as behind a router',
@@ -24,5 +32,13 @@ export const outgoingFiles = {
     readBy: ['smtpd', 'queue', 'remote'],
     reread: 'live',
     check: isPeer,
+  },
+  notlspolicies: {
+    form: 'list',
+    meaning:
+      'domains whose published policies on TLS (MTA-STS, DANE) are not looked at, as theirs are broken; .example.org = all below it',
+    readBy: ['remote', 'quaver'],
+    reread: 'live',
+    check: isDomainOrSuffix,
   },
 } as const satisfies Record<string, ControlFile>

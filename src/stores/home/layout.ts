@@ -58,6 +58,8 @@ export interface Home {
   readonly issuers: string
   readonly reports: string
   readonly acme: string
+  readonly mtaSts: string
+  readonly tlsReports: string
   readonly mail: string
   readonly bin: string
   readonly log: string
@@ -78,6 +80,8 @@ export function homeAt(path: string): Home {
     issuers: at('issuers'),
     reports: at('reports'),
     acme: at('acme'),
+    mtaSts: at('mta-sts'),
+    tlsReports: at('tls-reports'),
     mail: at('mail'),
     bin: at('bin'),
     log: at('log'),
@@ -110,6 +114,10 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'reports/dmarc', owner: 'policy', mode: 0o700 },
   // What is secret in it is 0600: an account's key.
   { name: 'acme', owner: 'acme', mode: 0o755 },
+  // What other domains publish: anybody may read it; who may write it decides how their mail goes out.
+  { name: 'mta-sts', owner: 'remote', mode: 0o755 },
+  // To which domains mail went: nobody else's business.
+  { name: 'tls-reports', owner: 'remote', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },

@@ -8,7 +8,7 @@ import { Control } from '../../../stores/control/control.ts'
 import type { Home } from '../../../stores/home/layout.ts'
 import { realClock } from '../../../system/clock.ts'
 import { finding, type MachineFinding } from '../machine/finding.ts'
-import { shownAcme } from '../tls.ts'
+import { shownAcme } from '../tls/certificates.ts'
 
 const answerMillisecondsMax = 5_000
 const bytesMax = 1024

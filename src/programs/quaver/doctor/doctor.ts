@@ -35,6 +35,7 @@ import { troublesIn } from '../status.ts'
 import { queueFaultFindings } from './queue-faults.ts'
 import { acmeFindings } from './acme.ts'
 import { policyFindings } from './policies.ts'
+import { dnssecFindings } from './dnssec.ts'
 import { signingKeyFindings } from './signing-keys.ts'
 
 export interface DoctorOptions extends GlobalOptions {
@@ -100,6 +101,7 @@ async function diagnose(home: Home, options: DoctorOptions): Promise<Diagnosis[]
     ...(options.offline === true || isDemo ? [] : await policyFindings(home, dnsOf(home))),
     ...(await signingKeyFindings(home, options.offline === true || isDemo ? undefined : dnsOf(home))),
     ...(options.offline === true || isDemo ? [] : await machineFindings(home, options)),
+    ...(isDemo ? [] : dnssecFindings(home)),
   ]
 }
 

@@ -30,6 +30,8 @@ export async function removeKept(home: Home, keepsMail: boolean, gone: string[])
     home.issuers,
     home.reports,
     home.acme,
+    home.mtaSts,
+    home.tlsReports,
     ...(keepsMail ? [] : [home.queue]),
   ]
   if (!keepsMail && !(await hasLogins(home))) states.push(home.auth)

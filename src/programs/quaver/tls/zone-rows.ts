@@ -1,0 +1,65 @@
+/** DNS records by which others can hold our own exchanger to TLS. Each is right only where something stands behind it, so each
+ *  is offered and none is simply there.
+ *  Never:  asks DNS, or serves the policy. */
+import { formatTlsa, tlsaName, type TlsaRecord } from '../../../protocols/dane/tlsa.ts'
+import { formatPolicy } from '../../../protocols/mta-sts/policy.ts'
+import { smtpPort } from '../../../protocols/qmail/smtproutes.ts'
+import { namedTlsDirectories, readNamedTls, readTls } from '../../../stores/home/tls-files.ts'
+import type { Home } from '../../../stores/home/layout.ts'
+import { sha256 } from '../../../system/digests.ts'
+import { publicKeyDigest } from '../../../system/keys.ts'
+import { toBuffer } from '../../../base/byte-string.ts'
+import type { DnsRecord } from '../dns-records.ts'
+
+/** While it is tried; more would keep a mistake in force. */
+const maxAgeSeconds = 86_400
+const idDigits = 16
+
+/** Of the host's certificate on port 25. Undefined: it has none that can be read. */
+export async function hostTlsa(home: Home, host: string): Promise<DnsRecord | undefined> {
+  const certificatePem = await certificateOf(home, host)
+  if (certificatePem === undefined) return undefined
+  const record: TlsaRecord = { usage: 3, selector: 1, matching: 1, data: publicKeyDigest(certificatePem) }
+  return {
+    name: tlsaName(smtpPort, host),
+    type: 'TLSA',
+    value: formatTlsa(record),
+    isOptional: true,
+    note: 'DANE, if this zone is signed (DNSSEC). A new key needs its record here for a day before it is used; a new certificate of the same key needs none',
+  }
+}
+
+/** What the domain's exchanger promises (MTA-STS), where control/mtasts does not say it. */
+export function offeredPolicy(domain: string, host: string): DnsRecord {
+  const policy = formatPolicy({ mode: 'testing', maxAgeSeconds, mx: [host] })
+  const id = toBuffer(sha256(policy)).toString('hex').slice(0, idDigits)
+  const served = policy.trimEnd().replaceAll('\r\n', ' / ')
+  return {
+    name: `_mta-sts.${domain}`,
+    type: 'TXT',
+    value: `"v=STSv1; id=${id}"`,
+    isOptional: true,
+    note: `MTA-STS, once https://mta-sts.${domain}/.well-known/mta-sts.txt has these lines, each by itself (control/mtasts has Quaver serve them): ${served}`,
+  }
+}
+
+/** Where others report what they meet (TLSRPT, RFC 8460). */
+export function tlsReports(domain: string): DnsRecord {
+  return {
+    name: `_smtp._tls.${domain}`,
+    type: 'TXT',
+    value: `"v=TLSRPTv1; rua=mailto:postmaster@${domain}"`,
+    isOptional: true,
+    note: 'TLS reports, a mail a day from each large sender, if somebody reads them',
+  }
+}
+
+/** As `start` hands them out: a directory whose certificate names the host, else the default. */
+async function certificateOf(home: Home, host: string): Promise<string | undefined> {
+  for (const directory of await namedTlsDirectories(home.tls).catch(() => [])) {
+    const named = await readNamedTls(directory)
+    if (named.kind === 'pair' && named.pair.names.includes(host)) return named.pair.certificatePem
+  }
+  const state = await readTls(home.tls)
+  return state.kind === 'pair' ? state.pair.certificatePem : undefined
+}
