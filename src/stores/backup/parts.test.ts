@@ -83,6 +83,20 @@ describe('what is in a backup', () => {
     assert.ok(found.has('mail/d/x/Maildir/.Sent/new'))
   })
 
+  it('has what others told us, and not what we count of them', async () => {
+    for (const name of [
+      'acme/account.json',
+      'mta-sts/example.org',
+      'reports/received/x.json',
+      'reports/dmarc/x.db',
+      'tls-reports/x',
+    ])
+      put(name, 'x')
+    const found = await read(false)
+    const files = [...found].flatMap(([name, text]) => (text === 'x' ? [name] : []))
+    assert.deepEqual(files, ['acme/account.json', 'mta-sts/example.org', 'reports/received/x.json'])
+  })
+
   it('follows no link, and has no programs of ours, databases that can be lost, or half-written files', async () => {
     put('bin/mine', '#!')
     symlinkSync('/usr/lib/quaver/bin/quaver', join(path, 'bin/sendmail'))

@@ -1,7 +1,7 @@
 /** What of a home is in a backup, in the order in which it is read: first what becomes something else, then what it becomes.
  *  A message is in the drop directory before it is in the queue, in the queue before it is in a mailbox, in `new` before it is
  *  in `cur`: one that moves meanwhile is in the backup twice, or once, and never not at all.
- *  Knows:  what can be made again and stays out: sockets, logs, the greylist, keys of token issuers, counts of quotas.
+ *  Knows:  what can be made again and stays out: sockets, logs, the greylist, keys of token issuers, counts of quotas and of reports.
  *  Never:  follows a link; reads what somebody's directory leads to with other rights than his.
  *  Fails:  what is gone or may not be read is told to `left`, and the rest is read. */
 import { constants, type Stats } from 'node:fs'
@@ -27,7 +27,7 @@ export interface BackupScope {
 /** Of the home itself, beside its directories. */
 const homeFiles = ['made.json', 'demo-password']
 /** Databases that a program has open, and can lose. */
-const lost = /^auth\/.*\.sqlite/
+const lost = /^(?:auth\/.*\.sqlite|reports\/dmarc\/)/
 /** To the program of this machine: 'quaver start' makes them. */
 const programLink = /^bin\/[^ ]* .*\/bin\/quaver$/
 /** Written at this moment (`replaceFile`). */
@@ -47,9 +47,13 @@ export async function* partsOf({ home, queueCopy, mail, left }: BackupScope): As
   const [root, queue] = [await stat(home.path), await stat(home.queue)]
   for (const name of homeFiles) yield* walk.file(name, join(home.path, name), root)
   yield* walk.file('queue/adopted', join(home.queue, 'adopted'), queue)
-  for (const name of ['control', 'users', 'tls', 'auth', 'bin', 'alias', 'mail'] as const) {
-    yield* walk.top(name, home[name])
-    yield* walk.below(name, home[name])
+  for (const directory of [
+    ...[home.control, home.users, home.tls, home.auth, home.acme, home.mtaSts, home.reports],
+    ...[home.bin, home.alias, home.mail],
+  ]) {
+    const name = basename(directory)
+    yield* walk.top(name, directory)
+    yield* walk.below(name, directory)
   }
 }
 
