@@ -40,6 +40,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
   private readonly databytes: number
   private readonly answers = new Answers()
   private helo: ByteString = ''
+  private relayedBy: { readonly environment: Environment; readonly key: ByteString } | undefined
   private tls: { readonly protocol: string; readonly variables: Environment } | undefined
 
   constructor(setting: SessionSetting, port: DialoguePort) {
@@ -201,12 +202,17 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     return this.setting.gate.variable('RELAYCLIENT') !== undefined
   }
 
+  /** Of one connection always the same; XCLIENT announces another. */
+  private relayer(): ByteString {
+    const { environment, relayerOf } = this.setting
+    if (this.relayedBy?.environment !== environment) this.relayedBy = { environment, key: relayerOf(environment) }
+    return this.relayedBy.key
+  }
+
   private takeMessage(transaction: Transaction): void {
     const { gate, clock, enqueuerFor, isOwnResult } = this.setting
     const { envelope } = transaction
-    const params = this.mayRelay
-      ? new Map([...transaction.params, [relayedParam, this.setting.relayerOf(gate.environment)]])
-      : transaction.params
+    const params = this.mayRelay ? new Map([...transaction.params, [relayedParam, this.relayer()]]) : transaction.params
     const head = receivedFor(gate.environment, this.helo, this.tls?.protocol ?? 'SMTP', clock.now()) + gate.headers()
     const message = { envelope, params, head, databytes: this.databytes }
     let enqueuer: Enqueuer = new OwnResultsEnqueuer(
