@@ -51,6 +51,20 @@ describe('control files', () => {
       "control/virtualdomains: lines 1 and 3 are both about 'a.test'; line 3 counts",
     ])
   })
+  it('a secret that another account reads is no problem to tell of', {
+    skip: process.getuid?.() === 0 && 'root reads everything',
+  }, (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'quaver-control-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    for (const name of ['smarthostsecrets', 'badmailfrom']) writeFileSync(join(directory, name), 'x\n', { mode: 0 })
+    const told: string[] = []
+    const control = new Control(directory, realClock, (problem) => told.push(problem))
+    assert.deepEqual(
+      told.map((problem) => problem.split(':')[0]),
+      ['control/badmailfrom'],
+    )
+    assert.equal(control.unread('remote').length, 1)
+  })
   it('one that is there and cannot be read is not absent, until it is mended, by chmod too', (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'quaver-control-'))
     t.after(() => rmSync(directory, { recursive: true }))

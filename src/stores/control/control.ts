@@ -135,8 +135,9 @@ export class Control {
     const before = this.slots.get(name)
     const { stamp } = this.look(name)
     const slot: Slot = { text: before?.text, stamp, problem: '', isUnread: false }
+    const file: ControlFile = controlFiles[name]
+    let isOthers = false
     try {
-      const file: ControlFile = controlFiles[name]
       const path = join(this.directory, name)
       const facts = statSync(path)
       if (facts.size > controlBytesMax) throw new Error(`${facts.size} bytes, limit ${controlBytesMax}`)
@@ -153,6 +154,8 @@ export class Control {
       if (errorCode(error) === 'ENOENT') slot.text = undefined
       else {
         slot.isUnread = before?.text === undefined
+        // Only the account of its reader can open a secret: there, `unread` and `problems` tell of it.
+        isOthers = file.secret === true && errorCode(error) === 'EACCES'
         const consequence = slot.isUnread ? 'nothing is known of it' : 'the value before stays in force'
         slot.problem = `control/${name}: ${describeError(error)}; ${consequence}`
         // Tried again soon: what mends it may be a directory above.
@@ -161,7 +164,7 @@ export class Control {
     }
     this.slots.set(name, slot)
     this.parsed.clear()
-    if (slot.problem !== '' && slot.problem !== before?.problem) this.onProblem(slot.problem)
+    if (slot.problem !== '' && slot.problem !== before?.problem && !isOthers) this.onProblem(slot.problem)
   }
 
   private once<T>(name: ControlName, parse: () => T): T {
