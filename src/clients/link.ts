@@ -15,6 +15,8 @@ export interface LinkSetting {
   /** The other program, for errors and the log. */
   readonly to: string
   readonly purpose: Purpose
+  /** Of a connection that has another beside it, for descriptors (`contracts/hello.ts`). */
+  readonly pair?: number | undefined
   readonly clock: Clock
   connect(): Promise<Socket>
   /** Also for the other program to say that it serves; in the backlog of one that is being restarted a connection just waits. */
@@ -115,7 +117,14 @@ export class Link {
   }
 
   private async open(isClosed: () => boolean): Promise<FrameConnection> {
-    const { to, clock, purpose, isServing, connectMillisecondsMax = connectMillisecondsMaxUsual } = this.setting
+    const {
+      to,
+      clock,
+      purpose,
+      pair = 0,
+      isServing,
+      connectMillisecondsMax = connectMillisecondsMaxUsual,
+    } = this.setting
     const socket = await within(clock, connectMillisecondsMax, to, this.setting.connect())
     if (isClosed()) {
       socket.destroy()
@@ -139,7 +148,7 @@ export class Link {
     })
     this.current = connection
     this.setting.onConnection?.(connection)
-    connection.send(encodeHello({ purpose, uid: 0 }))
+    connection.send(encodeHello({ purpose, uid: 0, pair }))
     for (const frame of this.setting.opening ?? []) connection.send(frame)
     try {
       await within(clock, connectMillisecondsMax, to, serving.promise)

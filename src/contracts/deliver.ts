@@ -5,12 +5,15 @@
  *    report   ref statuses                            retired
  *    crowded  ref
  *    retire                                           content  ref bytes …
- *    fetch    ref messageId token                     contentEnd ref   |   contentFailed ref
+ *    fetch    ref messageId token asFile              contentEnd ref   |   contentFailed ref   |   contentFile ref head
  *
  *  lspawn only: queue → `resolve ref messageId recipient`; lspawn → `resolved ref uid key` or `unresolved ref status`.
  *
+ *  A `local` that has a connection for descriptors (purpose `descriptors`, opened by lspawn, never read by the queue) may be
+ *  given the body as an open file: `contentFile` comes after the descriptor was sent there, with the ref in its four bytes,
+ *  in the same order. Head and file are the content. Once for an attempt; asked again, it comes in frames.
  *  A deliverer announces how many attempts it can hold and is pushed at most so many. Content of at most
- *  `inlineBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
+ *  `attemptContentBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
  *  connection of its own (purpose `fetch`), so that a slow peer holds up nobody else; a `local` on the only connection
  *  it has. An attempt whose connection ends before its report is a deferral.
  *  `crowded`: nothing was tried, because the host has its share of attempts; the same attempt comes again a little later.
@@ -22,12 +25,16 @@
 import type { ByteString } from '../base/byte-string.ts'
 import type { Status } from '../base/outcome.ts'
 import { addressBytesMax, decodeParams, encodeParams, type Params, paramsBytesMax, recipientsMax } from './envelope.ts'
-import { chunkBytesMax, inlineBytesMax } from './enqueue.ts'
+import { chunkBytesMax, headBytesMax, inlineBytesMax } from './enqueue.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { readStatus, writeStatus } from './status.ts'
 
 export const tokenBytes = 16
+/** Of the queue's own Received line, which it puts on top of what came in. */
+const receivedBytesMax = 1024
+/** Content up to here comes with the attempt: a body that lives in a row, and a usual head. */
+export const attemptContentBytesMax: number = inlineBytesMax + 16 * 1024
 
 export interface Attempt {
   readonly ref: number
@@ -57,6 +64,7 @@ const type = {
   contentEnd: 51,
   contentFailed: 52,
   resolve: 53,
+  contentFile: 54,
 } as const
 
 export type FromDeliverer =
@@ -64,7 +72,14 @@ export type FromDeliverer =
   | { readonly kind: 'report'; readonly ref: number; readonly statuses: readonly Status[] }
   | { readonly kind: 'crowded'; readonly ref: number }
   | { readonly kind: 'retire' }
-  | { readonly kind: 'fetch'; readonly ref: number; readonly messageId: number; readonly token: ByteString }
+  | {
+      readonly kind: 'fetch'
+      readonly ref: number
+      readonly messageId: number
+      readonly token: ByteString
+      /** The body may come as a descriptor; absent: in frames. */
+      readonly asFile?: boolean
+    }
   | { readonly kind: 'resolved'; readonly ref: number; readonly uid: number; readonly key: number }
   | { readonly kind: 'unresolved'; readonly ref: number; readonly status: Status }
 
@@ -74,6 +89,7 @@ export type ToDeliverer =
   | { readonly kind: 'content'; readonly ref: number; readonly bytes: Buffer }
   | { readonly kind: 'contentEnd'; readonly ref: number }
   | { readonly kind: 'contentFailed'; readonly ref: number }
+  | { readonly kind: 'contentFile'; readonly ref: number; readonly head: ByteString }
   | { readonly kind: 'resolve'; readonly ref: number; readonly messageId: number; readonly recipient: ByteString }
 
 export function encodeFromDeliverer(message: FromDeliverer): Buffer {
@@ -92,7 +108,11 @@ export function encodeFromDeliverer(message: FromDeliverer): Buffer {
     case 'retire':
       break
     case 'fetch':
-      fields.u32(message.ref).u64(message.messageId).string(message.token)
+      fields
+        .u32(message.ref)
+        .u64(message.messageId)
+        .string(message.token)
+        .u8(message.asFile === true ? 1 : 0)
       break
     case 'resolved':
       fields.u32(message.ref).u32(message.uid).u32(message.key)
@@ -129,7 +149,13 @@ function readFromDeliverer(frameType: number, fields: FieldReader): FromDelivere
     case type.retire:
       return { kind: 'retire' }
     case type.fetch:
-      return { kind: 'fetch', ref: fields.u32(), messageId: fields.u64(), token: fields.string(tokenBytes) }
+      return {
+        kind: 'fetch',
+        ref: fields.u32(),
+        messageId: fields.u64(),
+        token: fields.string(tokenBytes),
+        asFile: fields.u8() === 1,
+      }
     case type.resolved:
       return { kind: 'resolved', ref: fields.u32(), uid: fields.u32(), key: fields.u32() }
     case type.unresolved:
@@ -164,6 +190,9 @@ export function encodeToDeliverer(message: ToDeliverer): Buffer {
     case 'content':
       fields.u32(message.ref).rest(message.bytes)
       break
+    case 'contentFile':
+      fields.u32(message.ref).string(message.head)
+      break
     case 'resolve':
       fields.u32(message.ref).u64(message.messageId).string(message.recipient)
       break
@@ -189,7 +218,7 @@ function readToDeliverer(frameType: number, fields: FieldReader): ToDeliverer | 
       const params = decodeParams(fields.string(paramsBytesMax))
       const contentBytes = fields.u64()
       const token = fields.string(tokenBytes)
-      const content = fields.u8() === 1 ? readContent(fields, inlineBytesMax) : undefined
+      const content = fields.u8() === 1 ? readContent(fields, attemptContentBytesMax) : undefined
       return { kind: 'attempt', ref, messageId, key, sender, recipients, params, contentBytes, token, content }
     }
     case type.retired:
@@ -200,6 +229,8 @@ function readToDeliverer(frameType: number, fields: FieldReader): ToDeliverer | 
       return { kind: 'contentEnd', ref: fields.u32() }
     case type.contentFailed:
       return { kind: 'contentFailed', ref: fields.u32() }
+    case type.contentFile:
+      return { kind: 'contentFile', ref: fields.u32(), head: fields.string(2 * headBytesMax) }
     case type.resolve:
       return {
         kind: 'resolve',
@@ -214,7 +245,6 @@ function readToDeliverer(frameType: number, fields: FieldReader): ToDeliverer | 
 
 function readContent(fields: FieldReader, bytesMax: number): Buffer {
   const content = fields.rest()
-  // One Received line more than what came in inline may have been put on top.
-  if (content.length > bytesMax + 1024) throw new ContractError(`content of ${content.length} bytes`)
+  if (content.length > bytesMax + receivedBytesMax) throw new ContractError(`content of ${content.length} bytes`)
   return content
 }

@@ -2,10 +2,11 @@
  *
  *  Client to queue                                          Queue to client
  *    submit  ref params recipientFacts envelope head body    accepted  ref id
- *    open    ref params recipientFacts envelope              refused   ref status
+ *    open    ref params recipientFacts asFile envelope       refused   ref status
+ *                                                            file ref   |   frames ref
  *    chunk   ref bytes …
  *    close   ref bodyBytes head lateParams   |   abandon ref
- *    judge   ref sender recipient                            accepted ref 0   |   refused
+ *    check   ref sender recipient                            accepted ref 0   |   refused
  *
  *  Content comes in two parts, and the first is given last. The *body* is what whoever sends the message wrote, its own
  *  header included. The *head* is the header lines that those on its way put on top (trace, results, signatures): some of
@@ -15,6 +16,9 @@
  *  A body of at most `inlineBytesMax` goes as one `submit`, any number at once on one connection. A larger one goes
  *  as open, chunks, close on a connection of its own, whose back-pressure is the socket's. `accepted` is sent only
  *  after message and envelope are committed. A connection that ends before `close` leaves nothing behind.
+ *  Who has a connection for descriptors besides (purpose `descriptors`) may ask with `open` for the file in which the body is
+ *  to lie. The answer is `file`, after its descriptor was sent there with the ref in its four bytes: the body is written
+ *  into it, and nobody has it open for writing when `close` comes. Or `frames`: chunks, as ever.
  *  `check` asks before there is content whether the queue would take mail from that sender for that recipient; 0 is no message.
  *  Who is enqueuing (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -45,7 +49,18 @@ export const chunkBytesMax: number = 64 * 1024
 /** Of whole header lines. What plug-ins may add is 64 KiB of them. */
 export const headBytesMax: number = 128 * 1024
 
-const type = { submit: 16, open: 17, chunk: 18, close: 19, abandon: 20, check: 21, accepted: 24, refused: 25 } as const
+const type = {
+  submit: 16,
+  open: 17,
+  chunk: 18,
+  close: 19,
+  abandon: 20,
+  check: 21,
+  accepted: 24,
+  refused: 25,
+  file: 26,
+  frames: 27,
+} as const
 
 export type EnqueueRequest =
   | {
@@ -57,7 +72,14 @@ export type EnqueueRequest =
       /** In pieces; one, where it was decoded. */
       readonly body: readonly Buffer[]
     }
-  | { readonly kind: 'open'; readonly ref: number; readonly params: Params; readonly envelope: Envelope }
+  | {
+      readonly kind: 'open'
+      readonly ref: number
+      readonly params: Params
+      readonly envelope: Envelope
+      /** The client can write into a file that it is given; absent: it cannot. */
+      readonly asFile?: boolean
+    }
   | { readonly kind: 'chunk'; readonly ref: number; readonly bytes: Buffer }
   | {
       readonly kind: 'close'
@@ -72,6 +94,8 @@ export type EnqueueRequest =
 export type EnqueueReply =
   | { readonly kind: 'accepted'; readonly ref: number; readonly id: number }
   | { readonly kind: 'refused'; readonly ref: number; readonly failure: Failure }
+  /** Where the body goes. */
+  | { readonly kind: 'file' | 'frames'; readonly ref: number }
 
 export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
   const fields = new FieldWriter().u32(request.ref)
@@ -82,6 +106,7 @@ export function encodeEnqueueRequest(request: EnqueueRequest): Buffer {
       if (envelope.length > envelopeBytesMax) throw new ContractError(`envelope of ${envelope.length} bytes`)
       fields.string(encodeParams(request.params)).strings(encodeRecipientFacts(request.envelope))
       if (request.kind === 'submit') fields.string(request.head)
+      else fields.u8(request.asFile === true ? 1 : 0)
       fields.u32(envelope.length).rest(envelope)
       if (request.kind === 'submit') for (const piece of request.body) fields.rest(piece)
       break
@@ -115,6 +140,7 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
       )
       const facts = decodeRecipientFacts(fields.strings(3 * recipientsMax, paramsBytesMax))
       const head = frame.type === type.submit ? fields.string(headBytesMax) : ''
+      const asFile = frame.type === type.open && fields.u8() === 1
       const envelopeBytes = fields.u32()
       const rest = fields.rest()
       if (envelopeBytes > envelopeBytesMax || envelopeBytes > rest.length) throw new ContractError('envelope too long')
@@ -125,7 +151,7 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
         return { kind: 'submit', ref, params, envelope, head, body: [body] }
       }
       if (body.length > 0) throw new ContractError('open with a body')
-      return { kind: 'open', ref, params, envelope }
+      return { kind: 'open', ref, params, envelope, asFile }
     }
     case type.chunk: {
       const bytes = fields.rest()
@@ -153,7 +179,7 @@ export function decodeEnqueueRequest(frame: Frame): EnqueueRequest | undefined {
 export function encodeEnqueueReply(reply: EnqueueReply): Buffer {
   const fields = new FieldWriter().u32(reply.ref)
   if (reply.kind === 'accepted') fields.u64(reply.id)
-  else {
+  else if (reply.kind === 'refused') {
     const { failure } = reply
     writeStatus(fields, { ...failure, peerText: fromText(failure.peerText), logText: fromText(failure.logText) })
   }
@@ -161,9 +187,13 @@ export function encodeEnqueueReply(reply: EnqueueReply): Buffer {
 }
 
 export function decodeEnqueueReply(frame: Frame): EnqueueReply | undefined {
-  if (frame.type !== type.accepted && frame.type !== type.refused) return undefined
+  if (frame.type < type.accepted || frame.type > type.frames) return undefined
   const fields = new FieldReader(frame.payload)
   const ref = fields.u32()
+  if (frame.type === type.file || frame.type === type.frames) {
+    fields.end()
+    return { kind: frame.type === type.file ? 'file' : 'frames', ref }
+  }
   if (frame.type === type.accepted) {
     const id = fields.u64()
     fields.end()

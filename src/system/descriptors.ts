@@ -1,6 +1,7 @@
 /** The descriptors of this process: how many it may have, and has (undefined where the system does not tell: only Linux does),
  *  and what one of them is. */
 import { fstatSync, readdirSync, readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 
 export function descriptorsMax(): number | undefined {
   try {
@@ -25,4 +26,11 @@ export function isOpenSocket(fd: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Of a connected socket. Node keeps it in the handle, and gives no other way to it. */
+export function descriptorOf(socket: Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined
 }

@@ -159,16 +159,25 @@ export function serveDescriptor(fd: number, onConnection: (socket: Socket) => vo
 
 /** Connects to a Unix socket. The kernel completes this while the serving program is dead, as long as `start` holds
  *  the listening descriptor: an answer is what tells that somebody serves. */
-export async function connectPath(path: string): Promise<Socket> {
-  const socket = connect({ path })
-  await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-  })
-  return socket
+export function connectPath(path: string): Promise<Socket> {
+  return connected(connect({ path }))
+}
+
+/** The same, for a socket that carries descriptors: the runtime reads nothing of it, and so throws none away. */
+export function connectUnread(path: string): Promise<Socket> {
+  // Before it is connected: then reading would have begun.
+  return connected(connect({ path }).pause())
 }
 
 /** A connected socket that was inherited as a descriptor. */
 export function adoptDescriptor(fd: number): Socket {
   return new Socket({ fd, readable: true, writable: true })
+}
+
+async function connected(socket: Socket): Promise<Socket> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', reject)
+  })
+  return socket
 }

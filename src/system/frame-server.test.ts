@@ -61,7 +61,11 @@ describe('frame server', () => {
   for (const [name, bytes, reason] of [
     ['no hello', encodeFrame(184, Buffer.from('x')), /frame type 184 before hello/],
     ['another purpose', encodeHello({ purpose: 'tickets', uid: 0 }), /a connection for tickets/],
-    ['an unknown purpose', encodeFrame(1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 65])), /unknown purpose "A"/],
+    [
+      'an unknown purpose',
+      encodeFrame(1, Buffer.from([0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 65])),
+      /unknown purpose "A"/,
+    ],
     ['another version', encodeFrame(1, Buffer.from([0, 9, 0, 0, 0, 0, 0, 0, 0, 0])), /contract version 9/],
     ['half a hello', encodeFrame(1, Buffer.from([0])), /payload too short/],
     ['a frame of no length', Buffer.alloc(8), /frame of 0 bytes/],

@@ -1,7 +1,6 @@
 /** What Node lacks (getsockopt SO_PEERCRED, flock, pipe, listen without accept, dup, prctl, poll, the ends of a
- *  connection, signals without a name,
- *  datagrams to a Unix socket), called
- *  through node:ffi where it is there.
+ *  connection, signals without a name, datagrams to a Unix socket, messages with descriptors, leases), called through
+ *  node:ffi where it is there.
  *  Linux with glibc or musl; elsewhere every function says undefined and the caller falls back.
  *  Knows:  the numbers of the Linux ABI. Never: keeps a descriptor. */
 import { readdirSync } from 'node:fs'
@@ -12,6 +11,9 @@ const soPeercred = 17
 const lockExclusive = 2
 const lockNonBlocking = 4
 const duplicateCloseOnExec = 1030
+const setLease = 1024
+const readLease = 0
+const noLease = 2
 const setPipeSize = 1031
 const setDescriptorFlags = 2
 const closeOnExec = 1
@@ -27,6 +29,8 @@ const setDumpable = 4
 const familyUnix = 1
 const datagram = 2
 const withoutWaiting = 0x40
+const withoutSignal = 0x4000
+const receiveCloseOnExec = 0x40000000
 const addressPathBytesMax = 107
 /** AF_INET and AF_INET6: where the address is in their sockaddr, and how long. */
 const internetFamilies: ReadonlyMap<number, readonly [from: number, bytes: number]> = new Map([
@@ -49,9 +53,19 @@ interface Libc {
   getsockname(fd: number, address: Buffer, length: Buffer): number
   getpeername(fd: number, address: Buffer, length: Buffer): number
   poll(fds: Buffer, count: bigint, milliseconds: number): number
+  sendmsg(fd: number, header: bigint, flags: number): bigint
+  recvmsg(fd: number, header: bigint, flags: number): bigint
+  malloc(bytes: bigint): bigint
+}
+
+/** Memory outside of JavaScript, for what the system is told by its address. It is never freed. */
+export interface NativeMemory {
+  readonly address: bigint
+  readonly bytes: Buffer
 }
 
 let opened: Libc | undefined
+let viewOf: ((address: bigint, length: number) => Buffer) | undefined
 let tried = false
 
 function libc(): Libc | undefined {
@@ -77,8 +91,12 @@ function libc(): Libc | undefined {
         getsockname: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
         getpeername: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
         poll: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' },
+        sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+        recvmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+        malloc: { arguments: ['u64'], return: 'pointer' },
       })
       opened = functions as unknown as Libc
+      viewOf = (address, length) => ffi.toBuffer(address, length, false)
       return opened
     } catch {
       // Not this C library, or no FFI in this build: the next name, then the fallbacks.
@@ -199,6 +217,30 @@ export function sendDatagram(path: string, text: string): boolean {
   const sent = library.sendto(fd, bytes, BigInt(bytes.length), withoutWaiting, address, address.length)
   library.close(fd)
   return sent === BigInt(bytes.length)
+}
+
+/** That no process has the file open for writing, or a mapping of it that it could write to: the system grants a lease for
+ *  reading only then. False where it does not tell. `fd`: open for reading, of a file of the process' own user. */
+export function hasNoWriter(fd: number): boolean {
+  if (libc()?.fcntl(fd, setLease, readLease) !== 0) return false
+  libc()?.fcntl(fd, setLease, noLease)
+  return true
+}
+
+export function nativeMemory(length: number): NativeMemory | undefined {
+  const address = libc()?.malloc(BigInt(length)) ?? 0n
+  if (address === 0n || viewOf === undefined) return undefined
+  return { address, bytes: viewOf(address, length) }
+}
+
+/** sendmsg of the `struct msghdr` there, without waiting: bytes sent, or negative. */
+export function sendMessage(fd: number, { address }: NativeMemory): number {
+  return Number(libc()?.sendmsg(fd, address, withoutWaiting | withoutSignal) ?? -1)
+}
+
+/** recvmsg into the `struct msghdr` there, without waiting: bytes received, or negative. */
+export function receiveMessage(fd: number, { address }: NativeMemory): number {
+  return Number(libc()?.recvmsg(fd, address, withoutWaiting | receiveCloseOnExec) ?? -1)
 }
 
 /** What the caller's shell or service manager had open besides standard input and outputs goes to no program that this

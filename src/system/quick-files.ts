@@ -8,7 +8,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsync,
   ftruncateSync,
   linkSync,
   lstatSync,
@@ -23,6 +22,7 @@ import {
   writevSync,
 } from 'node:fs'
 import { type ByteString, fromText, toBuffer, toText } from '../base/byte-string.ts'
+import { behind, synced } from './files.ts'
 
 const beyondAscii = /[\u0080-\uffff]/
 
@@ -74,8 +74,8 @@ export const quickFiles: QuickFiles = {
   },
   open: (path, flags, mode) => openSync(pathOf(path), flags, mode),
   write(fd, parts) {
-    let rest = parts.filter((part) => part.byteLength > 0)
-    while (rest.length > 0) rest = after(rest, writevSync(fd, rest))
+    let rest: readonly Uint8Array[] = parts.filter((part) => part.byteLength > 0)
+    while (rest.length > 0) rest = behind(rest, writevSync(fd, rest))
   },
   read: (fd, buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
   readFromDisk: (fd, buffer, position) =>
@@ -95,11 +95,11 @@ export const quickFiles: QuickFiles = {
   link: (from, to) => linkSync(pathOf(from), pathOf(to)),
   rename: (from, to) => renameSync(pathOf(from), pathOf(to)),
   remove: (path) => unlinkSync(pathOf(path)),
-  sync: syncDescriptor,
+  sync: synced,
   async syncDirectory(path) {
     const fd = openSync(pathOf(path), constants.O_RDONLY | constants.O_DIRECTORY)
     try {
-      await syncDescriptor(fd)
+      await synced(fd)
     } finally {
       close(fd)
     }
@@ -122,18 +122,4 @@ function* listFiles(path: ByteString): Generator<readonly ByteString[]> {
   } finally {
     directory.closeSync()
   }
-}
-
-function syncDescriptor(fd: number): Promise<void> {
-  return new Promise((resolve, reject) => fsync(fd, (error) => (error === null ? resolve() : reject(error))))
-}
-
-function after(parts: readonly Uint8Array[], written: number): Uint8Array[] {
-  const rest: Uint8Array[] = []
-  let skip = written
-  for (const part of parts) {
-    if (skip < part.byteLength) rest.push(part.subarray(skip))
-    skip = Math.max(0, skip - part.byteLength)
-  }
-  return rest
 }

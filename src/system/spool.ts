@@ -7,8 +7,9 @@ import type { Random } from './random.ts'
 
 export interface StoredBytes {
   readonly bytes: number
-  /** From the start, any number of times. */
-  chunks(): Iterable<Buffer>
+  /** From the start, any number of times. `into`: asked for a buffer if the bytes lie in a file; they are read into it again and
+   *  again, so that each chunk is good until the next one is asked for. Without it, each is the caller's. */
+  chunks(into?: () => Buffer): Iterable<Buffer>
 }
 
 const chunkBytes: number = 64 * 1024
@@ -17,6 +18,30 @@ export function storedInMemory(parts: readonly Buffer[]): StoredBytes {
   let bytes = 0
   for (const part of parts) bytes += part.length
   return { bytes, chunks: () => parts }
+}
+
+/** An open file with something before it. */
+export function storedInFile(head: Buffer, fd: number): StoredBytes {
+  const { size } = fstatSync(fd)
+  return {
+    bytes: head.length + size,
+    *chunks(into) {
+      if (head.length > 0) yield head
+      yield* chunksOf(fd, size, into)
+    },
+  }
+}
+
+function* chunksOf(fd: number, bytes: number, into: (() => Buffer) | undefined): Generator<Buffer> {
+  const room = into?.()
+  let position = 0
+  while (position < bytes) {
+    const buffer = room ?? Buffer.allocUnsafe(Math.min(chunkBytes, bytes - position))
+    const count = readSync(fd, buffer, 0, Math.min(buffer.length, bytes - position), position)
+    if (count === 0) throw new Error('a file shorter than it was')
+    position += count
+    yield buffer.subarray(0, count)
+  }
 }
 
 export class Spool implements StoredBytes {
@@ -49,15 +74,8 @@ export class Spool implements StoredBytes {
     }
   }
 
-  *chunks(): Generator<Buffer> {
-    let position = 0
-    while (position < this.written) {
-      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, this.written - position))
-      const count = readSync(this.fd, buffer, 0, buffer.length, position)
-      if (count === 0) throw new Error('spool file shorter than written')
-      position += count
-      yield buffer.subarray(0, count)
-    }
+  chunks(into?: () => Buffer): Iterable<Buffer> {
+    return chunksOf(this.fd, this.written, into)
   }
 
   close(): void {
@@ -95,8 +113,8 @@ export class Gathered implements StoredBytes {
     this.file.append(bytes)
   }
 
-  chunks(): Iterable<Buffer> {
-    return this.file?.chunks() ?? this.pieces
+  chunks(into?: () => Buffer): Iterable<Buffer> {
+    return this.file?.chunks(into) ?? this.pieces
   }
 
   /** Again does nothing. */

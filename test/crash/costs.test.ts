@@ -1,5 +1,5 @@
-/** What a small message costs, counted: system calls and syncs of the programs on its way. The figures do not depend on how
- *  fast the machine is, and are today's: a change that costs more says so here first.
+/** What a small message costs, counted: system calls and syncs of the programs on its way; and how often the bytes of a large one
+ *  are moved. The figures do not depend on how fast the machine is, and are today's: a change that costs more says so here first.
  *  One client, one message after another on one connection, nothing shared with others. */
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -24,6 +24,18 @@ const notForTheMessage = /^\d+ +\w+\(\d+<(?:anon_inode:\[eventfd\]|pipe:\[\d+\])
 const callsMax: Readonly<Record<(typeof programs)[number], number>> = { smtpd: 13, queue: 25, local: 14 }
 const syncsMax: Readonly<Record<(typeof programs)[number], number>> = { smtpd: 0, queue: 2, local: 2 }
 
+const largeLines = 20_000
+const movingCalls = 'read,readv,pread64,preadv,recvfrom,recvmsg,write,writev,pwrite64,pwritev,sendto,sendmsg'
+/** Times that the bytes of a large message are read and written. The queue moves none of them. */
+const copiesMax: Readonly<Record<(typeof programs)[number], readonly [read: number, written: number]>> = {
+  smtpd: [1.1, 1.1],
+  queue: [0.1, 0.1],
+  local: [1.3, 1.1],
+}
+
+/** Which thread, which call, how many bytes: a call that others interrupted ends in a line of its own. */
+const endedCall = /^(\d+) +(?:<\.\.\. )?(\w+)(?:\(| resumed>).* = (\d+)$/
+
 const skip = await cannotTrace()
 
 describe('the cost of a small message', { concurrency: false }, () => {
@@ -41,14 +53,14 @@ describe('the cost of a small message', { concurrency: false }, () => {
     await rm(directory, { recursive: true, force: true })
   })
 
-  async function send(count: number): Promise<void> {
+  async function send(count: number, body = 'x'.repeat(70)): Promise<void> {
     const client = await SmtpClient.greeted(instance.smtpPort)
     for (let n = 0; n < count; n++) {
       const there = (await instance.delivered()).size
       await client.command('MAIL FROM:<a@client.test>', 250)
       await client.command(`RCPT TO:<${demoAddress}>`, 250)
       await client.command('DATA', 354)
-      await client.command(`Subject: ${n}\r\n\r\n${'x'.repeat(70)}\r\n.`, 250)
+      await client.command(`Subject: ${n}\r\n\r\n${body}\r\n.`, 250)
       await until('the message', 20_000, async () => (await instance.delivered()).size > there || undefined)
     }
     await client.command('QUIT', 221)
@@ -87,6 +99,40 @@ describe('the cost of a small message', { concurrency: false }, () => {
     for (const program of ['queue', 'local']) {
       const seen = synced.get(program) ?? 0
       assert.ok(seen >= messages / 2, `${seen} syncs of ${program} were seen`)
+    }
+  })
+
+  it('of a large one is its bytes, from the network to the queue’s file and from there to the Maildir, once each', {
+    skip,
+  }, async (t) => {
+    const output = join(directory, 'bytes')
+    const line = `${'x'.repeat(70)}\r\n`
+    const bodyBytes = largeLines * 71
+    const tracing = await attachStrace(instance, programs, ['-y', '-e', `trace=${movingCalls}`, '-o', output])
+    try {
+      await send(1, line.repeat(largeLines).slice(0, -2))
+    } finally {
+      await tracing.end()
+    }
+    const read = new Map<string, number>()
+    const written = new Map<string, number>()
+    for (const one of (await readFile(output, 'latin1')).split('\n')) {
+      const [, thread = '', name = '', count = ''] = endedCall.exec(one) ?? []
+      const program = tracing.threads.get(Number(thread))
+      if (program === undefined) continue
+      const sums = /read|recv/.test(name) ? read : written
+      sums.set(program, (sums.get(program) ?? 0) + Number(count))
+    }
+    const times = (sums: ReadonlyMap<string, number>, program: string): number => (sums.get(program) ?? 0) / bodyBytes
+    for (const [program, [readMax, writtenMax]] of Object.entries(copiesMax)) {
+      t.diagnostic(
+        `${program}: ${times(read, program).toFixed(2)} times read, ${times(written, program).toFixed(2)} times written`,
+      )
+      assert.ok(times(read, program) <= readMax, `${program} reads ${read.get(program)} bytes for ${bodyBytes}`)
+      assert.ok(
+        times(written, program) <= writtenMax,
+        `${program} writes ${written.get(program)} bytes for ${bodyBytes}`,
+      )
     }
   })
 })

@@ -20,6 +20,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { launcher, until } from '#test/kit/instance.ts'
 import { Authority } from '#test/kit/certificates.ts'
+import { deliver } from '#test/kit/smtp-client.ts'
 import { MailClient, popLogin, smtpLogin } from '#test/kit/mail-client.ts'
 import { allProcesses, commandLine, programOf, treeOf } from '#test/kit/processes.ts'
 import { rolesFile, roles, uidOf, withoutSystemHome } from '#test/kit/system-instance.ts'
@@ -289,6 +290,27 @@ describe('people of a system home', { skip: withoutSystemHome(...Object.values(o
       })
       assert.deepEqual(await subjects(address), [`from ${address}`])
     }
+  })
+
+  it('a large message goes from process to process without passing through the queue, as descriptors of its file', async () => {
+    const moved = (): number => {
+      const counts = readFileSync(`/proc/${pids.get('queue')}/io`, 'latin1')
+      return [...counts.matchAll(/^[rw]char: (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
+    }
+    const large = `Subject: large\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(40_000)}`
+    const movedBefore = moved()
+    await deliver(port('smtp'), { from: 'x@client.test', to: ['anna@one.example'], content: large })
+    await until(
+      'the large message',
+      20_000,
+      async () => (await subjects('anna@one.example')).includes('large') || undefined,
+    )
+    assert.ok(
+      moved() - movedBefore < large.length / 4,
+      `the queue moved ${moved() - movedBefore} bytes of ${large.length}`,
+    )
+    // Its owner has read it, and nobody can by name.
+    assert.equal(statSync(join(home, 'queue/content')).mode & 0o077, 0)
   })
 
   it('nobody’s password is another’s', async () => {

@@ -9,23 +9,28 @@ import type { Clock } from '../../system/clock.ts'
 import { type ContentBudget, unlimited } from './content-budget.ts'
 import { LinkedPort } from './linked-port.ts'
 import { QueueSink, type QueueRoute } from './queue-sink.ts'
+import { StreamLinks } from './stream-links.ts'
 import type { Enqueuer } from './enqueuer.ts'
 
 export class EnqueueClient implements Enqueuer {
   private readonly shared: LinkedPort
+  private readonly streams: StreamLinks
   private readonly route: QueueRoute
 
-  constructor(connect: () => Promise<Socket>, clock: Clock, budget: ContentBudget = unlimited) {
-    const link = (): LinkedPort => new LinkedPort({ to: 'the queue', purpose: 'enqueue', clock, connect })
-    this.shared = link()
+  /** `connectUnread`: for whom the queue gives files in which bodies are written. */
+  constructor(
+    connect: () => Promise<Socket>,
+    clock: Clock,
+    budget: ContentBudget = unlimited,
+    connectUnread?: () => Promise<Socket>,
+  ) {
+    this.shared = new LinkedPort({ to: 'the queue', purpose: 'enqueue', clock, connect })
+    this.streams = new StreamLinks(connect, clock, connectUnread)
     this.route = {
       to: 'the queue',
       budget,
-      connect: async (manner) => {
-        if (manner === 'whole') return { port: await this.shared.port(), release: () => undefined }
-        const own = link()
-        return { port: await own.port(), release: () => own.close() }
-      },
+      connect: async (manner) =>
+        manner === 'streamed' ? this.streams.take() : { port: await this.shared.port(), release: () => undefined },
     }
   }
 
@@ -42,8 +47,9 @@ export class EnqueueClient implements Enqueuer {
     }
   }
 
-  /** Closes the shared connection; a message after that makes a new one. */
+  /** Closes the shared connection, and those that wait for a streamed message; a message after that makes a new one. */
   close(): void {
     this.shared.close()
+    this.streams.close()
   }
 }

@@ -5,7 +5,7 @@ import type { Clock } from '../../system/clock.ts'
 import { Link, type LinkSetting } from '../link.ts'
 import { EnqueuePort } from './enqueue-port.ts'
 
-interface LinkedPortSetting extends Pick<LinkSetting, 'to' | 'purpose' | 'opening'> {
+interface LinkedPortSetting extends Pick<LinkSetting, 'to' | 'purpose' | 'pair' | 'opening'> {
   readonly clock: Clock
   connect(): Promise<Socket>
   /** Of a message, from its end on; undefined: as the queue needs it. */

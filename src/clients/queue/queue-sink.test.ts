@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { duplexPair } from 'node:stream'
-import { describe, it } from 'node:test'
+import { describe, it, test } from 'node:test'
 import { done, type Outcome } from '../../base/outcome.ts'
 import {
   decodeEnqueueRequest,
@@ -10,8 +13,10 @@ import {
   inlineBytesMax,
 } from '../../contracts/enqueue.ts'
 import { noParams } from '../../contracts/envelope.ts'
-import { realClock } from '../../system/clock.ts'
+import { type Clock, realClock } from '../../system/clock.ts'
+import type { PassedDescriptor } from '../../system/descriptor-passing.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
+import { BodyWriter } from './body-writer.ts'
 import { ContentBudget } from './content-budget.ts'
 import { EnqueuePort } from './enqueue-port.ts'
 import { type EnqueueLink, QueueSink } from './queue-sink.ts'
@@ -25,7 +30,10 @@ class Rig {
   readonly budget: ContentBudget
   readonly asked: EnqueueRequest[] = []
   manner = ''
+  /** What it does with whoever asks for a file. */
+  file: 'given' | 'lost' | 'frames' | undefined
   released = 0
+  readonly path: string = join(tmpdir(), `quaver-sink-${process.pid}`)
 
   constructor(budgetBytes = 1 << 20) {
     this.budget = new ContentBudget(budgetBytes)
@@ -44,6 +52,7 @@ class Rig {
   }
 
   connect(): Promise<EnqueueLink> {
+    const descriptors: PassedDescriptor[] = []
     const [ours, theirs] = duplexPair()
     const connection: FrameConnection = new FrameConnection(ours, {
       onFrame: (frame) => port.handle(frame),
@@ -55,12 +64,18 @@ class Rig {
         assert.ok(request !== undefined)
         this.asked.push(request)
         const { kind, ref } = request
+        if (kind === 'open' && request.asFile === true) {
+          if (this.file === 'given') descriptors.push({ tag: ref, fd: openSync(this.path, 'w+') })
+          queue.send(encodeEnqueueReply({ kind: this.file === 'frames' ? 'frames' : 'file', ref }))
+        }
         if (kind === 'submit' || kind === 'close') queue.send(encodeEnqueueReply({ kind: 'accepted', ref, id: 7 }))
       },
       onClose: () => undefined,
     })
     const port = new EnqueuePort(connection, realClock)
-    return Promise.resolve({ port, release: () => void this.released++ })
+    const release = (): void => void this.released++
+    if (this.file === undefined) return Promise.resolve({ port, release })
+    return Promise.resolve({ port, release, receiveDescriptor: () => descriptors.shift() })
   }
 
   get kinds(): string {
@@ -98,6 +113,26 @@ describe('a message on its way to the queue', () => {
   }
 
   const textOf = (outcome: Outcome<number>): string => (outcome.done ? 'done' : outcome.failure.logText)
+
+  it('into a file of the queue, in frames if there is none, and given up if it does not come', async () => {
+    const places: readonly [file: Rig['file'], kinds: string, answer: RegExp][] = [
+      ['given', 'open close', /^done$/],
+      ['frames', 'open chunk close', /^done$/],
+      ['lost', 'open', /descriptor did not come/],
+    ]
+    for (const [file, kinds, answer] of places) {
+      const rig = new Rig()
+      rig.file = file
+      const pieces = Array.from({ length: 40 }, (_, n) => Buffer.alloc(30_000, String(n)))
+      assert.match(textOf(await handOn(rig.open(), head, pieces)), answer)
+      assert.deepEqual([rig.kinds, rig.budget.held, rig.released], [kinds, 0, 1])
+      if (file !== 'given') continue
+      assert.ok(readFileSync(rig.path).equals(Buffer.concat(pieces)))
+      const last = rig.asked.at(-1)
+      assert.equal(last?.kind === 'close' && last.bodyBytes, 1_200_000)
+      rmSync(rig.path)
+    }
+  })
 
   it('that cannot be had', async () => {
     for (const bytes of [10, 100_000]) {
@@ -141,4 +176,39 @@ describe('a message on its way to the queue', () => {
     await new Promise((resolve) => setImmediate(resolve))
     assert.deepEqual([middle.kinds, middle.body.length, middle.released], ['open chunk abandon', 100_000, 1])
   })
+})
+
+test('a body that cannot be written is told with qmail-queue’s words, and no more of it is tried', async () => {
+  const writer = new BodyWriter(openSync('/dev/full', 'w'))
+  await writer.write(Buffer.alloc(10))
+  const failure = await writer.close()
+  assert.equal(failure?.class, 4)
+  assert.equal(failure.peerText, 'qq write error or disk full (#4.3.1)')
+  const closed = openSync('/dev/null', 'r')
+  const unwritable = new BodyWriter(closed)
+  await unwritable.write(Buffer.alloc(10))
+  assert.equal((await unwritable.close())?.peerText, 'qq write error or disk full (#4.3.0)')
+  assert.throws(() => closeSync(closed), { code: 'EBADF' })
+})
+
+test('the queue has its time from the end of a message on, however long that took to come', async () => {
+  let timers = 0
+  const clock: Clock = {
+    ...realClock,
+    after: () => {
+      timers++
+      return () => void timers--
+    },
+  }
+  const [ours] = duplexPair()
+  const connection = new FrameConnection(ours, { onFrame: () => undefined, onClose: () => undefined })
+  const port = new EnqueuePort(connection, clock)
+  const stream = port.open(envelope, noParams)
+  await stream.write(Buffer.alloc(10))
+  assert.equal(timers, 0)
+  const answer = stream.close(head, noParams)
+  assert.equal(timers, 1)
+  port.connectionClosed('')
+  assert.equal((await answer).done, false)
+  assert.equal(timers, 0)
 })

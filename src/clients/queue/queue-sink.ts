@@ -6,12 +6,14 @@ import { describeError, type Failure, failed, type Outcome, transient } from '..
 import { headBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
 import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import type { ContentBudget } from './content-budget.ts'
-import type { ContentStream, EnqueuePort } from './enqueue-port.ts'
+import type { EnqueuePort, ReceiveDescriptor } from './enqueue-port.ts'
 import type { ContentSink } from './enqueuer.ts'
 
 /** A connection, for one message. */
 export interface EnqueueLink {
   readonly port: EnqueuePort
+  /** Absent: the queue gives no files on it. */
+  readonly receiveDescriptor?: ReceiveDescriptor
   /** The message is answered or abandoned. */
   release(): void
 }
@@ -32,7 +34,7 @@ export class QueueSink implements ContentSink {
   private pieces: Buffer[] = []
   private gathered = 0
   private link: EnqueueLink | undefined
-  private stream: ContentStream | undefined
+  private stream: ContentSink | undefined
   private failure: Failure | undefined
 
   constructor(route: QueueRoute, envelope: Envelope, params: Params) {
@@ -76,13 +78,25 @@ export class QueueSink implements ContentSink {
     try {
       const link = await this.route.connect('streamed')
       // Given up meanwhile.
-      if (this.failure !== undefined) return link.release()
+      if (this.isOver) return link.release()
       this.link = link
-      this.stream = link.port.open(this.envelope, this.params)
+      const stream = await this.openStream(link)
+      if (this.isOver) return stream.abandon()
+      this.stream = stream
       for (const piece of this.takePieces()) await this.stream.write(piece)
     } catch (error) {
       this.fail(this.unreachable(error))
     }
+  }
+
+  private get isOver(): boolean {
+    return this.failure !== undefined
+  }
+
+  private openStream({ port, receiveDescriptor }: EnqueueLink): ContentSink | Promise<ContentSink> {
+    const { envelope, params } = this
+    if (receiveDescriptor === undefined) return port.open(envelope, params)
+    return port.openFile(envelope, params, receiveDescriptor)
   }
 
   /** The first failure counts. */

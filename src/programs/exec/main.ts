@@ -3,6 +3,7 @@
  *  Never:   decides anything about a session; keeps mail.
  *  Fails:   a program's failure is its caller's; when this process dies the callers are told so by their sockets. */
 import { parseArgs } from 'node:util'
+import { unlimited } from '../../clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
 import { decodeExecuteRequest } from '../../contracts/execute.ts'
 import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
@@ -10,7 +11,7 @@ import { Control } from '../../stores/control/control.ts'
 import { controlTroubles } from '../../stores/control/troubles.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { realClock } from '../../system/clock.ts'
-import { connectPath, type FrameConnection, type FrameHandlers } from '../../system/frame-connection.ts'
+import { connectPath, connectUnread, type FrameConnection, type FrameHandlers } from '../../system/frame-connection.ts'
 import { FrameServer } from '../../system/frame-server.ts'
 import { openLog } from '../../system/log.ts'
 import { realRandom } from '../../system/random.ts'
@@ -34,7 +35,13 @@ const log = openLog('exec')
 const home = homeAt(values.home ?? '.')
 const plugIns = new Launcher(realClock, log, home.path, plugInsMax)
 const filters = new Launcher(realClock, log, home.path, filtersMax)
-const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), realClock)
+const queueSocket = socketPath(home, 'queue-network')
+const queue = new EnqueueClient(
+  () => connectPath(queueSocket),
+  realClock,
+  unlimited,
+  () => connectUnread(queueSocket),
+)
 
 const supervisor = supervised(
   log,

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { fstatSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Assignment } from '../../contracts/assign.ts'
 import {
@@ -12,6 +15,7 @@ import { FrameReader } from '../../contracts/frame.ts'
 import type { Status } from '../../base/outcome.ts'
 import { crashed, delivered, lspawnStatuses } from '../../protocols/qmail/delivery-status.ts'
 import type { Clock } from '../../system/clock.ts'
+import type { PassedDescriptor } from '../../system/descriptor-passing.ts'
 import { realRandom } from '../../system/random.ts'
 import type { StoredBytes } from '../../system/spool.ts'
 import { Assignments } from './assignments.ts'
@@ -52,7 +56,10 @@ class TestClock implements Clock {
   }
 }
 
-function world(deliver: (content: StoredBytes) => Promise<Status> = () => ok) {
+function world(
+  deliver: (content: StoredBytes) => Promise<Status> = () => ok,
+  receiveDescriptor?: () => PassedDescriptor | undefined,
+) {
   const clock = new TestClock()
   const sent: FromDeliverer[] = []
   const log: string[] = []
@@ -63,6 +70,7 @@ function world(deliver: (content: StoredBytes) => Promise<Status> = () => ok) {
     log: (line) => log.push(line),
     room: new ContentRoom(clock, realRandom, (line) => log.push(line)),
     assignments,
+    receiveDescriptor,
     send(bytes) {
       outgoing.push(Buffer.from(bytes), (frame) => sent.push(decodeFromDeliverer(frame) as FromDeliverer))
     },
@@ -139,7 +147,7 @@ describe('attempts', () => {
       })
       assignments.add(known)
       receive(attempt(1, undefined, bytes))
-      assert.deepEqual(sent, [{ kind: 'fetch', ref: 1, messageId: 1, token: '0123456789abcdef' }])
+      assert.deepEqual(sent, [{ kind: 'fetch', ref: 1, messageId: 1, token: '0123456789abcdef', asFile: false }])
       for (let at = 0; at < bytes; at += 60_000)
         receive({ kind: 'content', ref: 1, bytes: whole.subarray(at, at + 60_000) })
       receive({ kind: 'contentEnd', ref: 1 })
@@ -147,6 +155,48 @@ describe('attempts', () => {
       assert.deepEqual(sent[1], { kind: 'report', ref: 1, statuses: [delivered('did 1+0+0\n')] })
     })
   }
+
+  it('take a body that comes as a file, and close it', async () => {
+    const path = join(tmpdir(), `quaver-attempts-${process.pid}`)
+    const body = 'x'.repeat(199_990)
+    const cases: readonly [tag: number | undefined, size: number, expected: 'delivered' | 'deferred'][] = [
+      [1, 199_990, 'delivered'],
+      [1, 199_991, 'deferred'],
+      [2, 199_990, 'deferred'],
+      [undefined, 199_990, 'deferred'],
+    ]
+    for (const [tag, size, expected] of cases) {
+      writeFileSync(path, body.padEnd(size, 'y'))
+      let fd = -1
+      const receive = (): PassedDescriptor | undefined => {
+        if (tag === undefined) return undefined
+        fd = openSync(path, 'r')
+        return { tag, fd }
+      }
+      const {
+        assignments,
+        sent,
+        receive: hear,
+      } = world((content) => {
+        for (const into of [undefined, () => Buffer.alloc(1000)]) {
+          let read = ''
+          for (const chunk of content.chunks(into)) read += chunk.toString('latin1')
+          assert.equal(read, `0123456789${body}`)
+        }
+        assert.equal(content.bytes, 200_000)
+        return ok
+      }, receive)
+      assignments.add(known)
+      hear(attempt(1, undefined, 200_000))
+      assert.deepEqual(sent[0], { kind: 'fetch', ref: 1, messageId: 1, token: '0123456789abcdef', asFile: true })
+      hear({ kind: 'contentFile', ref: 1, head: '0123456789' })
+      await settled()
+      const status = expected === 'delivered' ? delivered('did 1+0+0\n') : lspawnStatuses.noContent
+      assert.deepEqual(sent[1], { kind: 'report', ref: 1, statuses: [status] })
+      if (tag !== undefined) assert.throws(() => fstatSync(fd), { code: 'EBADF' })
+      rmSync(path)
+    }
+  })
 
   it('are deferred when the content fails, is too short, too long, or stops coming', async () => {
     const { assignments, clock, sent, receive } = world()

@@ -1,12 +1,15 @@
 /** A `local`'s side of the deliver contract: takes attempts, answers each with a status, retires when idle.
  *  Knows:  refs, how many run, when to leave. Never: how a delivery is done.
  *  Fails:  a delivery that throws is a bug: it is logged, its message deferred, and the others go on. */
-import { describeError, type Failure, type Status } from '../../base/outcome.ts'
+import { closeSync } from 'node:fs'
+import { type ByteString, toBuffer } from '../../base/byte-string.ts'
+import type { Failure, Status } from '../../base/outcome.ts'
 import type { Assignment } from '../../contracts/assign.ts'
 import { type Attempt, decodeToDeliverer, encodeFromDeliverer, type FromDeliverer } from '../../contracts/deliver.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { crashed, lspawnStatuses, toldByLspawn } from '../../protocols/qmail/delivery-status.ts'
 import type { Clock } from '../../system/clock.ts'
+import type { PassedDescriptor } from '../../system/descriptor-passing.ts'
 import type { Log } from '../../system/log.ts'
 import { storedInMemory, type StoredBytes } from '../../system/spool.ts'
 import type { Assignments } from './assignments.ts'
@@ -21,6 +24,8 @@ export interface AttemptMachine {
   readonly room: ContentRoom
   readonly assignments: Assignments
   send(frame: Uint8Array): void
+  /** Undefined: the process is given none. The next one that came. */
+  receiveDescriptor?: (() => PassedDescriptor | undefined) | undefined
   /** Undefined: the home can take mail now. */
   checkHome(assignment: Assignment): Failure | undefined
   deliver(assignment: Assignment, attempt: Attempt, content: StoredBytes): Promise<Status>
@@ -68,6 +73,9 @@ export class Attempts {
         break
       case 'contentFailed':
         this.fetching.get(message.ref)?.fail('the queue could not read it')
+        break
+      case 'contentFile':
+        this.takeFile(message.ref, message.head)
         break
       case 'retired':
         // A session or an attempt came while the queue was being told. It is the only process of its uid.
@@ -163,20 +171,23 @@ export class Attempts {
   }
 
   private async fetch(attempt: Attempt): Promise<FetchedContent | undefined> {
-    let content: IncomingContent
-    try {
-      content = new IncomingContent(this.machine.room, attempt.contentBytes)
-    } catch (error) {
-      this.machine.log(`no room for content of ${attempt.contentBytes} bytes: ${describeError(error)}`)
-      return undefined
-    }
+    const content = new IncomingContent(this.machine.room, attempt.contentBytes)
     this.fetching.set(attempt.ref, content)
-    this.send({ kind: 'fetch', ref: attempt.ref, messageId: attempt.messageId, token: attempt.token })
+    const asFile = this.machine.receiveDescriptor !== undefined
+    this.send({ kind: 'fetch', ref: attempt.ref, messageId: attempt.messageId, token: attempt.token, asFile })
     try {
       return await content.arrived
     } finally {
       this.fetching.delete(attempt.ref)
     }
+  }
+
+  private takeFile(ref: number, head: ByteString): void {
+    const passed = this.machine.receiveDescriptor?.()
+    const content = this.fetching.get(ref)
+    if (passed?.tag === ref && content !== undefined) return content.file(toBuffer(head), passed.fd)
+    if (passed !== undefined) closeSync(passed.fd)
+    content?.fail('its file did not come')
   }
 
   private settleDown(): void {

@@ -1,11 +1,13 @@
-/** Content that comes in frames: in memory while the process has room for it, else in a spool file.
- *  Fails:  `arrived` says undefined if the queue could not send it, or it stopped coming, or its length is wrong; the
- *          constructor throws if there is no file to be had. */
+/** Content that the queue has: in frames, into memory while the process has room for it, else into a spool file; or with its
+ *  body as an open file.
+ *  Fails:  `arrived` says undefined if the queue could not send it, or it stopped coming, or its length is wrong, or there is
+ *          no spool file to be had. */
+import { closeSync } from 'node:fs'
 import { describeError } from '../../base/outcome.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import type { Random } from '../../system/random.ts'
-import { Spool, type StoredBytes, storedInMemory } from '../../system/spool.ts'
+import { Spool, type StoredBytes, storedInFile, storedInMemory } from '../../system/spool.ts'
 
 /** Fetched content held in memory by this process at once; beyond it, and for anything larger, there are files. */
 const memoryBytesMax: number = 8 * 1024 * 1024
@@ -48,7 +50,8 @@ export class IncomingContent {
   private readonly room: ContentRoom
   private readonly bytesExpected: number
   private readonly parts: Buffer[] = []
-  private readonly spool: Spool | undefined
+  private isHeld = false
+  private spool: Spool | undefined
   private bytesHere = 0
   private ended = false
   private settle: (content: FetchedContent | undefined) => void = () => undefined
@@ -60,7 +63,6 @@ export class IncomingContent {
     this.arrived = new Promise((resolve) => {
       this.settle = resolve
     })
-    if (!room.take(bytesExpected)) this.spool = new Spool(room.random)
     this.watch()
   }
 
@@ -69,13 +71,11 @@ export class IncomingContent {
     this.bytesHere += bytes.length
     if (this.bytesHere > this.bytesExpected) return this.fail('content longer than announced')
     this.watch()
-    if (this.spool === undefined) {
-      // The frame's bytes are a view into a larger buffer that must not be kept.
-      this.parts.push(Buffer.from(bytes))
-      return
-    }
     try {
-      this.spool.append(bytes)
+      this.takeRoom()
+      // The frame's bytes are a view into a larger buffer that must not be kept.
+      if (this.spool === undefined) this.parts.push(Buffer.from(bytes))
+      else this.spool.append(bytes)
     } catch (error) {
       this.fail(describeError(error))
     }
@@ -88,7 +88,18 @@ export class IncomingContent {
     const { spool } = this
     const release = (): void => this.release()
     const stored = spool ?? storedInMemory(this.parts)
-    this.settle({ bytes: stored.bytes, chunks: () => stored.chunks(), release })
+    this.settle({ bytes: stored.bytes, chunks: (into) => stored.chunks(into), release })
+  }
+
+  /** The body is a file, ours to close. */
+  file(head: Buffer, fd: number): void {
+    const content = this.ended ? undefined : storedInFile(head, fd)
+    if (content?.bytes !== this.bytesExpected) {
+      closeSync(fd)
+      return this.fail('content of another length than announced')
+    }
+    this.end()
+    this.settle({ bytes: content.bytes, chunks: (into) => content.chunks(into), release: () => closeSync(fd) })
   }
 
   fail(reason: string): void {
@@ -104,9 +115,16 @@ export class IncomingContent {
     this.cancelTimer()
   }
 
+  private takeRoom(): void {
+    if (this.isHeld || this.spool !== undefined) return
+    this.isHeld = this.room.take(this.bytesExpected)
+    if (!this.isHeld) this.spool = new Spool(this.room.random)
+  }
+
   private release(): void {
-    if (this.spool === undefined) this.room.give(this.bytesExpected)
-    else this.spool.close()
+    if (this.isHeld) this.room.give(this.bytesExpected)
+    this.isHeld = false
+    this.spool?.close()
   }
 
   private watch(): void {

@@ -1,7 +1,7 @@
 /** local: delivers to one uid's mailboxes and serves its users' sessions, as that uid. Started by lspawn; one process per
  *  uid.
  *  Descriptors: 2 log, 4 the queue (attempts, contents, reports, forwards), 5 lspawn's assignments, 6 where the front
- *  brings sessions.
+ *  brings sessions, 7 where the queue sends open files.
  *  Never:  changes its working directory: deliveries to many homes of one uid run at once.
  *  Ends:   after a minute without work or sessions, when lspawn says so or is gone, when the queue is gone. */
 import { flushCompileCache } from 'node:module'
@@ -20,6 +20,8 @@ import { homeAt } from '../../stores/home/layout.ts'
 import { Maildirs } from '../../stores/maildir/maildir.ts'
 import { Mboxes } from '../../stores/mbox/mbox.ts'
 import { realClock } from '../../system/clock.ts'
+import { receiveDescriptor } from '../../system/descriptor-passing.ts'
+import { isOpenSocket } from '../../system/descriptors.ts'
 import { adoptDescriptor, FrameConnection } from '../../system/frame-connection.ts'
 import { forbidTracing } from '../../system/libc.ts'
 import { flushLog, openLog } from '../../system/log.ts'
@@ -36,6 +38,7 @@ import { serveSessions } from './serve-sessions.ts'
 const queueFd = 4
 const assignmentsFd = 5
 const sessionsFd = 6
+const descriptorsFd = 7
 /** After the queue or lspawn is gone. A program that still runs then is left to itself. */
 const leaveMillisecondsMax = 15_000
 const defaultPath = '/usr/local/bin:/usr/bin:/bin'
@@ -93,6 +96,7 @@ function serve(homePath: string): void {
     room: new ContentRoom(realClock, realRandom, log),
     assignments,
     send: (frame) => queue.send(frame),
+    receiveDescriptor: isOpenSocket(descriptorsFd) ? () => receiveDescriptor(descriptorsFd) : undefined,
     checkHome: (assignment) => checkHome(quickFiles, assignment.home),
     deliver: (assignment, { sender, params }, content) => deliver(tools, { assignment, sender, params, content }),
   })

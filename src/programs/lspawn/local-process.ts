@@ -11,10 +11,11 @@ import { assert } from '../../base/assert.ts'
 import { describeError } from '../../base/outcome.ts'
 import { checkAlive, encodeToLocal, fromLocalBytesMax, type ToLocal } from '../../contracts/assign.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
-import { encodeHello } from '../../contracts/hello.ts'
+import { encodeHello, type Hello } from '../../contracts/hello.ts'
 import { type Bound, bindPath } from '../../system/bind.ts'
 import { type Clock, within } from '../../system/clock.ts'
-import { connectPath, FrameConnection } from '../../system/frame-connection.ts'
+import { canPassDescriptors } from '../../system/descriptor-passing.ts'
+import { connectUnread, FrameConnection } from '../../system/frame-connection.ts'
 import { isStopped } from '../../system/processes.ts'
 import type { Log } from '../../system/log.ts'
 import { type LogPipe, openLogPipe, pipedForm } from '../../system/log-pipe.ts'
@@ -42,6 +43,8 @@ const defaultPath = '/usr/local/bin:/usr/bin:/bin'
 
 /** So that no two have the same name. */
 let socketsMade = 0
+/** So that the queue can tell which connections are of one process. */
+let pairsMade = 0
 
 export interface LocalSetting {
   readonly clock: Clock
@@ -54,6 +57,9 @@ export interface LocalSetting {
   /** Undefined: there is no front that could bring sessions. */
   readonly sessions: SessionSockets | undefined
 }
+
+/** For frames, and for descriptors where they can be passed. */
+type QueueSockets = readonly [Socket, Socket?]
 
 export interface SessionSockets {
   readonly directory: string
@@ -102,14 +108,14 @@ export class LocalProcess {
   }
 
   private async start(uid: number, gid: number, onExit: (how: string) => void): Promise<void> {
-    const socket = await this.connect(uid)
+    const connections = await this.connectBoth(uid)
     const serves = Promise.withResolvers<void>()
     let isServing = false
     try {
       const { clock, log } = this.setting
       this.logPipe = openLogPipe((line) => log(`local ${uid}: ${line}`), clock, logLimits)
       this.sessionSocket = this.bindSessions(uid)
-      const child = this.spawn(uid, gid, socket)
+      const child = this.spawn(uid, gid, connections)
       this.child = child
       child.on('error', serves.reject)
       child.once('exit', (code, signal) => {
@@ -124,7 +130,7 @@ export class LocalProcess {
       serves.reject(error)
     } finally {
       // The child has its own copies.
-      socket.destroy()
+      for (const socket of connections) socket?.destroy()
       this.logPipe?.closeWriteEnd()
     }
     try {
@@ -192,21 +198,30 @@ export class LocalProcess {
   }
 
   /** Opened here on behalf of the uid: the queue believes only what lspawn's socket says. */
-  private async connect(uid: number): Promise<Socket> {
+  private async connectBoth(uid: number): Promise<QueueSockets> {
+    const pair = ++pairsMade % 0x1_0000_0000
+    const queue = await this.connect({ purpose: 'local', uid, pair })
+    if (!canPassDescriptors()) return [queue]
+    try {
+      return [queue, await this.connect({ purpose: 'descriptors', uid, pair })]
+    } catch (error) {
+      queue.destroy()
+      throw error
+    }
+  }
+
+  private async connect(hello: Hello): Promise<Socket> {
     const { clock, queueSocket } = this.setting
-    const socket = await within(clock, connectMillisecondsMax, 'queue', connectPath(queueSocket))
-    socket.pause()
+    const socket = await within(clock, connectMillisecondsMax, 'queue', connectUnread(queueSocket))
     socket.on('error', () => undefined)
     const written = new Promise<void>((resolve, reject) => {
-      socket.write(encodeHello({ purpose: 'local', uid }), (error) =>
-        error === null || error === undefined ? resolve() : reject(error),
-      )
+      socket.write(encodeHello(hello), (error) => (error === null || error === undefined ? resolve() : reject(error)))
     })
     await within(clock, connectMillisecondsMax, 'queue', written)
     return socket
   }
 
-  private spawn(uid: number, gid: number, socket: Socket): ChildProcess {
+  private spawn(uid: number, gid: number, [queue, descriptors]: QueueSockets): ChildProcess {
     const { home, demo, ownUid } = this.setting
     assert(uid !== 0 || demo, 'no local runs as root')
     shareCompiled(uid)
@@ -217,7 +232,7 @@ export class LocalProcess {
       // A home may be closed to the uid.
       cwd: '/',
       env: localEnvironment(),
-      stdio: ['ignore', log, log, 'ignore', socket, 'pipe', this.sessionSocket?.fd ?? 'ignore'],
+      stdio: ['ignore', log, log, 'ignore', queue, 'pipe', this.sessionSocket?.fd ?? 'ignore', descriptors ?? 'ignore'],
       // With these, Node also drops all supplementary groups.
       ...(uid === ownUid ? {} : { uid, gid }),
     })

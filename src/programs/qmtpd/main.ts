@@ -24,7 +24,7 @@ import { RulesFile } from '../../stores/tcprules/rules-file.ts'
 import { Acceptor } from '../../system/acceptor.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { readSmallFile } from '../../system/files.ts'
-import { connectPath } from '../../system/frame-connection.ts'
+import { connectPath, connectUnread } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
 import { ServerTls } from '../../system/server-tls.ts'
 import { supervised } from '../../system/supervised.ts'
@@ -58,7 +58,13 @@ const control = new Control(home.control, clock, warn)
 control.demandFor(tag, supervisor.fail)
 /** What larger messages have in memory is in files meanwhile. */
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
-const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock, budget)
+const queueSocket = socketPath(home, 'queue-network')
+const queue = new EnqueueClient(
+  () => connectPath(queueSocket),
+  clock,
+  budget,
+  () => connectUnread(queueSocket),
+)
 const names = new PolicyClient(() => connectPath(socketPath(home, 'policy')), clock)
 const rules = new RulesFile(home, rulesName, clock, warn)
 const proxies = new NetworkList('proxyclients', () => control.list('proxyclients'), warn)

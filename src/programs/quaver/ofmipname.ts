@@ -48,7 +48,7 @@ async function replace(files: Files, path: string, temporary: string, content: B
   await files.remove(temporary)
   const file = await files.create(temporary, cdbMode)
   try {
-    await file.write(content)
+    await file.write([content])
     await file.sync()
   } finally {
     await file.close()

@@ -2,7 +2,7 @@
  *  The answer "done" means committed. Nothing is left behind by what failed. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Failure, type Outcome, permanent, transient } from '../../base/outcome.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { attemptContentBytesMax } from '../../contracts/deliver.ts'
 import { type Envelope, noParams, type Params, withLate } from '../../contracts/envelope.ts'
 import { type Invoked, receivedInvoked } from '../../protocols/qmail/invoked.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
@@ -14,7 +14,7 @@ import type { QueueClock } from './queue-clock.ts'
 import { MessageReader } from './read-message.ts'
 import type { SenderRewriting } from './sender-rewriting.ts'
 import type { Signing } from './signing.ts'
-import { nothingToRead, type Reading, StreamedMessage } from './streamed-message.ts'
+import { type Reading, StreamedMessage } from './streamed-message.ts'
 
 /** Who hands a message in, as told by the socket on which it came. */
 export interface Origin {
@@ -131,8 +131,11 @@ export class Acceptance {
   accepted(message: QueuedMessage, content: Buffer | undefined): void {
     const { log } = this.ports
     log.newMessage(message.id, message.bytes, message.sender, message.uid)
-    // What is larger than a frame's content is fetched from the store when it is wanted.
-    this.ports.onAccepted(message, content !== undefined && content.length <= inlineBytesMax ? content : undefined)
+    // What is larger than goes with an attempt is fetched from the store when it is wanted.
+    this.ports.onAccepted(
+      message,
+      content !== undefined && content.length <= attemptContentBytesMax ? content : undefined,
+    )
   }
 
   /** For content that comes chunk by chunk. */
@@ -143,6 +146,7 @@ export class Acceptance {
     const received = receivedInvoked(id, origin.invoked, clock.machineNow())
     return new StreamedMessage(
       id,
+      envelope.sender,
       store.newBody(id),
       async (bodyBytes, givenHead, late, sender) => {
         const head = received + givenHead
@@ -153,7 +157,7 @@ export class Acceptance {
       },
       (error) => this.refusal(error),
       this.flawOf(envelope, origin),
-      this.reading(envelope, params, origin) ?? nothingToRead(envelope.sender),
+      this.reading(envelope, params, origin),
     )
   }
 

@@ -1,37 +1,41 @@
 /** Gives each connection its purpose: what a connection may do follows from the socket on which it came, and its first
  *  frame must agree.
  *
- *    queue-network   enqueue, "from network"          queue-remote   remote, fetch
- *    queue-inject    enqueue, "by uid N" as the kernel says          queue-lspawn   lspawn, local (on behalf of a uid)
+ *    queue-network   enqueue, its descriptors, "from network"         queue-remote   remote, fetch
+ *    queue-inject    enqueue, "by uid N" as the kernel says          queue-lspawn   lspawn, local and its descriptors (on behalf
+ *                                                                                    of a uid)
  *    queue-admin     admin                           queue-read     admin, `list` only
  *    queue-own       admin, `list` only, of what that uid handed in */
 import type { Server, Socket } from 'node:net'
 import type { Status } from '../../base/outcome.ts'
 import { decodeFromDeliverer, encodeToDeliverer } from '../../contracts/deliver.ts'
 import { ContractError, type Frame, frameBytesMax } from '../../contracts/frame.ts'
-import { decodeHello, type Purpose } from '../../contracts/hello.ts'
+import { decodeHello, type Hello, type Purpose } from '../../contracts/hello.ts'
 import type { SocketName } from '../../stores/home/layout.ts'
 import type { Clock } from '../../system/clock.ts'
 import { FrameConnection, type FrameLimits, serveDescriptor } from '../../system/frame-connection.ts'
+import { descriptorOf } from '../../system/descriptors.ts'
 import { peerUid } from '../../system/libc.ts'
 import type { Acceptance, Origin } from './acceptance.ts'
 import type { Admin, Asker } from './admin.ts'
 import type { ContentSource } from './content-source.ts'
 import type { Deliverer } from './deliverer.ts'
+import { DescriptorPairs, type Pair } from './descriptor-pairs.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { HandInShares } from './hand-in-shares.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { Intake, type IntakeLimits, noIntakeLimits, type UncommittedBytes } from './intake.ts'
 import { attemptLookMilliseconds, handInUnreadBytesMax } from './limits.ts'
+import type { Group } from './live-message.ts'
 import type { LocalDeliveries } from './local-deliveries.ts'
 import type { RemoteDeliveries } from './remote-deliveries.ts'
 
 const purposesOf: Readonly<Partial<Record<SocketName, readonly Purpose[]>>> = {
-  'queue-network': ['enqueue'],
+  'queue-network': ['enqueue', 'descriptors'],
   'queue-inject': ['enqueue'],
   'queue-remote': ['remote', 'fetch'],
-  'queue-lspawn': ['lspawn', 'local'],
+  'queue-lspawn': ['lspawn', 'local', 'descriptors'],
   'queue-admin': ['admin'],
   'queue-read': ['admin'],
   'queue-own': ['admin'],
@@ -42,8 +46,8 @@ const forAll: ReadonlySet<SocketName> = new Set(['queue-inject', 'queue-own'])
 const helloMillisecondsMax = 30_000
 /** What anybody may do a thousand times a second must not fill the log. */
 const handInToldMilliseconds = 1000
-/** Connections at once per socket. */
-const connectionsMax = 1000
+/** Connections at once per socket; a `local` has two. */
+const connectionsMax = 2000
 
 /** The uid that stands for "unknown" where the system does not tell. */
 const unknownUid = 65534
@@ -73,6 +77,7 @@ export class Connections {
   private readonly servers: Server[] = []
   private readonly deliverers = new Set<Deliverer>()
   private readonly handInShares = new HandInShares()
+  private readonly pairs = new DescriptorPairs()
   /** Within a second after a line about local hand-ins: the last one since, and how many. */
   private handInUntold: { readonly text: string; readonly count: number } | undefined
 
@@ -120,7 +125,7 @@ export class Connections {
           if (purposesOf[name]?.includes(hello.purpose) !== true) {
             throw new ContractError(`${hello.purpose} on ${name}`)
           }
-          const handler = this.handlerFor(name, hello.purpose, connection, uid, hello.uid)
+          const handler = this.handlerFor(name, hello, connection, socket, uid)
           connection.handOver({
             onFrame: (next) => handler.onFrame(next),
             onClose: (reason) => {
@@ -169,14 +174,15 @@ export class Connections {
 
   private handlerFor(
     name: SocketName,
-    purpose: Purpose,
+    { purpose, uid: onBehalfOf, pair }: Required<Hello>,
     connection: FrameConnection,
+    socket: Socket,
     peer: number,
-    onBehalfOf: number,
   ): FrameHandler {
     switch (purpose) {
       case 'enqueue': {
-        if (name === 'queue-network') return this.enqueue(connection, { invoked: 'from network', uid: peer })
+        if (name === 'queue-network')
+          return this.enqueue(connection, { invoked: 'from network', uid: peer }, this.paired(name, pair))
         return this.handIn(connection, { invoked: this.invokedBy(peer), uid: peer })
       }
       case 'remote':
@@ -186,7 +192,10 @@ export class Connections {
       case 'lspawn':
         return this.lspawn(connection)
       case 'local':
-        return this.local(connection, onBehalfOf)
+        return this.local(connection, onBehalfOf, this.paired(name, pair))
+      case 'descriptors':
+        this.pairs.descriptors(`${name} ${pair}`, socket)
+        return { onFrame: wordless, onClose: () => this.pairs.lost(`${name} ${pair}`, socket) }
       case 'admin':
         // What the process that reads the network has handed in is not its to read again.
         if (name === 'queue-own' && peer === this.ports.networkUid) throw new ContractError('nothing is shown to smtpd')
@@ -217,13 +226,20 @@ export class Connections {
     }
   }
 
-  private enqueue(connection: FrameConnection, origin: Origin): FrameHandler {
-    const intake = this.intakeFor(connection, origin, noIntakeLimits)
+  private paired(name: SocketName, pair: number): Pair {
+    return this.pairs.frames(pair === 0 ? undefined : `${name} ${pair}`)
+  }
+
+  private enqueue(connection: FrameConnection, origin: Origin, pair: Pair): FrameHandler {
+    const intake = this.intakeFor(connection, origin, { ...noIntakeLimits, descriptors: () => pair.descriptors })
     return {
       onFrame: (frame) => {
         if (!intake.handle(frame)) throw new ContractError(`frame type ${frame.type} on an enqueue connection`)
       },
-      onClose: () => intake.connectionClosed(),
+      onClose: () => {
+        intake.connectionClosed()
+        pair.end()
+      },
     }
   }
 
@@ -234,6 +250,7 @@ export class Connections {
       contentBytesMax: () => this.ports.handInBytesMax(),
       mayOpenStream: () => streams.take(origin.uid, 1),
       streamEnded: () => void streams.take(origin.uid, -1),
+      descriptors: () => undefined,
     })
     const watch = new IdleWatch(
       this.ports.clock,
@@ -291,7 +308,7 @@ export class Connections {
   }
 
   /** That user's process: deliveries, and its own mail. It may lie about anything but who it is. */
-  private local(connection: FrameConnection, uid: number): FrameHandler {
+  private local(connection: FrameConnection, uid: number, pair: Pair): FrameHandler {
     const { locals } = this.ports
     const deliverer = locals.localArrived(uid, connection)
     this.deliverers.add(deliverer)
@@ -303,12 +320,13 @@ export class Connections {
         if (message?.kind === 'ready') locals.localReady(uid, deliverer, message.capacity)
         else if (message?.kind === 'report') this.report(deliverer, message.ref, message.statuses)
         else if (message?.kind === 'retire') locals.localRetires(uid, deliverer)
-        else if (message?.kind === 'fetch') this.fetch(connection, frame, deliverer)
+        else if (message?.kind === 'fetch') this.fetch(connection, frame, deliverer, pair)
         else throw new ContractError(`frame type ${frame.type} from a local`)
       },
       onClose: () => {
         intake.connectionClosed()
         locals.localLost(uid, deliverer)
+        pair.end()
         this.lost(deliverer)
       },
     }
@@ -329,15 +347,22 @@ export class Connections {
   private fetch(
     connection: FrameConnection,
     frame: Frame,
-    holder: { groupWithToken(messageId: number, token: string): object | undefined },
+    holder: { groupWithToken(messageId: number, token: string): Group | undefined },
+    pair?: Pair,
   ): void {
     const message = decodeFromDeliverer(frame)
     if (message?.kind !== 'fetch') throw new ContractError(`frame type ${frame.type}, a fetch was expected`)
-    if (holder.groupWithToken(message.messageId, message.token) === undefined) {
-      connection.send(encodeToDeliverer({ kind: 'contentFailed', ref: message.ref }))
+    const { ref, messageId, token, asFile } = message
+    const group = holder.groupWithToken(messageId, token)
+    if (group === undefined) {
+      connection.send(encodeToDeliverer({ kind: 'contentFailed', ref }))
       return
     }
-    void this.ports.source.stream(connection, message.ref, message.messageId)
+    const to = asFile === true && !group.isHanded ? pair?.descriptors : undefined
+    if (to === undefined) return void this.ports.source.stream(connection, ref, messageId)
+    // Once: descriptors that nobody takes are held by the system.
+    group.isHanded = true
+    void this.ports.source.hand(connection, to, ref, messageId)
   }
 
   private intakeFor(connection: FrameConnection, origin: Origin, limits: IntakeLimits): Intake {
@@ -351,8 +376,10 @@ export class Connections {
 }
 
 function uidOf(socket: Socket): number {
-  // Node keeps the descriptor of an accepted socket in its handle, and gives no other way to it.
-  const handle: unknown = Reflect.get(socket, '_handle')
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
-  return (typeof fd === 'number' ? peerUid(fd) : undefined) ?? unknownUid
+  const fd = descriptorOf(socket)
+  return (fd === undefined ? undefined : peerUid(fd)) ?? unknownUid
+}
+
+function wordless(frame: Frame): never {
+  throw new ContractError(`frame type ${frame.type} on a connection for descriptors`)
 }

@@ -1,8 +1,9 @@
 /** Brings a message's content to a deliverer: with the attempt if it is small, on its `fetch` if it is large. */
-import { encodeToDeliverer, tokenBytes } from '../../contracts/deliver.ts'
-import { inlineBytesMax } from '../../contracts/enqueue.ts'
+import { attemptContentBytesMax, encodeToDeliverer, tokenBytes } from '../../contracts/deliver.ts'
+import { headBytesMax, inlineBytesMax } from '../../contracts/enqueue.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import type { Random } from '../../system/random.ts'
+import { sendDescriptor } from '../../system/descriptor-passing.ts'
 import type { QueueStore } from '../../stores/queue/contract.ts'
 import type { Group, LiveMessage } from './live-message.ts'
 
@@ -20,7 +21,9 @@ export class ContentSource {
   /** Small content, or undefined after giving the group a token with which to fetch it. Rejects if it cannot be read. */
   async prepare(group: Group): Promise<Buffer | undefined> {
     const { live } = group.pass
-    if (live.message.bytes > inlineBytesMax) {
+    const { bytes, inFile } = live.message
+    if (bytes > (inFile ? inlineBytesMax : attemptContentBytesMax)) {
+      group.isHanded = false
       group.token = this.random.bytes(tokenBytes).toString('latin1')
       return undefined
     }
@@ -41,6 +44,12 @@ export class ContentSource {
       // The deliverer reports a deferral, whose text says that the message could not be read.
       connection.send(encodeToDeliverer({ kind: 'contentFailed', ref }))
     }
+  }
+
+  /** The same where the body is a file that can be handed over, on the other connection of the same process: `descriptors`. */
+  async hand(connection: FrameConnection, descriptors: number, ref: number, messageId: number): Promise<void> {
+    if (await this.isHanded(connection, descriptors, ref, messageId)) return
+    await this.stream(connection, ref, messageId)
   }
 
   /** At most so many bytes from the beginning. */
@@ -70,8 +79,31 @@ export class ContentSource {
     return whole
   }
 
+  private async isHanded(
+    connection: FrameConnection,
+    descriptors: number,
+    ref: number,
+    messageId: number,
+  ): Promise<boolean> {
+    try {
+      const file = await this.store.bodyFile(messageId)
+      if (file === undefined) return false
+      try {
+        const { head, fd } = file
+        if (connection.closed || head.length > 2 * headBytesMax || !sendDescriptor(descriptors, fd, ref)) return false
+        connection.send(encodeToDeliverer({ kind: 'contentFile', ref, head }))
+        return true
+      } finally {
+        file.close()
+      }
+    } catch {
+      // Whoever streams it says so.
+      return false
+    }
+  }
+
   private async smallContent({ message }: LiveMessage): Promise<Buffer> {
-    const content = await this.beginningOf(message.id, inlineBytesMax)
+    const content = await this.beginningOf(message.id, attemptContentBytesMax)
     if (content.length !== message.bytes)
       throw new Error(`content of ${content.length} bytes, ${message.bytes} expected`)
     return content

@@ -5,6 +5,7 @@ import { type Params, relayedParam } from '../../contracts/envelope.ts'
 import { ContractError, type Frame } from '../../contracts/frame.ts'
 import { done, type Failure, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
+import { sendDescriptor } from '../../system/descriptor-passing.ts'
 import type { Acceptance, Origin } from './acceptance.ts'
 import { uncommittedBytesMax, unwrittenBytesMax } from './limits.ts'
 import type { StreamedMessage } from './streamed-message.ts'
@@ -23,12 +24,15 @@ export interface IntakeLimits {
   /** False if its owner has too many streams open. */
   mayOpenStream(): boolean
   streamEnded(): void
+  /** Where descriptors for this connection go; undefined: bodies come in chunks. */
+  descriptors(): number | undefined
 }
 
 export const noIntakeLimits: IntakeLimits = {
   contentBytesMax: () => Number.POSITIVE_INFINITY,
   mayOpenStream: () => true,
   streamEnded: () => undefined,
+  descriptors: () => undefined,
 }
 
 /** What all connections together have in memory, waiting for a commit. */
@@ -71,6 +75,8 @@ export class Intake {
   private readonly limits: IntakeLimits
   /** By ref; a failure for one whose rest is dropped. */
   private readonly streams = new Map<number, StreamedMessage | Failure>()
+  /** Those that are written by who hands them in. */
+  private readonly given = new WeakSet<StreamedMessage>()
   private unanswered = 0
   private unwritten = 0
 
@@ -101,7 +107,7 @@ export class Intake {
       case 'open':
         if (this.streams.size >= streamsMax || this.streams.has(request.ref))
           throw new ContractError('too many streams')
-        this.streams.set(request.ref, this.open(request))
+        this.open(request)
         break
       case 'chunk':
         this.write(request.ref, request.bytes)
@@ -129,9 +135,20 @@ export class Intake {
     this.streams.clear()
   }
 
-  private open(request: Extract<EnqueueRequest, { kind: 'open' }>): StreamedMessage | Failure {
-    if (!this.limits.mayOpenStream()) return tooMany
-    return this.acceptance.open(request.envelope, believed(request.params, this.origin), this.origin)
+  private open({ ref, envelope, params, asFile }: Extract<EnqueueRequest, { kind: 'open' }>): void {
+    const stream = this.limits.mayOpenStream()
+      ? this.acceptance.open(envelope, believed(params, this.origin), this.origin)
+      : tooMany
+    this.streams.set(ref, stream)
+    if (asFile === true) void this.giveFile(ref, stream)
+  }
+
+  private async giveFile(ref: number, stream: StreamedMessage | Failure): Promise<void> {
+    const to = this.limits.descriptors()
+    const send = (fd: number): boolean => to !== undefined && !this.connection.closed && sendDescriptor(to, fd, ref)
+    const isGiven = 'abandon' in stream && to !== undefined && (await stream.giveFile(send))
+    if (isGiven) this.given.add(stream)
+    this.connection.send(encodeEnqueueReply({ kind: isGiven ? 'file' : 'frames', ref }))
   }
 
   private abandon(stream: StreamedMessage | Failure): void {
@@ -168,6 +185,7 @@ export class Intake {
   private write(ref: number, bytes: Buffer): void {
     const stream = this.stream(ref)
     if (!('abandon' in stream)) return
+    if (this.given.has(stream)) throw new ContractError('a chunk of what is written elsewhere')
     if (stream.bodyBytes + bytes.length > this.limits.contentBytesMax()) {
       this.abandon(stream)
       this.streams.set(ref, tooLarge)
@@ -196,6 +214,7 @@ export class Intake {
   }
 
   private async committed(stream: StreamedMessage, { bodyBytes, head, late }: StreamEnd): Promise<Outcome<number>> {
+    if (this.given.has(stream)) stream.writtenElsewhere(bodyBytes)
     if (stream.bodyBytes !== bodyBytes || this.isStopping()) {
       stream.abandon()
       return failed(transient('3.0', 'qq read error', 'content incomplete, or stopping'))

@@ -60,6 +60,8 @@ export interface Group {
   deliveries: readonly number[]
   /** What lets a deliverer fetch large content; empty for small. */
   token: ByteString
+  /** Its deliverer has been given the body's descriptor. */
+  isHanded: boolean
 }
 
 export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, lifetimeSeconds: number): Pass {
@@ -91,6 +93,7 @@ export function beginPass(live: LiveMessage, channel: Channel, nowMs: number, li
       crashes: 0,
       deliveries: [],
       token: '',
+      isHanded: false,
     })
   }
   pass.groupsOpen = groups.length

@@ -20,7 +20,7 @@ import { RulesFile } from '../../stores/tcprules/rules-file.ts'
 import { homeAt, socketPath } from '../../stores/home/layout.ts'
 import { Acceptor } from '../../system/acceptor.ts'
 import { realClock } from '../../system/clock.ts'
-import { connectPath, serveDescriptor } from '../../system/frame-connection.ts'
+import { connectPath, connectUnread, serveDescriptor } from '../../system/frame-connection.ts'
 import { announcedEnds, type XclientValues } from '../../protocols/smtp/xclient.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import { formatReply, replies, type Reply } from '../../protocols/smtp/replies.ts'
@@ -70,7 +70,13 @@ if (values.once === true) await serveOnce(home)
 const clock = realClock
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
 const warn = (problem: string): void => log(`warning: ${problem}`)
-const queue = new EnqueueClient(() => connectPath(socketPath(home, 'queue-network')), clock, budget)
+const queueSocket = socketPath(home, 'queue-network')
+const queue = new EnqueueClient(
+  () => connectPath(queueSocket),
+  clock,
+  budget,
+  () => connectUnread(queueSocket),
+)
 const serverTls = new ServerTls('opportunistic')
 
 const supervisor = supervised(

@@ -42,14 +42,14 @@ export async function drop(
   const file = await files.create(path, 0o600)
   try {
     const head = encodeEnvelope(envelope)
-    await file.write(Buffer.concat([Buffer.from(`${head.length}\n`), head, Buffer.from(`${contentBytes}\n`)]))
+    await file.write([Buffer.from(`${head.length}\n`), head, Buffer.from(`${contentBytes}\n`)])
     let written = 0
     for await (const chunk of content) {
-      await file.write(chunk)
+      await file.write([chunk])
       written += chunk.length
     }
     if (written !== contentBytes) throw new Error(`${written} bytes of content, ${contentBytes} were announced`)
-    await file.write(Buffer.from('\n'))
+    await file.write([Buffer.from('\n')])
     await file.sync()
     await file.close()
   } catch (error) {

@@ -8,7 +8,7 @@ import { realClock } from '../../system/clock.ts'
 import { type QuickFiles, quickFiles } from '../../system/quick-files.ts'
 import { realRandom } from '../../system/random.ts'
 import { storedInMemory } from '../../system/spool.ts'
-import { DirectorySync } from './directory-sync.ts'
+import { DirectorySync } from '../../system/directory-sync.ts'
 import { Maildirs } from './maildir.ts'
 
 const head = Buffer.from('Return-Path: <>\n')

@@ -12,7 +12,7 @@ import { errorCode } from '../../system/files.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
 import type { Random } from '../../system/random.ts'
 import { nextTurn, type StoredBytes } from '../../system/spool.ts'
-import { DirectorySync } from './directory-sync.ts'
+import { DirectorySync } from '../../system/directory-sync.ts'
 import { giveName } from './new-name.ts'
 import { Quotas, type Reservation } from './quotas.ts'
 
@@ -21,6 +21,7 @@ const deliveryMillisecondsMax = 86_400_000
 const hostBytesMax = 64
 const createTriesMax = 3
 const bytesOfOneWrite: number = 64 * 1024
+const bytesOfOneRead: number = 256 * 1024
 /** After so many bytes other deliveries get their turn. */
 const bytesAtOnce: number = 1024 * 1024
 
@@ -43,6 +44,8 @@ export class Maildirs {
   private readonly quotas: Quotas
   private readonly host: ByteString
   private sequence = 0
+  /** For a large message, between two of them: the collector would have to be asked for each. */
+  private spareRoom: Buffer | undefined
 
   constructor(machine: MaildirMachine) {
     this.machine = machine
@@ -121,7 +124,7 @@ export class Maildirs {
   private async fill(fd: number, head: Buffer, content: StoredBytes): Promise<void> {
     let open = true
     try {
-      await writeAll(this.files, fd, head, content)
+      await this.writeAll(fd, head, content)
       const synced = this.files.sync(fd)
       // A sync that hangs still holds the descriptor: it is closed when, and if, it comes back.
       open = false
@@ -130,6 +133,17 @@ export class Maildirs {
     } finally {
       if (open) this.files.close(fd)
     }
+  }
+
+  private async writeAll(fd: number, head: Buffer, content: StoredBytes): Promise<void> {
+    let room: Buffer | undefined
+    const takeRoom = (): Buffer => {
+      room = this.spareRoom ?? Buffer.allocUnsafeSlow(bytesOfOneRead)
+      this.spareRoom = undefined
+      return room
+    }
+    await writeAll(this.files, fd, head, content, takeRoom)
+    this.spareRoom = room ?? this.spareRoom
   }
 
   private removeQuietly(path: ByteString): void {
@@ -151,15 +165,27 @@ export class Maildirs {
   }
 }
 
-/** A message of one chunk is one call. */
-async function writeAll(files: QuickFiles, fd: number, head: Buffer, content: StoredBytes): Promise<void> {
+/** A message of one small chunk is one call. What lies in a file is read into the room. */
+async function writeAll(
+  files: QuickFiles,
+  fd: number,
+  head: Buffer,
+  content: StoredBytes,
+  takeRoom: () => Buffer,
+): Promise<void> {
   let pending = [head]
   let pendingBytes = head.length
   let sinceTurn = 0
-  for (const chunk of content.chunks()) {
+  let isReused = false
+  const chunks = content.chunks(() => {
+    isReused = true
+    return takeRoom()
+  })
+  for (const chunk of chunks) {
     pending.push(chunk)
     pendingBytes += chunk.length
-    if (pendingBytes < bytesOfOneWrite) continue
+    // What is in the room is written before the next.
+    if (pendingBytes < bytesOfOneWrite && !isReused) continue
     files.write(fd, pending)
     sinceTurn += pendingBytes
     pending = []

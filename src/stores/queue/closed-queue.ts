@@ -202,8 +202,8 @@ export class ClosedQueue {
     await asOwner(this.owner, async () => {
       const body = await this.store.newBody(one.message.id)
       made.push(body)
-      for (const portion of portions) await body.write(portion)
-      await body.seal()
+      for (const portion of portions) await body.write([portion])
+      await body.seal(one.message.bytes)
     })
   }
 }

@@ -1,7 +1,7 @@
 /** The oracle of the store contract: what any engine of the queue must do. Each case runs on every engine. What only files can
  *  show (damage, older versions, syncs) is in engine.test.ts, salvage.test.ts and store.test.ts. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -65,8 +65,8 @@ for (const [name, begin] of Object.entries(engines)) {
       const store = open()
       const pieces = ['x'.repeat(65_535), '\x00\xff\n', 'y'.repeat(100_000)]
       const body = await store.newBody(7)
-      for (const piece of pieces) await body.write(Buffer.from(piece, 'latin1'))
-      await body.seal()
+      for (const piece of pieces) await body.write([Buffer.from(piece, 'latin1')])
+      await body.seal(pieces.join('').length)
       await store.commit([
         { kind: 'add', message: { ...message(7, 1), inFile: true }, content: { head, body: undefined } },
       ])
@@ -76,6 +76,12 @@ for (const [name, begin] of Object.entries(engines)) {
       assert.ok(read.every(({ length }) => length <= 65_536))
       assert.equal(Buffer.concat(read).toString('latin1'), head + pieces.join(''))
       assert.equal((await again.load([7]))[0]?.inFile, true)
+      const file = await again.bodyFile(7)
+      if (file !== undefined) {
+        assert.equal(file.head, head)
+        assert.equal(readFileSync(file.fd, 'latin1'), pieces.join(''))
+        file.close()
+      }
       await again.close()
     })
 
@@ -83,8 +89,8 @@ for (const [name, begin] of Object.entries(engines)) {
       const store = begin()()
       for (const id of [1, 2]) {
         const body = await store.newBody(id)
-        await body.write(Buffer.from('x'))
-        await body.seal()
+        await body.write([Buffer.from('x')])
+        await body.seal(1)
         const taken = { ...message(id, 1), inFile: true }
         if (id === 1) await store.commit([{ kind: 'add', message: taken, content: { head, body: undefined } }])
         else await body.discard()
@@ -92,6 +98,7 @@ for (const [name, begin] of Object.entries(engines)) {
       assert.equal(await contentOf(store, 1), `${head}x`)
       await store.commit([{ kind: 'remove', id: 1 }])
       for (const id of [1, 2]) await assert.rejects(contentOf(store, id), isGone)
+      for (const id of [1, 2]) await assert.rejects(store.bodyFile(id), isGone)
       // Under the same number again: nothing of the old one is in the way.
       await (await store.newBody(2)).discard()
       await store.close()

@@ -75,11 +75,24 @@ export type Change =
 
 /** A body too large to be held in memory, on its way into the store. Rejects with StoreError. */
 export interface NewBody {
-  write(bytes: Uint8Array): Promise<void>
-  /** After it the body survives a power cut; the message is added next. */
-  seal(): Promise<void>
+  /** One behind the other. */
+  write(pieces: readonly Uint8Array[]): Promise<void>
+  /** Instead of `write`: has the file, open for writing, sent to another process, which writes the body. False: it was not
+   *  sent, or the body is no file. Here it is closed. */
+  give(send: (fd: number) => boolean): Promise<boolean>
+  /** After it the body survives a power cut; the message is added next. One that was given away must have `bytes`, and
+   *  nobody who could change it any more. */
+  seal(bytes: number): Promise<void>
   /** For one whose message was not, or will not be, added. What cannot be removed now is when the store is opened next. */
   discard(): Promise<void>
+}
+
+/** A body that lies in a file of its own. */
+export interface BodyFile {
+  readonly head: ByteString
+  /** Open for reading. */
+  readonly fd: number
+  close(): void
 }
 
 /** The queue's own clock as it was last noted. */
@@ -131,6 +144,8 @@ export interface QueueStore {
   newBody(id: number): Promise<NewBody>
   /** Head and body in pieces of at most 64 KiB. Throws StoreError if the message is gone. */
   content(id: number): AsyncIterable<Buffer>
+  /** Undefined if the body is not in a file; then `content` has it. Throws StoreError if the message is gone. */
+  bodyFile(id: number): Promise<BodyFile | undefined>
   counts(): Promise<QueueCounts>
   /** Undefined if it was never noted. */
   clock(): Promise<StoredClock | undefined>

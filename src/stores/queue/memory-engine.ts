@@ -69,9 +69,10 @@ export class MemoryEngine implements QueueStore {
   newBody(id: number): Promise<NewBody> {
     const written: Uint8Array[] = []
     return Promise.resolve({
-      write: async (bytes) => {
-        await Promise.resolve(written.push(Buffer.from(bytes)))
+      write: async (pieces) => {
+        await Promise.resolve(written.push(...pieces.map((bytes) => Buffer.from(bytes))))
       },
+      give: () => Promise.resolve(false),
       seal: async () => {
         await Promise.resolve(this.bodies.set(id, Buffer.concat(written)))
       },
@@ -85,6 +86,11 @@ export class MemoryEngine implements QueueStore {
     const entry = await Promise.resolve(this.entries.get(id))
     if (entry === undefined) throw new StoreError('other', `message ${id} is gone`)
     yield* piecesOf(entry.content)
+  }
+
+  async bodyFile(id: number): Promise<undefined> {
+    await Promise.resolve()
+    if (!this.entries.has(id)) throw new StoreError('other', `message ${id} is gone`)
   }
 
   counts(): Promise<QueueCounts> {

@@ -26,8 +26,8 @@ describe('a copy of the queue', () => {
     const body = Buffer.from(text)
     if (inFile) {
       const file = await store.newBody(id)
-      await file.write(body)
-      await file.seal()
+      await file.write([body])
+      await file.seal(body.length)
     }
     const message: QueuedMessage = {
       ...{ id, bornMs: 1, sender: 'a@here.test', uid: 0, bytes: body.length, inFile, params: new Map(), held: false },

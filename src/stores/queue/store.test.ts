@@ -1,15 +1,28 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { message } from '#test/kit/queued-message.ts'
 import { type Files, realFiles } from '../../system/files.ts'
-import { StoreError } from './contract.ts'
+import { canPassDescriptors } from '../../system/descriptor-passing.ts'
+import { type NewBody, StoreError } from './contract.ts'
 import { SyncedQueueStore } from './store.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'quaver-synced-'))
 mkdirSync(join(directory, 'content'))
+const cannotGive = canPassDescriptors() ? false : 'needs leases, and the files of /proc'
 after(() => rmSync(directory, { recursive: true, force: true }))
 
 test('what waits for the sync is not seen before it, and all who were gathered share the next', async () => {
@@ -30,8 +43,8 @@ test('what waits for the sync is not seen before it, and all who were gathered s
 test('the file of a removed message goes, when its removal is committed', async () => {
   const store = SyncedQueueStore.open(directory, realFiles)
   const body = await store.newBody(1)
-  await body.write(Buffer.from('x'))
-  await body.seal()
+  await body.write([Buffer.from('x')])
+  await body.seal(1)
   const taken = { ...message(1, 1), inFile: true }
   await store.commit([{ kind: 'add', message: taken, content: { head: '', body: undefined } }])
   assert.deepEqual(readdirSync(join(directory, 'content')), ['1'])
@@ -47,9 +60,72 @@ test('a body that finds no room says so, in whatever way the file system does', 
     const files: Files = { ...realFiles, create: () => Promise.resolve(file), remove: fails }
     const store = SyncedQueueStore.open(directory, files)
     const body = await store.newBody(3)
-    for (const failing of [body.write(Buffer.from('x')), body.seal()])
+    for (const failing of [body.write([Buffer.from('x')]), body.seal(1)])
       await assert.rejects(failing, (error: unknown) => error instanceof StoreError && error.kind === kind)
     await body.discard()
     await store.close()
   }
 })
+
+test('a body that another process writes is sealed when nobody can change it any more', {
+  skip: cannotGive,
+}, async () => {
+  const store = SyncedQueueStore.open(directory, realFiles)
+  const seals = async (bytes: number, announced: number, holdsOn: boolean): Promise<string> => {
+    const id = store.newId(Date.now())
+    const body = await store.newBody(id)
+    const [path, writer] = await given(body)
+    writeSync(writer, Buffer.alloc(bytes, 'x'))
+    if (!holdsOn) closeSync(writer)
+    try {
+      await body.seal(announced)
+      const taken = { ...message(id, 1), inFile: true }
+      await store.commit([{ kind: 'add', message: taken, content: { head: 'head\n', body: undefined } }])
+      const file = await store.bodyFile(id)
+      assert.equal(file?.head, 'head\n')
+      const read = readFileSync(file.fd, 'utf8')
+      file.close()
+      await store.commit([{ kind: 'remove', id }])
+      return `${read.length} bytes`
+    } catch (error) {
+      assert.ok(error instanceof StoreError && error.kind === 'other')
+      if (holdsOn) closeSync(writer)
+      await body.discard()
+      assert.equal(existsSync(path), false)
+      return error.message
+    }
+  }
+  assert.equal(await seals(100_000, 100_000, false), '100000 bytes')
+  assert.equal(await seals(0, 0, false), '0 bytes')
+  assert.match(await seals(100_000, 100_001, false), /100000 bytes, 100001 were announced/)
+  assert.match(await seals(10, 10, true), /somebody has the body open/)
+  await store.close()
+})
+
+test('a body that could not be sent is written here', async () => {
+  const store = SyncedQueueStore.open(directory, realFiles)
+  const id = store.newId(Date.now())
+  const body = await store.newBody(id)
+  assert.equal(await body.give(() => false), false)
+  await body.write([Buffer.from('a'), Buffer.from('b')])
+  await body.seal(2)
+  const taken = { ...message(id, 1), inFile: true }
+  await store.commit([{ kind: 'add', message: taken, content: { head: '', body: undefined } }])
+  assert.equal(Buffer.concat(await Array.fromAsync(store.content(id))).toString(), 'ab')
+  await store.commit([{ kind: 'remove', id }])
+  await assert.rejects(store.bodyFile(id), StoreError)
+  await store.close()
+})
+
+/** Where it lies, and a descriptor as another process would have it. */
+async function given(body: NewBody): Promise<[path: string, fd: number]> {
+  let path = ''
+  let fd = -1
+  const isGiven = await body.give((own) => {
+    path = readlinkSync(`/proc/self/fd/${own}`)
+    fd = openSync(path, 'r+')
+    return true
+  })
+  assert.ok(isGiven)
+  return [path, fd]
+}

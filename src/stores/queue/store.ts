@@ -10,6 +10,7 @@ import type { Files } from '../../system/files.ts'
 import { noteMilliseconds } from './absence.ts'
 import { ContentFiles, piecesOf } from './content-files.ts'
 import {
+  type BodyFile,
   type Change,
   type Channel,
   type CommitTime,
@@ -19,6 +20,7 @@ import {
   type QueuedMessage,
   type QueueStore,
   type StoredClock,
+  type StoredContent,
   StoreError,
 } from './contract.ts'
 import { QueueEngine } from './engine.ts'
@@ -115,10 +117,13 @@ export class SyncedQueueStore implements QueueStore {
   }
 
   async *content(id: number): AsyncGenerator<Buffer> {
-    const stored = await this.read((engine) => engine.content(id))
-    if (stored === undefined) throw new StoreError('other', `message ${id} is gone`)
-    const { head, body } = stored
+    const { head, body } = await this.stored(id)
     yield* body === undefined ? this.contents.pieces(id, head) : piecesOf(Buffer.concat([toBuffer(head), body]))
+  }
+
+  async bodyFile(id: number): Promise<BodyFile | undefined> {
+    const { head, body } = await this.stored(id)
+    return body === undefined ? this.contents.bodyFile(id, head) : undefined
   }
 
   /** Removes bodies whose row was never committed (states Q2, Q3), or whose message is gone. Names that are not ours come
@@ -158,6 +163,12 @@ export class SyncedQueueStore implements QueueStore {
     await this.removing
     this.engine.close()
     closeSync(this.logFd)
+  }
+
+  private async stored(id: number): Promise<StoredContent> {
+    const stored = await this.read((engine) => engine.content(id))
+    if (stored === undefined) throw new StoreError('other', `message ${id} is gone`)
+    return stored
   }
 
   /** Shows nothing that a power cut could still take back. */

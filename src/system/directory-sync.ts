@@ -1,8 +1,8 @@
-/** Directory syncs shared between deliveries: one sync of a directory is in flight at a time, and whoever changed the
+/** Directory syncs shared between those who wait for them: one sync of a directory is in flight at a time, and whoever changed the
  *  directory before the next one starts shares that one.
  *  Fails:  a failed sync fails all who shared it. */
-import type { ByteString } from '../../base/byte-string.ts'
-import { nextTurn } from '../../system/spool.ts'
+import type { ByteString } from '../base/byte-string.ts'
+import { nextTurn } from './spool.ts'
 
 interface Rounds {
   /** Waits for the running sync, then syncs for all who joined until then. */
