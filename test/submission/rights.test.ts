@@ -57,6 +57,26 @@ describe('two accounts of one uid', () => {
     assert.equal(await mail(anna, '"bob@lab.example"@lab.example'), '553')
   })
 
+  it('hear at once of an address here that nobody has', async () => {
+    const client = await rig.login()
+    await client.say(`MAIL FROM:<${anna}>\r\n`)
+    const said = async (recipient: string): Promise<string> =>
+      (await client.say(`RCPT TO:<${recipient}>\r\n`)).slice(0, 9).trimEnd()
+    // Before there is an alias directory nobody can tell.
+    assert.equal(await said('mary@host.example'), '250 2.1.5')
+    mkdirSync(rig.home.alias, { mode: 0o755 })
+    writeFileSync(join(rig.home.alias, '.qmail-list'), '&x@far.example\n')
+    const absent = 'sorry, no mailbox here by that name. (#5.1.1)'
+    for (const recipient of ['mary@host.example', 'nobody@lab.example', 'anna-none@lab.example', 'mary']) {
+      const reply = await client.say(`RCPT TO:<${recipient}>\r\n`)
+      assert.equal(reply, `553 5.1.1 ${absent}\r\n`, recipient)
+    }
+    for (const recipient of [bob, 'list@host.example', 'mary@far.example', 'postmaster@far.example', 'joe'])
+      assert.equal(await said(recipient), '250 2.1.5', recipient)
+    assert.match(rig.log.join('\n'), /submission anna@lab\.example: no mailbox mary@host\.example/)
+    client.socket.destroy()
+  })
+
   it('write no sender that only this host writes', async () => {
     for (const sender of [`${anna}-@[]`, '#@[]', 'anna@[]']) assert.equal(await mail(anna, sender), '553', sender)
   })

@@ -4,7 +4,7 @@ import { decodeRecipientQuestion, encodeRecipientAnswer, type RecipientQuestion 
 import type { FrameConnection } from '../../system/frame-connection.ts'
 import { FrameServer } from '../../system/frame-server.ts'
 import type { Log } from '../../system/log.ts'
-import { checkRecipient, type RecipientWorld } from './recipient-check.ts'
+import { checkRecipient, type RecipientWorld } from '../../stores/users/recipient-check.ts'
 
 /** At once, on all connections; more are answered `unknown`. */
 const runningMax = 1000

@@ -1,7 +1,7 @@
 /** Makes each session's gate from what control files say now, and knows whom its checks ask.
  *  Without control/smtpplugins the plug-ins are pkgsrc's: SPF at MAIL, recipient checks at RCPT; without
  *  control/rcptchecks the recipient check is realrcptto. An empty file is none. */
-import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
+import type { ByteString } from '../../base/byte-string.ts'
 import type { CheckTools } from './plug-ins/recipient-check.ts'
 import type { Executor } from '../../clients/execute/client.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
@@ -17,9 +17,9 @@ import { type GreylistFacts, planGreylist, isLogged } from '../../protocols/grey
 import type { CheckVerdict } from '../../protocols/qmail/rcptchecks.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import { coded, refusal as replyFor, type Reply } from '../../protocols/smtp/replies.ts'
-import { isSrsAddress } from '../../protocols/srs/srs.ts'
 import { spfCommands, spfQuestion } from '../../protocols/spf/spp.ts'
 import type { Control } from '../../stores/control/control.ts'
+import { isOwnSrsAddress } from '../../stores/control/srs-address.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 import { ClientLists } from './client-lists.ts'
@@ -141,7 +141,7 @@ export class Gates {
     const tables = this.parts.tables()
     if (tables === undefined || this.parts.recipients === undefined) return 'accept'
     // It has been checked, whatever else the domain is for.
-    if (this.isSrs(recipient)) return 'accept'
+    if (isOwnSrsAddress(this.parts.control, recipient)) return 'accept'
     const { channel, address } = routeRecipient(recipient, tables)
     if (channel === 'remote') {
       tell({ check: 'realrcptto', rule: 'control/locals, control/virtualdomains', text: 'not local, not checked' })
@@ -152,14 +152,9 @@ export class Gates {
     return verdictOf[verdict]
   }
 
-  private isSrs(recipient: ByteString): boolean {
-    const domain = lowerAscii(this.parts.control.optionalLine('srs_domain') ?? '')
-    return domain !== '' && isSrsAddress(recipient, domain)
-  }
-
   /** Undefined: it is no SRS address of ours. */
   private checkSrs(sender: ByteString, recipient: ByteString, tell: Tell): Promise<Reply | undefined> | undefined {
-    if (!this.isSrs(recipient)) return undefined
+    if (!isOwnSrsAddress(this.parts.control, recipient)) return undefined
     return this.parts.queue.checkAddresses(sender, recipient).then((checked) => {
       const text = checked.done ? 'good' : checked.failure.logText
       tell({ check: 'srs', rule: 'control/srs_domain', text: `(${sender},${recipient}): ${text}` })

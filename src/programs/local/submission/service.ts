@@ -12,10 +12,16 @@ import { rewriteAddress } from '../../../protocols/submission/rewriting.ts'
 import { findSenderRule, type SenderRule } from '../../../protocols/submission/sender-rules.ts'
 import { claimsToBeOurs } from '../../../protocols/auth-results/own-fields.ts'
 import type { CdbReader } from '../../../protocols/qmail/cdb.ts'
+import { checkReplies } from '../../../protocols/qmail/rcptchecks.ts'
+import { routeRecipient } from '../../../protocols/qmail/routing.ts'
 import type { Field } from '../../../protocols/rfc822/header.ts'
+import { isPostmaster } from '../../../protocols/smtp/address.ts'
+import type { Reply } from '../../../protocols/smtp/replies.ts'
 import type { Environment } from '../../../servers/listener/peer.ts'
 import { ownResults } from '../../../stores/control/own-results.ts'
 import { routingFiles, routingTables } from '../../../stores/control/routing-tables.ts'
+import { isOwnSrsAddress } from '../../../stores/control/srs-address.ts'
+import { checkRecipient } from '../../../stores/users/recipient-check.ts'
 import { printable } from '../../../system/log.ts'
 import type { GrantedSession } from '../session.ts'
 import { planSubmission, type SubmissionPlan } from './filter-plan.ts'
@@ -94,6 +100,21 @@ export class Service {
     if (right !== 'own') return failed(notAllowed(sender, right))
     const named = author && { ...author, address: sender }
     return done({ sender, author: named, params, recipients: [], recipientParams: new Map(), originals: new Map() })
+  }
+
+  /** Undefined: nothing is known against it. An address of this host that nobody has is refused now, because a bounce is
+   *  read late; where this user may not look, the delivery finds out. */
+  async recipientRefusal(recipient: ByteString): Promise<Reply | undefined> {
+    const { control, users, clock, log } = this.tools
+    const tables = routingTables(control)
+    if (tables === undefined || isPostmaster(recipient) || isOwnSrsAddress(control, recipient)) return undefined
+    const { channel, address } = routeRecipient(recipient, tables)
+    if (channel === 'remote') return undefined
+    // Whether there is room is the delivery's affair.
+    const { verdict, rule } = await checkRecipient(address, { users, clock, defaultDelivery: '' })
+    if (verdict !== 'absent') return undefined
+    log(`submission ${printable(this.account)}: no mailbox ${printable(address)} (${printable(rule)})`)
+    return checkReplies.refuse
   }
 
   private ownRule(sender: ByteString): Outcome<SenderRule | undefined> {

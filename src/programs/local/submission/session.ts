@@ -12,7 +12,7 @@ import { idle, type SmtpSessionPort, type Verbs } from '../../../servers/smtp/se
 import { printable } from '../../../system/log.ts'
 import type { Service } from './service.ts'
 import type { SubmissionTools } from './tools.ts'
-import { readRecipient, readSender, type Transaction } from './transaction.ts'
+import { type ReadAddress, readRecipient, readSender, type Transaction } from './transaction.ts'
 
 /** Instead of ofmipd's greeting: the login has been waiting for it (RFC 4954 §4). */
 const loggedIn: Reply = { code: 235, text: 'ok, go ahead (#2.0.0)', status: '2.7.0' }
@@ -73,13 +73,22 @@ export class Session extends SmtpSession<Transaction> {
     this.reply(replies.mailOk)
   }
 
-  protected override recipient(argument: ByteString, { recipients, recipientParams, originals }: Transaction): void {
+  protected override recipient(argument: ByteString, transaction: Transaction): void {
+    const { recipients } = transaction
     const read = readRecipient(argument, this.service.rewriting.instructions, this.extended)
     if ('code' in read) return this.refuse(read, 'rcpt', argument)
     if (recipients.length >= this.tools.limits.recipientsMax)
       return this.refuse(replies.tooManyRecipients, 'rcpt', argument)
     const full = this.service.refusalForNow(recipients.length + 1)
     if (full !== undefined) return this.refuse(laterReply(full), 'limit', argument)
+    this.wait(this.take(read, transaction, argument))
+  }
+
+  private async take(read: ReadAddress, transaction: Transaction, argument: ByteString): Promise<void> {
+    const refused = await this.service.recipientRefusal(read.address)
+    if (this.ended) return
+    if (refused !== undefined) return this.refuse(refused, 'rcpt', argument)
+    const { recipients, recipientParams, originals } = transaction
     recipients.push(read.address)
     if (read.params.size > 0) recipientParams.set(read.address, read.params)
     if (read.original !== read.address) originals.set(read.address, read.original)

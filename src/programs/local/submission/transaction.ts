@@ -1,5 +1,5 @@
 /** Sender and recipients between MAIL and DATA: read as qmail-smtpd reads them, then completed by the rewriting rules.
- *  Never:  asks whether anybody may send as the sender, or whether a recipient exists: a submission goes anywhere. */
+ *  Never:  asks whether anybody may send as the sender, or whether a recipient exists (service.ts). */
 import type { ByteString } from '../../../base/byte-string.ts'
 import { isAddress, noParams, type Params } from '../../../contracts/envelope.ts'
 import { type Instruction, rewriteAddress } from '../../../protocols/submission/rewriting.ts'

@@ -78,8 +78,8 @@ describe('the check at RCPT and the delivery', { skip: withoutRoot() }, () => {
     }
     // What `local` asks of a home, as the user.
     const script = `
-      const { checkHome } = await import(${JSON.stringify(join(import.meta.dirname, '../../stores/dot-qmail/home-files.ts'))})
-      const { describeDelivery } = await import(${JSON.stringify(join(import.meta.dirname, '../../stores/dot-qmail/instructions.ts'))})
+      const { checkHome } = await import(${JSON.stringify(join(import.meta.dirname, '../dot-qmail/home-files.ts'))})
+      const { describeDelivery } = await import(${JSON.stringify(join(import.meta.dirname, '../dot-qmail/instructions.ts'))})
       const { quickFiles } = await import(${JSON.stringify(join(import.meta.dirname, '../../system/quick-files.ts'))})
       for (const home of process.argv.slice(1)) {
         const assignment = { user: 'u', home, local: 'u-x', dash: '-', ext: 'x', domain: 'd', defaultDelivery: './Maildir/' }

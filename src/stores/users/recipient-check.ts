@@ -10,8 +10,8 @@ import type { RecipientVerdict } from '../../contracts/recipients.ts'
 import { searchDotQmail } from '../../protocols/qmail/dot-qmail.ts'
 import { dotQmailBytesMax, dotQmailModeFault, homeModeFault } from '../../protocols/qmail/home-modes.ts'
 import type { UserRecord } from '../../protocols/qmail/users-lookup.ts'
-import { isMailboxFull } from '../../stores/maildir/fullness.ts'
-import type { UserLookup } from '../../stores/users/lookup-user.ts'
+import { isMailboxFull } from '../maildir/fullness.ts'
+import type { UserLookup } from './lookup-user.ts'
 import { type Clock, within } from '../../system/clock.ts'
 import {
   type Elsewhere,
