@@ -1,16 +1,18 @@
 /** `npm run bench:checks`: what the default checks of the edge cost. Two Quavers in one run, in turn, under the same load: one
  *  asks DNS lists, SPF, badmailfrom and lspawn about every message of strangers, answered from a name server beside it; the
- *  other asks nothing. Accepted messages a second, and the ratio. The greeting delay is off in both.
+ *  other asks nothing. With --signed both ask everything, and one gets messages with a DKIM signature (RSA, 2048 bits), the
+ *  other the same ones without. Accepted messages a second, and the ratio. The greeting delay is off in both.
  *  Needs root: the strangers live in a network of their own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { SystemDns } from '../src/clients/dns/resolver.ts'
 import { realClock } from '../src/system/clock.ts'
+import { type Signer, signerOf } from '../test/kit/dkim-message.ts'
 import { demoAddress, Instance, until } from '../test/kit/instance.ts'
 import { commandLine, cpuMilliseconds, treeOf } from '../test/kit/processes.ts'
 import { openDisk } from './disk.ts'
@@ -38,6 +40,7 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '5' },
     rows: { type: 'string', default: '' },
     programs: { type: 'boolean', default: false },
+    signed: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -46,11 +49,14 @@ const usage = `npm run bench:checks -- [--messages N] [--runs N] [--rows WORD] [
   --messages  a cell and run (2000)
   --runs      median of so many (5)
   --rows      only the rows whose name has the word, such as 10 or each
-  --programs  CPU milliseconds a message of each program, and of the name server`
+  --programs  CPU milliseconds a message of each program, and of the name server
+  --signed    signed messages beside unsigned ones`
 
 interface Side {
-  readonly name: 'no checks' | 'all checks'
+  readonly name: 'no checks' | 'all checks' | 'unsigned' | 'signed'
   readonly instance: Instance
+  /** What each message says; empty: as many letters as `bytes`. */
+  readonly messageFile: string
   maildirs: number
 }
 
@@ -72,9 +78,10 @@ async function main(): Promise<number> {
     return 1
   }
   const disk = openDisk()
+  const signer = await signerOf('bank.test', 'rsa')
   const names = spawn(
     process.execPath,
-    [...process.execArgv, join(import.meta.dirname, 'name-server.ts'), String(domainsMax)],
+    [...process.execArgv, join(import.meta.dirname, 'name-server.ts'), String(domainsMax), signer.name, signer.record],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -84,10 +91,14 @@ async function main(): Promise<number> {
     const server = String(((await once(names.stdout, 'data')) as [Buffer])[0]).trim()
     console.log(`${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.version}; disk: ${disk.description}`)
     console.log(`the name server alone: ${await answersPerSecond(server)} answers/s to one asker`)
-    sides.push(
-      await begin('no checks', server, join(disk.path, 'without'), { 'control/dnsbls': '', 'control/smtpplugins': '' }),
-    )
-    sides.push(await begin('all checks', server, join(disk.path, 'with'), { 'control/badmailfrom': `${badSenders}\n` }))
+    const [none, all] = [
+      { 'control/dnsbls': '', 'control/smtpplugins': '' },
+      { 'control/badmailfrom': `${badSenders}\n` },
+    ]
+    const [unsigned, signed] = options.signed ? messageFiles(disk.path, signer) : ['', '']
+    const [base, full] = options.signed ? (['unsigned', 'signed'] as const) : (['no checks', 'all checks'] as const)
+    sides.push(await begin(base, server, join(disk.path, 'base'), options.signed ? all : none, unsigned))
+    sides.push(await begin(full, server, join(disk.path, 'full'), all, signed))
     for (const cell of chosenCells()) for (const side of sides) await measure(side, cell, 500, tree, names)
     for (const cell of chosenCells()) await compare(cell, sides, tree, names)
     return 0
@@ -104,6 +115,7 @@ async function begin(
   nameServer: string,
   home: string,
   files: Readonly<Record<string, string>>,
+  messageFile: string,
 ): Promise<Side> {
   mkdirSync(home)
   const common = {
@@ -111,7 +123,7 @@ async function begin(
     'control/tcprules/smtp': rules,
     'control/dnsservers': `${nameServer}\n`,
   }
-  return { name, instance: await Instance.start({ home, files: { ...common, ...files } }), maildirs: 0 }
+  return { name, instance: await Instance.start({ home, files: { ...common, ...files } }), messageFile, maildirs: 0 }
 }
 
 async function compare(cell: Cell, sides: readonly Side[], tree: PostfixTree, names: ChildProcess): Promise<void> {
@@ -128,9 +140,11 @@ async function compare(cell: Cell, sides: readonly Side[], tree: PostfixTree, na
   const speed = (name: Side['name']): number => median((results.get(name) ?? []).map((one) => one.acceptedPerSecond))
   const cpu = (name: Side['name']): number =>
     median((results.get(name) ?? []).map((one) => one.cpuMillisecondsPerMessage))
-  const ratio = (100 * speed('all checks')) / speed('no checks')
+  const [base, full] = sides.map(({ name }) => name)
+  if (base === undefined || full === undefined) throw new Error('two sides are compared')
+  const ratio = (100 * speed(full)) / speed(base)
   console.log(
-    `== ${cell.name}: ${speed('all checks').toFixed(0)} of ${speed('no checks').toFixed(0)} accepted/s = ${ratio.toFixed(0)} %; CPU ms a message ${cpu('all checks').toFixed(2)} of ${cpu('no checks').toFixed(2)}`,
+    `== ${cell.name}: ${full} ${speed(full).toFixed(0)}, ${base} ${speed(base).toFixed(0)} accepted/s = ${ratio.toFixed(0)} %; CPU ms a message ${cpu(full).toFixed(2)} and ${cpu(base).toFixed(2)}`,
   )
 }
 
@@ -146,7 +160,7 @@ async function measure(
   const cpuBefore = cpuMilliseconds(instance.pid)
   const programsBefore = byProgram(instance, names)
   const began = performance.now()
-  await Promise.all(loads(cell, messages, instance.smtpPort, tree).map(ended))
+  await Promise.all(loads(cell, messages, side, tree).map(ended))
   const milliseconds = performance.now() - began
   await until('every message in the Maildir', cellMillisecondsMax, () =>
     Promise.resolve(readdirSync(directory).length >= messages || undefined),
@@ -175,7 +189,8 @@ function tellPrograms(before: ReadonlyMap<string, number>, after: ReadonlyMap<st
   console.log(`  ${spent.join(', ')}`)
 }
 
-function loads(cell: Cell, messages: number, port: number, tree: PostfixTree): ChildProcess[] {
+function loads(cell: Cell, messages: number, { instance, messageFile }: Side, tree: PostfixTree): ChildProcess[] {
+  const port = instance.smtpPort
   const first = nextStranger
   nextStranger += cell.strangers === 'once' ? messages : cell.strangers
   if (nextStranger > domainsMax) throw new Error(`more than ${domainsMax} strangers`)
@@ -191,8 +206,7 @@ function loads(cell: Cell, messages: number, port: number, tree: PostfixTree): C
       String(cell.connections),
       '-m',
       String(Math.ceil(messages / cell.strangers)),
-      '-l',
-      String(bytes),
+      ...(messageFile === '' ? ['-l', String(bytes)] : ['-F', messageFile]),
     ]
     args.push('-f', `a@d${first + at}.sender.test`, '-t', demoAddress, `${stranger(first + at)}:${port}`)
     return spawn(program, args, { env: tree.env, stdio: ['ignore', 'inherit', 'inherit'] })
@@ -204,6 +218,17 @@ async function ended(child: ChildProcess): Promise<void> {
   const [code] = (await once(child, 'exit')) as [number | null]
   clearTimeout(timer)
   if (code !== 0) throw new Error(`a sender ended with ${code}`)
+}
+
+/** Of the same message without a signature, and with one. */
+function messageFiles(directory: string, signer: Signer): readonly [string, string] {
+  const line = `${'x'.repeat(62)}\n`
+  const header = 'From: a@bank.test\nTo: demo@quaver.test\nSubject: bench\nDate: Tue, 01 Dec 2026 12:00:00 +0000\n'
+  const message = `${header}Message-ID: <bench@bank.test>\n\n${line.repeat(bytes / line.length)}`
+  const [unsigned, signed] = [join(directory, 'unsigned'), join(directory, 'signed')]
+  writeFileSync(unsigned, message)
+  writeFileSync(signed, signer.sign(message))
+  return [unsigned, signed]
 }
 
 /** The old one is moved away, not deleted: deletes would disturb the next cell. */
@@ -228,7 +253,8 @@ async function answersPerSecond(server: string): Promise<number> {
 }
 
 function chosenCells(): Cell[] {
-  return cells.filter(({ name }) => name.includes(options.rows))
+  // What each stranger says who comes once is made by another program, without signatures.
+  return cells.filter(({ name, strangers }) => name.includes(options.rows) && !(options.signed && strangers === 'once'))
 }
 
 function median(numbers: readonly number[]): number {

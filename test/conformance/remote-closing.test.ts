@@ -22,16 +22,11 @@ describe('a server that closes before it has judged the message', () => {
     ],
   ]
   const withSecond = async (script: Script, others: readonly Script[], recipients: readonly string[]) => {
-    const second = await ScriptedServer.listen(others, 0, '127.0.0.2')
-    const first = await ScriptedServer.listen(
-      [
-        async (peer) => {
-          await greet(peer)
-          await script(peer)
-        },
-      ],
-      second.port,
-    )
+    const greets: Script = async (peer) => {
+      await greet(peer)
+      await script(peer)
+    }
+    const [first, second] = await ScriptedServer.pair([greets], others)
     const rig = new RemoteRig(`relay.test:${second.port}`)
     rig.dns.host('relay.test', '127.0.0.1', '127.0.0.2')
     const reports = await rig.deliver({ recipients })

@@ -8,9 +8,9 @@ import { accepted, acceptAll, greet, takeMessage } from '../kit/scripts.ts'
 
 /** Two addresses for one relay name, the first served by `first`, the second taking everything. */
 async function twoAddresses(first: Script | undefined): Promise<{ report: string; connections: number[] }> {
-  const second = await ScriptedServer.listen([acceptAll], 0, '127.0.0.2')
-  const servers = [second]
-  if (first !== undefined) servers.push(await ScriptedServer.listen([first], second.port, '127.0.0.1'))
+  const [other, second] = await ScriptedServer.pair(first === undefined ? [] : [first], [acceptAll])
+  if (first === undefined) await other.close()
+  const servers = first === undefined ? [second] : [second, other]
   const rig = new RemoteRig(`relay.test:${second.port}`)
   rig.dns.host('relay.test', '127.0.0.1', '127.0.0.2')
   const report = await rig.report()

@@ -38,13 +38,12 @@ describe('a refusal of EHLO', () => {
     })
   for (const answer of ['421 closing', '451 not now', '554 not you'])
     it(`${answer}: the next address is asked`, async () => {
-      const second = await ScriptedServer.listen([acceptAll], 0, '127.0.0.2')
       const refuses: Script = async (peer) => {
         peer.send('220 hi\r\n')
         await peer.expect('EHLO', `${answer}\r\n`)
         await peer.tail()
       }
-      const first = await ScriptedServer.listen([refuses], second.port)
+      const [first, second] = await ScriptedServer.pair([refuses], [acceptAll])
       const rig = new RemoteRig(`relay.test:${second.port}`)
       rig.dns.host('relay.test', '127.0.0.1', '127.0.0.2')
       assert.equal(await rig.report(), accepted('127.0.0.2'))

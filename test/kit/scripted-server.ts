@@ -6,6 +6,7 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 
 /** Longer than any reply should take; a script that waits longer has failed. */
 const waitMillisecondsMax = 10_000
+const portTriesMax = 20
 
 export interface Certificate {
   readonly cert: string
@@ -35,7 +36,23 @@ export class ScriptedServer {
     const scripted = new ScriptedServer(server, scripts)
     server.listen(port, host)
     await once(server, 'listening')
+    // A forgotten one must not keep the test process alive.
+    server.unref()
     return scripted
+  }
+
+  /** One at 127.0.0.1, the other at the same port of 127.0.0.2. */
+  static async pair(first: readonly Script[], second: readonly Script[]): Promise<[ScriptedServer, ScriptedServer]> {
+    for (let tries = 1; ; tries++) {
+      const other = await ScriptedServer.listen(second, 0, '127.0.0.2')
+      try {
+        return [await ScriptedServer.listen(first, other.port), other]
+      } catch (error) {
+        // Somebody has that port at 127.0.0.1.
+        await other.close()
+        if (tries === portTriesMax) throw error
+      }
+    }
   }
 
   get port(): number {
