@@ -107,7 +107,11 @@ export class ExecProcess {
       onFrame: (frame) => {
         const request = decodeEnqueueRequest(frame)
         if (request === undefined) return
-        if (request.kind === 'open') opened = request
+        if (request.kind === 'open') {
+          opened = request
+          // A file is the real queue's to give.
+          if (request.asFile === true) connection.send(encodeEnqueueReply({ kind: 'frames', ref: request.ref }))
+        }
         if (request.kind === 'submit') opened = { ...request, kind: 'open' }
         if (request.kind === 'submit') content = Buffer.concat(request.body).toString('latin1')
         if (request.kind === 'chunk') content += request.bytes.toString('latin1')
