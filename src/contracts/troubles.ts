@@ -139,11 +139,11 @@ const fullInWords = /no space left on device|database or disk is full/i
 
 /** Begins what is known of a question to the DNS that failed. */
 export const nameServerSays = 'name server: '
-/** That it says SERVFAIL is an answer, and the fault of a domain. */
+/** SERVFAIL is an answer: the fault is the domain's, not the name server's. */
 const silentNameServer = /\b(?:ETIMEOUT|ECONNREFUSED|no answer in)\b/
 
-/** What the words of a failure tell: an error code of the system, as Node puts it before its message, and the first
- *  absolute path after it or before it. Undefined: nothing that the table knows. */
+/** The trouble that a failure's text tells of: a system error code, as Node puts it before its message, and the first
+ *  absolute path in it. Undefined: no trouble of the table. */
 export function troubleIn(text: string): Trouble | undefined {
   if (text.startsWith(nameServerSays))
     return silentNameServer.test(text) ? { kind: 'name-server', where: '', text } : undefined
@@ -151,7 +151,7 @@ export function troubleIn(text: string): Trouble | undefined {
   const kind = code === undefined ? undefined : kindByCode.get(code)
   if (kind === undefined) return undefined
   const path = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')
-  // A half-written file is gone again: what its directory is on can be looked at.
+  // The half-written file is gone again; its directory shows which file system is meant.
   const where = path.replace(/[^/]+\.new$/, '')
   return { kind: text.startsWith('maildir ') && kind === 'missing' ? 'maildir-missing' : kind, where, text }
 }
@@ -162,8 +162,8 @@ export function explainTrouble({ kind, where }: Pick<Trouble, 'kind' | 'where'>)
   return `${title}${where === '' ? '' : ` (${where})`}. To do: ${remedy(where)}`
 }
 
-/** What the system refused (a full disk, a file in a directory's place): what it said, and on a second line what to do;
- *  undefined for anything else, which is a bug. */
+/** For an error of a system call (a full disk, a file in a directory's place): its message, and on a second line what to do;
+ *  undefined for any other error, which is a bug. */
 export function systemRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('syscall' in error)) return undefined
   const trouble = troubleIn(error.message)

@@ -49,7 +49,7 @@ export function bindTcp({ host, port }: TcpAddress): Bound {
   }
 }
 
-/** A socket file that is there already is removed: the caller has made sure that nobody uses it.
+/** A socket file that is there already is removed: the caller has made sure that no process uses it.
  *  `uid` and `gid` are set only if given. */
 export function bindPath(path: string, mode: number, owner?: { readonly uid: number; readonly gid: number }): Bound {
   const bytes = Buffer.byteLength(path)

@@ -164,7 +164,7 @@ export function behind(pieces: readonly Uint8Array[], count: number): Uint8Array
   return rest
 }
 
-/** What the system says of a descriptor names no file; whoever reads it has to find the full disk. */
+/** A system error on a descriptor names no file: adds the path, so that the reader finds the full disk. */
 export async function naming(path: string, work: Promise<void>): Promise<void> {
   try {
     await work
@@ -206,7 +206,7 @@ export async function replaceFile(
     }
     await files.rename(temporary, path)
   } catch (error) {
-    // Above all on a full disk: half a file is of use to nobody.
+    // Above all on a full disk: half a file is of no use.
     await files.remove(temporary).catch(() => undefined)
     throw error
   }

@@ -16,7 +16,7 @@ export interface FrameHandlers {
 /** For a connection to a program that need not be friendly. */
 export interface FrameLimits {
   readonly frameBytesMax: number
-  /** Sent by us and not read by the other side: it may ask no more then. */
+  /** Sent by us and not read by the other side; beyond this it may not ask. */
   readonly unreadBytesMax: number
   /** Asked when the bytes of an unfinished frame become more, told when they become fewer; false closes the connection. */
   mayHold?(changeBytes: number): boolean
@@ -88,7 +88,7 @@ export class FrameConnection {
     })
   }
 
-  /** Nothing more is read until all who paused it have resumed it. */
+  /** Nothing more is read until each `by` that paused it has resumed it. */
   pause(by: object): void {
     this.pausedBy.add(by)
     this.stream.pause()
@@ -158,7 +158,7 @@ export function serveDescriptor(fd: number, onConnection: (socket: Socket) => vo
 }
 
 /** Connects to a Unix socket. The kernel completes this while the serving program is dead, as long as `start` holds
- *  the listening descriptor: an answer is what tells that somebody serves. */
+ *  the listening descriptor: only an answer tells that the program serves. */
 export function connectPath(path: string): Promise<Socket> {
   return connected(connect({ path }))
 }

@@ -1,5 +1,5 @@
 /** Who listens on a TCP port of this machine.
- *  Knows:  /proc (Linux). Elsewhere nobody is found, and `start` says that a port is taken.
+ *  Knows:  /proc (Linux). Elsewhere no process is found; `start` then only says that a port is taken.
  *  Fails:  what cannot be looked at is not told; nothing throws. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'

@@ -110,7 +110,7 @@ export class ServerTls {
       const exported = socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
       bindings.set('tls-exporter', fromBuffer(exported))
     } else if (!socket.isSessionReused()) {
-      // RFC 5929 §3: the first Finished, the client's. What could be forged without that secret is that of a resumption.
+      // RFC 5929 §3: the first Finished, the client's. Without an extended master secret only a resumption's could be forged.
       const finished = socket.getPeerFinished()
       if (finished !== undefined) bindings.set('tls-unique', fromBuffer(finished))
     }

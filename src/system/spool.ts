@@ -117,7 +117,7 @@ export class Gathered implements StoredBytes {
     return this.file?.chunks(into) ?? this.pieces
   }
 
-  /** Again does nothing. */
+  /** A second call does nothing. */
   close(): void {
     this.file?.close()
     this.file = undefined

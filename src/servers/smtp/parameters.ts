@@ -5,7 +5,7 @@ import { parseParameters, parseSize } from '../../protocols/smtp/command.ts'
 import { dsnOfMail, dsnOfRecipient, type KnownParameters } from '../../protocols/smtp/dsn-parameters.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 
-/** RFC 4954 §5: it tells us nothing that we would believe. */
+/** RFC 4954 §5: taken and ignored; we would not believe what it says. */
 const mailAuth = 'AUTH'
 
 /** SIZE (RFC 1870), BODY (RFC 6152), and what is taken unasked: those of RFC 3461, and AUTH. What travels with the message is what

@@ -20,7 +20,7 @@ export type SmtpSessionPort = Pick<DialoguePort, 'send' | 'close' | 'progress'>
 
 /** What a command does in a session. */
 export interface Verb<Session> {
-  /** It brings no mail nearer: there is a limit on how many. */
+  /** It does not move mail: a session may only have so many. */
   readonly isIdle: boolean
   act(session: Session, argument: ByteString): void
 }
