@@ -1,4 +1,4 @@
-/** The client's half of the enqueue contract, over a connection that somebody else owns (a `local`'s also carries deliveries).
+/** The client's half of the enqueue contract, over a connection that its caller owns (a `local`'s also carries deliveries).
  *  Knows:  refs, time limits. Whether a message goes whole or streamed is decided in queue-sink.ts.
  *  Fails:  returns temporary failures with qmail-queue's texts; a refusal by the queue is passed on as it came. */
 import { closeSync } from 'node:fs'
@@ -58,7 +58,7 @@ export class EnqueuePort {
     return true
   }
 
-  /** Whoever waits is told that nobody knows. */
+  /** Callers that wait get a temporary failure: the outcome is unknown. */
   connectionClosed(reason: string): void {
     const failure = transient('3.0', 'qq crashed', `lost the queue's connection ${reason}`.trimEnd())
     for (const ref of this.waiting.keys()) this.settle(ref, failed(failure))

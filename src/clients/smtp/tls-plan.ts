@@ -1,5 +1,5 @@
-/** Whether and how a connection is encrypted, and who must vouch for the other side: opportunistic and unverified unless
- *  somebody demands more.
+/** Whether and how a connection is encrypted, and who must vouch for the other side: opportunistic and unverified unless more
+ *  is demanded.
  *  Knows:  in which order demands count: tlshosts/, notlshosts/, exhaustivelist, a smarthost's password (the administrator's
  *          word), DANE (RFC 7672), MTA-STS (RFC 8461), REQUIRETLS (RFC 8689).
  *  Never:  reads a file, asks the DNS. */
@@ -39,7 +39,7 @@ export type Voucher =
 export interface TlsPlan {
   readonly use: 'never' | 'opportunistic' | 'required'
   readonly voucher: Voucher
-  /** A certificate that nobody vouches for is reported, and does no harm. */
+  /** A certificate that the voucher does not vouch for is reported, and mail still goes. */
   readonly isOnlyReported: boolean
   /** TLS before the greeting. */
   readonly implicit: boolean
