@@ -72,7 +72,7 @@ export interface AuthFindings {
   /** Of the author; empty: there is not one, for this reason. */
   readonly author: ByteString
   readonly whyNoAuthor: string
-  /** Readers could see several authors, or one whose domain is none. */
+  /** Readers could see several authors, or one with an invalid domain. */
   readonly isAmbiguous: boolean
   /** What the owner of that domain wants done with failures; undefined: unknown. */
   readonly policy: OwnerPolicy | undefined

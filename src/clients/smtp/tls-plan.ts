@@ -24,7 +24,7 @@ export type HostPolicy =
   | { readonly kind: 'none' }
   /** `domain`: whose policy it is. */
   | { readonly kind: 'sts'; readonly domain: string; readonly mode: 'enforce' | 'testing' }
-  /** No usable records: TLS, and nobody vouches (RFC 7672 §2.2). `names`: one must be in a certificate of usage 2. */
+  /** No usable records: TLS without a voucher (RFC 7672 §2.2). `names`: one must be in a certificate of usage 2. */
   | { readonly kind: 'dane'; readonly records: readonly UsableTlsa[]; readonly names: readonly string[] }
 
 export const noHostPolicy: HostPolicy = { kind: 'none' }

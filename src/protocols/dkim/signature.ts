@@ -89,7 +89,7 @@ function formTrouble(
   return isQueryKnown ? undefined : permanent('no known query method')
 }
 
-/** A t= in the future is nobody's trouble: clocks differ. */
+/** A t= in the future is no fault: clocks differ. */
 function timeTrouble(
   signedAt: ByteString | undefined,
   expires: ByteString | undefined,

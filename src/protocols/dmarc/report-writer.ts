@@ -22,7 +22,7 @@ export interface PublishedPolicy {
   readonly isTest: boolean
 }
 
-/** Messages that differ in nothing that is here. */
+/** Messages that agree in all that is here. */
 export interface EvaluatedRow {
   readonly ip: string
   readonly disposition: 'none' | 'pass' | 'quarantine' | 'reject'
@@ -38,14 +38,14 @@ export interface EvaluatedRow {
 }
 
 export interface ReportFacts {
-  /** Of who reports: name of the domain, address. */
+  /** The reporter's domain name and address. */
   readonly organization: string
   readonly contact: string
   readonly id: string
   /** Seconds since 1970. */
   readonly begin: number
   readonly end: number
-  /** What kept something from being told; in our words. */
+  /** Why something could not be reported; in our words. */
   readonly errors: readonly string[]
   readonly published: PublishedPolicy
 }

@@ -52,7 +52,7 @@ export const lspawnStatuses = {
   noContent: printed(transient('3.0', 'qmail-spawn unable to open message.')),
 } as const satisfies Record<string, Status>
 
-/** Whoever delivered is gone, and nobody knows how far it came. */
+/** The process that delivered is gone, and how far it came is unknown. */
 export function crashed(channel: 'local' | 'remote'): Failure {
   return deferral('3.0', `qmail-${channel} crashed.\n`)
 }

@@ -63,7 +63,7 @@ export const remoteStatus = {
   ourselves: (host: Host): Status =>
     found(printed(transient('4.6', `Connected to ${host.address} but it bears my own name: it is this host.`)), host),
   noTls: (host: Host, why: string, reply?: Reply): Status => connected(4, host, why, reply),
-  /** A published policy forbids to deliver there, or nobody can tell now what it says. */
+  /** A published policy forbids to deliver there, or cannot be found out now. */
   againstPolicy: (host: Host, why: string): Status =>
     found(printed(transient('7.5', `Not sent to ${shown(host.address)}: ${why}.`)), host),
   /** RFC 8689 §4.2.1. */

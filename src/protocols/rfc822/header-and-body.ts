@@ -1,5 +1,5 @@
-/** A message that comes in pieces, cut at the first empty line (RFC 5322 §2.1): as who verifies or signs it sees it, to the
- *  byte. For what people and scripts write, header.ts is more forgiving.
+/** A message that comes in pieces, cut at the first empty line (RFC 5322 §2.1): as verifiers and signers see it, to the byte.
+ *  For what people and scripts write, header.ts is more forgiving.
  *  Never:  holds more than the header. */
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 

@@ -2,8 +2,8 @@
  *  Begins:  behind a byte order mark, blank lines and mbox lines (`From joe Thu …`, as git and old spools write them), if
  *           a field follows them. An mbox line becomes a field, as qmail-inject makes it.
  *  Ends:    at the empty line; or at the first line that can be no field and no continuation. That begins the body, and an
- *           empty line is put there. Until the real one comes, fields that name blind recipients are taken out all the
- *           same: nobody who wrote them wanted them read.
+ *           empty line is put there. Until the real one comes, fields that name blind recipients are taken out all the same:
+ *           their writers did not want them read.
  *  Never:   holds more than the header and a line. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { BlindCopyFilter } from './blind-copies.ts'
@@ -30,7 +30,7 @@ export class HeaderGatherer {
   private partial = ''
   private body: BlindCopyFilter | undefined
 
-  /** What follows is body that nobody needs to look at. */
+  /** What follows is body that need not be looked at. */
   get isOver(): boolean {
     return this.body?.isOver === true
   }

@@ -26,7 +26,7 @@ export interface SrsForm {
 
 export type Unwrapped =
   | { readonly kind: 'home'; readonly address: ByteString }
-  /** It is not ours, or somebody has changed it. */
+  /** It is not ours, or was changed. */
   | { readonly kind: 'forged' }
   | { readonly kind: 'expired' }
 
@@ -58,7 +58,7 @@ export function wrap(
   return `SRS0${separator}${hash(stamp, host, user)}=${stamp}=${host}=${user}@${domain}`
 }
 
-/** Whose address one of `isSrsAddress` stands for. */
+/** The address that an SRS address stands for. */
 export function unwrap(address: ByteString, form: SrsForm, keys: SrsKeys, nowMs: number): Unwrapped {
   const local = address.slice(0, address.lastIndexOf('@'))
   const split = splitFirst(local.slice(5))
