@@ -49,7 +49,7 @@ export function failed(failure: Failure): Outcome<never> {
   return { done: false, failure }
 }
 
-/** The peer is told the words and, in parentheses behind them, the status, as qmail writes it. */
+/** The peer is told the words and, in parentheses after them, the status, as qmail writes it. */
 export function transient(code: StatusCode, words: ByteString, logText?: string): Failure {
   return plainFailure(4, code, `${words} (#4.${code})`, logText)
 }

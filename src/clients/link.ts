@@ -1,6 +1,6 @@
 /** A connection of ours to another of our programs: made when it is wanted, or kept from the start on; made again after it was
  *  lost.
- *  Knows:  the hello and what is said behind it, waiting for the other program to serve, back-off. Never: what a frame means.
+ *  Knows:  the hello and what is said after it, waiting for the other program to serve, back-off. Never: what a frame means.
  *  Fails:  `connected` rejects: the other program is away, not there in time, or was away a moment ago. */
 import type { Socket } from 'node:net'
 import { describeError } from '../base/outcome.ts'
@@ -21,7 +21,7 @@ export interface LinkSetting {
   connect(): Promise<Socket>
   /** Also for the other program to say that it serves; in the backlog of one that is being restarted a connection just waits. */
   readonly connectMillisecondsMax?: number
-  /** Said behind the hello. */
+  /** Said after the hello. */
   readonly opening?: readonly Uint8Array[]
   /** Before the first frame. */
   onConnection?(connection: FrameConnection): void

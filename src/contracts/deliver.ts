@@ -10,8 +10,8 @@
  *  lspawn only: queue → `resolve ref messageId recipient`; lspawn → `resolved ref uid key` or `unresolved ref status`.
  *
  *  A `local` that has a connection for descriptors (purpose `descriptors`, opened by lspawn, never read by the queue) may be
- *  given the body as an open file: `contentFile` comes after the descriptor was sent there, with the ref in its four bytes,
- *  in the same order. Head and file are the content. Once for an attempt; asked again, it comes in frames.
+ *  given the body as an open file: the queue sends the descriptor there, with the ref in four bytes, and then `contentFile`,
+ *  in the same order. Head and file are the content. Once for an attempt; a second `fetch` is answered in frames.
  *  A deliverer announces how many attempts it can hold and is pushed at most so many. Content of at most
  *  `attemptContentBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
  *  connection of its own (purpose `fetch`), so that a slow peer holds up no other attempt; a `local` on its only connection.

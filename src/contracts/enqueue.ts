@@ -20,7 +20,7 @@
  *  queue answers `file` after it has sent the file's descriptor there, with the ref in four bytes: the client writes the body
  *  into it, and nothing has it open for writing when `close` comes. Or it answers `frames`: chunks, as usual.
  *  `check` asks before there is content whether the queue would take mail from that sender for that recipient; 0: no message.
- *  Who is enqueuing (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
+ *  The client's identity (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import {

@@ -18,7 +18,7 @@ interface ServiceRow {
   readonly listeners: Readonly<Record<string, ListenerRow>>
   /** Its rules for clients are in control/tcprules/NAME. */
   readonly rules?: string
-  /** It begins with a login, behind which the user's own process serves the session. */
+  /** It begins with a login, after which the user's own process serves the session. */
   readonly login?: {
     /** The ALPN protocol that clients may ask for (RFC 7301). */
     readonly alpn: string

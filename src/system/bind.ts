@@ -1,5 +1,5 @@
 /** Binds sockets, gives them owner and mode, and listens without accepting, so that they can be passed to a child.
- *  Knows:  numeric addresses, ports, paths of Unix sockets. Never: who will listen.
+ *  Knows:  numeric addresses, ports, paths of Unix sockets. Never: which program will listen.
  *  Fails:  BindError, whose text says what is taken or forbidden and what to do about it. */
 import { chmodSync, chownSync, unlinkSync } from 'node:fs'
 import { BoundSocket, createServer, type Server, type Socket } from 'node:net'

@@ -51,7 +51,7 @@ export class FrameConnection {
   }
 
   /** The stream itself, paused, for a connection that carries no more frames. The other side must have been silent since
-   *  its last one: bytes that came behind it close the stream. `onClose` is not called any more. */
+   *  its last one: bytes that came after it close the stream. `onClose` is not called any more. */
   release(): Duplex {
     const { stream } = this
     this.ended = true
@@ -163,9 +163,9 @@ export function connectPath(path: string): Promise<Socket> {
   return connected(connect({ path }))
 }
 
-/** The same, for a socket that carries descriptors: the runtime reads nothing of it, and so throws none away. */
+/** The same, for a socket that carries descriptors: the runtime does not read from it, and so cannot lose any. */
 export function connectUnread(path: string): Promise<Socket> {
-  // Before it is connected: then reading would have begun.
+  // Before the socket is connected, when reading would begin.
   return connected(connect({ path }).pause())
 }
 

@@ -10,7 +10,7 @@ import { type ByteString, fromBuffer } from '../base/byte-string.ts'
 import { errorCode } from './files.ts'
 import { pathOf } from './quick-files.ts'
 
-/** Whose rights count. */
+/** The user whose rights count. */
 export interface Viewer {
   readonly uid: number
   readonly gid: number

@@ -58,7 +58,7 @@ interface Libc {
   malloc(bytes: bigint): bigint
 }
 
-/** Memory outside of JavaScript, for what the system is told by its address. It is never freed. */
+/** Memory outside of JavaScript, for structures that a system call gets by address. It is never freed. */
 export interface NativeMemory {
   readonly address: bigint
   readonly bytes: Buffer
@@ -219,8 +219,8 @@ export function sendDatagram(path: string, text: string): boolean {
   return sent === BigInt(bytes.length)
 }
 
-/** That no process has the file open for writing, or a mapping of it that it could write to: the system grants a lease for
- *  reading only then. False where it does not tell. `fd`: open for reading, of a file of the process' own user. */
+/** True if no process has the file open for writing, or a writable mapping of it: only then the system grants a lease for
+ *  reading. False where the system does not tell. `fd`: open for reading, of a file of the process' own user. */
 export function hasNoWriter(fd: number): boolean {
   if (libc()?.fcntl(fd, setLease, readLease) !== 0) return false
   libc()?.fcntl(fd, setLease, noLease)

@@ -1,4 +1,4 @@
-/** Who listens on a TCP port of this machine.
+/** Which process listens on a TCP port of this machine.
  *  Knows:  /proc (Linux). Elsewhere no process is found; `start` then only says that a port is taken.
  *  Fails:  what cannot be looked at is not told; nothing throws. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 export interface PortHolder {
   readonly port: number
-  /** Undefined if the process cannot be seen: another's, for anybody but root, or in another namespace. */
+  /** Undefined if the process cannot be seen: another user's, unless we are root, or in another namespace. */
   readonly pid: number | undefined
   /** The process's name; empty if unknown. */
   readonly command: string

@@ -17,8 +17,7 @@ const blocklist = 'zen.spamhaus.org'
 /** 127.255.255.0/24 says that the question was not answered (RFC 5782 knows no such; the list's own documentation does). */
 const listed = /^127\.0\.0\.\d{1,3}$/
 
-/** Forward: the host's addresses; right if one of `addresses` is there, or if we know no address of ours that others can
- *  reach. */
+/** Forward: the host's addresses; right if one of `addresses` is there, or if we know of no address that others reach. */
 export async function compareForward(dns: Dns, host: string, addresses: readonly string[]): Promise<ComparedRecord> {
   const answer = await dns.addresses(host)
   return compared(answer, (values) => addresses.length === 0 || values.some((one) => addresses.includes(one)))

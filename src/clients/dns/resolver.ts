@@ -28,7 +28,7 @@ const unansweredMin = 2
 const answerMillisecondsMax = 30_000
 /** Of one answer; RFC 5321 sets no limit; a hostile zone must not choose it. */
 const valuesMax = 100
-/** Of TXT: all that an answer can hold. One that is wanted may stand behind those of a hundred others. */
+/** Of TXT: all that an answer can hold. One that is wanted may stand after those of a hundred others. */
 const textsMax = 5_000
 /** A longer TXT record is cut: nothing that we look for is longer. */
 export const txtBytesMax = 8_192

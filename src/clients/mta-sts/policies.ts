@@ -94,9 +94,8 @@ export class StsPolicies {
     return finding(await this.keep(domain, id, fetched, this.now()), id, false)
   }
 
-  /** Fetches a policy that was not fetched for a day (§3.3: early, lest an attacker block it until it expires). True: the policy
-   *  is good
-   *  for longer now. */
+  /** Fetches a policy that was not fetched for a day (§3.3: lest an attacker block it until it expires). True: the policy is
+   *  good for longer now. */
   async refresh(domain: string): Promise<boolean> {
     const kept = await this.kept(domain)
     if (kept === undefined || this.now() - kept.stored.fetchedAt < dayMilliseconds) return false

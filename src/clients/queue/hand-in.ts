@@ -1,4 +1,4 @@
-/** Gives a message to the queue as the user who calls; with the daemons down, leaves it where `leave` says.
+/** Gives a message to the queue as the calling user; with the daemons down, leaves it where `leave` says.
  *  Fails:  with qmail-queue's texts. */
 import type { Socket } from 'node:net'
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
@@ -62,7 +62,7 @@ export function handedIn(handed: HandedIn): Outcome<number> {
   return done(handed.kind === 'queued' ? handed.id : process.pid)
 }
 
-/** Over the socket that every user may connect to: the kernel tells the queue who the caller is. */
+/** Over the socket for every user: the kernel tells the queue which user calls. */
 export function enqueueClient(
   socketPath: string,
   onRefused: (error: unknown) => void = () => undefined,

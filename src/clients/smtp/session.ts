@@ -199,7 +199,7 @@ async function startTls(
     return demandUnmet(wish, remoteStatus.noTls(target, 'STARTTLS was refused', go))
   }
   if (!connection.inStep) {
-    // Bytes behind the 220 came in clear: an attacker in between wants them taken for the server's (response injection).
+    // Bytes after the 220 came in clear: an attacker in between wants them taken for the server's (response injection).
     connection.drop()
     return { kind: 'refused', status: remoteStatus.died(target) }
   }

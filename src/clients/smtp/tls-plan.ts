@@ -44,7 +44,7 @@ export interface TlsPlan {
   /** TLS before the greeting. */
   readonly implicit: boolean
   readonly clientPem: string | undefined
-  /** Who demands it, for a person; empty: the administrator. Where it is a published policy, another exchanger may do. */
+  /** What demands it, for a person; empty: the administrator. A published policy may be met by another exchanger. */
   readonly demandedBy: string
 }
 

@@ -1,7 +1,6 @@
 /** What a domain and its exchangers have published about TLS, and so what is demanded of each exchanger: DANE (RFC 7672)
  *  where there is any, else MTA-STS (RFC 8461), which must not weaken it (RFC 8461 §2).
- *  Never:  filters the exchangers beforehand: one that is not in the policy still counts when our own preference is compared
- *          (§8.4).
+ *  Never:  filters the exchangers beforehand: one outside the policy still counts for our own preference (§8.4).
  *  Fails:  an exchanger whose demand cannot be found out now, or that must not be used, is `excluded`. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { tlsaName, usableAmong } from '../../protocols/dane/tlsa.ts'

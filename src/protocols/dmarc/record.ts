@@ -1,4 +1,4 @@
-/** A DMARC record (RFC 9989 §4.7): what the owner of a domain asks of those who receive mail in its name. */
+/** A DMARC record (RFC 9989 §4.7): what the owner of a domain asks of receivers of mail in its name. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 export const policies = ['none', 'quarantine', 'reject'] as const

@@ -89,7 +89,7 @@ function readComment(field: ByteString, from: number): { token: Token; end: numb
   return undefined
 }
 
-/** With a final LF, folded behind commas where a line would have more than `columnsMax` bytes. */
+/** With a final LF, folded after commas where a line would have more than `columnsMax` bytes. */
 export function printTokens(tokens: readonly Token[], columnsMax: number): ByteString {
   const pieces: ByteString[] = ['']
   let before: Token | undefined

@@ -4,7 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { mboxDate } from './date.ts'
 import { quoteAddress } from './quote.ts'
 
-/** Who gets the mail, as lspawn told. */
+/** The user who gets the mail, as lspawn told. */
 export interface LocalRecipient {
   readonly user: ByteString
   readonly home: ByteString

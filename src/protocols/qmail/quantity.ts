@@ -1,5 +1,5 @@
 /** Numbers as people write them: `200`, a size as `50M`, a time as `7d`. The whole text is the number: digits with anything
- *  else behind them than their unit are none, since a part of them would silently mean something else. */
+ *  else after them than their unit are none, since a part of them would silently mean something else. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 /** What a number counts; undefined: things. */

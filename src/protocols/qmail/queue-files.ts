@@ -88,7 +88,7 @@ export function parseBounceTexts(text: ByteString): BounceText[] {
   return texts
 }
 
-/** Who handed a message in, as the line that qmail-queue put on top of it says: a uid, or the name of a role of qmail's. */
+/** The user who handed a message in, by the line that qmail-queue put on top of it: a uid, or the name of a role of qmail's. */
 export function invokerOf(firstLine: ByteString): number | 'network' | 'alias' | 'bounce' | undefined {
   const found =
     /^Received: \(qmail [0-9]+ invoked (?:by uid ([0-9]{1,10})|(?:from|by|for) (network|alias|bounce))\);/.exec(

@@ -90,7 +90,7 @@ export const remoteStatus = {
     found(printed(transient('4.2', `Connected to ${host.address} but connection died. Possible duplicate!`)), host),
 } as const
 
-/** As qmail-rspawn does: what was said to the recipient decides, and the end of the transaction is told behind it unless it
+/** As qmail-rspawn does: what was said to the recipient decides, and the end of the transaction is told after it unless it
  *  went better. */
 export function withEnd(recipient: Status, end: Status): Status {
   if (end.class < recipient.class) return recipient

@@ -21,7 +21,7 @@ export function packed(bytes: Uint8Array): Packed {
   return { by: 'nothing', bytes }
 }
 
-/** Some senders put a line end behind the last byte. The true last byte is the highest of a length (RFC 1952 §2.3.1): a line
+/** Some senders put a line end after the last byte. The true last byte is the highest of a length (RFC 1952 §2.3.1): a line
  *  end there would mean a file of 160 MB. */
 function withoutLineEnd(bytes: Uint8Array): Uint8Array {
   let end = bytes.length

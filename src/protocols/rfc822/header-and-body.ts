@@ -47,7 +47,7 @@ export class HeaderAndBody {
   }
 }
 
-/** Where the body begins: behind an LF that follows an LF, or that nothing stands before. */
+/** Where the body begins: after an LF that follows an LF, or that nothing stands before. */
 function endOfHeader(bytes: Buffer, before: ByteString): number | undefined {
   if (bytes[0] === lineFeed && (before === '' || before.endsWith('\n'))) return 1
   const at = bytes.indexOf('\n\n')

@@ -1,5 +1,5 @@
 /** Where a header begins and ends, and its fields (RFC 5322 §2.2), in messages that people and scripts write.
- *  Begins:  behind a byte order mark, blank lines and mbox lines (`From joe Thu …`, as git and old spools write them), if
+ *  Begins:  after a byte order mark, blank lines and mbox lines (`From joe Thu …`, as git and old spools write them), if
  *           a field follows them. An mbox line becomes a field, as qmail-inject makes it.
  *  Ends:    at the empty line; or at the first line that can be no field and no continuation. That begins the body, and an
  *           empty line is put there. Until the real one comes, fields that name blind recipients are taken out all the same:

@@ -15,7 +15,7 @@ export interface SrsKeys {
 export interface SrsForm {
   /** In lower case. */
   readonly domain: ByteString
-  /** `=`, `-` or `+`, behind the first word. */
+  /** `=`, `-` or `+`, after the first word. */
   readonly separator: ByteString
   /** Characters of a digest. */
   readonly hashLength: number
@@ -45,7 +45,7 @@ export function wrap(
 ): ByteString | undefined {
   const at = sender.lastIndexOf('@')
   const [user, host] = [sender.slice(0, Math.max(at, 0)), sender.slice(at + 1)]
-  // An = in a host would shift what stands behind it.
+  // An = in a host would shift what stands after it.
   if (user === '' || host === '' || /[=[\]]/.test(host)) return undefined
   const [secret = ''] = keys.secrets
   const hash = (...parts: readonly ByteString[]): ByteString => digestOf(secret, parts, keys).slice(0, hashLength)

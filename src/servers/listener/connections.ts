@@ -1,4 +1,4 @@
-/** All connections of the process: who may come, how many there may be, one clock tick for all of them, and the end.
+/** All connections of the process: which peers may connect, how many there may be, one clock tick for all of them, and the end.
  *  Knows:  the order: limits, the proxy's header, the name, rules, the greeting. Never: what is said in a session. */
 import type { Socket } from 'node:net'
 import type { Counts } from '../../contracts/counts.ts'

@@ -1,7 +1,8 @@
 /** A session in which messages are taken by SMTP: fed with bytes, it says what to reply. No socket and no timer but the
  *  clock it is given, so tests drive it directly. A program extends it by what is its own.
  *  Knows:  the order of commands, limits, when input is taken, what of a session is finished before it ends.
- *  Never:  who may send what to whom, or who takes it. Never blocks, and never takes input while it waits for a promise, a
+ *  Never:  decides who may send what to whom, or which queue takes it. Never blocks, and never takes input while it waits for a
+ *          promise, a
  *          handshake or the delay of a refusal: the rest is kept.
  *  Fails:  a peer that breaks the protocol gets its reply and is closed; an enqueuer's failure is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
