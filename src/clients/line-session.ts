@@ -81,7 +81,7 @@ export class LineSession {
     return await this.within(`no answer to '${hidden(shown)}'`, this.answer(end))
   }
 
-  /** As `say`; throws unless the answer begins so. */
+  /** As `say`; throws unless the answer begins with `begin`. */
   async want(line: string, begin: string, end?: RegExp): Promise<string> {
     const answer = await this.say(line, end)
     if (answer.startsWith(begin)) return answer

@@ -31,7 +31,7 @@ export interface LinkSetting {
   isServing?(frame: Frame): boolean
   /** A connection is gone; not told of one that was closed here. */
   onLost?(reason: string): void
-  /** It could not be made; told of the first of several tries. */
+  /** The link could not be made; called for the first of several tries. */
   onAway?(reason: string): void
   /** After a failure no try is made for `min`; after the next for twice as long, up to `max`, until a frame has come. */
   readonly backOffMilliseconds?: { readonly min: number; readonly max: number }
@@ -68,7 +68,8 @@ export class Link {
     return this.link
   }
 
-  /** From now on it is made again whenever it is lost, until `close`; the process lives as long. Resolves after the first try. */
+  /** From now on the link is made again whenever it is lost, until `close`; it keeps the process alive. Resolves after the first
+   *  try. */
   async keep(): Promise<void> {
     this.isKept = true
     this.retryAt = Number.NEGATIVE_INFINITY
@@ -83,13 +84,13 @@ export class Link {
     )
   }
 
-  /** It is not made again when it is lost. */
+  /** From now on the link is not made again when it is lost. */
   leave(): void {
     this.isKept = false
     clearTimeout(this.retry)
   }
 
-  /** Ends after what was sent. One that is not kept is made again when it is wanted. */
+  /** Ends after what was sent; made again when it is wanted. */
   close(): void {
     const { current } = this
     this.closes++

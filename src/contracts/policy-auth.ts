@@ -69,7 +69,7 @@ export interface AuthFindings {
   /** How many further signatures were not looked at. */
   readonly skipped: number
   readonly dmarc: DmarcFinding
-  /** Of the author; empty: there is not one, for this reason. */
+  /** The author's domain; empty: there is none, for the reason in `whyNoAuthor`. */
   readonly author: ByteString
   readonly whyNoAuthor: string
   /** Readers could see several authors, or one with an invalid domain. */

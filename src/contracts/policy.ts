@@ -160,7 +160,7 @@ export type PolicyRequest =
 /** What was done with a message that was asked about. */
 export interface ActedNotice {
   readonly kind: 'acted'
-  /** Of the answer. */
+  /** That of the answer. */
   readonly receipt: number
   readonly action: Action
   /** Why it is not what the owner of the domain wants; `none`: it is. */

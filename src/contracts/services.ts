@@ -132,7 +132,7 @@ export const listeners: readonly Listener[] = rows.flatMap(([service, row]) =>
   }),
 )
 
-/** Of control/. */
+/** The listener's file in control/. */
 export function listenFile<Name extends ListenerName>(name: Name): `listen-${Name}` {
   return `listen-${name}`
 }

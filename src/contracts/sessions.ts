@@ -59,7 +59,7 @@ export const denials = ['failed', 'temporary'] as const
 export type Denial = (typeof denials)[number]
 
 /** `unknown`: no such ticket, or it is another peer's. `no-mailbox`: the account has none here. `busy`: it has too many
- *  sessions. `temporary`: its process cannot be started. */
+ *  sessions. `temporary`: its process cannot be started or reached. */
 export const refusals = ['unknown', 'no-mailbox', 'busy', 'temporary'] as const
 export type Refusal = (typeof refusals)[number]
 

@@ -34,7 +34,7 @@ export async function findAccount(name: string): Promise<Account | undefined> {
   return nameService.find(name)
 }
 
-/** As many of these will be asked for one after the other, until one is found: one question to the name service for all. */
+/** For a caller that will look these names up in turn, until one is found: asks the name service about all at once. */
 export async function askAhead(names: readonly string[]): Promise<void> {
   if (!hasMoreThanFiles()) return
   const { byName } = readPasswd()

@@ -1,4 +1,4 @@
-/** What Node and OpenSSL say of a certificate that they do not take, in the few kinds that people and reports tell apart. */
+/** Why Node or OpenSSL refuses a certificate, in the few kinds that people and reports tell apart. */
 import { describeError } from '../base/outcome.ts'
 
 export type CertificateFault = 'name' | 'time' | 'untrusted'

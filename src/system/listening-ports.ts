@@ -35,7 +35,7 @@ export function portHolders(ports: readonly number[]): PortHolder[] {
   return ports.map((port) => found.get(port)).filter((one) => one !== undefined)
 }
 
-/** Of several that have a socket, the eldest: the others inherited it. */
+/** Of several processes that have a socket, the eldest: the others inherited it. */
 function processesOf(inodes: ReadonlySet<string>): Map<string, number> {
   const found = new Map<string, number>()
   const pids = namesIn('/proc')

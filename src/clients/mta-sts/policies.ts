@@ -38,7 +38,7 @@ export interface StsFinding {
   readonly policy: StsPolicy | undefined
   /** As it was fetched. */
   readonly text: ByteString
-  /** Of the record that stands in the DNS now. */
+  /** The id in the present DNS record. */
   readonly id: string | undefined
   /** The policy was kept, and is not the one of that record. */
   readonly isKept: boolean

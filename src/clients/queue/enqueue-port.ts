@@ -33,7 +33,7 @@ const abandoned = transient('3.0', 'qq read error', 'abandoned before its end')
 
 export class EnqueuePort {
   private readonly waiting = new Map<number, Settle>()
-  /** Of those whose answer is due. */
+  /** Cancels the time limits of answers that are due. */
   private readonly limits = new Map<number, () => void>()
   /** Calls that asked for a file. */
   private readonly asking = new Map<number, (answer: 'file' | 'frames' | undefined) => void>()

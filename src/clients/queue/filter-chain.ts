@@ -51,7 +51,7 @@ export interface ProgramOrder {
   readonly environment: Environment
 }
 
-/** Where programs are run by exec. */
+/** For services, whose programs exec runs. */
 export interface ExecTools {
   connectExec(): Promise<Socket>
   readonly clock: Clock

@@ -23,7 +23,7 @@ export interface QueueRoute {
   readonly to: string
   /** Of all sinks of the process. */
   readonly budget: ContentBudget
-  /** `streamed`: the message is slow, and holds up whatever comes after it on its connection. Rejects if the program is away. */
+  /** `streamed`: the message is slow, and holds up all that comes after it on its connection. Rejects if the program is away. */
   connect(manner: 'whole' | 'streamed'): Promise<EnqueueLink>
 }
 

@@ -65,12 +65,12 @@ type Listener = ((chunk: Buffer) => void) | ((error: Error) => void) | (() => vo
 
 export class SmtpConnection {
   readonly target: Target
-  /** From which it goes out; empty if it was lost at once. */
+  /** Our own address on it; empty if it was lost at once. */
   readonly ownAddress: string
   deadline: number = Number.POSITIVE_INFINITY
   /** Empty while it lives. */
   lostBecause = ''
-  /** What it is encrypted by. */
+  /** The TLS socket, once there is one. */
   secured: TLSSocket | undefined
   /** What the server said that is no reply, or was not asked for; empty if it never did. */
   misread: ByteString = ''

@@ -16,7 +16,7 @@ export type HostDemand =
   | {
       readonly kind: 'demand'
       readonly policy: HostPolicy
-      /** What a policy in testing would have said; empty if nothing. */
+      /** Why a policy in testing would exclude it; empty if it would not. */
       readonly remark: string
       /** DNSSEC or MTA-STS proves that it is an exchanger of the domain (RFC 8689 §4.2.1). */
       readonly isVouchedFor: boolean

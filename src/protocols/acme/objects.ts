@@ -69,7 +69,7 @@ export function isHttpsUrl(text: string): boolean {
   return text.length <= urlLengthMax && text.startsWith('https://') && URL.canParse(text)
 }
 
-/** What an authority gave to a customer, so that a new account is known to be theirs (§7.3.4). */
+/** The key that an authority gave a customer, by which it knows the customer's new account (§7.3.4). */
 export interface AccountBinding {
   readonly keyId: string
   readonly key: Uint8Array

@@ -1,4 +1,4 @@
-/** Authentication-Results fields that claim to be ours: readers believe them, so those of strangers are removed (RFC 8601 §5). */
+/** Authentication-Results fields that claim to be ours: readers believe them, so strangers' ones are removed (RFC 8601 §5). */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { type HeaderField, headerFields, valueOf } from '../dkim/header-fields.ts'
 

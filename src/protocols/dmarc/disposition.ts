@@ -3,7 +3,7 @@
 import type { ByteString } from '../../base/byte-string.ts'
 import type { DmarcVerdict } from './verdict.ts'
 
-/** What we do at most; control/dmarcaction. */
+/** The strongest that we do; control/dmarcaction. */
 export const dmarcActions = ['none', 'quarantine', 'reject'] as const
 export type DmarcAction = (typeof dmarcActions)[number]
 

@@ -128,7 +128,7 @@ const escapes: ReadonlyMap<string, string> = new Map([
 ])
 
 function element(name: string, text: string): string {
-  // Bytes that are no characters of XML 1.0, or not of ASCII: in names of the DNS, which these are, they mean nothing.
+  // All bytes but printable ASCII: they mean nothing in these DNS names, and some are no characters of XML 1.0.
   const clean = text.replace(/[^ -~]/g, '?').replace(/[&<>"']/g, (character) => escapes.get(character) ?? '')
   return `<${name}>${clean}</${name}>\n`
 }

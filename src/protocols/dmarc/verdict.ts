@@ -18,7 +18,7 @@ export interface Identity {
 
 export interface DmarcVerdict {
   readonly result: DmarcResult
-  /** What the owner wants done with failures, with t= considered; undefined: nothing is published. */
+  /** What the owner wants done with failures, after sp=, np= and t=; undefined: nothing is published. */
   readonly policy: Policy | undefined
   /** Of the author's domain; undefined where nothing is published, or it is unknown. */
   readonly organization: string | undefined

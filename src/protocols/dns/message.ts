@@ -21,7 +21,7 @@ export type DnsRecord = {
 export interface DnsMessage {
   readonly id: number
   readonly isAnswer: boolean
-  /** It did not fit: to be asked again by TCP. */
+  /** The answer did not fit: ask again by TCP. */
   readonly isTruncated: boolean
   /** AD: the server that answers has verified it (RFC 4035 §3.2.3). */
   readonly isAuthentic: boolean

@@ -28,7 +28,7 @@ export interface InjectedHeader {
   /** Some field says that it is sent again: what is missing gets `Resent-` in front. */
   readonly isResent: boolean
   readonly has: (name: string) => boolean
-  /** What people reading To and Cc could answer to. */
+  /** The addresses in To and Cc, which readers could answer to. */
   readonly shown: readonly ByteString[]
   readonly kept: readonly ByteString[]
 }

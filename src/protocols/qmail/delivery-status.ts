@@ -13,7 +13,7 @@ export function printed(failure: Failure): Failure {
   return { ...failure, peerText: `${peerText}\n`, logText: logText === peerText ? '' : logText }
 }
 
-/** What was printed before it ended so. */
+/** A status with the output that came before it. */
 export function after(output: ByteString, status: Failure): Failure {
   return output === '' ? status : { ...status, peerText: output + status.peerText }
 }

@@ -15,7 +15,7 @@ export function remoteOutputStatus(output: ByteString, exitCode: number | undefi
   const ofMessage = message === 'K' ? 2 : message === 'Z' ? 4 : 5
   const whole = output.startsWith('s') ? 4 : output.startsWith('h') ? 5 : ofMessage
   const [first = '', second = ''] = reports
-  // The end of the transaction is told after what was said to the recipient, unless it went better.
+  // The transaction's end follows the answer to the recipient, unless the end was better.
   const text = first.slice(1) + (ofMessage >= whole && /^[KZD]/.test(second) ? second.slice(1) : '')
   return whole === 2 ? delivered(text) : failure(whole, text)
 }

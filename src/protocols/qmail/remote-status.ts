@@ -90,8 +90,7 @@ export const remoteStatus = {
     found(printed(transient('4.2', `Connected to ${host.address} but connection died. Possible duplicate!`)), host),
 } as const
 
-/** As qmail-rspawn does: what was said to the recipient decides, and the end of the transaction is told after it unless it
- *  went better. */
+/** As qmail-rspawn: the answer to the recipient decides, followed by the transaction's end, unless the end was better. */
 export function withEnd(recipient: Status, end: Status): Status {
   if (end.class < recipient.class) return recipient
   return { ...recipient, peerText: recipient.peerText + end.peerText }

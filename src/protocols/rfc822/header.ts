@@ -17,7 +17,7 @@ export interface Field {
   readonly value: ByteString
 }
 
-/** What stands before the header is looked through so far. */
+/** How far text before the header is searched for its beginning. */
 const preludeBytesMax = 4096
 
 /** Gathers a header from pieces cut anywhere. */
@@ -35,7 +35,7 @@ export class HeaderGatherer {
     return this.body?.isOver === true
   }
 
-  /** What of the body the piece brought, an empty line in front at first; undefined while the header goes on. */
+  /** The part of the body in the piece, the first with an empty line in front; undefined while the header goes on. */
   push(piece: ByteString): ByteString | undefined {
     if (this.body !== undefined) return this.body.push(piece)
     const text = this.partial + piece

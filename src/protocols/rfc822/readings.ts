@@ -47,7 +47,7 @@ function isName(tokens: readonly Token[], index: number): boolean {
   return false
 }
 
-/** What is longer is not taken for a name; so the work grows with the length of the field. */
+/** A longer run is not taken for a name, so that the work grows only with the length of the field. */
 const nameTokensMax = 50
 
 /** Not every reader counts how deep they are. */
@@ -55,7 +55,7 @@ function hasNestedComment(value: ByteString): boolean {
   return /\([^()]*\(/.test(value)
 }
 
-/** What they say: some readers decode first and parse then, some end a text at its first control character. */
+/** Encoded words, decoded: some readers decode first and parse then, some end a text at its first control character. */
 function encodedWords(value: ByteString): string[] {
   const words: string[] = []
   for (const [, charset = '', encoding = '', word = ''] of value.matchAll(/=\?([^?\s]+)\?([bq])\?([^?]*)\?=/gi)) {

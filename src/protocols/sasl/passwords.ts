@@ -20,7 +20,7 @@ export function beginLogin(initial: ByteString | undefined): SaslStep {
 }
 
 function claim(name: ByteString, password: ByteString, authorize: ByteString): SaslStep {
-  // An empty field is as wrong as any other, but must never reach a password checker: some take it for an anonymous login.
+  // An empty field is refused like a wrong one, and never reaches a password checker: some take it for an anonymous login.
   if (name === '' || password === '') return refused('no name or no password')
   if (`${name}${password}`.includes('\0')) return malformed('a NUL')
   return { kind: 'password', name, password, authorize }

@@ -26,7 +26,7 @@ export interface DataSink {
   write(chunk: Buffer, from: number, to: number, lineEnd: boolean): void
 }
 
-/** What takes content apart as the client sends it, and puts it together as we keep it. */
+/** Turns content as a client sends it into content as we keep it. */
 export interface ContentDecoder {
   readonly bytes: number
   readonly header: HeaderWatch

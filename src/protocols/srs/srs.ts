@@ -30,7 +30,7 @@ export type Unwrapped =
   | { readonly kind: 'forged' }
   | { readonly kind: 'expired' }
 
-/** It has the form of one that we could have made; it need not be good. */
+/** The address has the form of ours; its digest may be wrong. */
 export function isSrsAddress(address: ByteString, domain: ByteString): boolean {
   const at = address.lastIndexOf('@')
   return at >= 0 && lowerAscii(address.slice(at + 1)) === domain && wordOf(address) !== undefined

@@ -1,5 +1,5 @@
-/** What becomes of the header that a mail program wrote: hosts of addresses are completed where they stand, and what is
- *  not there is added. All else keeps its bytes, so that a signature of the mail program's own holds.
+/** Completes the header that a mail program wrote: hosts of addresses are completed where they stand, and missing fields are
+ *  added. All else keeps its bytes, so that a signature of the mail program's own holds.
  *  Knows:  which field is what. Never: whether the author is genuine; see `authors`.
  *  Fails:  never: a field in which readers differ about where the addresses are stays as it is. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -60,7 +60,7 @@ export function cleanHeader(fields: readonly Field[], facts: CleaningFacts): Cle
   return { text, authors }
 }
 
-/** What has to be read as addresses: reading costs more than copying, so that callers set a limit. */
+/** Bytes that have to be read as addresses: reading costs more than copying, so callers set a limit. */
 export function addressBytes(fields: readonly Field[]): number {
   let bytes = 0
   for (const field of fields) if (isList(field)) bytes += field.raw.length

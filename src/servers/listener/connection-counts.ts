@@ -7,7 +7,7 @@ import type { ListenerLimits } from './limits.ts'
 import { isLoopback, networkKey, peerKey } from './peer.ts'
 
 const minuteMilliseconds = 60_000
-/** Addresses remembered within one minute; an attack from more of them meets the limit on the total. */
+/** Addresses counted in one minute; an attack from more meets the limit on the total. */
 const recentMax = 100_000
 const noPlaces: ReadonlySet<Place> = new Set()
 

@@ -1,4 +1,4 @@
-/** What a session in which messages are taken is given, and what a command of it is. */
+/** The settings of a session that takes messages by SMTP, and the form of its commands. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'

@@ -1,5 +1,5 @@
-/** A session in which messages are taken by SMTP: fed with bytes, it says what to reply. No socket and no timer but the
- *  clock it is given, so tests drive it directly. A program extends it by what is its own.
+/** A session that takes messages by SMTP: fed with bytes, it says what to reply. It has no socket, and no timer but the clock
+ *  it is given, so tests drive it directly. Each program extends it.
  *  Knows:  the order of commands, limits, when input is taken, what of a session is finished before it ends.
  *  Never:  decides who may send what to whom, or which queue takes it. Never blocks, and never takes input while it waits for a
  *          promise, a
@@ -63,7 +63,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   protected extended = false
   /** From MAIL that was accepted until it is reset, or its content is over. */
   protected transaction: Transaction | undefined
-  /** Nothing is said any more. */
+  /** No more replies are sent. */
   protected ended = false
   private readonly port: SmtpSessionPort
   private readonly limits: SmtpLimits
@@ -96,7 +96,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   }
   protected abstract mail(argument: ByteString): void
   protected abstract recipient(argument: ByteString, transaction: Transaction): void
-  /** There is a recipient. */
+  /** DATA, with at least one recipient. */
   protected abstract data(transaction: Transaction): void
   /** HELO, or EHLO: `extended` says which. */
   protected abstract hello(name: ByteString): void
