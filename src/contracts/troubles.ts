@@ -37,7 +37,7 @@ export const causes = {
     remedy: (where) => `put cert.pem (the chain) and key.pem (mode 600) into ${where}`,
   },
   'certificate-faulty': {
-    title: 'a certificate or key cannot be used; what was in force before stays so',
+    title: 'a certificate or key cannot be used; the one before stays in force',
     remedy: (where) => `put a pair that belongs together into ${where}`,
   },
   'certificate-expired': {
@@ -53,8 +53,9 @@ export const causes = {
     remedy: (where) => `get one for the name in control/me, or tell people the name that is in ${where}`,
   },
   renewal: {
-    title: 'the authority’s certificate could not be got; what is in force stays so',
-    remedy: () => 'mend what it says; the next attempt is made by itself (quaver tls status), or now: quaver tls renew',
+    title: 'the authority’s certificate could not be got; the present one stays in force',
+    remedy: () =>
+      'correct what the text names; the next attempt is automatic (quaver tls status), or now: quaver tls renew',
   },
   'name-server': {
     title: 'the name server does not answer',
@@ -67,23 +68,23 @@ export const causes = {
   },
   queue: {
     title: 'the queue cannot be written',
-    remedy: (where) => `see what the log says, and owner, mode and room of ${where}`,
+    remedy: (where) => `see the log, and check owner, mode and free space of ${where}`,
   },
   log: {
-    title: 'the log cannot be written: what happens now is kept nowhere',
-    remedy: (where) => `see room, owner and mode of ${where}, or what the service manager does with it`,
+    title: 'the log cannot be written: present events are lost',
+    remedy: (where) => `check free space, owner and mode of ${where}, or what the service manager does with it`,
   },
   restarting: {
     title: 'a program ends again and again',
-    remedy: () => 'what it ended by stands beside it; the log has more',
+    remedy: () => 'the text says how it ended; the log has more',
   },
   silent: {
     title: 'a program does not answer',
-    remedy: (where) => `see what it does; its end is mended by a restart: kill -9 ${where}`,
+    remedy: (where) => `see what it does; if it hangs, end it, and it is started again: kill -9 ${where}`,
   },
   clock: {
     title: 'the clock is wrong, or was set',
-    remedy: () => 'see that the time is kept (timedatectl; chronyc tracking)',
+    remedy: () => 'check the synchronization of time (timedatectl; chronyc tracking)',
   },
   unknown: { title: 'something is wrong', remedy: () => 'the log has more' },
 } as const satisfies Record<string, Cause>
