@@ -68,8 +68,7 @@ export class Link {
     return this.link
   }
 
-  /** From now on the link is made again whenever it is lost, until `close`; it keeps the process alive. Resolves after the first
-   *  try. */
+  /** Makes the link again when it is lost, until `close`, and keeps the process alive. Resolves after the first try. */
   async keep(): Promise<void> {
     this.isKept = true
     this.retryAt = Number.NEGATIVE_INFINITY

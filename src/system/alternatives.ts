@@ -1,6 +1,5 @@
 /** How a system decides which of several programs has a name: groups of alternatives (Debian, Red Hat), and files of packages
- *  set
- *  aside in a way that the packages know of (dpkg-divert). Each by the machine's own program.
+ *  set aside in a way that the packages know of (dpkg-divert). Each by the machine's own program.
  *  Fails:  throws AlternativeError with that program's words. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'

@@ -10,7 +10,7 @@ import type { Clock } from './clock.ts'
 import { makeLogPipe } from './libc.ts'
 import { lineBytesMax, type Log } from './log.ts'
 
-/** QUAVER_LOG of a process whose lines the reader of its pipe tags. */
+/** QUAVER_LOG of a process whose lines are tagged at the other end of its pipe. */
 export const pipedForm = 'bare'
 const chunkBytes: number = 64 * 1024
 

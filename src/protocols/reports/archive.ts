@@ -1,5 +1,4 @@
-/** How a report is packed: by its first bytes, since media types and file names may be wrong. Of a ZIP archive the one file in
- *  it.
+/** How a report is packed: by its first bytes, since media types and file names may be wrong. Of a ZIP archive, its file.
  *  Knows:  where the compressed bytes are. Never: unpacks them.
  *  Fails:  throws ReportError for an archive that is broken, encrypted or of a kind that is not in use. */
 import { ReportError } from './report-error.ts'

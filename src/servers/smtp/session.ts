@@ -2,8 +2,7 @@
  *  it is given, so tests drive it directly. Each program extends it.
  *  Knows:  the order of commands, limits, when input is taken, what of a session is finished before it ends.
  *  Never:  decides who may send what to whom, or which queue takes it. Never blocks, and never takes input while it waits for a
- *          promise, a
- *          handshake or the delay of a refusal: the rest is kept.
+ *          promise, a handshake or the delay of a refusal: the rest is kept.
  *  Fails:  a peer that breaks the protocol gets its reply and is closed; an enqueuer's failure is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
