@@ -1,6 +1,6 @@
 /** Bytes that we look at are kept as strings whose code units are all 0 to 255 (latin1): they compare, slice and serve
  *  as Map keys like text, and are bytes all the same. Addresses, header lines and SMTP lines are ByteStrings; message
- *  content stays in Buffers. Nothing is ever decoded as UTF-8 but to be shown. */
+ *  content stays in Buffers. Bytes are decoded as UTF-8 only to be shown. */
 export type ByteString = string
 
 export function toBuffer(bytes: ByteString): Buffer {

@@ -8,8 +8,8 @@ export interface Status {
   readonly class: 2 | 4 | 5
   readonly subject: number
   readonly detail: number
-  /** What a peer or the sender may read: no paths and no configuration. Of a failure ASCII in one line, as a reply has it;
-   *  of a delivery whole lines in qmail's words, bytes as the other host sent them. */
+  /** What a peer or the sender may read: no paths and no configuration. For a failure: one line of ASCII, as in a reply. For
+   *  a delivery: whole lines in qmail's words, with bytes as the other host sent them. */
   readonly peerText: ByteString
   /** What the log says: everything, one line. Empty: no more than the peer is told. */
   readonly logText: string
@@ -30,7 +30,7 @@ export interface HostAnswer {
 /** "This mail cannot be dealt with now, or ever." */
 export interface Failure extends Status {
   readonly class: 4 | 5
-  /** SMTP's, where the class alone would give another one. It stays in its process. */
+  /** SMTP's reply code, where the class alone would give another one. Never sent to another program. */
   readonly replyCode?: number
 }
 
@@ -49,7 +49,7 @@ export function failed(failure: Failure): Outcome<never> {
   return { done: false, failure }
 }
 
-/** The peer is told the words and, in parentheses behind them, the status, as qmail writes it. */
+/** The peer is told the words and, in parentheses after them, the status, as qmail writes it. */
 export function transient(code: StatusCode, words: ByteString, logText?: string): Failure {
   return plainFailure(4, code, `${words} (#4.${code})`, logText)
 }

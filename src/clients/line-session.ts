@@ -1,5 +1,5 @@
 /** A conversation in lines (SMTP, POP3) with a server, for a person to look at: what is said, and the answer to it.
- *  Never:  ends for a certificate that others would not trust: it may be self-signed, and `tls` says so.
+ *  Never:  ends because of a certificate that others would not trust: it may be self-signed, and `tls` says so.
  *  Fails:  throws with what was said and what came instead. */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
@@ -50,7 +50,7 @@ export class LineSession {
 
   /** STARTTLS or STLS was answered: from here on in TLS. */
   async secure(name?: string): Promise<void> {
-    // What came in clear behind the answer is nobody's (RFC 3207 §5).
+    // What came in clear after the answer is dropped (RFC 3207 §5).
     this.input = ''
     this.socket.removeAllListeners('data')
     const socket = connectTls({ socket: this.socket, ...tlsOptions(name) })
@@ -74,14 +74,14 @@ export class LineSession {
     }
   }
 
-  /** `line` empty: only listens. `end`: what the last line of the whole answer is like. The answer, lines ended by CRLF. */
+  /** `line` empty: only listens. `end`: matches the answer's last line. Resolves with the answer, lines ended by CRLF. */
   async say(line: string, end: RegExp = /^\d{3}(?: .*)?\r\n/m): Promise<string> {
     if (line !== '') this.socket.write(`${line}\r\n`, 'latin1')
     const shown = line.split('\r\n')[0] ?? ''
     return await this.within(`no answer to '${hidden(shown)}'`, this.answer(end))
   }
 
-  /** As `say`; throws unless the answer begins so. */
+  /** As `say`; throws unless the answer begins with `begin`. */
   async want(line: string, begin: string, end?: RegExp): Promise<string> {
     const answer = await this.say(line, end)
     if (answer.startsWith(begin)) return answer
@@ -138,7 +138,7 @@ function connected(socket: Socket, tls: boolean): Promise<void> {
   })
 }
 
-/** Secrets are not for messages. */
+/** Keeps secrets out of error messages. */
 function hidden(line: string): string {
   return line.replace(/^(AUTH PLAIN|PASS) .*$/i, '$1 …')
 }

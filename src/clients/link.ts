@@ -1,7 +1,7 @@
 /** A connection of ours to another of our programs: made when it is wanted, or kept from the start on; made again after it was
  *  lost.
- *  Knows:  the hello and what is said behind it, waiting for the other program to serve, back-off. Never: what a frame means.
- *  Fails:  `connected` rejects: nobody is there, or not in time, or was not a moment ago. */
+ *  Knows:  the hello and what is said after it, waiting for the other program to serve, back-off. Never: what a frame means.
+ *  Fails:  `connected` rejects: the other program is away, not there in time, or was away a moment ago. */
 import type { Socket } from 'node:net'
 import { describeError } from '../base/outcome.ts'
 import type { Frame } from '../contracts/frame.ts'
@@ -21,19 +21,19 @@ export interface LinkSetting {
   connect(): Promise<Socket>
   /** Also for the other program to say that it serves; in the backlog of one that is being restarted a connection just waits. */
   readonly connectMillisecondsMax?: number
-  /** Said behind the hello. */
+  /** Said after the hello. */
   readonly opening?: readonly Uint8Array[]
   /** Before the first frame. */
   onConnection?(connection: FrameConnection): void
   /** What throws here closes the connection. */
   onFrame(frame: Frame, connection: FrameConnection): void
-  /** The frame says that the other program serves: until then nobody is connected. */
+  /** The frame says that the other program serves: until then `connected` does not resolve. */
   isServing?(frame: Frame): boolean
   /** A connection is gone; not told of one that was closed here. */
   onLost?(reason: string): void
-  /** It could not be made; told of the first of several tries. */
+  /** The link could not be made; called for the first of several tries. */
   onAway?(reason: string): void
-  /** After a failure nobody tries again for `min`; after the next for twice as long, up to `max`, until a frame has come. */
+  /** After a failure no try is made for `min`; after the next for twice as long, up to `max`, until a frame has come. */
   readonly backOffMilliseconds?: { readonly min: number; readonly max: number }
 }
 
@@ -68,14 +68,14 @@ export class Link {
     return this.link
   }
 
-  /** From now on it is made again whenever it is lost, until `close`; the process lives as long. Resolves after the first try. */
+  /** Makes the link again when it is lost, until `close`, and keeps the process alive. Resolves after the first try. */
   async keep(): Promise<void> {
     this.isKept = true
     this.retryAt = Number.NEGATIVE_INFINITY
     await this.connected().catch(() => undefined)
   }
 
-  /** For what has no answer: to whoever is there then, or to nobody. */
+  /** For a frame that has no answer: it is lost if no connection can be made. */
   say(frame: Uint8Array): void {
     this.connected().then(
       (connection) => connection.send(frame),
@@ -83,13 +83,13 @@ export class Link {
     )
   }
 
-  /** It is not made again when it is lost. */
+  /** From now on the link is not made again when it is lost. */
   leave(): void {
     this.isKept = false
     clearTimeout(this.retry)
   }
 
-  /** Ends after what was sent. One that is not kept is made again when it is wanted. */
+  /** Ends after what was sent; made again when it is wanted. */
   close(): void {
     const { current } = this
     this.closes++
@@ -172,7 +172,7 @@ export class Link {
     const { isMade } = this
     this.current = undefined
     this.setting.onLost?.(reason)
-    // Who is still making it hears of it, too.
+    // While it is being made, `open` hears of the loss.
     if (!isMade) return
     this.forget()
     if (this.isKept) this.againLater()

@@ -16,7 +16,7 @@ export interface QuestionLinkSetting<Answer extends { readonly ref: number }>
   readonly purpose: Purpose
   readonly clock: Clock
   connect(): Promise<Socket>
-  /** Undefined: it answers nothing. Throws ContractError, which ends the connection. */
+  /** Undefined: the frame is no answer. Throws ContractError, which ends the connection. */
   decode(frame: Frame): Answer | undefined
 }
 
@@ -37,7 +37,7 @@ export class QuestionLink<Answer extends { readonly ref: number }> {
       ...setting,
       onFrame: (frame) => {
         const answer = setting.decode(frame)
-        // One that came too late has nobody who waits for it.
+        // No question waits for one that came too late.
         if (answer !== undefined) this.waiting.get(answer.ref)?.take(answer)
       },
       onLost: (reason) => this.abandon(`the connection to ${setting.to} was lost ${reason}`.trimEnd()),
@@ -48,7 +48,7 @@ export class QuestionLink<Answer extends { readonly ref: number }> {
     return this.follow(question, (answer) => answer, millisecondsMax)
   }
 
-  /** For a question with more than one answer: `take` gets each, until it makes something of one. What it throws ends the
+  /** For a question with more than one answer: `take` gets each, until it returns a result. What it throws ends the
    *  connection. */
   async follow<Result>(
     question: (ref: number) => Uint8Array,
@@ -86,7 +86,7 @@ export class QuestionLink<Answer extends { readonly ref: number }> {
     })
   }
 
-  /** Whoever waits gets no answer; a later question connects again. */
+  /** Open questions get no answer; a later question connects again. */
   close(): void {
     this.link.close()
     this.abandon('closed')

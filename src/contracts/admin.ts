@@ -7,7 +7,7 @@ const type = { request: 96, row: 97, end: 98, error: 99, rowPart: 100 } as const
 const requestBytesMax: number = 64 * 1024
 /** Of a message that is in a request, before it is encoded in base64. */
 export const requestMessageBytesMax: number = 1024 * 1024
-/** Of such a request. */
+/** Of a request that holds a message. */
 export const messageRequestBytesMax: number = 1536 * 1024
 const partBytes: number = 1024 * 1024
 /** Of a whole row: the longest message, its recipients and what was said of each, and room for more. */
@@ -41,7 +41,7 @@ function encodeRow(json: Buffer): Buffer {
   return Buffer.concat([...frames, encodeFrame(type.row, json.subarray(at))])
 }
 
-/** Of one answer: what has come of a row is kept until the rest is there. */
+/** Reads one answer: the parts of a row are kept until the last has come. */
 export class AdminReplyReader {
   private parts: Buffer[] = []
   private bytes = 0

@@ -1,5 +1,5 @@
 /** assign: what lspawn tells a `local` over its descriptor 5: who the user is, what each key stands for, and which sessions it
- *  may open, and has to end (contracts/sessions.ts). The local says `alive` alone: once when it serves, and to each ping.
+ *  may open, and has to end (contracts/sessions.ts). The local says only `alive`: once when it serves, and to each ping.
  *  The local lives as long as this connection: at end of file it finishes its deliveries and exits. */
 import type { LoginService } from './services.ts'
 import type { ByteString } from '../base/byte-string.ts'
@@ -45,10 +45,10 @@ export interface Assignment {
   readonly defaultDelivery: ByteString
 }
 
-/** Whose session a token opens, once and within half a minute. */
+/** The session that a token opens, once and within half a minute. */
 export interface SessionGrant {
   readonly token: ByteString
-  /** What the client logged in as. */
+  /** The name that the client logged in with. */
   readonly account: ByteString
   readonly user: ByteString
   readonly home: ByteString
@@ -58,11 +58,11 @@ export interface SessionGrant {
 export type ToLocal =
   | ({ readonly kind: 'assignment' } & Assignment)
   | ({ readonly kind: 'session' } & SessionGrant)
-  /** Ends the sessions of an account, those that were granted and have not begun too. */
+  /** Ends the sessions of an account, also those granted but not begun. */
   | { readonly kind: 'revoke'; readonly account: ByteString }
   /** Ends the sessions of a service. */
   | { readonly kind: 'close'; readonly service: LoginService }
-  /** It is to leave as soon as it has no sessions and no deliveries; until then it goes on as before. */
+  /** The local is to exit once it has no sessions and no deliveries; until then it works as before. */
   | { readonly kind: 'retire' }
   /** No attempt will name this key any more. */
   | { readonly kind: 'forget'; readonly key: number }
@@ -105,7 +105,7 @@ export function encodeAlive(): Buffer {
   return encodeFrame(type.alive)
 }
 
-/** Throws ContractError: there is nothing else that a `local` may say. */
+/** Throws ContractError for anything else: a `local` may say nothing but `alive`. */
 export function checkAlive(frame: Frame): void {
   if (frame.type !== type.alive || frame.payload.length > 0) throw new ContractError(`frame type ${frame.type}`)
 }

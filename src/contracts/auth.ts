@@ -1,4 +1,4 @@
-/** auth: `login` asks `authd` who somebody is.
+/** auth: `login` asks `authd` to authenticate a client.
  *
  *    login to authd                          authd to login
  *                                              serving    mechanisms …
@@ -31,13 +31,13 @@ const type = {
   rejected: 171,
 } as const
 
-/** `credentials`: name or password wrong, or no such account, or disabled: the same for all.
+/** `credentials`: name or password wrong, or no such account, or disabled: one answer for all of these.
  *  `malformed`: not what the mechanism says. `mechanism`: not offered. `locked`: too many failures, come back later.
- *  `temporary`: it could not be found out. */
+ *  `temporary`: authd could not find out. */
 export const rejections = ['credentials', 'malformed', 'mechanism', 'locked', 'temporary'] as const
 export type Rejection = (typeof rejections)[number]
 
-/** What the TLS connection under the exchange can be bound to (RFC 5929, 9266); a name is absent where it has none. */
+/** What the TLS connection under the exchange can be bound to (RFC 5929, 9266); one that it lacks is absent. */
 export type ChannelBindings = ReadonlyMap<BindingName, ByteString>
 const bindingNames = ['tls-exporter', 'tls-unique', 'tls-server-end-point'] as const
 export type BindingName = (typeof bindingNames)[number]

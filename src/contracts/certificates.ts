@@ -1,15 +1,15 @@
-/** certificates: acme asks start what is to be certified, and hands over what an authority gave.
+/** certificates: acme asks start for a certificate request, and hands over the chain that an authority issued.
  *
  *  acme to start                         start to acme
  *    ask      ref without                  request    ref names optional request certificate
  *    install  ref chain                    installed  ref
  *                                          refused    ref why
  *
- *  `optional`: those of the names that the certificate can do without; acme asks `without` such as do not lead here.
- *  `request` is PKCS #10 in DER, made with the key in HOME/tls, which only start reads; `names` as it has them.
- *  `certificate` is what was installed before by this way, in PEM; empty: nothing, or it signed itself. start installs no
- *  chain before it has seen that it belongs to the key, has all names and is valid: what talks to the network can
- *  neither see a key nor replace a good certificate by a bad one. */
+ *  `optional`: names that the certificate can do without; acme asks `without` those that do not lead to this host.
+ *  `request` is PKCS #10 in DER, made with the key in HOME/tls, which only start reads; `names` are those in it.
+ *  `certificate` is the one installed before in this way, in PEM; empty: none, or a self-signed one. start installs a chain
+ *  only if it belongs to the key, has all names and is valid: acme, which talks to the network, can neither see a key nor
+ *  replace a good certificate by a bad one. */
 import { type ByteString, fromBuffer, fromText, toBuffer, toText } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -18,7 +18,7 @@ const type = { ask: 200, install: 201, request: 204, installed: 205, refused: 20
 
 /** A chain in PEM. */
 export const chainBytesMax: number = 64 * 1024
-/** Of one certificate; authorities take as many. */
+/** Of one certificate; authorities accept that many. */
 export const certifiedNamesMax = 100
 const nameBytesMax = 255
 const requestBytesMax: number = 64 * 1024
@@ -39,7 +39,7 @@ export interface CertificateRequest {
   /** Some of `names`. */
   readonly optional: readonly string[]
   readonly request: Buffer
-  /** Undefined: there is none of an authority. */
+  /** Undefined: no authority has issued one. */
   readonly certificatePem: string | undefined
 }
 

@@ -27,7 +27,7 @@ export type Counts = Readonly<Partial<Record<CountName, number>>>
 export class Counter<Name extends CountName> {
   private readonly counted: Partial<Record<CountName, number>> = {}
 
-  /** These are told from the first moment on: that nothing was counted yet is known, too. */
+  /** These are reported from the start, as 0: nothing counted yet is not the same as unknown. */
   constructor(names: readonly Name[]) {
     for (const name of names) this.counted[name] = 0
   }
@@ -41,7 +41,7 @@ export class Counter<Name extends CountName> {
   }
 }
 
-/** Of parts that count the same. */
+/** For parts that count the same things. */
 export function sumOf(parts: readonly Counts[]): Counts {
   const sum: Partial<Record<CountName, number>> = {}
   for (const part of parts)

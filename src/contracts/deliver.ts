@@ -10,16 +10,16 @@
  *  lspawn only: queue → `resolve ref messageId recipient`; lspawn → `resolved ref uid key` or `unresolved ref status`.
  *
  *  A `local` that has a connection for descriptors (purpose `descriptors`, opened by lspawn, never read by the queue) may be
- *  given the body as an open file: `contentFile` comes after the descriptor was sent there, with the ref in its four bytes,
- *  in the same order. Head and file are the content. Once for an attempt; asked again, it comes in frames.
+ *  given the body as an open file: the queue sends the descriptor there, with the ref in four bytes, and then `contentFile`,
+ *  in the same order. Head and file are the content. Once for an attempt; a second `fetch` is answered in frames.
  *  A deliverer announces how many attempts it can hold and is pushed at most so many. Content of at most
  *  `attemptContentBytesMax` comes with the attempt; larger content is fetched with the attempt's token. `remote` fetches on a
- *  connection of its own (purpose `fetch`), so that a slow peer holds up nobody else; a `local` on the only connection
- *  it has. An attempt whose connection ends before its report is a deferral.
+ *  connection of its own (purpose `fetch`), so that a slow peer holds up no other attempt; a `local` on its only connection.
+ *  An attempt whose connection ends before its report is a deferral.
  *  `crowded`: nothing was tried, because the host has its share of attempts; the same attempt comes again a little later.
  *  `retire` asks for no more attempts; after `retired` none comes, and the deliverer may close when its reports are out. A
  *  `local` that has found something to do meanwhile says `ready` again.
- *  A `local` also sends enqueue frames (its forwards) on its connection: they are from its uid.
+ *  A `local` also sends enqueue frames (its forwards) on its connection: the queue takes them as mail from its uid.
  *  The key names an assignment (home, dash, extension …) that lspawn has told that local directly: the queue cannot
  *  choose under which home or extension a user's mail is handled. */
 import type { ByteString } from '../base/byte-string.ts'

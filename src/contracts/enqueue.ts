@@ -8,19 +8,19 @@
  *    close   ref bodyBytes head lateParams   |   abandon ref
  *    check   ref sender recipient                            accepted ref 0   |   refused
  *
- *  Content comes in two parts, and the first is given last. The *body* is what whoever sends the message wrote, its own
- *  header included. The *head* is the header lines that those on its way put on top (trace, results, signatures): some of
- *  them are known only when the last byte has been seen. Whoever reads the message later sees head + body. Parameters that
- *  are known only then come with `close`, and count beside those of `open`.
+ *  Content has two parts, and the first is sent last. The *body* is what the sender wrote, its own header included. The
+ *  *head* is the header lines that programs on the message's way put on top (trace, results, signatures): some are known only
+ *  after the last byte. A reader of the message sees head + body. Parameters that are known only then come with `close`, in
+ *  addition to those of `open`.
  *
  *  A body of at most `inlineBytesMax` goes as one `submit`, any number at once on one connection. A larger one goes
  *  as open, chunks, close on a connection of its own, whose back-pressure is the socket's. `accepted` is sent only
  *  after message and envelope are committed. A connection that ends before `close` leaves nothing behind.
- *  Who has a connection for descriptors besides (purpose `descriptors`) may ask with `open` for the file in which the body is
- *  to lie. The answer is `file`, after its descriptor was sent there with the ref in its four bytes: the body is written
- *  into it, and nobody has it open for writing when `close` comes. Or `frames`: chunks, as ever.
- *  `check` asks before there is content whether the queue would take mail from that sender for that recipient; 0 is no message.
- *  Who is enqueuing (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
+ *  A client that also has a connection for descriptors (purpose `descriptors`) may ask with `open` for the body's file. The
+ *  queue answers `file` after it has sent the file's descriptor there, with the ref in four bytes: the client writes the body
+ *  into it, and nothing has it open for writing when `close` comes. Or it answers `frames`: chunks, as usual.
+ *  `check` asks before there is content whether the queue would take mail from that sender for that recipient; 0: no message.
+ *  The client's identity (for `Received: (qmail N invoked …)`) follows from the socket, never from a frame. */
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import {
@@ -46,7 +46,7 @@ import { readStatus, writeStatus } from './status.ts'
 /** A body up to here travels in one frame and lives in the queue's row. */
 export const inlineBytesMax: number = 64 * 1024
 export const chunkBytesMax: number = 64 * 1024
-/** Of whole header lines. What plug-ins may add is 64 KiB of them. */
+/** Of whole header lines. Plug-ins may add 64 KiB of them. */
 export const headBytesMax: number = 128 * 1024
 
 const type = {
@@ -69,7 +69,7 @@ export type EnqueueRequest =
       readonly params: Params
       readonly envelope: Envelope
       readonly head: ByteString
-      /** In pieces; one, where it was decoded. */
+      /** In pieces; a decoded body is one piece. */
       readonly body: readonly Buffer[]
     }
   | {

@@ -16,10 +16,10 @@ export interface Envelope {
   /** Empty for a bounce, `#@[]` for a double bounce, ending in `-@[]` for VERP. */
   readonly sender: ByteString
   readonly recipients: readonly ByteString[]
-  /** What was said with a recipient, by its address: of one that stands there twice, the last. Not in qmail's form. */
+  /** Parameters of recipients, by address; of an address given twice, the last ones. Not in qmail's form. */
   readonly recipientParams?: ReadonlyMap<ByteString, Params> | undefined
-  /** As it was given at RCPT, by the address that became of it; of those that were changed alone; of one that stands
-   *  there twice, the last that was changed. Not in qmail's form. */
+  /** The addresses given at RCPT, by what they were changed to; unchanged ones are left out; of an address given twice, the
+   *  last change. Not in qmail's form. */
   readonly originals?: ReadonlyMap<ByteString, ByteString> | undefined
 }
 
@@ -31,17 +31,18 @@ export type RecipientFacts = Pick<Envelope, 'recipientParams' | 'originals'>
 export type Params = ReadonlyMap<string, ByteString>
 export const noParams: Params = new Map()
 
-/** What was said early, and what was found out later. */
+/** The parameters of `open`, and those of `close`, which override them. */
 export function withLate(params: Params, late: Params): Params {
   return late.size === 0 ? params : new Map([...params, ...late])
 }
 
-/** smtpd's word that its client may relay, and who that is: a uid of this machine, or an address or network. Empty: unknown. */
+/** smtpd's statement that its client may relay, and who the client is: a uid of this machine, or an address or network.
+ *  Empty: unknown. */
 export const relayedParam = 'RELAYED'
-/** smtpd's word that a message is suspect, with the reason: whoever delivers it keeps it apart if there is a place for that. */
+/** smtpd's statement that a message is suspect, with the reason: delivery keeps it apart if there is a place for that. */
 export const quarantineParam = 'QUARANTINE'
 export const paramsMax = 32
-/** Of them, so many may be told when the content has been seen. */
+/** How many of them may come with `close`. */
 export const lateParamsMax = 4
 const paramBytesMax = 1024
 
@@ -118,7 +119,7 @@ export function decodeRecipientFacts(texts: readonly ByteString[]): RecipientFac
   return recipientFacts(recipientParams, originals)
 }
 
-/** With a field for what is said of any. */
+/** Leaves out a field that would be empty. */
 export function recipientFacts(
   recipientParams: ReadonlyMap<ByteString, Params>,
   originals: ReadonlyMap<ByteString, ByteString>,

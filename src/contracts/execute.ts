@@ -7,10 +7,10 @@
  *    cancel  ref
  *    chain   filters queueProgram environment, then the frames of the enqueue contract for one message
  *
- *  Any number of runs at once on one connection; `chain` makes the connection one message's own. `cancel` closes the
- *  program's descriptor 1: the program may still finish, in its time. Everything of a connection that ends is killed.
+ *  Any number of runs at once on one connection; `chain` dedicates the connection to one message. `cancel` closes the
+ *  program's descriptor 1: the program may still finish, in its time. When the connection ends, exec kills all its runs.
  *  The working directory is always the home; descriptor 0 is empty; descriptor 2 goes to exec's log.
- *  Who asks follows from the socket: its owner is the account that runs plug-ins. */
+ *  The caller's identity follows from the socket: its owner is the account that runs plug-ins. */
 import type { ByteString } from '../base/byte-string.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -74,7 +74,7 @@ export function environmentBytes(variables: Variables): number {
   return bytes
 }
 
-/** Why exec would not take this run; undefined: it would. Sent all the same, it would cost everybody the connection. */
+/** Why exec would refuse this run; undefined: it would not. Sending such a run would end all runs on the connection. */
 export function runFault({ program, args, environment }: Run): string | undefined {
   const bytes = environmentBytes(environment)
   if (bytes > environmentBytesMax) return `environment of ${bytes} bytes`

@@ -7,7 +7,8 @@
 /** An envelope of 1000 recipients of 1000 bytes and 64 KiB of content fit. */
 export const frameBytesMax: number = 2 * 1024 * 1024
 const headerBytes = 5
-/** Smaller pieces of a frame are put together as they come: a Buffer for each byte would cost a hundred times as much. */
+/** Smaller pieces of a frame are joined as they arrive: a Buffer for each byte would cost a hundred times as
+ *  much. */
 const pieceBytesMin = 4096
 
 export class ContractError extends Error {
@@ -52,7 +53,7 @@ export class FrameReader {
     return this.pendingBytes > 0
   }
 
-  /** So many bytes of it. */
+  /** Bytes of the unfinished frame. */
   get partBytes(): number {
     return this.pendingBytes
   }

@@ -6,7 +6,7 @@ import { FieldReader, FieldWriter } from './fields.ts'
 export const contractVersion = 2
 export const helloType = 1
 
-/** What a connection is for. Who may open it is decided by the socket's owner and mode, never by this name. */
+/** What a connection is for. The socket's owner and mode decide which program may open it, never this name. */
 export type Purpose =
   | 'enqueue'
   | 'execute'
@@ -47,7 +47,7 @@ export interface Hello {
   readonly purpose: Purpose
   /** `local` and `descriptors` only, and only believed from lspawn's socket: the uid for whom the connection was opened. */
   readonly uid: number
-  /** `local` and `descriptors`: the same on both connections of one process. 0, or absent: it has the one. */
+  /** `local` and `descriptors`: the same on both connections of one process. 0 or absent: it has only one. */
   readonly pair?: number
 }
 

@@ -1,16 +1,16 @@
-/** The part of the policy contract about a message that is whole: who signed it, and is its author who he says.
- *  The body does not cross: its digests say all that a signature does. */
+/** The part of the policy contract about a complete message: who signed it, and whether its author is genuine.
+ *  The body is not sent: its digests are all that signatures need. */
 import type { ByteString } from '../base/byte-string.ts'
 import { choice, type FieldReader, type FieldWriter } from './fields.ts'
 import { bounded, boundedTo, cut, flag, policyFieldBytesMax, text } from './policy-fields.ts'
 
-/** About a larger one policy is not asked. */
+/** Policy is not asked about a larger header. */
 export const authHeaderBytesMax: number = 128 * 1024
 const signaturesMax = 16
 const thoughtsMax = 500
 const digestBytes = 32
 
-/** RFC 8601 §2.7.2; `policy`: a pass that is given to everybody, and does not count here. */
+/** RFC 8601 §2.7.2; `policy`: a pass that the domain gives to every host; it does not count here. */
 export const spfFindings = ['pass', 'fail', 'softfail', 'neutral', 'none', 'temperror', 'permerror', 'policy'] as const
 type SpfFinding = (typeof spfFindings)[number]
 
@@ -18,7 +18,7 @@ type SpfFinding = (typeof spfFindings)[number]
 const dkimFindings = ['pass', 'fail', 'policy', 'none', 'temperror', 'permerror'] as const
 type DkimFinding = (typeof dkimFindings)[number]
 
-/** `permerror`: there is not one author's domain that could be evaluated. */
+/** `permerror`: there is no single author domain to evaluate. */
 const dmarcFindings = ['none', 'pass', 'fail', 'temperror', 'permerror'] as const
 type DmarcFinding = (typeof dmarcFindings)[number]
 
@@ -31,7 +31,7 @@ interface Digest {
   readonly sha256: ByteString
 }
 
-/** Those that a signature asks for. */
+/** Those that the signatures ask for. */
 export interface Digests {
   readonly simple?: Digest
   readonly relaxed?: Digest
@@ -47,7 +47,7 @@ export interface AuthQuestion {
   /** As it came, with LF, without the empty line. */
   readonly header: ByteString
   readonly bodies: Digests
-  /** Every step is to be told. */
+  /** Return every step in `thoughts`. */
   readonly explain: boolean
 }
 
@@ -66,17 +66,17 @@ export interface AuthFindings {
   readonly spf: SpfFinding
   /** From the top. */
   readonly signatures: readonly SignatureFinding[]
-  /** So many more were there, and were not looked at. */
+  /** How many further signatures were not looked at. */
   readonly skipped: number
   readonly dmarc: DmarcFinding
-  /** Of the author; empty: there is not one, for this reason. */
+  /** The author's domain; empty: there is none, for the reason in `whyNoAuthor`. */
   readonly author: ByteString
   readonly whyNoAuthor: string
-  /** Readers could see several authors, or one whose domain is none. */
+  /** Readers could see several authors, or one with an invalid domain. */
   readonly isAmbiguous: boolean
-  /** What the owner of that domain wants of failures; undefined: nothing is known of it. */
+  /** What the owner of that domain wants done with failures; undefined: unknown. */
   readonly policy: OwnerPolicy | undefined
-  /** It names a mailing list whose domain signed it. */
+  /** The message names a mailing list whose domain signed it. */
   readonly isFromList: boolean
   /** Policy wants to be told what becomes of the message, under this number, for its reports; 0: it does not. */
   readonly receipt: number

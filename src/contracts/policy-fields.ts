@@ -16,7 +16,7 @@ export function flag(fields: FieldReader): boolean {
   return value === 1
 }
 
-/** Throws ContractError: sent, it would cost the whole connection. */
+/** Throws ContractError for a longer field: sending it would end the whole connection. */
 export function bounded(value: ByteString): ByteString {
   return boundedTo(policyFieldBytesMax, value)
 }

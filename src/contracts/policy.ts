@@ -10,9 +10,9 @@
  *    sent      domains                                       -
  *
  *  Any number of questions at once on one connection; answers come in any order. `none` means that there is no answer:
- *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is the
- *  asker's affair. `acted` tells what became of a message, `sent` to whose domains mail of ours has gone: for reports.
- *  `serving` tells that somebody is there: while a program is dead its connections wait unserved. */
+ *  the asker goes on as if it had not asked. An answer is a finding, never an order: what it means for the mail is for the
+ *  asker to decide. `acted` tells what became of a message, `sent` which domains our mail has gone to: for reports.
+ *  `serving` tells that policy is running: connections to a dead program wait unserved. */
 import type { ByteString } from '../base/byte-string.ts'
 import { choice, FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
@@ -53,7 +53,7 @@ export type SpfResult = (typeof spfResults)[number]
 export const spfGuesses = ['not-made', 'pass', 'fail', 'unknown'] as const
 export type SpfGuess = (typeof spfGuesses)[number]
 
-/** `clear` or decided: the first list in order that has the address. */
+/** `clear`, or what the first list in order that has the address says. */
 export const dnsblDecisions = ['clear', 'allowed', 'listed'] as const
 export type DnsblDecision = (typeof dnsblDecisions)[number]
 
@@ -63,7 +63,7 @@ export type GreylistState = (typeof greylistStates)[number]
 
 export interface NameQuestion {
   readonly ip: string
-  /** Look whether the name leads back to the address: anybody may give any name to an address of theirs. */
+  /** Check that the name leads back to the address: an address's owner may give it any name. */
   readonly confirm: boolean
 }
 
@@ -74,7 +74,7 @@ export interface SpfQuestion {
   readonly sender: ByteString
   /** Where there is no verdict, evaluate `v=spf1 mx -all`. */
   readonly bestGuess: boolean
-  /** A pass that two random addresses get as well says nothing. */
+  /** Ignore a pass that two random addresses get as well. */
   readonly refuseOpenPass: boolean
 }
 
@@ -102,15 +102,15 @@ export interface Explained {
   readonly rule: ByteString
   /** One line for the log. */
   readonly logText: ByteString
-  /** The same question has the same answer for so long: as far as the DNS answers behind it are fresh. 0: ask again. */
+  /** How long the answer stays valid, by the TTLs of the DNS answers behind it. 0: ask again. */
   readonly freshMilliseconds: number
 }
 
 export interface NameAnswer extends Explained {
   readonly kind: 'name'
-  /** In lower case, without final dot; empty: there is none, or nobody knows now. */
+  /** In lower case, without final dot; empty: there is none, or the DNS does not answer now. */
   readonly name: string
-  /** Asked for, and so. */
+  /** `confirm` was set, and the name leads back. */
   readonly leadsBack: boolean
 }
 
@@ -160,7 +160,7 @@ export type PolicyRequest =
 /** What was done with a message that was asked about. */
 export interface ActedNotice {
   readonly kind: 'acted'
-  /** Of the answer. */
+  /** That of the answer. */
   readonly receipt: number
   readonly action: Action
   /** Why it is not what the owner of the domain wants; `none`: it is. */
@@ -169,7 +169,7 @@ export interface ActedNotice {
 
 const actions = ['none', 'quarantine', 'reject'] as const
 type Action = (typeof actions)[number]
-/** Of RFC 9990; those that are ours to give. */
+/** Those of RFC 9990 that we can give. */
 const reasons = ['none', 'local_policy', 'mailing_list', 'trusted_forwarder'] as const
 export type Reason = (typeof reasons)[number]
 
@@ -179,7 +179,7 @@ export interface SentNotice {
   readonly domains: readonly ByteString[]
 }
 
-/** What policy is told, without an answer. */
+/** What policy is told and does not answer. */
 export type PolicyNotice = ActedNotice | SentNotice
 
 export const sentDomainsMax = 100
@@ -193,7 +193,7 @@ export function encodePolicyNotice(notice: PolicyNotice): Buffer {
   return encodeFrame(type[notice.kind], ...fields.end())
 }
 
-/** Never used again: no message is like another. */
+/** Never reused: no two messages are alike. */
 export interface AuthAnswer extends Explained, AuthFindings {
   readonly kind: 'auth'
 }
@@ -205,7 +205,7 @@ export type PolicyReply =
   | { readonly kind: 'answer'; readonly ref: number; readonly answer: PolicyAnswer }
   | { readonly kind: 'none'; readonly ref: number; readonly why: ByteString }
 
-/** Throws ContractError for a question over the limits: sent, it would cost the whole connection. */
+/** Throws ContractError for a question over the limits: sending it would end the whole connection. */
 export function encodePolicyRequest(request: PolicyRequest): Buffer {
   const fields = new FieldWriter().u32(request.ref).string(bounded(request.ip))
   switch (request.kind) {

@@ -3,8 +3,8 @@
  *    ask     ref address          the address as routed (virtual domain's prepend in front)
  *    answer  ref verdict rule     rule: the file or account that decided, for the log and for `explain`
  *
- *  Any number of questions at once. `full`: it would, and is over its quota. `unknown`: it could not be
- *  found out now. No process is started for an answer. */
+ *  Any number of questions at once. `full`: it would, but the mailbox is over its quota. `unknown`: lspawn could not find out
+ *  now. No process is started for an answer. */
 import type { ByteString } from '../base/byte-string.ts'
 import { addressBytesMax } from './envelope.ts'
 import { FieldReader, FieldWriter } from './fields.ts'

@@ -1,12 +1,12 @@
-/** The services that a Quaver can have: one row a service. Whoever lists services, listeners, their ports, their control
- *  files or their rules reads this table; a new service is a row here and the program that serves it. */
+/** The services that a Quaver can have: one row a service. Every list of services, listeners, their ports, control files or
+ *  rules is read from this table; a new service is a row here and the program that serves it. */
 
 /** One way in. Its name is that of its SRV record (RFC 6186, RFC 8314), and of its file, control/listen-NAME. */
 interface ListenerRow {
   readonly port: number
   /** On loopback; 2000 + port unless said. */
   readonly demoPort?: number
-  /** `TLS` from the first byte, or the command that begins it; empty: the service may do without. */
+  /** `TLS` from the first byte, or the command that begins it; empty: the service does not need it. */
   readonly tls: '' | 'STARTTLS' | 'STLS' | 'TLS'
 }
 
@@ -18,9 +18,9 @@ interface ServiceRow {
   readonly listeners: Readonly<Record<string, ListenerRow>>
   /** Its rules for clients are in control/tcprules/NAME. */
   readonly rules?: string
-  /** It begins with a login, behind which the user's own process serves the session. */
+  /** It begins with a login, after which the user's own process serves the session. */
   readonly login?: {
-    /** What TLS clients may ask for (RFC 7301). */
+    /** The ALPN protocol that clients may ask for (RFC 7301). */
     readonly alpn: string
     /** What a mail program uses it for. */
     readonly purpose: 'sending' | 'fetching'
@@ -89,11 +89,11 @@ export const services = {
 type Services = typeof services
 export type ServiceName = keyof Services
 export type ListenerName = { [S in ServiceName]: keyof Services[S]['listeners'] }[ServiceName]
-/** With a login. */
+/** Those with a login. */
 export type LoginService = {
   [S in ServiceName]: Services[S] extends { readonly login: object } ? S : never
 }[ServiceName]
-/** Of other mail programs, which may relay: no stranger has anything to say there. */
+/** For other mail programs, which may relay; closed to strangers. */
 export const relayServices = ['qmtp', 'qmqp'] as const satisfies readonly ServiceName[]
 export type RelayService = (typeof relayServices)[number]
 export type RulesName = Extract<Services[ServiceName], { readonly rules: string }>['rules']
@@ -132,7 +132,7 @@ export const listeners: readonly Listener[] = rows.flatMap(([service, row]) =>
   }),
 )
 
-/** Of control/. */
+/** The listener's file in control/. */
 export function listenFile<Name extends ListenerName>(name: Name): `listen-${Name}` {
   return `listen-${name}`
 }

@@ -15,8 +15,8 @@
  *
  *  A ticket is one use, of one service from one address and port, for half a minute. What a session is and may do follows
  *  from what authd told lspawn; a front can only present tickets. `check` asks lspawn to run the checkpassword program
- *  of control/checkpassword; the uid it becomes is the session's, and `admitted` names its account. `revoke`: who logged in
- *  as the account may not do so any more; its tickets are void, and every local is told to end its sessions. `closing`:
+ *  of control/checkpassword; the uid it becomes is the session's, and `admitted` names its account. `revoke`: logins of the
+ *  account are no longer valid; its tickets are void, and every local is told to end its sessions. `closing`:
  *  the front of a service stops, and so its sessions are ended in the same way. */
 import { loginServices, type LoginService } from './services.ts'
 import { type ByteString, fromText, toText } from '../base/byte-string.ts'
@@ -33,7 +33,7 @@ const pathBytesMax = 128
 const factBytesMax = 1024
 const [tab, space, del] = [0x09, 0x20, 0x7f] as const
 
-/** Who is at the other end of the network. */
+/** The client, and the service it connected to. */
 export interface SessionPeer {
   readonly service: LoginService
   readonly remoteIp: string
@@ -58,8 +58,8 @@ export interface SessionFacts {
 export const denials = ['failed', 'temporary'] as const
 export type Denial = (typeof denials)[number]
 
-/** `unknown`: no such ticket, or not this one's peer. `no-mailbox`: the account has none here. `busy`: it has too many
- *  sessions. `temporary`: its process cannot be had. */
+/** `unknown`: no such ticket, or it is another peer's. `no-mailbox`: the account has none here. `busy`: it has too many
+ *  sessions. `temporary`: its process cannot be started or reached. */
 export const refusals = ['unknown', 'no-mailbox', 'busy', 'temporary'] as const
 export type Refusal = (typeof refusals)[number]
 
@@ -259,7 +259,7 @@ function exactly(secret: ByteString): ByteString {
   return secret
 }
 
-/** It comes into header lines, environments and logs: a front that lies must not write another line there. */
+/** The text gets into header lines, environments and logs: a lying front must not add a line there. */
 function plainText(fields: FieldReader, bytesMax: number): ByteString {
   const text = fields.string(bytesMax)
   for (const byte of Buffer.from(text, 'latin1'))

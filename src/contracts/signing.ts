@@ -14,7 +14,7 @@ import { ContractError, encodeFrame, type Frame } from './frame.ts'
 
 const type = { sign: 160, signed: 164, unsigned: 165, failed: 166 } as const
 
-/** A message with more is not signed. */
+/** A message with a longer header is not signed. */
 export const signedHeaderBytesMax: number = 128 * 1024
 const fieldsBytesMax: number = 16 * 1024
 const whyBytesMax = 1024

@@ -1,9 +1,11 @@
 /** supervise: what `start` and a program say to one another over descriptor 3.
  *
- *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `retry` (ALRM), `ask` (what
- *  troubles you?), `tls` (certificates and keys as bytes, again on renewal). End of file means the same as `stop`: start is gone.
+ *  start to program: `stop` (finish what runs, refuse new work, exit in time), `reload` (HUP), `retry` (ALRM), `ask` (for
+ *  troubles and counts), `tls` (certificates and keys as bytes, again on renewal). End of file means the same as `stop`:
+ *  start is gone.
  *  program to start: `ready` (its sockets are served), `failed` (a text; it will exit and should not be restarted at
- *  once), `troubles` (all that there are now, and what was counted, as an answer to `ask`). Descriptors from 4 on are the listening sockets, in the order of the `--listen` arguments. */
+ *  once), `troubles` (all present troubles, and the counts, in answer to `ask`). Descriptors from 4 on are the listening
+ *  sockets, in the order of the `--listen` arguments. */
 import { FieldReader, FieldWriter } from './fields.ts'
 import { ContractError, encodeFrame, type Frame } from './frame.ts'
 import { type Counts, readCounts, writeCounts } from './counts.ts'
@@ -34,8 +36,8 @@ export interface TlsOrder {
   readonly kind: 'tls'
   /** The first is the default: for clients that name no host, or another. Never empty. */
   readonly pairs: readonly NamedPair[]
-  /** 48 secret bytes: whoever has the same resumes the same sessions. New ones with every change of `pairs`, so that a
-   *  resumed session is always one of the certificates in force. */
+  /** 48 secret bytes: processes that share them resume the same sessions. They change with `pairs`, so that a resumed session
+   *  always belongs to the certificates in force. */
   readonly ticketKeys: ByteString
 }
 

@@ -37,7 +37,7 @@ export const causes = {
     remedy: (where) => `put cert.pem (the chain) and key.pem (mode 600) into ${where}`,
   },
   'certificate-faulty': {
-    title: 'a certificate or key cannot be used; what was in force before stays so',
+    title: 'a certificate or key cannot be used; the one before stays in force',
     remedy: (where) => `put a pair that belongs together into ${where}`,
   },
   'certificate-expired': {
@@ -53,8 +53,9 @@ export const causes = {
     remedy: (where) => `get one for the name in control/me, or tell people the name that is in ${where}`,
   },
   renewal: {
-    title: 'the authority’s certificate could not be got; what is in force stays so',
-    remedy: () => 'mend what it says; the next attempt is made by itself (quaver tls status), or now: quaver tls renew',
+    title: 'the authority’s certificate could not be got; the present one stays in force',
+    remedy: () =>
+      'correct what the text names; the next attempt is automatic (quaver tls status), or now: quaver tls renew',
   },
   'name-server': {
     title: 'the name server does not answer',
@@ -67,23 +68,23 @@ export const causes = {
   },
   queue: {
     title: 'the queue cannot be written',
-    remedy: (where) => `see what the log says, and owner, mode and room of ${where}`,
+    remedy: (where) => `see the log, and check owner, mode and free space of ${where}`,
   },
   log: {
-    title: 'the log cannot be written: what happens now is kept nowhere',
-    remedy: (where) => `see room, owner and mode of ${where}, or what the service manager does with it`,
+    title: 'the log cannot be written: present events are lost',
+    remedy: (where) => `check free space, owner and mode of ${where}, or what the service manager does with it`,
   },
   restarting: {
     title: 'a program ends again and again',
-    remedy: () => 'what it ended by stands beside it; the log has more',
+    remedy: () => 'the text says how it ended; the log has more',
   },
   silent: {
     title: 'a program does not answer',
-    remedy: (where) => `see what it does; its end is mended by a restart: kill -9 ${where}`,
+    remedy: (where) => `see what it does; if it hangs, end it, and it is started again: kill -9 ${where}`,
   },
   clock: {
     title: 'the clock is wrong, or was set',
-    remedy: () => 'see that the time is kept (timedatectl; chronyc tracking)',
+    remedy: () => 'check the synchronization of time (timedatectl; chronyc tracking)',
   },
   unknown: { title: 'something is wrong', remedy: () => 'the log has more' },
 } as const satisfies Record<string, Cause>
@@ -139,11 +140,11 @@ const fullInWords = /no space left on device|database or disk is full/i
 
 /** Begins what is known of a question to the DNS that failed. */
 export const nameServerSays = 'name server: '
-/** That it says SERVFAIL is an answer, and the fault of a domain. */
+/** SERVFAIL is an answer: the fault is the domain's, not the name server's. */
 const silentNameServer = /\b(?:ETIMEOUT|ECONNREFUSED|no answer in)\b/
 
-/** What the words of a failure tell: an error code of the system, as Node puts it before its message, and the first
- *  absolute path after it or before it. Undefined: nothing that the table knows. */
+/** The trouble that a failure's text tells of: a system error code, as Node puts it before its message, and the first
+ *  absolute path in it. Undefined: no trouble of the table. */
 export function troubleIn(text: string): Trouble | undefined {
   if (text.startsWith(nameServerSays))
     return silentNameServer.test(text) ? { kind: 'name-server', where: '', text } : undefined
@@ -151,7 +152,7 @@ export function troubleIn(text: string): Trouble | undefined {
   const kind = code === undefined ? undefined : kindByCode.get(code)
   if (kind === undefined) return undefined
   const path = (/(?:^|[\s'"])(\/[^\s'":]*)/.exec(text)?.[1] ?? '').replaceAll('/./', '/')
-  // A half-written file is gone again: what its directory is on can be looked at.
+  // The half-written file is gone again; its directory shows which file system is meant.
   const where = path.replace(/[^/]+\.new$/, '')
   return { kind: text.startsWith('maildir ') && kind === 'missing' ? 'maildir-missing' : kind, where, text }
 }
@@ -162,8 +163,8 @@ export function explainTrouble({ kind, where }: Pick<Trouble, 'kind' | 'where'>)
   return `${title}${where === '' ? '' : ` (${where})`}. To do: ${remedy(where)}`
 }
 
-/** What the system refused (a full disk, a file in a directory's place): what it said, and on a second line what to do;
- *  undefined for anything else, which is a bug. */
+/** For an error of a system call (a full disk, a file in a directory's place): its message, and on a second line what to do;
+ *  undefined for any other error, which is a bug. */
 export function systemRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('syscall' in error)) return undefined
   const trouble = troubleIn(error.message)

@@ -1,5 +1,5 @@
 /** Whether another account could read or run a file, decided by owners and modes on the whole way to it: root's own access
- *  says nothing about anybody else's.
+ *  says nothing about other accounts'.
  *  Knows:  permission bits. Never: access lists, or what a network file system thinks of root.
  *  Fails:  what cannot be looked at is said as a fault; nothing throws. */
 import { closeSync, existsSync, openSync, readSync, realpathSync, type Stats, statSync } from 'node:fs'
@@ -24,7 +24,7 @@ const interpreterBytesMax = 256
 
 const bits = { read: 0o4, run: 0o1 } as const
 
-/** Undefined: there is such a file, and the account can. The fault follows the file's name. */
+/** Undefined: the account can. The fault's text follows the file's name. */
 export function accessFault(path: string, reader: Reader, want: 'read' | 'run'): AccessFault | undefined {
   try {
     const real = realpathSync(path)
@@ -47,8 +47,8 @@ export function accessFault(path: string, reader: Reader, want: 'read' | 'run'):
   }
 }
 
-/** A script whose first line names what is not there: the system says that the script itself is not. Windows' line end is
- *  part of the name. */
+/** A script whose interpreter does not exist: the system would say that the script itself does not. A CR at the line's end is
+ *  part of the interpreter's name. */
 function interpreterFault(path: string): AccessFault | undefined {
   const head = Buffer.alloc(interpreterBytesMax)
   const fd = openSync(path, 'r')
@@ -71,7 +71,7 @@ function closed(path: string, { mode }: Stats, { account }: Reader, want: 'read'
 }
 
 function may({ uid, gid, mode }: Stats, reader: Reader, bit: number): boolean {
-  // Root runs what anybody may run, and reads what its owner may: what nobody may is nobody's wish.
+  // Root could read any file: one without any r bit is taken as not meant to be read.
   if (reader.uid === 0) return (mode & (bit === bits.run ? 0o111 : 0o444)) !== 0
   if (uid === reader.uid) return (mode & (bit << 6)) !== 0
   if (gid === reader.gid) return (mode & (bit << 3)) !== 0

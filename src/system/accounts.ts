@@ -1,7 +1,7 @@
 /** The machine's accounts, which Node cannot look up: /etc/passwd first, then `getent` where the name service knows
  *  more than that file.
  *  Knows:  passwd(5), nsswitch.conf(5). Never: keeps what the file says longer than the file stays as it is.
- *  Fails:  throws when nobody can tell now (file unreadable, getent slow or in trouble): a temporary failure. */
+ *  Fails:  throws when it cannot find out now (file unreadable, getent slow or in trouble): a temporary failure. */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fromBuffer } from '../base/byte-string.ts'
@@ -34,7 +34,7 @@ export async function findAccount(name: string): Promise<Account | undefined> {
   return nameService.find(name)
 }
 
-/** As many of these will be asked for one after the other, until one is found: one question to the name service for all. */
+/** For a caller that will look these names up in turn, until one is found: asks the name service about all at once. */
 export async function askAhead(names: readonly string[]): Promise<void> {
   if (!hasMoreThanFiles()) return
   const { byName } = readPasswd()

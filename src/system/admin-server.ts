@@ -1,5 +1,5 @@
 /** Answers the command line: one request on a connection, any number of rows, then the end or an error (contracts/admin.ts).
- *  Fails:  what the request, or the making of rows, throws is the error that the command line shows. */
+ *  Fails:  an exception from the request, or from making rows, is the error that the command line shows. */
 import type { Socket } from 'node:net'
 import { describeError } from '../base/outcome.ts'
 import { decodeAdminRequest, encodeAdminReply } from '../contracts/admin.ts'
@@ -10,10 +10,10 @@ import { FrameConnection } from './frame-connection.ts'
 
 const requestMillisecondsMax = 5000
 
-/** The request is whatever JSON says: the first thing to do is to look at its shape. */
+/** The request is unchecked JSON: the function must check its shape first. */
 export type AdminRows = (request: unknown) => Iterable<object> | AsyncIterable<object> | Promise<Iterable<object>>
 
-/** Who may connect is who may write to the socket file. `bytesMax`: of a request, where it needs more than others. */
+/** Write permission on the socket file is permission to connect. `bytesMax`: of a request, where it needs more than others. */
 export function serveAdmin(socket: Socket, clock: Clock, rows: AdminRows, bytesMax?: number): void {
   const cancel = clock.after(requestMillisecondsMax, () => connection.destroy('no request'))
   const ignored = (): void => undefined

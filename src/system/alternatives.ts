@@ -1,5 +1,5 @@
-/** How a machine lets one of several programs have a name: groups of alternatives (Debian, Red Hat), and files of packages set
- *  aside in a way that the packages know of (dpkg-divert). Each by the machine's own program.
+/** How a system decides which of several programs has a name: groups of alternatives (Debian, Red Hat), and files of packages
+ *  set aside in a way that the packages know of (dpkg-divert). Each by the machine's own program.
  *  Fails:  throws AlternativeError with that program's words. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -9,7 +9,7 @@ export class AlternativeError extends Error {
   override name = 'AlternativeError'
 }
 
-/** A name, and what is to be had under it. */
+/** A name, and the program that it stands for. */
 export interface Alternative {
   readonly link: string
   readonly name: string
@@ -19,17 +19,17 @@ export interface Alternative {
 const millisecondsMax = 60_000
 const directories: readonly string[] = ['/usr/sbin', '/sbin', '/usr/bin', '/bin']
 const environment = { PATH: directories.join(':'), LC_ALL: 'C' }
-/** Below what packages give: nothing is chosen by that alone. */
+/** Below the priorities of packages: the entry is never chosen by priority. */
 const priority = 5
 
-/** With the names that go with it, and chosen at once. */
+/** Installs the alternative with the names that go with it, and selects it. */
 export async function chooseAlternative(first: Alternative, others: readonly Alternative[]): Promise<void> {
   const slaves = others.flatMap(({ link, name, target }) => ['--slave', link, name, target])
   await call('update-alternatives', ['--install', first.link, first.name, first.target, String(priority), ...slaves])
   await call('update-alternatives', ['--set', first.name, first.target])
 }
 
-/** The group chooses another by itself. */
+/** The group then selects another by itself. */
 export async function dropAlternative(name: string, target: string): Promise<void> {
   await call('update-alternatives', ['--remove', name, target])
 }

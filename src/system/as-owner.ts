@@ -1,13 +1,12 @@
-/** Root does something in a directory of somebody else's as that somebody: a link put there leads nowhere that its owner
- *  could not go by himself.
- *  The whole process is the owner meanwhile: only for the command line, which does one thing after the other. */
+/** Root works in another user's directory as that user: a link put there leads nowhere that the user could not go.
+ *  The whole process runs as the owner meanwhile: only for the command line, which does one thing after the other. */
 
 export interface OwnerIds {
   readonly uid: number
   readonly gid: number
 }
 
-/** Anybody but root, and root for itself, simply does it. */
+/** Other users, and root in its own directories, do the work as they are. */
 export async function asOwner<T>(owner: OwnerIds, work: () => Promise<T>): Promise<T> {
   const { setgroups, getgroups, setegid, seteuid, geteuid, getegid } = process
   const isOther = geteuid?.() === 0 && owner.uid !== 0

@@ -1,5 +1,5 @@
 /** Binds sockets, gives them owner and mode, and listens without accepting, so that they can be passed to a child.
- *  Knows:  numeric addresses, ports, paths of Unix sockets. Never: who will listen.
+ *  Knows:  numeric addresses, ports, paths of Unix sockets. Never: which program will listen.
  *  Fails:  BindError, whose text says what is taken or forbidden and what to do about it. */
 import { chmodSync, chownSync, unlinkSync } from 'node:fs'
 import { BoundSocket, createServer, type Server, type Socket } from 'node:net'
@@ -49,7 +49,7 @@ export function bindTcp({ host, port }: TcpAddress): Bound {
   }
 }
 
-/** A socket file that is there already is removed: the caller has made sure that nobody uses it.
+/** A socket file that is there already is removed: the caller has made sure that no process uses it.
  *  `uid` and `gid` are set only if given. */
 export function bindPath(path: string, mode: number, owner?: { readonly uid: number; readonly gid: number }): Bound {
   const bytes = Buffer.byteLength(path)

@@ -1,4 +1,4 @@
-/** What Node and OpenSSL say of a certificate that they do not take, in the few kinds that people and reports tell apart. */
+/** Why Node or OpenSSL refuses a certificate, in the few kinds that people and reports tell apart. */
 import { describeError } from '../base/outcome.ts'
 
 export type CertificateFault = 'name' | 'time' | 'untrusted'
@@ -12,7 +12,7 @@ export function certificateFault(code: string): CertificateFault | undefined {
   return untrusted.test(code) ? 'untrusted' : undefined
 }
 
-/** Node adds advice on how to run it, which is none for whoever reads our log. */
+/** Node adds advice on how to run Node, which does not help a reader of our log. */
 export function describeTlsError(error: unknown): string {
   return describeError(error).replace(/; if the root CA is installed locally.*/, '')
 }

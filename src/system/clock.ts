@@ -12,14 +12,14 @@ export const realClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(milliseconds, callback) {
-    // setTimeout takes at most 2^31-1 ms; nothing in this house waits longer than a day at once.
+    // setTimeout takes at most 2^31-1 ms; no caller waits longer than a day at once.
     const timer = setTimeout(callback, Math.min(milliseconds, 86_400_000))
     timer.unref()
     return () => clearTimeout(timer)
   },
 }
 
-/** What a calendar of now says of a moment of the monotonic clock: the calendar may have been set since. */
+/** A monotonic time as wall-clock time, by the present wall clock, which may have been set since. */
 export function wallTime(monotonicMs: number, clock: Clock): number {
   return Math.round(clock.now() - (clock.monotonic() - monotonicMs))
 }

@@ -2,8 +2,8 @@
  *  node_modules/.cache/quaver, and need not be made anew by the next process. Node looks at the contents of each source
  *  itself, and npm ci empties the place. No environment variable: that would flow on to users' programs.
  *  JavaScript: to load TypeScript here would cost what this saves.
- *  Never:  a place that anybody but the clone's owner may write to: what lies there is run unseen. As another account the
- *          cache is only read, and only root's (shared-compile-cache.ts).
+ *  Never:  a place that others than the clone's owner may write to: what lies there is run unseen. As another
+ *          account the cache is only read, and only root's (shared-compile-cache.ts).
  *  Fails:  without a word; the program runs, and compiles. */
 import { lstatSync, mkdirSync, statSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'

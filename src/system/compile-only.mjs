@@ -1,5 +1,5 @@
-/** Compiles the modules named as arguments, with all that they import, and runs none of them: what is imported last does not
- *  exist, which Node finds when everything is compiled and nothing has begun. Kept by compile-cache.mjs. */
+/** Compiles the modules named as arguments, with all that they import, and runs none of them: the last import does not exist,
+ *  which Node notices after it has compiled everything and run nothing. Kept by compile-cache.mjs. */
 import { pathToFileURL } from 'node:url'
 
 const imports = process.argv.slice(2).map((path) => `import ${JSON.stringify(pathToFileURL(path).href)}`)

@@ -1,7 +1,7 @@
-/** Open files handed from one process to another over a Unix socket (SCM_RIGHTS): whoever did not get one cannot name it.
+/** Open files handed from one process to another over a Unix socket (SCM_RIGHTS): a process that did not get one cannot open it.
  *  The socket carries nothing else: four bytes of a tag come with each descriptor.
  *  Knows:  Linux's layout of a message with control data on 64-bit machines. Never: waits; never reads what a file says.
- *  Fails:  undefined or false where it cannot be done here or now; then content goes another way. */
+ *  Fails:  undefined or false where this machine cannot, or not now; then content goes another way. */
 import { closeSync } from 'node:fs'
 import { type NativeMemory, nativeMemory, receiveMessage, sendMessage } from './libc.ts'
 

@@ -28,7 +28,7 @@ export function isOpenSocket(fd: number): boolean {
   }
 }
 
-/** Of a connected socket. Node keeps it in the handle, and gives no other way to it. */
+/** The descriptor of a connected socket. Node offers it only in the handle. */
 export function descriptorOf(socket: Socket): number | undefined {
   const handle: unknown = Reflect.get(socket, '_handle')
   const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined

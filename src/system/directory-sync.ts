@@ -1,11 +1,11 @@
-/** Directory syncs shared between those who wait for them: one sync of a directory is in flight at a time, and whoever changed the
- *  directory before the next one starts shares that one.
- *  Fails:  a failed sync fails all who shared it. */
+/** Directory syncs shared between the callers that wait for them: one sync of a directory is in flight at a time, and callers
+ *  that changed the directory before the next one starts share that one.
+ *  Fails:  a failed sync fails all callers that shared it. */
 import type { ByteString } from '../base/byte-string.ts'
 import { nextTurn } from './spool.ts'
 
 interface Rounds {
-  /** Waits for the running sync, then syncs for all who joined until then. */
+  /** Waits for the running sync, then syncs for all callers that joined until then. */
   next: Promise<void> | undefined
   running: Promise<void> | undefined
 }
@@ -25,7 +25,7 @@ export class DirectorySync {
       rounds = { next: undefined, running: undefined }
       this.rounds.set(path, rounds)
     }
-    // The running one may have begun before the caller's change: only the next one is good.
+    // The running one may have begun before the caller's change: only the next one covers it.
     rounds.next ??= this.startAfter(path, rounds)
     return rounds.next
   }

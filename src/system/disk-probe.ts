@@ -1,5 +1,5 @@
 /** Whether a directory's file system can keep what a mail server promises: it takes a file, syncs it, renames it, syncs the
- *  directory. What the disk below does with a sync, nothing but a power cut shows.
+ *  directory. Whether the disk obeys a sync, only a power cut shows.
  *  Never:  leaves a file behind.
  *  Fails:  as Node does. */
 import { constants } from 'node:fs'
@@ -36,7 +36,7 @@ export async function probeDisk(directory: string, clock: Clock): Promise<DiskFa
   return { milliseconds: median, kind: kinds.get(type) ?? 'disk', freeBytes: bavail * bsize }
 }
 
-/** Begins the names of its files; the process's number and `.new` end them, as those of `replaceFile`. */
+/** Its files' names begin with this, and end in the process id and `.new`, as those of `replaceFile`. */
 export const probePrefix = '.quaver-probe.'
 
 async function oneRound(place: string): Promise<void> {

@@ -17,7 +17,7 @@ import { basename, dirname, join } from 'node:path'
 import type { OwnerIds } from './as-owner.ts'
 
 export interface OpenFile {
-  /** One behind the other. */
+  /** One after the other. */
   write(pieces: readonly Uint8Array[]): Promise<void>
   /** After it returns, content written so far survives a power cut. */
   sync(): Promise<void>
@@ -62,8 +62,8 @@ export function readSmallFile(path: string, bytesMax: number): Buffer | undefine
   }
 }
 
-/** What only touches the system's caches is done at once: a trip through the pool costs ten times as much. What waits for the
- *  disk is the pool's. */
+/** Calls that only touch the system's caches are made at once: a trip through the pool costs ten times as much. Calls that
+ *  wait for the disk are made in the pool. */
 export const realFiles: Files = {
   async create(path, mode, owner) {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -153,7 +153,7 @@ function closed(fd: number): Promise<void> {
   return new Promise((resolve) => resolve(closeSync(fd)))
 }
 
-/** What of the pieces is left when the first `count` bytes are gone. */
+/** The pieces without their first `count` bytes. */
 export function behind(pieces: readonly Uint8Array[], count: number): Uint8Array[] {
   const rest: Uint8Array[] = []
   let skip = count
@@ -164,7 +164,7 @@ export function behind(pieces: readonly Uint8Array[], count: number): Uint8Array
   return rest
 }
 
-/** What the system says of a descriptor names no file; whoever reads it has to find the full disk. */
+/** A system error on a descriptor names no file: adds the path, so that the reader finds the full disk. */
 export async function naming(path: string, work: Promise<void>): Promise<void> {
   try {
     await work
@@ -206,7 +206,7 @@ export async function replaceFile(
     }
     await files.rename(temporary, path)
   } catch (error) {
-    // Above all on a full disk: half a file is of use to nobody.
+    // Above all on a full disk: half a file is of no use.
     await files.remove(temporary).catch(() => undefined)
     throw error
   }

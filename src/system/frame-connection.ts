@@ -16,7 +16,7 @@ export interface FrameHandlers {
 /** For a connection to a program that need not be friendly. */
 export interface FrameLimits {
   readonly frameBytesMax: number
-  /** Sent by us and not read by the other side: it may ask no more then. */
+  /** Sent by us and not read by the other side; beyond this it may not ask. */
   readonly unreadBytesMax: number
   /** Asked when the bytes of an unfinished frame become more, told when they become fewer; false closes the connection. */
   mayHold?(changeBytes: number): boolean
@@ -51,7 +51,7 @@ export class FrameConnection {
   }
 
   /** The stream itself, paused, for a connection that carries no more frames. The other side must have been silent since
-   *  its last one: bytes that came behind it close the stream. `onClose` is not called any more. */
+   *  its last one: bytes that came after it close the stream. `onClose` is not called any more. */
   release(): Duplex {
     const { stream } = this
     this.ended = true
@@ -88,7 +88,7 @@ export class FrameConnection {
     })
   }
 
-  /** Nothing more is read until all who paused it have resumed it. */
+  /** Nothing more is read until each `by` that paused it has resumed it. */
   pause(by: object): void {
     this.pausedBy.add(by)
     this.stream.pause()
@@ -158,14 +158,14 @@ export function serveDescriptor(fd: number, onConnection: (socket: Socket) => vo
 }
 
 /** Connects to a Unix socket. The kernel completes this while the serving program is dead, as long as `start` holds
- *  the listening descriptor: an answer is what tells that somebody serves. */
+ *  the listening descriptor: only an answer tells that the program serves. */
 export function connectPath(path: string): Promise<Socket> {
   return connected(connect({ path }))
 }
 
-/** The same, for a socket that carries descriptors: the runtime reads nothing of it, and so throws none away. */
+/** The same, for a socket that carries descriptors: the runtime does not read from it, and so cannot lose any. */
 export function connectUnread(path: string): Promise<Socket> {
-  // Before it is connected: then reading would have begun.
+  // Before the socket is connected, when reading would begin.
   return connected(connect({ path }).pause())
 }
 

@@ -1,4 +1,4 @@
-/** Serves a socket of ours for one purpose: each connection says hello, and is then its handlers'.
+/** Serves a socket of ours for one purpose: each connection says hello, and then goes to its handlers.
  *  Knows:  the limits on connections, frames and answers that are not read, the hello and its deadline. Never: what a
  *          frame means.
  *  Fails:  a connection that breaks the contract is closed, with one line in the log. */
@@ -33,7 +33,7 @@ export class FrameServer {
   private readonly server: Server
   private readonly connections = new Set<FrameConnection>()
 
-  /** `from`: a listening descriptor, or what serves a socket that this process has bound itself. */
+  /** `from`: a listening descriptor, or a function that serves a socket bound by this process itself. */
   constructor(from: number | ((onConnection: (socket: Socket) => void) => Server), setting: FrameServerSetting) {
     this.setting = setting
     const receive = (socket: Socket): void => this.receive(socket)
@@ -48,7 +48,7 @@ export class FrameServer {
     if (!this.server.listening) await new Promise<void>((resolve) => this.server.once('listening', resolve))
   }
 
-  /** Takes no more; what is open ends after what was sent. */
+  /** Accepts no more; open connections end when what was sent has left. */
   close(): void {
     this.server.close()
     for (const connection of this.connections) connection.end()

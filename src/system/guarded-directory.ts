@@ -1,5 +1,5 @@
-/** A look into a directory of somebody else's, for a process that may look everywhere: it follows no link but root's own, so
- *  that nobody learns of a file that he could not see himself.
+/** A look into another user's directory, by a process that may look everywhere: it follows no link but root's own, so that no
+ *  user learns of a file that they could not see themselves.
  *  Knows:  that names in a directory which only root can write to stay what they are; elsewhere each step is taken from a
  *          descriptor, and a link is followed only to another name in the same directory.
  *  Never:  opens a file: the descriptors are of places (O_PATH), and open no device and wait for no pipe.
@@ -10,18 +10,18 @@ import { type ByteString, fromBuffer } from '../base/byte-string.ts'
 import { errorCode } from './files.ts'
 import { pathOf } from './quick-files.ts'
 
-/** Whose rights count. */
+/** The user whose rights count. */
 export interface Viewer {
   readonly uid: number
   readonly gid: number
 }
 
-/** A link leads away: whoever owns it would have to look. */
+/** A link leads away: only a process with its owner's rights may follow it. */
 export type Elsewhere = 'elsewhere'
 
 export interface GuardedDirectory {
   readonly facts: Stats
-  /** Leads into it, for as long as the look takes. Without a slash at its end. */
+  /** Leads into it while `look` runs. Without a slash at its end. */
   readonly path: ByteString
   /** Undefined if there is no such entry. */
   find(name: ByteString): Promise<Stats | undefined | Elsewhere>
@@ -54,7 +54,7 @@ export function mayRead(facts: Stats, viewer: Viewer): boolean {
   return may(read, facts, viewer)
 }
 
-/** False only where it is certain. An access list may let in whom the group's bits do not name. */
+/** False only where it is certain. An access list may let in users that the group's bits do not. */
 function may(bit: number, { mode, uid, gid }: Stats, viewer: Viewer): boolean {
   if (viewer.uid === 0) return true
   if (uid === viewer.uid) return (mode & (bit << 6)) !== 0
@@ -122,7 +122,7 @@ class Walk {
 
   private async step(name: ByteString, facts: Stats): Promise<void> {
     const path = `${this.path}/${name}`
-    // What is in root's own directory stays what was seen; elsewhere somebody may put a link in its place now.
+    // What is in root's own directory stays what was seen; elsewhere the owner may put a link in its place now.
     const isOwn = this.isRoots && facts.uid === 0 && (facts.mode & 0o022) === 0
     if (isOwn || !isLinux) {
       this.path = path

@@ -46,7 +46,7 @@ export function requestKey(
   return { kind, publicKey, sign: (bytes) => sign('sha256', bytes, key) }
 }
 
-/** Whom a certificate speaks for, and whether anybody but itself says so; undefined if it is none in PEM form. */
+/** A certificate's host names, and whether it is self-signed; undefined if it is none in PEM form. */
 export function certificateFacts(
   pem: string,
 ): { readonly hosts: readonly string[]; readonly selfSigned: boolean } | undefined {
@@ -101,7 +101,7 @@ export function hostNamesOf(certificatePem: string): string[] {
   return [...names]
 }
 
-/** Who says so, as people call it: the organization and the name of the issuer. */
+/** The issuer as people call it: its organization and name. */
 export function issuerOf(certificatePem: string): string {
   const parts = new X509Certificate(certificatePem).issuer.split('\n')
   const named = ['O=', 'CN='].flatMap((kind) => parts.find((part) => part.startsWith(kind))?.slice(kind.length) ?? [])
@@ -122,8 +122,8 @@ export function coversHost(certificatePem: string, host: string): boolean {
 const chainLengthMax = 10
 const oneCertificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
 
-/** A chain from the server's own certificate on, each signed by the next, written anew without what stood between them; else
- *  what is wrong with it. */
+/** A chain from the server's own certificate on, each signed by the next, rewritten without the text between them; else what
+ *  is wrong with it. */
 export function readChain(pem: string): { readonly own: X509Certificate; readonly text: string } | string {
   const blocks = pem.match(oneCertificate) ?? []
   if (blocks.length > chainLengthMax) return `it holds ${blocks.length} certificates`

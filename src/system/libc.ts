@@ -58,7 +58,7 @@ interface Libc {
   malloc(bytes: bigint): bigint
 }
 
-/** Memory outside of JavaScript, for what the system is told by its address. It is never freed. */
+/** Memory outside of JavaScript, for structures that a system call gets by address. It is never freed. */
 export interface NativeMemory {
   readonly address: bigint
   readonly bytes: Buffer
@@ -114,7 +114,8 @@ export function peerUid(fd: number): number | undefined {
   return result === 0 ? value.readUInt32LE(4) : undefined
 }
 
-/** Tries to take an exclusive lock on an open file. `unsupported` where flock cannot be had: qmail goes on unlocked. */
+/** Tries to take an exclusive lock on an open file. `unsupported` where flock cannot be had: the caller goes on unlocked, as
+ *  qmail does. */
 export function tryLockExclusive(fd: number): 'locked' | 'busy' | 'unsupported' {
   const library = libc()
   if (library === undefined) return 'unsupported'
@@ -139,7 +140,7 @@ export function makeLogPipe(): { readonly readFd: number; readonly writeFd: numb
   return pipe
 }
 
-/** Listens on a bound socket without accepting: whoever inherits the descriptor does that. */
+/** Listens on a bound socket without accepting: the process that inherits the descriptor does that. */
 export function listenOnly(fd: number, backlog: number): 'listening' | 'refused' | 'unsupported' {
   const library = libc()
   if (library === undefined) return 'unsupported'
@@ -157,7 +158,7 @@ export function ignoreSignal(number: number): void {
   libc()?.signal(number, ignoredDisposition)
 }
 
-/** A signal ends the program again that this process becomes: what a process ignores its successor ignores. */
+/** Restores a signal's default action for the program that this process becomes, which would inherit that it is ignored. */
 export function resetSignal(number: number): void {
   libc()?.signal(number, defaultDisposition)
 }
@@ -183,8 +184,7 @@ export function socketEnd(fd: number, which: 'local' | 'remote'): SocketEnd | un
   return { address: [...bytes.subarray(from, from + count)], port: bytes.readUInt16BE(2) }
 }
 
-/** Waits, with all of this process, until something can be read from a descriptor, its end too. False: not in time, or not to be
- *  found out. */
+/** Blocks the whole process until a descriptor can be read or is at its end. False: not in time, or the system does not tell. */
 export function waitForInput(fd: number, milliseconds: number): boolean {
   const wanted = Buffer.alloc(8)
   wanted.writeInt32LE(fd)
@@ -219,8 +219,8 @@ export function sendDatagram(path: string, text: string): boolean {
   return sent === BigInt(bytes.length)
 }
 
-/** That no process has the file open for writing, or a mapping of it that it could write to: the system grants a lease for
- *  reading only then. False where it does not tell. `fd`: open for reading, of a file of the process' own user. */
+/** True if no process has the file open for writing, or a writable mapping of it: only then the system grants a lease for
+ *  reading. False where the system does not tell. `fd`: open for reading, of a file of the process' own user. */
 export function hasNoWriter(fd: number): boolean {
   if (libc()?.fcntl(fd, setLease, readLease) !== 0) return false
   libc()?.fcntl(fd, setLease, noLease)
@@ -243,8 +243,8 @@ export function receiveMessage(fd: number, { address }: NativeMemory): number {
   return Number(libc()?.recvmsg(fd, address, withoutWaiting | receiveCloseOnExec) ?? -1)
 }
 
-/** What the caller's shell or service manager had open besides standard input and outputs goes to no program that this
- *  process starts. Where the system does not tell what is open, nothing is changed. */
+/** Descriptors above 2 that the caller's shell or service manager left open are not passed to programs that this process
+ *  starts. Where the system does not tell what is open, nothing is changed. */
 export function keepInheritedDescriptors(): void {
   if (process.platform !== 'linux') return
   for (const name of readdirSync('/proc/self/fd'))

@@ -1,12 +1,12 @@
-/** Who listens on a TCP port of this machine.
- *  Knows:  /proc (Linux). Elsewhere nobody is found, and `start` says that a port is taken.
+/** Which process listens on a TCP port of this machine.
+ *  Knows:  /proc (Linux). Elsewhere no process is found; `start` then only says that a port is taken.
  *  Fails:  what cannot be looked at is not told; nothing throws. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface PortHolder {
   readonly port: number
-  /** Undefined if the process cannot be seen: another's, for anybody but root, or in another namespace. */
+  /** Undefined if the process cannot be seen: another user's, unless we are root, or in another namespace. */
   readonly pid: number | undefined
   /** The process's name; empty if unknown. */
   readonly command: string
@@ -35,7 +35,7 @@ export function portHolders(ports: readonly number[]): PortHolder[] {
   return ports.map((port) => found.get(port)).filter((one) => one !== undefined)
 }
 
-/** Of several that have a socket, the eldest: the others inherited it. */
+/** Of several processes that have a socket, the eldest: the others inherited it. */
 function processesOf(inodes: ReadonlySet<string>): Map<string, number> {
   const found = new Map<string, number>()
   const pids = namesIn('/proc')

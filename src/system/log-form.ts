@@ -5,7 +5,7 @@
  *      syslog               ok 17 …                              `logger` of this tag is at the other end (start)
  *      journal              <6>nbqmail/smtpd: ok 17 …            systemd's journal reads the priority
  *      json                 {"time":"…","tag":"nbqmail/smtpd","program":"smtpd","message":"ok 17 …"}
- *      bare                 ok 17 …                              whoever reads the pipe tags it (log-pipe.ts)
+ *      bare                 ok 17 …                              the reader of the pipe tags it (log-pipe.ts)
  *
  *  Tags are those of pkgsrc's qmail-run. Lines are bytes: in JSON each is a character of Latin-1, escaped from 127 up. */
 
@@ -47,7 +47,7 @@ function stamp(): string {
   return stamped.text
 }
 
-/** Several programs share nbqmail/send: qmail-send's own lines stand alone, the others say whose they are. */
+/** Several programs share nbqmail/send: qmail-send's own lines stand alone, the others name their program. */
 function behindTag(program: string): string {
   return program !== 'queue' && sendPrograms.has(program) ? `${program}: ` : ''
 }

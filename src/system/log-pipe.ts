@@ -1,6 +1,6 @@
-/** The log of another process: a pipe of its own, at whose other end its lines are read and tagged. No two processes share a
- *  descriptor of a log: whoever takes this one, from a process of the same user, can only say more in that process's name,
- *  and can neither cut the log nor write in another's.
+/** The log of another process: a pipe of its own, from which we read and tag its lines. No two processes share a descriptor
+ *  of a log: a process that steals this one, from another of the same user, can only write in that one's name; it can neither
+ *  cut the log nor write in a third's.
  *  Knows:  lines, a limit on what one process may say in a second. Never: believes a line; the reader's log makes it safe.
  *  Fails:  undefined where the system gives no such pipes: the caller passes on its own descriptor. */
 import { closeSync, readSync } from 'node:fs'
@@ -10,7 +10,7 @@ import type { Clock } from './clock.ts'
 import { makeLogPipe } from './libc.ts'
 import { lineBytesMax, type Log } from './log.ts'
 
-/** QUAVER_LOG of a process whose lines somebody else tags. */
+/** QUAVER_LOG of a process whose lines are tagged at the other end of its pipe. */
 export const pipedForm = 'bare'
 const chunkBytes: number = 64 * 1024
 
@@ -22,7 +22,7 @@ export interface LogPipeLimits {
 export interface LogPipe {
   /** For the descriptors 1 and 2 of the process. Kept open here until `close`. */
   readonly writeFd: number
-  /** No process of ours has it any more, or will: from now on it has those that inherited it alone. */
+  /** From now on only processes that inherited the end have it. */
   closeWriteEnd(): void
   /** What is in the pipe is still read. */
   close(): void
@@ -41,7 +41,7 @@ export function openLogPipe(log: Log, clock: Clock, limits?: LogPipeLimits): Log
   })
   reader.on('error', () => undefined)
   reader.on('end', () => lines.end())
-  // It keeps no process alive: the writer is what somebody waits for.
+  // It does not keep this process alive: callers wait for the writer, not for its pipe.
   reader.unref()
   let isWriteOpen = true
   const closeWriteEnd = (): void => {

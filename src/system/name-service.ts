@@ -1,6 +1,6 @@
 /** Names of accounts that only the machine's name service knows. They come from the network, and each question costs a
- *  process: few at once, few that wait, and what was said is remembered for a while, that there is no such account too.
- *  Fails:  rejects when nobody can tell now, or too many ask. */
+ *  process: few at once, few that wait, and answers are remembered for a while, also that there is no such account.
+ *  Fails:  rejects when the name service fails, or too many ask. */
 import type { Account } from './accounts.ts'
 import type { Clock } from './clock.ts'
 import { Remembered } from './remembered.ts'
@@ -8,8 +8,8 @@ import { Slots } from './slots.ts'
 
 const rememberedLimits = { milliseconds: 15_000, countMax: 10_000 } as const
 const slotLimits = { atOnceMax: 4, waitingMax: 200 } as const
-/** In one question: a mail to a thousand names that are none must not cost a thousand processes, nor keep others waiting
- *  for them. */
+/** In one question: a mail to a thousand unknown names must not cost a thousand processes, nor keep others waiting for
+ *  them. */
 const namesTogetherMax = 64
 const waitMillisecondsMax = 10_000
 
@@ -17,7 +17,7 @@ export class NameService {
   private readonly query: (names: readonly string[]) => Promise<readonly Account[]>
   private readonly answers: Remembered<Account | undefined>
   private readonly slots: Slots
-  /** Waits for its turn, and takes more names until then. */
+  /** A question that waits for its turn, and takes more names until then. */
   private gathering: { readonly names: Set<string>; readonly answer: Promise<ReadonlyMap<string, Account>> } | undefined
 
   constructor(clock: Clock, query: (names: readonly string[]) => Promise<readonly Account[]>) {
@@ -44,7 +44,7 @@ export class NameService {
     await Promise.all(answers)
   }
 
-  /** Together with what others ask. What fails so is asked again by itself: it may have been another's name. */
+  /** Together with others' names. If that fails, these are asked again alone: another's name may be at fault. */
   private async queryInTurn(names: readonly string[]): Promise<ReadonlyMap<string, Account>> {
     const open = this.gathering
     const together = open !== undefined && open.names.size + names.length <= namesTogetherMax ? open : this.gather()
@@ -74,7 +74,7 @@ export class NameService {
   private async askNow(names: () => readonly string[]): Promise<ReadonlyMap<string, Account>> {
     const found = await this.slots.run(() => this.query(names()), { millisecondsMax: waitMillisecondsMax })
     if (found === 'full') throw new Error('too many questions to the name service at once')
-    // A number is taken for a uid: only who bears the name is meant.
+    // getent takes a number for a uid: only an account with that very name counts.
     return new Map(found.map((account) => [account.name, account]))
   }
 }

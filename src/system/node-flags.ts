@@ -1,8 +1,8 @@
 /** The options that every Node process of ours is started with; bin/quaver has the same.
- *  No signal may open a debugger in it: whoever reaches its port runs what he likes as that account. */
+ *  No signal may open a debugger in it: a client of the debugger's port could run any code as that account. */
 import { extname, join } from 'node:path'
 
-/** Bundles of an installed tree are JavaScript and few; there is nothing to keep. */
+/** An installed tree has a few bundles of JavaScript, which need no cache. */
 const isClone = extname(import.meta.filename) === '.ts'
 
 /** MiB of a half of the young generation. Node's own 16 make a busy program half as large again, and no faster: after

@@ -8,7 +8,7 @@ const lowest = 19
 /** Linux keeps a priority for each thread, and the runtime has started some before the first line of a program runs; those
  *  that are started later have their parent's. Elsewhere it is the process's. */
 export function giveWay(nice: number = lowest): void {
-  // Whoever started us may have said less already, and only root takes that back.
+  // The parent may have set a lower priority already, and only root can raise it again.
   const priority = Math.max(nice, getPriority())
   setPriority(priority)
   for (const thread of threads()) {

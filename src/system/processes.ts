@@ -12,7 +12,7 @@ export function killGroup(child: ChildProcess): void {
   }
 }
 
-/** Somebody has stopped or traces it: it does nothing until he lets it go on. False where the system does not tell. */
+/** The process is stopped or traced: it does nothing until it is continued. False where the system does not tell. */
 export function isStopped(pid: number | undefined): boolean {
   if (pid === undefined || process.platform !== 'linux') return false
   try {

@@ -1,6 +1,6 @@
 /** File calls that touch the page cache only, made synchronously: a trip through the thread pool costs ten times as much
  *  as the call (40 µs against 4). Syncs wait for the disk and are never made this way: many run at once in the pool.
- *  For processes that serve one user; a slow file system then holds up nobody else.
+ *  For processes that serve one user; a slow file system then holds up no other user.
  *  Fails:  throws as Node does. */
 import {
   accessSync,
@@ -30,7 +30,7 @@ const beyondAscii = /[\u0080-\uffff]/
 export type Path = string | Buffer
 
 export function pathOf(bytes: ByteString): Path {
-  // Nearly all are, and the detour over two buffers costs as much as a call of the system.
+  // Nearly all paths are ASCII, and the detour over two buffers costs as much as a call of the system.
   if (!beyondAscii.test(bytes)) return bytes
   const text = toText(bytes)
   return fromText(text) === bytes ? text : toBuffer(bytes)
@@ -61,7 +61,7 @@ export interface QuickFiles {
   link(from: ByteString, to: ByteString): void
   rename(from: ByteString, to: ByteString): void
   remove(path: ByteString): void
-  /** After it resolves, content written so far survives a power cut. After it rejected, nobody knows: never try again. */
+  /** After it resolves, content written so far survives a power cut. After a rejection this is unknown: never try again. */
   sync(fd: number): Promise<void>
   /** After it resolves, entries created, renamed or removed in the directory survive a power cut. */
   syncDirectory(path: ByteString): Promise<void>

@@ -1,5 +1,5 @@
-/** Answers that cost something, remembered for a while; the same question while one is under way waits for that. Trouble is
- *  not remembered. There are only so many: keys may come from the network. */
+/** Answers that cost something, remembered for a while; the same question, while one is under way, waits for its answer.
+ *  Failures are not remembered. The number of answers is limited: keys may come from the network. */
 import { FreshMap } from '../base/fresh-map.ts'
 import type { Clock } from './clock.ts'
 

@@ -12,7 +12,7 @@ import type { NamedPair, TlsOrder } from '../contracts/supervise.ts'
 import { keyPairFault } from './keys.ts'
 
 /** `private`: passwords and people's mail. `opportunistic`: a sender that finds no suite of its own would send in clear,
- *  so ECDHE with CBC and SHA-2 comes last, for those who have nothing else (Exchange on Windows up to 2012 R2). */
+ *  so ECDHE with CBC and SHA-2 comes last, for senders that have nothing else (Exchange on Windows up to 2012 R2). */
 export type Suites = 'private' | 'opportunistic'
 
 const suites13 = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
@@ -110,7 +110,7 @@ export class ServerTls {
       const exported = socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
       bindings.set('tls-exporter', fromBuffer(exported))
     } else if (!socket.isSessionReused()) {
-      // RFC 5929 §3: the first Finished, the client's. What could be forged without that secret is that of a resumption.
+      // RFC 5929 §3: the first Finished, the client's. Without an extended master secret only a resumption's could be forged.
       const finished = socket.getPeerFinished()
       if (finished !== undefined) bindings.set('tls-unique', fromBuffer(finished))
     }

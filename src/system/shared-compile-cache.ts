@@ -42,11 +42,11 @@ export function shareCompiled(uid: number): void {
   try {
     symlinkSync(basename(directory), `${directory.slice(0, -1)}${uid}`)
   } catch {
-    // It is there, or cannot be.
+    // It exists, or cannot be made.
   }
 }
 
-/** What is being written has a longer name. */
+/** A file that is still being written has a longer name. */
 function isWhole(name: string): boolean {
   return /^[0-9a-f]{8}$/.test(name)
 }

@@ -1,13 +1,13 @@
 /** What signals mean to a process that stays. People and tools send them out of habit (USR1 to reopen a log, WINCH, QUIT), so
  *  what is not given a meaning does nothing, where the system's default would end or stop the process.
- *  Never:  touches those of a true fault: a process that went on behind one would not be what it was. */
+ *  Never:  touches those of a true fault: after one, the process's state cannot be trusted. */
 import { constants } from 'node:os'
 import { ignoreSignal } from './libc.ts'
 
 export type Meanings = Readonly<Partial<Record<NodeJS.Signals, () => void>>>
 
 const leftAlone: ReadonlySet<string> = new Set([
-  // Nobody can have them.
+  // Cannot be caught.
   'SIGKILL',
   'SIGSTOP',
   // Faults. On arm64 a failed check of the runtime itself is a SIGTRAP, and would come again for ever.
@@ -33,7 +33,7 @@ export function heedSignals(meanings: Meanings): void {
 }
 
 /** For `start`: what is ignored here is ignored by every program below it. The runtime knows no names for real-time signals.
- *  And whoever only caught TTIN or TTOU would be asked again at once, without end, while it is in a terminal's background. */
+ *  A process that caught TTIN or TTOU would get it again at once, without end, while it is in a terminal's background. */
 export function ignoreUnnamedSignals(): void {
   for (const signal of [constants.signals.SIGTTIN, constants.signals.SIGTTOU, ...realTimeSignals]) ignoreSignal(signal)
 }

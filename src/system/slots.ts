@@ -1,5 +1,5 @@
-/** Work that is dear: so much at once, the rest waits in turn, each only so long. What is urgent goes first, and has
- *  waiting places of its own: a crowd of strangers holds up strangers. */
+/** Limits expensive work: so many jobs at once, the rest wait in turn, each only so long. Urgent jobs go first, and have
+ *  waiting places of their own: a crowd of strangers holds up only strangers. */
 import type { Clock } from './clock.ts'
 
 export interface SlotLimits {
@@ -11,7 +11,7 @@ export interface SlotLimits {
 export interface SlotWish {
   readonly millisecondsMax: number
   readonly isUrgent?: boolean
-  /** When it is aborted nobody wants the slot any more. */
+  /** Aborting it gives up the wait for the slot. */
   readonly signal?: AbortSignal
 }
 

@@ -82,7 +82,7 @@ function prepare(database: DatabaseSync, path: string, { applicationId, version,
   database.exec(`PRAGMA user_version = ${version}; PRAGMA application_id = ${applicationId}; COMMIT`)
 }
 
-/** Of one whose value is a number. */
+/** The value of a PRAGMA that is a number. */
 export function pragma(database: DatabaseSync, name: string): number {
   const value = database.prepare(`PRAGMA ${name}`).get()?.[name]
   return typeof value === 'number' ? value : 0

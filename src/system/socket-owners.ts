@@ -1,6 +1,6 @@
-/** Whose program is at the other end of a TCP connection on this machine, as the kernel's table of sockets says (Linux).
+/** The uid of the program at the other end of a TCP connection on this machine, by the kernel's table of sockets (Linux).
  *  Knows:  that a long table is dear: reading it takes at most a hundredth of this process's time.
- *  Fails:  undefined where nobody can tell (no such table, one that is too long, or one read too recently). */
+ *  Fails:  undefined where that is unknown (no such table, one that is too long, or one read too recently). */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
 import ipaddr from 'ipaddr.js'

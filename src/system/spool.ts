@@ -7,8 +7,8 @@ import type { Random } from './random.ts'
 
 export interface StoredBytes {
   readonly bytes: number
-  /** From the start, any number of times. `into`: asked for a buffer if the bytes lie in a file; they are read into it again and
-   *  again, so that each chunk is good until the next one is asked for. Without it, each is the caller's. */
+  /** From the start, any number of times. `into`: gives a buffer if the bytes lie in a file; each chunk is read into that
+   *  buffer, and is good until the next one is asked for. Without it, each chunk is the caller's own. */
   chunks(into?: () => Buffer): Iterable<Buffer>
 }
 
@@ -20,7 +20,7 @@ export function storedInMemory(parts: readonly Buffer[]): StoredBytes {
   return { bytes, chunks: () => parts }
 }
 
-/** An open file with something before it. */
+/** An open file with `head` before it. */
 export function storedInFile(head: Buffer, fd: number): StoredBytes {
   const { size } = fstatSync(fd)
   return {
@@ -117,7 +117,7 @@ export class Gathered implements StoredBytes {
     return this.file?.chunks(into) ?? this.pieces
   }
 
-  /** Again does nothing. */
+  /** A second call does nothing. */
   close(): void {
     this.file?.close()
     this.file = undefined

@@ -17,7 +17,7 @@ export function isFromNetwork(stream: Duplex): boolean {
   return stream instanceof Socket && stream.remoteAddress !== undefined
 }
 
-/** What is written to descriptor 2 reaches nobody but whoever reads the log: inetd makes it the connection, too. */
+/** False where descriptor 2 is the connection, too, as under inetd: what is written there would reach the peer. */
 export function isErrorOutputApart(): boolean {
   const error = facts(2)
   return error !== undefined && ![facts(0), facts(1)].some((one) => one !== undefined && isSame(one, error))

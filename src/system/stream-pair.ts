@@ -1,4 +1,4 @@
-/** A stream of two: what is read of the one, and written to the other. */
+/** Two streams as one: it reads from the one and writes to the other. */
 import { Duplex, type Readable, type Writable } from 'node:stream'
 
 export class StreamPair extends Duplex {

@@ -85,7 +85,7 @@ export function supervised(log: Log, orders: Orders, listenerNames: readonly str
   return {
     ready() {
       connection?.send(encodeFromProgram({ kind: 'ready' }))
-      // Now: one that is killed writes nothing.
+      // Now: a process that is killed would not write it.
       flushCompileCache()
     },
     fail(text) {

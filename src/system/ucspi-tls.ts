@@ -25,7 +25,7 @@ export function descriptorNamed(value: string | undefined): number | undefined {
   return value !== undefined && /^[0-9]{1,4}$/.test(value) && Number(value) > 2 ? Number(value) : undefined
 }
 
-/** Undefined: nobody would make a handshake. */
+/** Undefined: there is no helper to make a handshake. */
 export function ucspiTls(
   environment: ReadonlyMap<string, string>,
   clock: Clock,

@@ -14,7 +14,7 @@ export interface UnpackLimits {
   readonly ratioMax: number
 }
 
-/** What is small may be packed as well as it likes. */
+/** Below this size any ratio is allowed. */
 const smallBytes: number = 1024 * 1024
 
 export async function* unpacked(

@@ -1,6 +1,6 @@
 /** A child program in a process group of its own, whose descriptors are ours, or pipes that are read while it runs.
  *  Knows:  real pipes where the system gives them (a program may open /dev/stdout), deadlines, bytes that are not UTF-8.
- *  Never:  a shell of its own accord, but to carry bytes that Node cannot; no search in PATH.
+ *  Never:  uses a shell, except to pass bytes that Node cannot; searches in PATH.
  *  Fails:  `start` throws if the program cannot be started (error code of the system call). */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, closeSync, constants } from 'node:fs'

@@ -21,7 +21,7 @@ import {
 import { type Answer, exchange, type ExchangeRequest } from '../https/exchange.ts'
 
 const limits = { bytesMax: 256 * 1024, millisecondsMax: 30_000 }
-/** A nonce may be old by the time it arrives, and some servers refuse good ones for practice. */
+/** A nonce may be old by the time it arrives, and some servers refuse good ones to test their clients. */
 const noncesMax = 6
 const userAgent = 'Quaver'
 const retryAfterSecondsMax: number = 7 * 86_400
@@ -54,14 +54,14 @@ export interface AcmeSetting {
   readonly directory: string
   /** Of the account: P-256. */
   readonly key: KeyObject
-  /** PEM of whom the server's own certificate is by; undefined: those that the process trusts. */
+  /** PEM of the authorities of the server's own certificate; undefined: those that the process trusts. */
   readonly roots: string | undefined
 }
 
 export interface NewOrder {
   readonly names: readonly string[]
   readonly profile: string | undefined
-  /** The certificate that it is to follow, by its renewal id. */
+  /** The renewal id of the certificate that it replaces. */
   readonly replaces: string | undefined
 }
 
@@ -70,7 +70,7 @@ export class AcmeClient {
   private directory: AcmeDirectory | undefined
   private jwk: JWK | undefined
   private nonce: string | undefined
-  /** What it is called at the server. */
+  /** Undefined: requests carry the key itself. */
   accountUrl: string | undefined
 
   constructor(setting: AcmeSetting, accountUrl: string | undefined) {
@@ -115,12 +115,12 @@ export class AcmeClient {
     return asked(answer, readAuthorization(jsonOf(answer, url)) ?? unreadable(url))
   }
 
-  /** What a challenge with this token is met by (§8.1). */
+  /** The answer to a challenge with this token (§8.1). */
   async keyAuthorization(token: string): Promise<string> {
     return `${token}.${await calculateJwkThumbprint(await this.publicJwk())}`
   }
 
-  /** The challenge can be looked at now. */
+  /** Tells the authority that it can check the challenge now. */
   async meet(url: string): Promise<void> {
     await this.post(url, {})
   }
@@ -152,7 +152,7 @@ export class AcmeClient {
     return this.directory ?? (await this.look())
   }
 
-  /** Without a payload it is the GET of this protocol (§6.3). */
+  /** Without a payload: POST-as-GET (§6.3). */
   private async post(url: string, payload: object | undefined, accept = 'application/json'): Promise<Answer> {
     const bytes = Buffer.from(payload === undefined ? '' : JSON.stringify(payload))
     for (let left = noncesMax; ; left--) {
@@ -176,7 +176,7 @@ export class AcmeClient {
       .sign(this.setting.key)
   }
 
-  /** Our key, signed by what the authority gave to its customer (§7.3.4). */
+  /** Our key, signed with the key that the authority gave to its customer (§7.3.4). */
   private async bind(url: string, { keyId, key }: AccountBinding): Promise<object> {
     return await new FlattenedSign(Buffer.from(JSON.stringify(await this.publicJwk())))
       .setProtectedHeader({ alg: 'HS256', kid: keyId, url })
@@ -235,7 +235,7 @@ function asked<Value>(answer: Answer, value: Value): Asked<Value> {
   return { value, retryAfterMs: retryAfter(answer) }
 }
 
-/** Seconds alone: a date would need a clock that agrees. */
+/** Seconds only: a date would need clocks that agree. */
 function retryAfter(answer: Answer): number | undefined {
   const text = answer.header('retry-after') ?? ''
   return /^\d{1,9}$/.test(text) ? Math.min(Number(text), retryAfterSecondsMax) * 1000 : undefined

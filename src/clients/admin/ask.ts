@@ -1,5 +1,5 @@
 /** Asks `queue` or `start` one thing over its admin socket.
- *  Fails:  throws AdminError: `down` if nobody serves the socket, `refused` with the other program's text, `broken` else. */
+ *  Fails:  throws AdminError: `down` if no program serves the socket, `refused` with the other program's text, `broken` else. */
 import type { Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
 import { AdminReplyReader, encodeAdminRequest } from '../../contracts/admin.ts'
@@ -55,7 +55,7 @@ export async function ask(
           fail('broken', describeError(error))
         }
       },
-      // After a settled answer this rejects in vain.
+      // After a settled answer this has no effect.
       onClose: (reason) => fail('broken', `the answer on ${path} broke off ${reason}`.trimEnd()),
     })
     wait()

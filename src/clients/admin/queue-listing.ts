@@ -8,7 +8,7 @@ import type { Clock } from '../../system/clock.ts'
 /** Messages asked for at once: each may have ten thousand recipients. */
 const pageMax = 10
 
-/** What whoever may connect there may see. Throws AdminError: the queue does not answer. */
+/** Open to every caller that may connect to the socket. Throws AdminError: the queue does not answer. */
 export async function* listing(socketPath: string, clock: Clock): AsyncGenerator<ByteString> {
   for (let after = 0; ; ) {
     const rows = await askAll(socketPath, { op: 'list', after, limit: pageMax }, clock)

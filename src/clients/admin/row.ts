@@ -1,4 +1,4 @@
-/** Reads the JSON rows of other programs, whose shape is only a promise. */
+/** Reads the JSON rows of other programs, whose shape is not certain. */
 
 export function fieldsOf(row: unknown): object {
   return typeof row === 'object' && row !== null ? row : {}

@@ -1,6 +1,6 @@
-/** Asks authd who somebody is. Whatever goes wrong on the way is `rejected`, `temporary`: nobody is let in by an accident.
+/** Asks authd to authenticate clients. Whatever goes wrong on the way is `rejected`, `temporary`: no accident lets a client in.
  *  Knows:  one shared connection, kept open and made again when it was lost; a time limit on each step.
- *  Never:  sees a password hash; decides who somebody is. Fails: never rejects a promise. */
+ *  Never:  sees a password hash; decides who a client is. Fails: never rejects a promise. */
 import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -54,7 +54,7 @@ export type AuthStep = AuthChallenge | AuthAccepted | AuthRejected
 const stepMillisecondsMax = 30_000
 /** For a connection to be served; in the backlog of an authd that is being restarted it just waits. */
 const servingMillisecondsMax = 30_000
-/** So long an attempt waits for an authd that is away: covers a restart. */
+/** How long an attempt waits for an authd that is away: covers a restart. */
 const awayMillisecondsMax = 3_000
 const backOffMilliseconds = { min: 100, max: 5_000 } as const
 const exchangesMax = 10_000
@@ -186,7 +186,7 @@ export class AuthClient {
       return
     }
     const exchange = this.exchanges.get(reply.ref)
-    // It came too late; nobody waits any more.
+    // It came too late: no exchange waits for it any more.
     if (exchange === undefined) return
     if (exchange.settle === undefined) {
       if (reply.kind !== 'rejected') throw new ContractError(`${reply.kind} out of turn`)

@@ -1,4 +1,4 @@
-/** Asks start for what is to be certified, and hands over what an authority gave.
+/** Asks start for a certificate request, and hands over the chain that an authority issued.
  *  Fails:  never rejects: no connection and no answer in time are `refused`. */
 import type { Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
@@ -21,7 +21,7 @@ export class CertificateClient {
     this.link = new QuestionLink({ to: 'start', purpose: 'certificates', clock, connect, decode })
   }
 
-  /** `without`: names that it can do without. */
+  /** `without`: names to leave out of the request. */
   ask(without: readonly string[]): Promise<CertificateAnswer> {
     return this.send((ref) => encodeCertificateQuestion({ kind: 'ask', ref, without }))
   }

@@ -6,7 +6,7 @@ import { errorCode } from '../../system/files.ts'
 
 /** Each holds a socket while it is asked; more questions than this at once share channels. */
 const channelsMax = 200
-/** The system's resolv.conf is read again so often: a laptop or a DHCP lease changes it under a long-lived process. */
+/** How often the system's resolv.conf is read again: a laptop or a DHCP lease changes it under a long-lived process. */
 const renewMilliseconds = 60_000
 
 /** How long one server is waited for, and how often it is asked. */
@@ -35,7 +35,7 @@ export class Channels {
     this.open()
   }
 
-  /** Who is asked. */
+  /** The name servers that are asked. */
   servers(): readonly string[] {
     return this.named.length > 0 ? this.named : this.take().resolver.getServers()
   }
@@ -46,7 +46,7 @@ export class Channels {
     try {
       return await question(channel.resolver)
     } catch (error) {
-      // What has seen trouble is not asked again: nobody shall wait for what is left of it.
+      // A channel that failed is not used again: no question shall wait for what is left of the trouble.
       if (!saysNothingIsThere(error)) this.channels = this.channels.filter((other) => other !== channel)
       throw error
     } finally {

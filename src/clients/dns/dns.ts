@@ -4,9 +4,9 @@ import type { ByteString } from '../../base/byte-string.ts'
 import type { TlsaRecord } from '../../protocols/dane/tlsa.ts'
 
 export type Answer<T> = Finding<T> & {
-  /** On the asker's monotonic clock: until then the same question has the same answer. Absent: nobody knows. */
+  /** On the asker's monotonic clock: until then the same question has the same answer. Absent: unknown. */
   readonly freshUntil?: number
-  /** A resolver that we believe has verified it, be it that nothing is there (DNSSEC). */
+  /** A trusted resolver has verified the answer by DNSSEC, also an answer that there is nothing. */
   readonly isSecure?: boolean
 }
 
@@ -16,7 +16,7 @@ type Finding<T> =
   | { readonly kind: 'none' }
   /** There is no such name (NXDOMAIN). */
   | { readonly kind: 'hard' }
-  /** Nobody knows now: SERVFAIL, no answer, refused. */
+  /** Unknown for now: SERVFAIL, no answer, refused. */
   | { readonly kind: 'soft'; readonly why: string }
 
 export interface MailExchanger {
@@ -32,7 +32,7 @@ export interface Dns {
 }
 
 export type Addresses = Answer<string> & {
-  /** Of the other family nobody knows now. */
+  /** The addresses of the other family are unknown for now. */
   readonly isPart?: boolean
   /** Behind all CNAME records; absent where they were not looked at. */
   readonly canonicalName?: string
@@ -40,7 +40,7 @@ export type Addresses = Answer<string> & {
 
 /** Answers that say whether they are secure. */
 export interface TlsaDns {
-  /** Only of a name that is secure itself: some name servers fail where nothing of the kind can be (RFC 7672 §2.1). */
+  /** To be asked only for a name that is secure itself: some name servers fail at this question elsewhere (RFC 7672 §2.1). */
   tlsa(name: string): Promise<Answer<TlsaRecord>>
 }
 

@@ -1,6 +1,6 @@
 /** What the DNS says of a host that is to be a mail server: its addresses, their names, the exchangers of its domain, and
  *  whether a blocklist has it.
- *  Fails:  what nobody knows now is `unknown`, and is nobody's fault. */
+ *  Fails:  what cannot be found out now is `unknown`. */
 import { reversed, reverseName } from '../../protocols/dns/reverse-name.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import type { Answer, Dns, RecordDns } from './dns.ts'
@@ -17,7 +17,7 @@ const blocklist = 'zen.spamhaus.org'
 /** 127.255.255.0/24 says that the question was not answered (RFC 5782 knows no such; the list's own documentation does). */
 const listed = /^127\.0\.0\.\d{1,3}$/
 
-/** Forward: the host's addresses; right if one of `addresses` is there, or if we know none of ours that others reach. */
+/** Forward: the host's addresses; right if one of `addresses` is there, or if we know of no address that others reach. */
 export async function compareForward(dns: Dns, host: string, addresses: readonly string[]): Promise<ComparedRecord> {
   const answer = await dns.addresses(host)
   return compared(answer, (values) => addresses.length === 0 || values.some((one) => addresses.includes(one)))

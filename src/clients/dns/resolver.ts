@@ -1,7 +1,7 @@
 /** The system's resolvers, or those named, through c-ares: UDP, and TCP when an answer was truncated. Where their word on
- *  DNSSEC is believed, what leads to exchangers is asked by a stub of our own, which hears it.
- *  Knows:  a small cache, one query for many who ask the same, time limits. Addresses are kept for their TTL; of other
- *          records, and of what is not there, the resolver tells none.
+ *  DNSSEC is trusted, questions for exchangers and addresses go through our own stub, which reads it.
+ *  Knows:  a small cache, one query for many callers with the same question, time limits. Addresses are kept for their TTL;
+ *          for other records, and for absent ones, the resolver tells none.
  *  Never:  asks for a name that no host can have.
  *  Fails:  every trouble is `soft`; only NXDOMAIN is `hard`. */
 import ipaddr from 'ipaddr.js'
@@ -23,12 +23,12 @@ const ttlSecondsMax = 3_600
 /** Trouble is remembered just long enough to answer a burst. */
 const softCachedMilliseconds = 5_000
 const cacheEntriesMax = 10_000
-/** One may be lost on its way. */
+/** One question may be lost on its way. */
 const unansweredMin = 2
 const answerMillisecondsMax = 30_000
-/** Of one answer; RFC 5321 sets no limit, a hostile zone should not either. */
+/** Of one answer; RFC 5321 sets no limit; a hostile zone must not choose it. */
 const valuesMax = 100
-/** Of TXT: all that an answer can hold. One that is wanted may stand behind those of a hundred others. */
+/** Of TXT: all that an answer can hold. One that is wanted may stand after those of a hundred others. */
 const textsMax = 5_000
 /** A longer TXT record is cut: nothing that we look for is longer. */
 export const txtBytesMax = 8_192
@@ -51,7 +51,7 @@ interface Cached {
 
 const deliveryQueryLimits: QueryLimits = { queryMilliseconds: 5_000, triesMax: 3 }
 
-/** Is this name server believed when it says that an answer was verified (the AD bit)? */
+/** Whether this name server is trusted when it says that an answer was verified (the AD bit). */
 export type TrustedServers = (server: string) => boolean
 
 export class SystemDns implements Dns, RecordDns, TlsaDns {
@@ -59,14 +59,14 @@ export class SystemDns implements Dns, RecordDns, TlsaDns {
   private readonly channels: Channels
   private cachedTextBytes = 0
   private readonly cache = new Map<string, Cached>()
-  /** Questions, one after the other. */
+  /** Questions in a row. */
   private unanswered = 0
   private lastFailure = ''
   private readonly stub: Stub
   private readonly isTrusted: TrustedServers
 
-  /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. `isTrusted`: whose
-   *  word on DNSSEC is believed; nobody's, and no answer is secure. */
+  /** `servers`: address or address:port, `[v6]:port`; empty means the system's. Throws if one is malformed. `isTrusted`: the
+   *  servers whose word on DNSSEC is trusted; without any, no answer is secure. */
   constructor(
     clock: Clock,
     servers: readonly string[] = [],
@@ -79,12 +79,12 @@ export class SystemDns implements Dns, RecordDns, TlsaDns {
     this.isTrusted = isTrusted
   }
 
-  /** Who is asked. */
+  /** The name servers that are asked. */
   servers(): readonly string[] {
     return this.channels.servers()
   }
 
-  /** All of them are believed: one that is not could be the one that answers. */
+  /** All of them are trusted: one that is not could be the one that answers. */
   get knowsDnssec(): boolean {
     const servers = this.servers()
     return servers.length > 0 && servers.every((server) => this.isTrusted(server))
@@ -156,14 +156,14 @@ export class SystemDns implements Dns, RecordDns, TlsaDns {
     }))
   }
 
-  /** While the name servers do not answer. That one says SERVFAIL is the fault of a domain, and an answer. */
+  /** While the name servers do not answer. SERVFAIL is an answer: the fault is a domain's. */
   troubles(): Trouble[] {
     if (this.unanswered < unansweredMin) return []
     const where = this.channels.servers().join(' ')
     return [{ kind: 'name-server', where, text: `${this.unanswered} questions without an answer: ${this.lastFailure}` }]
   }
 
-  /** Whoever asks while the same question is under way waits for its answer. */
+  /** A caller that asks while the same question is under way waits for its answer. */
   private remember<T>(key: string, ask: () => Promise<Records<T>>): Promise<Answer<T>> {
     const now = this.clock.monotonic()
     const known = this.cache.get(key)

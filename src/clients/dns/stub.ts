@@ -1,7 +1,8 @@
-/** Asks name servers ourselves, because c-ares does not say whether an answer was verified (DNSSEC): UDP, and TCP where an answer was cut.
- *  Knows:  times, who is asked next, that an answer is to our question.
- *  Never:  verifies anything: a resolver has, and whether that one is believed is the caller's to know.
- *  Fails:  rejects with StubError; what it says has c-ares' codes. */
+/** Our own questions to name servers, because c-ares does not say whether an answer was verified (DNSSEC): by UDP, and by TCP
+ *  where an answer was truncated.
+ *  Knows:  time limits, which server is asked next, whether an answer is to our question.
+ *  Never:  verifies anything: the resolver has, and the caller decides whether to trust the resolver.
+ *  Fails:  rejects with StubError; its codes are c-ares'. */
 import { createSocket } from 'node:dgram'
 import { createConnection, isIPv6 } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
@@ -22,7 +23,7 @@ import type { QueryLimits } from './channels.ts'
 export class StubError extends Error {
   override name = 'StubError'
   readonly code: string
-  /** That there is nothing was verified. */
+  /** The answer that there is nothing was verified. */
   readonly isSecure: boolean
 
   constructor(code: string, text: string, isSecure = false) {
@@ -88,7 +89,7 @@ export class Stub {
       const socket = createSocket(isIPv6(server.host) ? 'udp6' : 'udp4')
       const end = (): void => {
         cancel()
-        // An error that comes after the end is nobody's business.
+        // An error that comes after the end does not matter.
         socket.on('error', () => undefined)
         socket.close()
       }
@@ -101,7 +102,7 @@ export class Stub {
       socket.on('message', (bytes) => {
         try {
           const message = parseMessage(bytes)
-          // Anybody may send to a port; only what answers our question counts.
+          // Any host may send to a port; only what answers our question counts.
           if (!isAnswerTo(question, message)) return
           end()
           resolve(message)
@@ -109,7 +110,7 @@ export class Stub {
           fail(unreadable(server, error))
         }
       })
-      // A connected socket takes answers from that server only, and learns that nobody listens there.
+      // A connected socket takes answers from that server only, and learns when no server listens there.
       socket.connect(server.port, server.host, () => socket.send(question))
     })
   }

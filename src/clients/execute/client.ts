@@ -16,7 +16,7 @@ import type { Clock } from '../../system/clock.ts'
 import { QuestionLink } from '../question-link.ts'
 
 export interface RunEnd {
-  /** `enough`: the caller read what it wanted. `lost`: nobody knows how the program ended. */
+  /** `enough`: the caller read what it wanted. `lost`: it is unknown how the program ended. */
   readonly how: Ending | 'enough' | 'lost'
   /** Of `exit`; otherwise 0. */
   readonly code: number
@@ -27,7 +27,7 @@ export interface RunEnd {
 /** Gets each line while the program runs, without its line end; false: enough, what comes later is lost. */
 export type OnLine = (line: ByteString) => boolean
 
-/** Whoever can run a program for us. */
+/** Runs programs for its callers. */
 export interface Executor {
   run(run: Run, onLine: OnLine): Promise<RunEnd>
 }

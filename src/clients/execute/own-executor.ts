@@ -1,4 +1,4 @@
-/** Runs programs as children of this process, for one that lives as long as a session and has no exec beside it. */
+/** Runs programs as children of this process, for a program that lives as long as a session and has no exec beside it. */
 import { type Run, runFault } from '../../contracts/execute.ts'
 import type { Launcher } from '../../system/launcher.ts'
 import type { WatchedProcess } from '../../system/watched-process.ts'

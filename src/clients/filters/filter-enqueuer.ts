@@ -1,6 +1,6 @@
 /** An enqueuer in front of a chain of filters that this process runs itself: a message is gathered, and passed on when it is
  *  whole. Programs read it from a file, the head first.
- *  Fails:  with qmail-queue's texts; a chain that nobody waits for any more is left at its next filter. */
+ *  Fails:  with qmail-queue's texts; a chain whose caller no longer waits is left at its next filter. */
 import { toBuffer } from '../../base/byte-string.ts'
 import { type Envelope, type Params, withLate } from '../../contracts/envelope.ts'
 import type { Random } from '../../system/random.ts'

@@ -22,7 +22,7 @@ export interface PassTools {
   signatures(): readonly ByteString[]
 }
 
-/** Filters the message and hands it on. `gone` says whether anybody still waits for the answer. */
+/** Filters the message and hands it on. `gone`: true when the caller no longer waits for the answer. */
 export type Pass = (message: Spool, envelope: Envelope, params: Params, gone: () => boolean) => Promise<Outcome<number>>
 
 /** A chain's share of the time that an SMTP client waits for the end of DATA (600 s). */
@@ -120,7 +120,7 @@ class Files {
     if (message !== undefined) this.replace(message, true)
   }
 
-  /** The original is its owner's. */
+  /** The original is for its owner to close. */
   close(): void {
     if (this.current !== this.original) this.current.close()
   }

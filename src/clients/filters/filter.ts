@@ -1,6 +1,6 @@
 /** One filter program of a chain (qmail-qfilter's interface): descriptors 0 message in, 1 message out, 3 envelope in,
  *  4 envelope out, 5 the name of another queue program, 6 a custom error. An empty file on 1 or 4 means unchanged.
- *  Knows:  who gets which file, what an exit means. Never: what is in a message.
+ *  Knows:  which file is on which descriptor, what an exit means. Never: what is in a message.
  *  Fails:  with qmail-queue's texts. */
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { done, type Failure, failed, type Outcome } from '../../base/outcome.ts'
@@ -86,7 +86,7 @@ export async function runFilter(
       return failed({ ...meaningOf(badEnvelopeCode), logText: text })
     }
     if (messageOut.bytes > 0) kept = messageOut
-    // Recipients that are still there keep what was said with them.
+    // Recipients that are still there keep their parameters and original addresses.
     const { recipientParams, originals } = input.envelope
     const envelope = { ...written, recipientParams, originals }
     return done({ discard: false, message: kept, envelope, queueProgram: firstLine(named) })

@@ -1,6 +1,6 @@
-/** The program that takes a message in place of our queue, behind the filters (QMAILQUEUE's interface): descriptor 0 message,
+/** The program that takes a message in place of our queue, after the filters (QMAILQUEUE's interface): descriptor 0 message,
  *  1 envelope, 6 (or 4) a custom error. Run as a filter is: what it gets are files, its descriptor 2 is the log.
- *  Fails:  with qmail-queue's texts; one that takes too long is killed with all it started, and nobody knows whether it queued. */
+ *  Fails:  with qmail-queue's texts; one that takes too long is killed with all it started, and may have queued or not. */
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { done, failed, type Outcome } from '../../base/outcome.ts'
 import { encodeEnvelope } from '../../contracts/envelope.ts'

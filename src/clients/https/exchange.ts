@@ -1,5 +1,5 @@
-/** One request over HTTPS, the certificate verified. No redirects: what is configured is what is asked.
- *  Fails:  rejects with an ExchangeError, whose text names the URL; an answer with a status of an error is an answer. */
+/** One request over HTTPS, the certificate verified. No redirects: only the configured URL is asked.
+ *  Fails:  rejects with an ExchangeError, whose text names the URL; an answer with an error status is an answer. */
 import { request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import type { SecureContext } from 'node:tls'
@@ -19,7 +19,7 @@ export interface ExchangeRequest {
   readonly body?: Buffer
   /** PEM; undefined: the authorities that the process trusts. */
   readonly roots?: string | undefined
-  /** With the authorities that are believed, in place of both. */
+  /** With the trusted authorities, in place of `roots` and the process's own. */
   readonly secureContext?: SecureContext
   /** In place of the system's, where addresses are not to be taken from there. */
   readonly lookup?: LookupFunction
@@ -27,7 +27,7 @@ export interface ExchangeRequest {
 
 export class ExchangeError extends Error {
   override name = 'ExchangeError'
-  /** The server is not who it should be, by its certificate. */
+  /** The server's certificate was not accepted. */
   readonly isCertificate: boolean
 
   constructor(url: string, cause: unknown) {

@@ -1,4 +1,4 @@
-/** GET over HTTPS of what is there, or not: a status other than 200 is a failure.
+/** GET over HTTPS: a status other than 200 is a failure.
  *  Fails:  rejects with an ExchangeError. */
 import { exchange, ExchangeError, type ExchangeLimits, type ExchangeRequest } from './exchange.ts'
 

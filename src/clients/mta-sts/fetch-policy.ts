@@ -1,5 +1,5 @@
 /** The policy file of a domain (RFC 8461 §3.3): by HTTPS from `mta-sts.DOMAIN`, whose certificate must be good for that name.
- *  Never:  follows a redirect, asks an address to which a name server must not steer us.
+ *  Never:  follows a redirect, connects to an address to which a name server must not steer us.
  *  Fails:  with a text, and the kind of failure in the words of TLS reports (RFC 8460 §4.3). */
 import type { LookupFunction } from 'node:net'
 import type { SecureContext } from 'node:tls'
@@ -17,7 +17,7 @@ const limits: ExchangeLimits = { bytesMax: 64 * 1024, millisecondsMax: 30_000 }
 export interface PolicyWeb {
   addresses(name: string): Promise<Addresses>
   isReachable(address: string): boolean
-  /** With the authorities that are believed. */
+  /** With the trusted authorities. */
   readonly context: () => SecureContext
   /** 443 but in tests. */
   readonly port?: number

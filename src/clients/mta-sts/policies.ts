@@ -1,6 +1,6 @@
 /** The MTA-STS policy of a domain that mail goes to (RFC 8461 §3.3, §5): the one that is kept, or a new one.
- *  Knows:  when a policy is good, when it is fetched again, how long a failure is remembered; many who ask at once wait for one
- *          fetch. A kept policy that is still good holds, whatever becomes of its record or its web server.
+ *  Knows:  when a policy is good, when it is fetched again, how long a failure is remembered; callers that ask at once share
+ *          one fetch. A kept policy that is still good holds, whatever becomes of its record or its web server.
  *  Never:  what is done with a policy.
  *  Fails:  never; what went wrong stands beside the finding. Without a kept policy every trouble means that there is none. */
 import { FreshMap } from '../../base/fresh-map.ts'
@@ -38,9 +38,9 @@ export interface StsFinding {
   readonly policy: StsPolicy | undefined
   /** As it was fetched. */
   readonly text: ByteString
-  /** Of the record that stands in the DNS now. */
+  /** The id in the present DNS record. */
   readonly id: string | undefined
-  /** It is not the one of that record: it was kept. */
+  /** The policy was kept, and is not the one of that record. */
   readonly isKept: boolean
   /** Milliseconds since 1970; 0 without a policy. */
   readonly goodUntil: number
@@ -50,10 +50,10 @@ export interface StsFinding {
 }
 
 const dayMilliseconds: number = 24 * 60 * 60_000
-/** §3.3: no sooner is asked again after a failure. */
+/** §3.3: a fetch that failed is tried again no sooner. */
 const failureMilliseconds: number = 5 * 60_000
 const failuresMax = 10_000
-/** Whatever max_age says: not every message shall fetch it. */
+/** At least, whatever max_age says: not every message shall fetch it. */
 const goodMillisecondsMin: number = failureMilliseconds
 /** How many domains' policies are at hand without a look at the disk. */
 const atHandMax = 1_000
@@ -94,8 +94,8 @@ export class StsPolicies {
     return finding(await this.keep(domain, id, fetched, this.now()), id, false)
   }
 
-  /** Fetches what was not fetched for a day (§3.3: before somebody who can keep us from it does). True: the policy is good
-   *  for longer now. */
+  /** Fetches a policy that was not fetched for a day (§3.3: lest an attacker block it until it expires). True: the policy is
+   *  good for longer now. */
   async refresh(domain: string): Promise<boolean> {
     const kept = await this.kept(domain)
     if (kept === undefined || this.now() - kept.stored.fetchedAt < dayMilliseconds) return false
@@ -126,7 +126,7 @@ export class StsPolicies {
     }
   }
 
-  /** Undefined if it is too old. A clock that was set back makes nothing good for longer than from now. */
+  /** Undefined if it is too old. A fetch in the future (the clock was set back) counts as one of now. */
   private put(domain: string, stored: StoredPolicy, policy: StsPolicy): AtHand | undefined {
     const now = this.now()
     const goodUntil = Math.min(stored.fetchedAt, now) + Math.max(policy.maxAgeSeconds * 1000, goodMillisecondsMin)
@@ -169,7 +169,7 @@ export class StsPolicies {
   ): Promise<AtHand | undefined> {
     const now = this.now()
     const known = this.atHand.get(domain, this.parts.clock.monotonic())
-    // Who waited for the same fetch finds it done.
+    // Another caller of the same fetch has kept it already.
     if (known?.stored.id === id && now - known.stored.fetchedAt < failureMilliseconds) return known
     const stored = { id, fetchedAt: now, usedAt, text }
     const atHand = this.put(domain, stored, policy)

@@ -20,7 +20,7 @@ export class RunningBodyDigest {
     this.canonical.push(text)
   }
 
-  /** Once, behind the last byte. */
+  /** Once, after the last byte. */
   finish(): BodyDigest {
     this.canonical.end()
     return { bytes: this.canonical.bytes, sha256: this.hash.finish() }
@@ -45,7 +45,7 @@ export class BodyDigests {
     for (const digest of this.bodies.values()) digest.push(text)
   }
 
-  /** Once, behind the last byte. */
+  /** Once, after the last byte. */
   finish(): Digests {
     const digests: { -readonly [Kind in keyof Digests]: Digests[Kind] } = {}
     for (const [kind, digest] of this.bodies) digests[kind] = digest.finish()

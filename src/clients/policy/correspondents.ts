@@ -1,7 +1,7 @@
-/** Tells policy to whose domains mail of ours has gone: who is known so gets reports about what comes in his name. Each domain
- *  is told once a day.
- *  Never:  tells of bounces, or of reports themselves: who gets nothing else must not be known for ever.
- *  Fails:  what cannot be told is told of the next message; no delivery waits. */
+/** Tells policy to which domains our mail has gone: these domains get reports about mail in their name. Each domain is told
+ *  once a day.
+ *  Never:  tells of bounces, or of reports themselves: a domain that gets nothing else must not stay known for ever.
+ *  Fails:  what cannot be told is told with the next message; no delivery waits. */
 import type { Socket } from 'node:net'
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { decodePolicyReply, encodePolicyNotice } from '../../contracts/policy.ts'
@@ -16,7 +16,7 @@ const servingMillisecondsMax = 5_000
 export interface CorrespondentsParts {
   readonly clock: Clock
   readonly connect: () => Promise<Socket>
-  /** From which reports go. */
+  /** The sender of reports. */
   readonly reportAddress: () => ByteString | undefined
 }
 

@@ -1,7 +1,7 @@
 /** Asks the policy process. Whatever goes wrong is «no answer» with a reason for the log, never a refusal: the caller goes
  *  on as if it had not asked.
  *  Knows:  one shared connection, made again when it was lost; answers that are fresh enough to serve again; time limits;
- *          back-off, so that a policy process that is down or stuck costs a session nothing after the first who noticed.
+ *          back-off, so that a policy process that is down or stuck costs only the first session that notices.
  *  Never:  decides about mail. Fails: never rejects. */
 import type { Socket } from 'node:net'
 import { FreshMap } from '../../base/fresh-map.ts'
@@ -43,7 +43,7 @@ const servingMillisecondsMax = 2_000
 const backOffMilliseconds = { min: 250, max: 10_000 } as const
 /** About a kilobyte each. */
 const rememberedMax = 5_000
-/** So many questions in a row without any answer: nobody is there, though the socket is open. */
+/** After so many questions in a row without any answer policy counts as gone, though the socket is open. */
 const silentQuestionsMax = 10
 
 type Reply = Exclude<PolicyReply, { kind: 'serving' }>
@@ -101,7 +101,7 @@ export class PolicyClient {
     this.questions.link.connection?.send(encodePolicyNotice({ kind: 'acted', ...notice }))
   }
 
-  /** What is asked gets no answer; a later question connects again. */
+  /** Open questions get no answer; a later question connects again. */
   close(): void {
     this.questions.close()
   }

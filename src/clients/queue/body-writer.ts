@@ -5,7 +5,7 @@ import { closeSync } from 'node:fs'
 import { describeError, type Failure, transient } from '../../base/outcome.ts'
 import { behind, errorCode, writeSome } from '../../system/files.ts'
 
-/** Gathered during a write; whoever brings more waits. */
+/** Gathered during a write; beyond this `write` waits. */
 const gatheredBytesMax: number = 256 * 1024
 
 export class BodyWriter {
@@ -37,7 +37,7 @@ export class BodyWriter {
     if (this.gatheredBytes > gatheredBytesMax) await this.writing
   }
 
-  /** Resolves when nobody here can write any more. */
+  /** Resolves when this process can write no more to the file. */
   async close(): Promise<Failure | undefined> {
     this.closing ??= this.finish()
     await this.closing

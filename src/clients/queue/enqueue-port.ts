@@ -1,4 +1,4 @@
-/** The client's half of the enqueue contract, over a connection that somebody else owns (a `local`'s also carries deliveries).
+/** The client's half of the enqueue contract, over a connection that its caller owns (a `local`'s also carries deliveries).
  *  Knows:  refs, time limits. Whether a message goes whole or streamed is decided in queue-sink.ts.
  *  Fails:  returns temporary failures with qmail-queue's texts; a refusal by the queue is passed on as it came. */
 import { closeSync } from 'node:fs'
@@ -20,22 +20,22 @@ type Settle = (outcome: Outcome<number>) => void
 /** The next descriptor that came on the connection's other half. */
 export type ReceiveDescriptor = () => PassedDescriptor | undefined
 
-/** To a message that has been begun. It may come early, if something is wrong. */
+/** The answer to a message that has been begun. It may come early, if something is wrong. */
 interface Answer {
   /** The message is complete: from now on the answer must come in time. */
   due(): Promise<Outcome<number>>
-  /** Nobody waits for it. */
+  /** The caller does not wait for it. */
   forget(): void
 }
 
-/** Nobody hears of it. */
+/** No caller sees it. */
 const abandoned = transient('3.0', 'qq read error', 'abandoned before its end')
 
 export class EnqueuePort {
   private readonly waiting = new Map<number, Settle>()
-  /** Of those whose answer is due. */
+  /** Cancels the time limits of answers that are due. */
   private readonly limits = new Map<number, () => void>()
-  /** Who asked for a file. */
+  /** Calls that asked for a file. */
   private readonly asking = new Map<number, (answer: 'file' | 'frames' | undefined) => void>()
   private lastRef = 0
   private readonly connection: FrameConnection
@@ -58,7 +58,7 @@ export class EnqueuePort {
     return true
   }
 
-  /** Whoever waits is told that nobody knows. */
+  /** Callers that wait get a temporary failure: the outcome is unknown. */
   connectionClosed(reason: string): void {
     const failure = transient('3.0', 'qq crashed', `lost the queue's connection ${reason}`.trimEnd())
     for (const ref of this.waiting.keys()) this.settle(ref, failed(failure))
@@ -78,7 +78,7 @@ export class EnqueuePort {
     return new ContentStream(this.connection, ref, this.answerTo(ref))
   }
 
-  /** The same, into a file that the queue gives, if it gives one. */
+  /** The same, with the body written into a file, if the queue gives one. */
   async openFile(envelope: Envelope, params: Params, receive: ReceiveDescriptor): Promise<ContentSink> {
     const ref = this.nextRef()
     this.connection.send(encodeEnqueueRequest({ kind: 'open', ref, envelope, params, asFile: true }))

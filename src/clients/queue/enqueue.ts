@@ -17,7 +17,7 @@ export class EnqueueClient implements Enqueuer {
   private readonly streams: StreamLinks
   private readonly route: QueueRoute
 
-  /** `connectUnread`: for whom the queue gives files in which bodies are written. */
+  /** `connectUnread`: for clients to which the queue gives files for bodies. */
   constructor(
     connect: () => Promise<Socket>,
     clock: Clock,

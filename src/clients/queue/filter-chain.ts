@@ -1,7 +1,7 @@
-/** Whoever takes a message that has to pass through filters first: control/smtpfilters and its like, or what QMAILQUEUE
+/** The enqueuer of a message that has to pass through filters first: control/smtpfilters and its like, or what QMAILQUEUE
  *  and QMAILQUEUEFILTERS of its connection name (qmail-qfilter, qmail-qfilter-queue).
  *  Knows:  filters of our own at the head of the list run here, while content passes by; from the first other one on,
- *          the message goes to whoever runs programs (exec, for services), who hands the result to the queue itself.
+ *          the message goes to what runs programs (exec, for services), which hands the result to the queue itself.
  *  Fails:  with qmail-queue's texts; without exec every message that needs it is deferred. */
 import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
@@ -26,7 +26,7 @@ type Environment = ReadonlyMap<string, ByteString>
 export interface FilterTools {
   readonly queue: Enqueuer
   readonly clock: Clock
-  /** Has programs run. */
+  /** An enqueuer that runs these programs. */
   programs(order: ProgramOrder): Enqueuer
   /** control/signatures. */
   signatures(): readonly ByteString[]
@@ -34,7 +34,7 @@ export interface FilterTools {
   readFile(name: ByteString): Buffer | undefined
 }
 
-/** Which filters a message of this connection passes, and who takes it then. */
+/** Which filters a message of this connection passes, and what takes it then. */
 export interface FilterPlan {
   readonly filters: readonly ByteString[]
   /** Empty: our queue. */
@@ -43,7 +43,7 @@ export interface FilterPlan {
   readonly decidedBy: string
 }
 
-/** Programs that a message passes on its way, and who takes it then. */
+/** Programs that a message passes on its way, and what takes it then. */
 export interface ProgramOrder {
   readonly filters: readonly ByteString[]
   /** Empty: our queue. */
@@ -51,7 +51,7 @@ export interface ProgramOrder {
   readonly environment: Environment
 }
 
-/** Where programs are run by exec. */
+/** For services, whose programs exec runs. */
 export interface ExecTools {
   connectExec(): Promise<Socket>
   readonly clock: Clock

@@ -8,8 +8,8 @@ import type { Random } from '../../system/random.ts'
 import { Gathered } from '../../system/spool.ts'
 import type { ContentSink } from './enqueuer.ts'
 
-/** `whom`: for whom it is kept, in the log. `take` may close the body as soon as it needs it no more; what it throws is
- *  trouble with the disk. */
+/** `whom`: for whom it is kept, in the log. `take` may close the body once it needs it no more; an exception of `take` counts
+ *  as trouble with the disk. */
 export function gatheringSink(
   random: Random,
   whom: string,

@@ -1,4 +1,4 @@
-/** Gives a message to the queue as whoever calls; with the daemons down, leaves it where `leave` says.
+/** Gives a message to the queue as the calling user; with the daemons down, leaves it where `leave` says.
  *  Fails:  with qmail-queue's texts. */
 import type { Socket } from 'node:net'
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
@@ -31,13 +31,13 @@ export interface HandedEnvelope extends Envelope {
 }
 
 export interface Ways {
-  /** The queue's socket for everybody. */
+  /** The queue's socket that every user may connect to. */
   readonly socketPath: string
-  /** Where the message is as safe; resolves with its path. */
+  /** Puts the message where it is as safe; resolves with its path. */
   readonly leave: (envelope: Envelope, content: StoredBytes) => Promise<Outcome<string>>
 }
 
-/** `head`: header lines to stand above the content that are not of whoever wrote it. In the drop directory they are content. */
+/** `head`: header lines above the content that its writer did not write. In the drop directory they are content. */
 export async function handIn(
   ways: Ways,
   envelope: HandedEnvelope,
@@ -62,7 +62,7 @@ export function handedIn(handed: HandedIn): Outcome<number> {
   return done(handed.kind === 'queued' ? handed.id : process.pid)
 }
 
-/** Over the socket for everybody: the kernel says who we are. */
+/** Over the socket for every user: the kernel tells the queue which user calls. */
 export function enqueueClient(
   socketPath: string,
   onRefused: (error: unknown) => void = () => undefined,
@@ -101,7 +101,7 @@ function headed(head: ByteString, content: StoredBytes): StoredBytes {
   }
 }
 
-/** What no queue of ours takes, however often it is asked. */
+/** Why the queue would refuse the envelope for good. */
 function envelopeFault({ sender, recipients }: Envelope): Failure | undefined {
   const addresses = [sender, ...recipients]
   const refused = (logText: string): Failure => permanent('3.0', 'qq permanent problem', logText)

@@ -34,7 +34,7 @@ export class LinkedPort {
     return this.current
   }
 
-  /** Ends after what was sent; whoever waits for an answer waits in vain. A message after that makes another connection. */
+  /** Ends after what was sent; callers that wait for an answer get a failure. A message after that makes another connection. */
   close(): void {
     this.link.close()
     this.current?.connectionClosed('')

@@ -1,5 +1,5 @@
-/** An enqueuer before which Authentication-Results fields in our name are taken out of what strangers send (RFC 8601 §5): only
- *  those that stand there later are ours. What stands before it reads the message as it came.
+/** An enqueuer that takes Authentication-Results fields in our name out of what strangers send (RFC 8601 §5): those found
+ *  there later are ours. Enqueuers in front of it read the message as it came.
  *  Never:  holds more than the header. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { toBuffer } from '../../base/byte-string.ts'

@@ -4,7 +4,7 @@
  *  Knows:  how to run it: no shell, no arguments, no search in PATH, the working directory is the home.
  *  Never:  runs two messages through one process. What it is given on 0, 1, 4 and 6 are stream sockets, not pipes, because
  *          that is what Node makes: a program reads and writes them alike, but cannot open them again by /dev/fd.
- *  Fails:  with qmail-queue's texts; a program that takes too long is killed, and nobody knows whether it queued. */
+ *  Fails:  with qmail-queue's texts; a program that takes too long is killed, and may have queued or not. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
@@ -88,7 +88,7 @@ export class ProgramEnqueuer implements Enqueuer {
     }
   }
 
-  /** Node tells the two apart only by an exit that did not happen: qmail's child would have exited 61 or 120. */
+  /** Node does not tell the two failures apart: qmail's child would have exited 61 or 120. */
   private startFailure(error: unknown): Failure {
     try {
       accessSync(this.home, constants.X_OK)

@@ -1,5 +1,5 @@
 /** One message on its way to the queue, or to exec: gathered while it is small, and sent in one frame when it is closed;
- *  streamed beyond that, or as soon as the process holds too much. Nobody else decides that.
+ *  streamed beyond that, or as soon as the process holds too much. Only this file decides that.
  *  Fails:  with qmail-queue's texts. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Failure, failed, type Outcome, transient } from '../../base/outcome.ts'
@@ -19,11 +19,11 @@ export interface EnqueueLink {
 }
 
 export interface QueueRoute {
-  /** `the queue`, or who stands before it; for the log. */
+  /** `the queue`, or the program before it; for the log. */
   readonly to: string
   /** Of all sinks of the process. */
   readonly budget: ContentBudget
-  /** `streamed`: the message is slow, and holds up whatever comes behind it on its connection. Rejects if nobody is there. */
+  /** `streamed`: the message is slow, and holds up all that comes after it on its connection. Rejects if the program is away. */
   connect(manner: 'whole' | 'streamed'): Promise<EnqueueLink>
 }
 
@@ -126,7 +126,7 @@ export class QueueSink implements ContentSink {
   }
 }
 
-/** Nobody hears of it. */
+/** No caller sees it. */
 const abandoned = transient('3.0', 'qq read error', 'abandoned before its end')
 
 function headTooLong(bytes: number): Failure {

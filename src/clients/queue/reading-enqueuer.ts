@@ -1,5 +1,5 @@
-/** An enqueuer before which somebody reads along: he is asked when the message is whole, before anybody commits to it, and
- *  refuses it or adds to its head. The message itself passes as it is.
+/** An enqueuer with a reader in front: the reader is asked when the message is whole, before the message is committed, and
+ *  refuses it or adds to its head. The message itself passes unchanged.
  *  Never:  holds more than a header. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Failure, failed, type Outcome, permanent } from '../../base/outcome.ts'
@@ -15,14 +15,14 @@ export interface ReadHeader {
   readonly fields: readonly HeaderField[]
 }
 
-/** By who has read a message. */
+/** By the reader of a message. */
 export interface Added {
   /** Whole header lines to stand above the head. */
   readonly head: ByteString
   readonly params: Params
 }
 
-/** Reads one message. What it hears is what came, without the head that others give. */
+/** Reads one message, as it came, without the head that other programs add. */
 export interface ContentReader {
   /** A message with a larger header is refused, and not held until its end. Absent: 1 MiB. */
   readonly headerBytesMax?: number
@@ -30,9 +30,9 @@ export interface ContentReader {
   header(header: ReadHeader): void
   /** Pieces of the body as they come: digests are made here. The bytes are a view that may not be kept. */
   body(bytes: Buffer): void
-  /** Asked behind the last byte: what is to be added, or why the message is not taken. It has a time limit of its own. */
+  /** Asked after the last byte: what is to be added, or why the message is not taken. It has a time limit of its own. */
   verdict(): Promise<Outcome<Added>>
-  /** The message will not be whole: nobody asks for a verdict. */
+  /** The message will not be whole: no verdict will be asked. */
   abandon(): void
 }
 

@@ -1,5 +1,5 @@
-/** Connections for streamed messages, one for each at a time. Where the queue gives files, a connection has another beside it on
- *  which their descriptors come, and a few are kept for the next messages. */
+/** Connections for streamed messages, each for one message at a time. Where the queue gives files, a connection has a second
+ *  one for their descriptors, and a few are kept for the next messages. */
 import { randomInt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { encodeHello } from '../../contracts/hello.ts'
@@ -31,7 +31,7 @@ export class StreamLinks {
     this.connectUnread = connectUnread
   }
 
-  /** Rejects if nobody is there. */
+  /** Rejects if the queue is away. */
   async take(): Promise<EnqueueLink> {
     const link = this.idle.pop() ?? this.make()
     const port = await portOf(link)
@@ -67,7 +67,7 @@ export class StreamLinks {
   }
 }
 
-/** Nothing is left of a link that could not be made. */
+/** Ends a link that could not be made. */
 async function portOf(link: StreamLink): Promise<EnqueuePort> {
   try {
     return await link.port.port()

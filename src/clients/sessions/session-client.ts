@@ -71,7 +71,7 @@ export class SessionClient {
     return { kind: 'refused', why, logText: `${first.logText}; then ${second.logText}` }
   }
 
-  /** The front stops: those who have sessions of it are told so by the sessions. */
+  /** The front stops: lspawn has its sessions end, which tell their clients. */
   closing(service: LoginService): void {
     this.link.link.connection?.send(encodeLoginRequest({ kind: 'closing', service }))
   }
@@ -88,7 +88,7 @@ export class SessionClient {
       return await this.enter(reply.path, reply.token, facts)
     } catch (error) {
       const logText = describeError(error)
-      // Whoever has not answered by now would not answer the next time either, and the client waits.
+      // A program that has not answered by now would not answer the next time either, and the client waits.
       return error instanceof DeadlineError ? { kind: 'refused', why: 'temporary', logText } : { kind: 'lost', logText }
     }
   }

@@ -1,4 +1,4 @@
-/** IP addresses as targets: literals, and those that nobody else may send us to. */
+/** IP addresses as targets: literals, and those to which the DNS must not send us. */
 import ipaddr from 'ipaddr.js'
 import type { ByteString } from '../../base/byte-string.ts'
 
@@ -23,7 +23,7 @@ export function canonical(address: string): string {
 
 const forbiddenRanges: ReadonlySet<string> = new Set(['unspecified', 'loopback', 'linkLocal', 'multicast', 'broadcast'])
 
-/** A name server must not be able to point us at our own services, or at everybody. Private networks are allowed: many
+/** A name server must not be able to point us at our own services, or at a broadcast address. Private networks are allowed: many
  *  a site has its mail hosts there. */
 export function isReachableAddress(address: string): boolean {
   return !forbiddenRanges.has(ipaddr.process(address).range())

@@ -1,4 +1,4 @@
-/** Connections that are ready for another message, kept for a short while under what they were made for.
+/** Connections that are ready for another message, kept for a short while, by a key of what they were made for.
  *  Knows:  how long, how many, how often. Never: opens one.
  *  A server that speaks or hangs up meanwhile (421, its own time limit) takes its connection out of here by itself. */
 import type { Clock } from '../../system/clock.ts'

@@ -1,9 +1,9 @@
 /** One connection to a remote SMTP server: commands out, replies in, in order, each within its time.
- *  Knows:  sockets, TLS, how many replies are owed, the total deadline. A refusal that comes before its time is the answer
- *          to what is sent next: whoever says it is about to hang up.
+ *  Knows:  sockets, TLS, how many replies are owed, the total deadline. A refusal that comes unasked is taken as the answer
+ *          to the next command: its server is about to hang up.
  *  Never:  what a reply means.
  *  Fails:  never throws. Once it is lost `reply` gives what had come before, `drained` says so at once, and `lostBecause`
- *          says why: `timeout`, or `protocol` for a success that nobody asked for, or what is no reply. */
+ *          says why: `timeout`, or `protocol` for a success that was not asked for, or what is no reply. */
 import { connect as connectTcp, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
@@ -65,14 +65,14 @@ type Listener = ((chunk: Buffer) => void) | ((error: Error) => void) | (() => vo
 
 export class SmtpConnection {
   readonly target: Target
-  /** From which it goes out; empty if it was lost at once. */
+  /** Our own address on it; empty if it was lost at once. */
   readonly ownAddress: string
   deadline: number = Number.POSITIVE_INFINITY
   /** Empty while it lives. */
   lostBecause = ''
-  /** What it is encrypted by. */
+  /** The TLS socket, once there is one. */
   secured: TLSSocket | undefined
-  /** What it said that is no reply, or that nobody had asked for; empty if it never did. */
+  /** What the server said that is no reply, or was not asked for; empty if it never did. */
   misread: ByteString = ''
   /** Called once when it is lost. */
   onLost: () => void = () => undefined
@@ -99,7 +99,7 @@ export class SmtpConnection {
     deadlines.watch(this)
   }
 
-  /** Whose time is running now. */
+  /** Sets the limits of the attempt that uses it now. */
   useLimits(limits: TimeLimits): void {
     this.limits = limits
   }
@@ -131,8 +131,8 @@ export class SmtpConnection {
     return this.replyBy(this.deadlineIn(millisecondsMax))
   }
 
-  /** The answer to a message that is out: cut short by no total, because who has taken it may be about to say so. Of an
-   *  answer that breaks off, what has come. */
+  /** The answer to a message that is out: not cut by the total, because the server may have accepted it and be about to say
+   *  so. Of an answer that breaks off, what has come. */
   async lastReply(millisecondsMax: number): Promise<Reply | undefined> {
     this.parser.textMayComeFirst = true
     const reply = await this.replyBy(this.deadlines.clock.monotonic() + this.cut(millisecondsMax))
@@ -169,7 +169,7 @@ export class SmtpConnection {
     return this.lostBecause === '' && this.owed === 0 && this.ready.length === 0 && this.parser.idle
   }
 
-  /** Goes on in TLS. Resolves with the reason if it could not be had, and the connection is lost then. */
+  /** Begins TLS. Resolves with the reason if that fails, and the connection is lost then. */
   secure(options: ConnectionOptions, millisecondsMax: number): Promise<TlsTrouble | undefined> {
     return new Promise((resolve) => {
       this.detach()
@@ -279,7 +279,7 @@ export class SmtpConnection {
     wake()
   }
 
-  /** No more will come: what had begun is the answer. */
+  /** No more will come: a reply that had begun counts as the answer. */
   private loseToPeer(why: string): void {
     if (this.lostBecause !== '') return
     const rest = this.owed > 0 ? this.parser.rest() : undefined
@@ -296,7 +296,7 @@ export class SmtpConnection {
     waiting?.(undefined)
     this.wakeWriter()
     if (destroy) this.socket.destroy()
-    // Error events after this are nobody's business, but must have a listener.
+    // Error events after this do not matter, but must have a listener.
     this.socket.on('error', () => undefined)
     this.onLost()
   }

@@ -1,6 +1,6 @@
 /** Which addresses to try, in which order (RFC 5321 §5.1): MX by preference, equal ones shuffled; without MX the host itself.
  *  Knows:  null MX (RFC 7505), the check whether a best MX is this machine, addresses that DNS must not send us to.
- *  Never:  connects; concludes for good from answers of which one is missing.
+ *  Never:  connects; fails for good while one of the answers is missing.
  *  Fails:  gives the status in qmail-remote's words. */
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
@@ -19,7 +19,7 @@ export interface Target {
   readonly port: number
   /** The MX's or relay's name, by which its certificate is checked; the address itself where there is no name. */
   readonly name: string
-  /** The DNS says so for certain (DNSSEC): this is an exchanger of the domain. Absent: anybody may have said it. `tlsaHosts`:
+  /** DNSSEC proves that this is an exchanger of the domain. Absent: the answer may be forged. `tlsaHosts`:
    *  under which names TLSA records are looked for, in this order; none where the addresses are not certain. */
   readonly secured?: { readonly tlsaHosts: readonly string[] }
 }
@@ -108,12 +108,12 @@ export class MailExchangers {
       : exchanger(preference, hostName, [])
   }
 
-  /** Ourselves and all that are no better than we are drop out: mail to them would come back. */
+  /** Drops this host, and all exchangers that are no better: mail to them would come back. */
   private checked(exchangers: readonly Exchanger[]): Targets {
     const ours = exchangers.filter(({ targets }) => targets.some(({ address }) => this.parts.isOurs(address)))
     const oursBest = Math.min(...ours.map(({ preference }) => preference))
     const better = exchangers.filter(({ preference }) => preference < oursBest)
-    // Only who is best in the whole list is meant to know the domain; for others we are the backup, and keep the mail.
+    // Only the best of the whole list is meant to know the domain; for the others we are the backup, and keep the mail.
     if (better.length === 0) return failed(remoteStatus.ambiguousMx)
     const reachable = better.flatMap(({ targets }) => targets.filter(({ address }) => isReachableAddress(address)))
     if (reachable.length > 0) return this.found(reachable)

@@ -1,4 +1,4 @@
-/** Whether this machine can reach the port of mail servers elsewhere: many providers close it.
+/** Whether this machine can reach port 25 of other mail servers: many providers close it.
  *  Fails:  nothing; the answer says what was seen. */
 import { connect } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
@@ -8,11 +8,11 @@ import type { Dns } from '../dns/dns.ts'
 export interface OutwardFacts {
   /** A greeting of a mail server came back. */
   readonly open: boolean
-  /** Who answered, or what each said. */
+  /** The server that greeted, or what each said. */
   readonly text: string
 }
 
-/** Large ones, and at home everywhere. */
+/** Large ones, with servers everywhere. */
 const wellKnown: readonly string[] = ['gmail.com', 'outlook.com', 'yahoo.com']
 const greetingBytesMax = 512
 

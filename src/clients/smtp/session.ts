@@ -1,8 +1,8 @@
 /** From an address to a server that is ready for MAIL: connect, greeting, EHLO or HELO, TLS, AUTH.
  *  Knows:  the order of these steps and their times (RFC 5321 §4.5.3.2), what is forgotten after STARTTLS (RFC 3207 §4.2).
  *  Never:  sends a password in clear, or goes on in clear where TLS is demanded.
- *  Fails:  with a status, and whether another address may be asked: it may, as long as nobody has refused us for a reason
- *          that holds for each (a password, TLS that is demanded). */
+ *  Fails:  with a status, and whether another address may be asked: it may, unless we were refused for a reason that holds
+ *          for each (a password, TLS that is demanded). */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Status } from '../../base/outcome.ts'
 import { remoteStatus } from '../../protocols/qmail/remote-status.ts'
@@ -27,13 +27,13 @@ export interface SessionWish {
   readonly login: Login | undefined
   /** Extensions that are not used with this host, in capitals; `EHLO`: none of them. */
   readonly unwanted: ReadonlySet<string>
-  /** Names that only we have, in lower case: who bears one is this host. */
+  /** Names that only we have, in lower case: a server with one is this host. */
   readonly ownNames: ReadonlySet<string>
   readonly connectMilliseconds: number
   readonly limits: TimeLimits
   /** A connection on which something came that is no reply. */
   readonly onMisread: (connection: SmtpConnection) => void
-  /** What came of TLS, once a connection, unless it was not to be. */
+  /** The outcome of TLS, once a connection, where TLS was wanted. */
   readonly onTls: (fact: TlsFact, connection: SmtpConnection) => void
 }
 
@@ -52,7 +52,7 @@ export type Opened =
   | { readonly kind: 'refused'; readonly status: Status }
   /** It is this host: addresses that come after it are no better. */
   | { readonly kind: 'ourselves'; readonly status: Status }
-  /** TLS that nobody demanded failed: the same address may be tried in clear, on a new connection. */
+  /** Opportunistic TLS failed: the same address may be tried in clear, on a new connection. */
   | { readonly kind: 'handshakeFailed'; readonly why: string; readonly status: Status }
 
 type Failed = Exclude<Opened, { kind: 'ready' | 'unreachable' }>
@@ -60,10 +60,10 @@ type Step<T> = { readonly kind: 'ok'; readonly value: T } | Failed
 /** No answer to EHLO or HELO. Where it hung up on EHLO: some old servers take a HELO on a new connection. */
 type Silent = { readonly kind: 'silent'; readonly failed: Failed }
 
-/** A TLSA record means an authority that has just been met: on a new connection its signatures can be judged. */
+/** A TLSA record names an authority whose certificate has just been seen: on a new connection its signatures can be judged. */
 type Again = { readonly kind: 'again' }
 
-/** EHLO is not implemented (RFC 5321 §4.2.2): HELO may be. Any other refusal is of us, or of now. */
+/** EHLO is not implemented (RFC 5321 §4.2.2): HELO may be. Any other refusal is of this client, or temporary. */
 const notImplemented: readonly number[] = [500, 502, 504]
 
 export async function openSession(wish: SessionWish, contexts: TlsContexts, deadlines: Deadlines): Promise<Opened> {
@@ -199,7 +199,7 @@ async function startTls(
     return demandUnmet(wish, remoteStatus.noTls(target, 'STARTTLS was refused', go))
   }
   if (!connection.inStep) {
-    // Bytes behind the 220 came in clear: somebody in between wants them taken for the server's (response injection).
+    // Bytes after the 220 came in clear: an attacker in between wants them taken for the server's (response injection).
     connection.drop()
     return { kind: 'refused', status: remoteStatus.died(target) }
   }
@@ -207,13 +207,13 @@ async function startTls(
   if (trouble !== undefined) return trouble
   const again = await sayHello(connection, wish)
   if (again.kind !== 'silent') return again
-  // In TLS 1.3 the handshake is over for us before the server has judged it: it may miss a certificate of ours.
+  // In TLS 1.3 the handshake is over for us before the server has judged it: it may want a certificate of ours.
   const { lostBecause } = connection
   connection.drop()
   return withoutTls(wish, `no answer in TLS: ${lostBecause}`, remoteStatus.died(target))
 }
 
-/** Undefined: the connection is encrypted, and whoever must vouch for the other side does. */
+/** Undefined: the connection is encrypted, and the plan's voucher vouches for the other side. */
 async function handshake(
   connection: SmtpConnection,
   wish: SessionWish,
@@ -254,7 +254,7 @@ function withoutTls(wish: SessionWish, why: string, status: Status): Failed {
   return wish.tls.use === 'opportunistic' ? { kind: 'handshakeFailed', why, status } : demandUnmet(wish, status)
 }
 
-/** What is published holds for one exchanger, what the administrator wants for each. */
+/** A published demand holds for one exchanger, the administrator's for all. */
 function demandUnmet(wish: SessionWish, status: Status): Failed {
   return { kind: wish.tls.demandedBy === '' ? 'refused' : 'unwilling', status }
 }

@@ -1,5 +1,5 @@
-/** What TLS connections are made with. Making a context parses certificates, and the machine's are hundreds: they are made
- *  once and kept. */
+/** Contexts for TLS connections. Making one parses certificates, and the machine's are hundreds: contexts are made once and
+ *  kept. */
 import { isIP } from 'node:net'
 import {
   checkServerIdentity,
@@ -24,7 +24,7 @@ export class TlsContexts {
   private readonly onProblem: (problem: string) => void
   private readonly machineAuthorities: () => string[]
 
-  /** `machineAuthorities`: certificates of those that this machine believes. */
+  /** `machineAuthorities`: certificates of those that this machine trusts. */
   constructor(onProblem: (problem: string) => void, machineAuthorities: () => string[] = authoritiesOfMachine) {
     this.onProblem = onProblem
     this.machineAuthorities = machineAuthorities
@@ -49,7 +49,7 @@ export class TlsContexts {
     return this.contextOf({ kind: 'authorities', pem: undefined }, undefined)
   }
 
-  /** The authority that a TLSA record means has shown itself: from now on what it signed is judged by it. False: it is known. */
+  /** Keeps the certificate of an authority that a TLSA record names, to judge what it has signed. False: it was known. */
   learnAnchor(plan: TlsPlan, pem: string): boolean {
     const key = voucherKey(plan.voucher)
     if (this.anchors.get(key) === pem) return false
@@ -76,7 +76,7 @@ export class TlsContexts {
     if (voucher.kind === 'nobody') return {}
     if (voucher.kind === 'authorities') return { ca: voucher.pem ?? this.machineAuthorities() }
     const anchors = [...certificatesIn(voucher.records), ...(anchor === undefined ? [] : [anchor])]
-    // Nobody but them, were there none. An authority that a record names need not be a root.
+    // Only these, even if there are none. An authority that a record names need not be a root.
     return { ca: anchors, allowPartialTrustChain: true }
   }
 

@@ -1,4 +1,4 @@
-/** Does somebody vouch for the server at the other end? And what TLS reports call it if not (RFC 8460 §4.3). */
+/** Whether the voucher vouches for the server at the other end, and what TLS reports call it if not (RFC 8460 §4.3). */
 import type { TLSSocket } from 'node:tls'
 import type { FailureType } from '../../protocols/tlsrpt/day.ts'
 import { certificateFault } from '../../system/certificate-faults.ts'
@@ -13,16 +13,16 @@ export interface TlsFact {
 }
 
 export interface Judgement {
-  /** Undefined: somebody vouches, or nobody needs to. */
+  /** Undefined: the voucher vouches, or none is needed. */
   readonly fault: TlsTrouble | undefined
-  /** A TLSA record means this authority: what it signed can be judged once it is known. */
+  /** A TLSA record names this authority: once it is known, what it signed can be judged. */
   readonly anchorPem?: string
 }
 
 const good: Judgement = { fault: undefined }
 const unmatched: TlsTrouble = { why: 'no TLSA record matches its certificate', code: 'TLSA' }
 
-/** Behind the handshake, before anything is said. */
+/** After the handshake, before anything is said. */
 export function judgePeer(socket: TLSSocket, voucher: Voucher): Judgement {
   if (voucher.kind === 'nobody') return good
   if (voucher.kind === 'authorities') return socket.authorized ? good : { fault: chainFault(socket) }

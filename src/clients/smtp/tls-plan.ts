@@ -1,5 +1,5 @@
-/** Whether and how a connection is encrypted, and who must vouch for the other side: opportunistic and unverified unless
- *  somebody demands more.
+/** Whether and how a connection is encrypted, and who must vouch for the other side: opportunistic and unverified unless more
+ *  is demanded.
  *  Knows:  in which order demands count: tlshosts/, notlshosts/, exhaustivelist, a smarthost's password (the administrator's
  *          word), DANE (RFC 7672), MTA-STS (RFC 8461), REQUIRETLS (RFC 8689).
  *  Never:  reads a file, asks the DNS. */
@@ -24,7 +24,7 @@ export type HostPolicy =
   | { readonly kind: 'none' }
   /** `domain`: whose policy it is. */
   | { readonly kind: 'sts'; readonly domain: string; readonly mode: 'enforce' | 'testing' }
-  /** No usable records: TLS, and nobody vouches (RFC 7672 §2.2). `names`: one must be in a certificate of usage 2. */
+  /** No usable records: TLS without a voucher (RFC 7672 §2.2). `names`: one must be in a certificate of usage 2. */
   | { readonly kind: 'dane'; readonly records: readonly UsableTlsa[]; readonly names: readonly string[] }
 
 export const noHostPolicy: HostPolicy = { kind: 'none' }
@@ -39,12 +39,12 @@ export type Voucher =
 export interface TlsPlan {
   readonly use: 'never' | 'opportunistic' | 'required'
   readonly voucher: Voucher
-  /** A certificate that nobody vouches for is reported, and does no harm. */
+  /** A certificate that the voucher does not vouch for is reported, and mail still goes. */
   readonly isOnlyReported: boolean
   /** TLS before the greeting. */
   readonly implicit: boolean
   readonly clientPem: string | undefined
-  /** Who demands it, for a person; empty: the administrator. Where it is a published policy, another exchanger may do. */
+  /** What demands it, for a person; empty: the administrator. A published policy may be met by another exchanger. */
   readonly demandedBy: string
 }
 

@@ -1,7 +1,7 @@
 /** What a domain and its exchangers have published about TLS, and so what is demanded of each exchanger: DANE (RFC 7672)
  *  where there is any, else MTA-STS (RFC 8461), which must not weaken it (RFC 8461 §2).
- *  Never:  filters the exchangers beforehand: one that is not in the policy still says that we are no better than it (§8.4).
- *  Fails:  an exchanger of which nobody can tell now what is demanded, or that must not be used, is `excluded`. */
+ *  Never:  filters the exchangers beforehand: one outside the policy still counts for our own preference (§8.4).
+ *  Fails:  an exchanger whose demand cannot be found out now, or that must not be used, is `excluded`. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { tlsaName, usableAmong } from '../../protocols/dane/tlsa.ts'
 import { letsIn } from '../../protocols/mta-sts/policy.ts'
@@ -16,9 +16,9 @@ export type HostDemand =
   | {
       readonly kind: 'demand'
       readonly policy: HostPolicy
-      /** What a policy in testing would have said; empty if nothing. */
+      /** Why a policy in testing would exclude it; empty if it would not. */
       readonly remark: string
-      /** That it is an exchanger of the domain is certain, and not only what the DNS says (RFC 8689 §4.2.1). */
+      /** DNSSEC or MTA-STS proves that it is an exchanger of the domain (RFC 8689 §4.2.1). */
       readonly isVouchedFor: boolean
     }
   /** Mail must not go there now. `failure`: in the words of TLS reports (RFC 8460 §4.3). */
@@ -56,7 +56,7 @@ export class TlsPolicies {
     return isWeak && sts.policy?.mode === 'enforce' ? other : dane
   }
 
-  /** Undefined: there are no such records, or nobody knows whose they are. */
+  /** Undefined: there are no such records, or DNSSEC does not prove them. */
   private async dane(target: Target, domain: string): Promise<HostDemand | undefined> {
     for (const host of target.secured?.tlsaHosts ?? []) {
       const name = tlsaName(target.port, host)

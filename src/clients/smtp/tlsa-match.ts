@@ -11,7 +11,7 @@ export function matchesEndEntity(records: readonly UsableTlsa[], leaf: X509Certi
   return records.some((record) => record.usage === 3 && matches(record, leaf))
 }
 
-/** The authority that a record of usage 2 means, as PEM. */
+/** The authority that a record of usage 2 names, as PEM. */
 export function anchorIn(records: readonly UsableTlsa[], leaf: X509Certificate): string | undefined {
   const authorities = records.filter(({ usage }) => usage === 2)
   if (authorities.length === 0) return undefined

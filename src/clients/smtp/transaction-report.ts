@@ -12,7 +12,7 @@ export interface ForNow {
   readonly end: boolean
 }
 
-/** Of as many recipients as were answered; `end` of the others. */
+/** One status for each recipient that was answered; `end` for the others. */
 export interface TransactionReport {
   readonly recipients: readonly Status[]
   readonly end: Status

@@ -37,7 +37,7 @@ export type TransactionEnd =
   | { readonly kind: 'accepted'; readonly reply: Reply }
   | { readonly kind: 'refused'; readonly command: 'MAIL' | 'DATA' | 'content'; readonly reply: Reply }
   | { readonly kind: 'noRecipient' }
-  /** It said nothing to MAIL, or that it is closing: on a connection that was kept this is no news about the message. */
+  /** It said nothing to MAIL, or that it is closing: on a connection that was kept this says nothing about the message. */
   | { readonly kind: 'unanswered'; readonly reply: Reply | undefined }
   /** Pipelined commands were not answered, or not each: it may have lost them. */
   | { readonly kind: 'outOfStep' }
@@ -147,7 +147,7 @@ class Transaction {
     if (reply === undefined) return this.silence()
     if (reply.code === goAhead) return undefined
     if (reply.code >= refusedFrom) return { kind: 'refused', command: 'DATA', reply }
-    // Only 354 invites content: after another word of success nobody knows what the server will take its lines for.
+    // Only 354 invites content: after another success code the server may take its lines for commands.
     return this.dropped(this.pipelining ? { kind: 'outOfStep' } : { kind: 'refused', command: 'DATA', reply })
   }
 
@@ -181,7 +181,7 @@ class Transaction {
     return undefined
   }
 
-  /** A refusal in the middle of the content is the answer to it. An acceptance of what is not complete is none. */
+  /** A refusal in the middle of the content is the answer to it. An acceptance of incomplete content does not count. */
   private async earlyEnd(): Promise<TransactionEnd> {
     const reply = await this.connection.reply(0)
     return reply !== undefined && reply.code >= refusedFrom

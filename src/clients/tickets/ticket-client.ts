@@ -15,7 +15,7 @@ import { QuestionLink } from '../question-link.ts'
 
 export type Admission =
   | { readonly admitted: true; readonly account: ByteString }
-  /** `no-answer`: lspawn could not be asked, or said nothing in time; `temporary` is its own word. */
+  /** `no-answer`: lspawn could not be asked, or said nothing in time; `temporary` is lspawn's own answer. */
   | { readonly admitted: false; readonly why: Denial | 'no-answer' }
 
 export interface TicketLimits {
@@ -48,12 +48,12 @@ export class TicketClient {
     return this.ask((ref) => ({ kind: 'admit', ref, ticket, account, peer }), this.limits.admitMilliseconds)
   }
 
-  /** The same by control/checkpassword, which knows the password. */
+  /** The same, if control/checkpassword accepts the password. */
   check(ticket: ByteString, name: ByteString, password: ByteString, peer: SessionPeer): Promise<Admission> {
     return this.ask((ref) => ({ kind: 'check', ref, ticket, name, password, peer }), this.limits.checkMilliseconds)
   }
 
-  /** Ends what was let in as the account. If lspawn is away, so are the sessions. */
+  /** Ends the sessions and tickets of the account. If lspawn is away, so are the sessions. */
   revoke(account: ByteString): void {
     this.questions.link.say(encodeTicketRequest({ kind: 'revoke', account }))
   }

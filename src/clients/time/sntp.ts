@@ -1,6 +1,6 @@
-/** What time it is, by somebody else's clock (SNTP, RFC 4330 §5).
+/** The time by another host's clock (SNTP, RFC 4330 §5).
  *  Never:  sets a clock.
- *  Fails:  undefined where nobody answers. */
+ *  Fails:  undefined where no answer comes. */
 import { createSocket } from 'node:dgram'
 import type { Clock } from '../../system/clock.ts'
 

@@ -58,7 +58,7 @@ it('a log that takes nothing is a trouble of its home, until it takes lines agai
   assert.match(told?.text ?? '', /ENOSPC/)
   assert.match(
     explainTrouble({ kind: 'log', where: '/log' }),
-    /cannot be written.* To do: see room, owner and mode of \/log/,
+    /cannot be written.* To do: check free space, owner and mode of \/log/,
   )
 })
 

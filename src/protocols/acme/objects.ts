@@ -1,5 +1,5 @@
 /** What an ACME server says (RFC 8555 §7.1): its JSON objects, read as far as they are used.
- *  Fails:  an object without what it must have gives undefined: whoever asked says which answer it was. */
+ *  Fails:  an object without what it must have gives undefined: the caller says which answer it was. */
 
 export interface AcmeDirectory {
   readonly newNonce: string
@@ -11,11 +11,11 @@ export interface AcmeDirectory {
   readonly profiles: readonly string[]
   /** Accounts are for its customers alone (§7.3.4). */
   readonly needsBinding: boolean
-  /** What it is called in CAA records (RFC 8659). */
+  /** The authority's names in CAA records (RFC 8659). */
   readonly caaNames: readonly string[]
 }
 
-/** `pending` also where the authority has not said, or something that we do not know. */
+/** `pending` also where the status is missing or unknown. */
 export type Progress = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid'
 
 export interface Order {
@@ -41,7 +41,7 @@ export interface Challenge {
 
 /** RFC 7807, §6.7. */
 export interface Problem {
-  /** Behind `urn:ietf:params:acme:error:`; the whole where it is another's. */
+  /** What follows `urn:ietf:params:acme:error:`; the whole type if it does not begin so. */
   readonly type: string
   /** For people, one printable line. */
   readonly text: string
@@ -69,7 +69,7 @@ export function isHttpsUrl(text: string): boolean {
   return text.length <= urlLengthMax && text.startsWith('https://') && URL.canParse(text)
 }
 
-/** What an authority gave to a customer, so that a new account is known to be his (§7.3.4). */
+/** The key that an authority gave a customer, by which it knows the customer's new account (§7.3.4). */
 export interface AccountBinding {
   readonly keyId: string
   readonly key: Uint8Array
@@ -131,7 +131,7 @@ function readChallenge(value: unknown): Challenge[] {
   return [{ type, token, url: address, problem: readProblem(fields.get('error')) }]
 }
 
-/** Undefined: it is none. Of an order for several names each is told. */
+/** Undefined: it is none. The text tells each problem of an order for several names. */
 export function readProblem(value: unknown): Problem | undefined {
   const fields = fieldsOf(value)
   const type = fields.get('type')
@@ -155,7 +155,7 @@ export function readRenewalInfo(value: unknown): RenewalInfo | undefined {
   return { fromMs, toMs, explanation: isHttpsUrl(page) ? shown(page) : '' }
 }
 
-/** It becomes a record of a zone file. */
+/** The name is written into a zone file. */
 function isCaaName(text: string): boolean {
   return /^[A-Za-z0-9.-]{1,253}$/.test(text)
 }
@@ -165,7 +165,7 @@ function timeOf(value: unknown): number {
 }
 
 function progress(value: unknown): Progress {
-  // Of authorizations: what is over in any way is no good any more (§7.1.6).
+  // An authorization that is over in any way is invalid (§7.1.6).
   if (value === 'expired' || value === 'deactivated' || value === 'revoked') return 'invalid'
   return progresses.find((known) => known === value) ?? 'pending'
 }
@@ -178,7 +178,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** What an authority says goes to logs and terminals. */
+/** An authority's text is shown in logs and on terminals. */
 function shown(text: string): string {
   return text.slice(0, textLengthMax).replace(/[^ -~]/g, '?')
 }

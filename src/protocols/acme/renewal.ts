@@ -1,6 +1,6 @@
 /** When a certificate is renewed: in the window that the authority suggests (ARI, RFC 9773), else when a third of its life
  *  is left. And when an attempt that failed is made again.
- *  Never:  knows the time; draws no lots: `dice` is from 0 to 1. */
+ *  Never:  knows the time, or makes random numbers: `dice` is from 0 to 1. */
 import { elementsOf } from '../x509/der-reader.ts'
 
 export interface Period {
@@ -29,7 +29,7 @@ export function windowAskedAgain(retryAfterMs: number | undefined): number {
 }
 
 /** Milliseconds from the last of `failures` attempts in a row to the next. An authority that is away is asked sooner than one
- *  that says no: after a no, none of its limits (five in an hour) must be met. */
+ *  that refuses: refused attempts must not reach its limits (five in an hour). */
 export function retryDelay(failures: number, isAway: boolean, dice: number): number {
   const [first, most] = isAway
     ? [hourMilliseconds / 6, 6 * hourMilliseconds]
@@ -37,7 +37,7 @@ export function retryDelay(failures: number, isAway: boolean, dice: number): num
   return Math.min(most, first * 2 ** (failures - 1)) * (0.9 + dice / 5)
 }
 
-/** What renewalInfo is asked by, and a new order replaces: the authority's key and the serial number (RFC 9773 §4.1).
+/** The id for renewalInfo, and for what a new order replaces: the authority's key and the serial number (RFC 9773 §4.1).
  *  Undefined where the certificate does not name its authority's key. */
 export function renewalIdOf(certificateDer: Uint8Array): string | undefined {
   const [certificate] = elementsOf(certificateDer) ?? []

@@ -1,5 +1,5 @@
 /** The Authentication-Results field (RFC 8601 §2.2): what was found out about where a message comes from.
- *  Never:  gives a stranger's word more room than a value: what is no token is quoted, and nothing of it is in a comment. */
+ *  Never:  puts a stranger's text anywhere but in a value: what is no token is quoted, and comments hold only our own words. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 /** `spf=pass smtp.mailfrom=example.org`. */
@@ -46,7 +46,7 @@ function pvalue(value: ByteString): ByteString {
   return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** Nothing that ends a comment, or looks like the next result to who does not know comments. */
+/** Nothing that ends a comment, or looks like the next result to a reader that does not know comments. */
 function ownWords(comment: string): string {
   return comment.replace(/[^A-Za-z0-9 .,:=_-]/g, '').slice(0, 2 * valueBytesMax)
 }

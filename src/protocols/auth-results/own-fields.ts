@@ -1,5 +1,4 @@
-/** Authentication-Results fields that claim to be ours: whoever reads them believes them, so those of strangers go
- *  (RFC 8601 §5). */
+/** Authentication-Results fields that claim to be ours: readers believe them, so strangers' ones are removed (RFC 8601 §5). */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { type HeaderField, headerFields, valueOf } from '../dkim/header-fields.ts'
 
@@ -17,14 +16,14 @@ export function withoutOwnResults(header: ByteString, isOurs: IsOurs): { header:
   return { header: kept.map(({ raw }) => `${raw}\n`).join(''), removed }
 }
 
-/** What cannot be read could be read by somebody as ours. */
+/** A field that we cannot read counts, too: another reader could take it for ours. */
 export function claimsToBeOurs(field: HeaderField, isOurs: IsOurs): boolean {
   if (field.name !== 'authentication-results') return false
   const id = authservId(valueOf(field))
   return id === undefined || isOurs(id)
 }
 
-/** A longer one is nobody's name. */
+/** A longer one names no host. */
 const idBytesMax = 1000
 
 /** In lower case, without a dot at its end. Undefined: it cannot be told. */

@@ -1,5 +1,5 @@
-/** Reads what we found out about a message in the field that we put on top of it. For mail that has come in by SMTP: of what
- *  people of this machine hand in nothing is found out. */
+/** Reads what we found out about a message in the field that we put on top of it. For mail that has come in by SMTP: mail
+ *  handed in on this machine has no results. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { type HeaderField, valueOf } from '../dkim/header-fields.ts'
 import { claimsToBeOurs, type IsOurs, partAt } from './own-fields.ts'

@@ -1,4 +1,4 @@
-/** For which domain a message speaks: that of its authors, which DMARC compares with a signature's (RFC 9989 §4.7). */
+/** The domain for which a message speaks: that of its authors, which DMARC compares with a signature's (RFC 9989 §4.7). */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { parseAddressList } from '../rfc822/address-list.ts'
 import { everyReading } from '../rfc822/readings.ts'
@@ -17,13 +17,13 @@ export function authorDomain(header: ByteString): AuthorDomain {
 
 export type DmarcAuthor =
   | { readonly domain: ByteString }
-  /** `several`: readers could see several authors, or one whose domain is none. `none`: they see nobody. */
+  /** `several`: readers could see several authors, or one with an invalid domain. `none`: they see no author. */
   | { readonly domain: undefined; readonly why: string; readonly authors: 'none' | 'several' }
 
 /** Of a From that strangers wrote: room for two hundred authors. */
 const authorFieldBytesMax: number = 16 * 1024
 
-/** The same for whoever must evaluate whatever comes: where readers differ about a From, all of them must see the same domain.
+/** The same for a receiver, which must evaluate every From: where readers differ about one, all must see the same domain.
  *  `asciiForm`: of a name in UTF-8, as the DNS has it (RFC 5891). */
 export function dmarcAuthor(header: ByteString, asciiForm: (domain: ByteString) => ByteString): DmarcAuthor {
   const field = onlyFrom(header)

@@ -9,7 +9,7 @@ export type Canonicalization = 'simple' | 'relaxed'
 const linesAtOnce = 8192
 
 export class CanonicalBody {
-  /** What was given so far. */
+  /** Given so far. */
   bytes = 0
   private readonly isRelaxed: boolean
   private readonly give: (text: ByteString) => void

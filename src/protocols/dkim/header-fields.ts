@@ -1,5 +1,5 @@
-/** The header as DKIM sees it: everything up to the first empty line, line by line (RFC 6376 §3.4, §5.4.2). A line that is
- *  no field stays what it is: what is hashed is what came. */
+/** The header as DKIM sees it: everything up to the first empty line, line by line (RFC 6376 §3.4, §5.4.2). A line that is no
+ *  field stays as it is: the bytes that came are hashed. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Canonicalization } from './canonical-body.ts'
 
@@ -31,7 +31,7 @@ export function valueOf({ raw }: HeaderField): ByteString {
   return raw.slice(raw.indexOf(':') + 1)
 }
 
-/** What is signed: for each name the last field of it that is not taken yet, then the signature without its own value. */
+/** The signed text: for each name its last field that is not taken yet, then the signature without its own value. */
 export function signedText(
   fields: readonly HeaderField[],
   names: readonly ByteString[],

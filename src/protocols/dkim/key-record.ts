@@ -7,7 +7,7 @@ export interface KeyRecord {
   readonly kind: 'rsa' | 'ed25519'
   /** RSA: SubjectPublicKeyInfo or RSAPublicKey in DER. Ed25519: 32 bytes. */
   readonly key: ByteString
-  /** t=y: the domain only tries, and a failure counts for nothing. */
+  /** t=y: the domain is testing, and a failure counts for nothing. */
   readonly isTest: boolean
   /** t=s: i= may not be below d=. */
   readonly isStrict: boolean

@@ -1,13 +1,13 @@
-/** Makes a DKIM-Signature (RFC 6376 §5): relaxed/relaxed, the whole body, and every field that a reader sees or that
- *  changes what he sees.
+/** Makes a DKIM-Signature (RFC 6376 §5): relaxed/relaxed, the whole body, and every field that readers see or that changes
+ *  what they see.
  *  Never:  signs what the next hop may add or change: the trace, and fields of lists that are not there.
- *  Whoever calls it has the message in its last form: nothing may touch these fields or the body afterwards. */
+ *  The caller has the message in its final form: nothing may touch these fields or the body afterwards. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { encodeBase64 } from '../sasl/base64.ts'
 import { headerFields, signedText } from './header-fields.ts'
 import type { Algorithm } from './signature.ts'
 
-/** Named once more than they are there (RFC 6376 §8.15), so that nobody can add another. */
+/** Named once more than they are there (RFC 6376 §8.15), so that no other can be added. */
 export const oversignedFields: readonly ByteString[] = [
   'from',
   'to',

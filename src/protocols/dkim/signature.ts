@@ -39,7 +39,7 @@ const namesMax = 200
 /** RFC 6008 §3. */
 const markBytes = 8
 
-/** `value`: what is behind the colon; `now`: seconds since 1970. */
+/** `value`: what follows the colon; `now`: seconds since 1970. */
 export function readSignature(value: ByteString, now: number): ReadSignature {
   const tags = parseTagList(value)
   if (tags === undefined) return { read: false, domain: '', selector: '', mark: '', ...permanent('no list of tags') }
@@ -89,7 +89,7 @@ function formTrouble(
   return isQueryKnown ? undefined : permanent('no known query method')
 }
 
-/** A t= in the future is nobody's trouble: clocks differ. */
+/** A t= in the future is no fault: clocks differ. */
 function timeTrouble(
   signedAt: ByteString | undefined,
   expires: ByteString | undefined,
@@ -107,7 +107,7 @@ function algorithmOf(text: ByteString): Algorithm | Refusal {
   return text === 'rsa-sha1' ? { result: 'policy', reason: 'SHA-1 proves nothing' } : permanent('unknown algorithm')
 }
 
-/** How the bodies of these signatures are to be hashed; `signatures`: what is behind their colons. */
+/** How the bodies of these signatures are to be hashed; `signatures`: what follows their colons. */
 export function bodiesWanted(signatures: readonly ByteString[]): ReadonlySet<Canonicalization> {
   const wanted = new Set<Canonicalization>()
   for (const value of signatures) {

@@ -1,7 +1,7 @@
 /** Who signs with which keys: lines of control/dkimdomains, `DOMAIN:SELECTOR[,SELECTOR]`, and of control/dkimusers,
  *  `ACCOUNT:DOMAIN[,DOMAIN]`.
- *  A domain without a line is its parent's if that has one; `@` stands for all others. Of a line with several selectors
- *  each makes a signature, as one of RSA and one of Ed25519 do. */
+ *  A domain without a line uses its parent's if that has one; `@` stands for all others. Each selector of a line makes a
+ *  signature, such as one of RSA and one of Ed25519. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { isName } from './author-domain.ts'
 
@@ -9,7 +9,7 @@ export const signingForm =
   'selectors separated by commas, as example.org:q1 or example.org:q1,q2; @ is every other domain'
 export const signingUserForm = 'domains separated by commas, as www-data:example.org; @ is every domain'
 const selectorsMax = 4
-/** Of a rule for every domain, and of everybody's domains. */
+/** In dkimdomains every other domain, in dkimusers every domain. */
 export const everyDomain = '@'
 
 export interface SigningRule {

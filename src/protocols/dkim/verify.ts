@@ -1,5 +1,5 @@
-/** What is to be thought of the signatures of a message (RFC 6376 §6, RFC 8301, RFC 8463).
- *  Never:  sees the body: its two digests say all. Asks one question a signature, all at once.
+/** A verdict on each signature of a message (RFC 6376 §6, RFC 8301, RFC 8463).
+ *  Never:  sees the body: its two digests are enough. Asks one question a signature, all at once.
  *  Fails:  never; trouble with DNS is `temperror`, which is no reason to refuse anything. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Canonicalization } from './canonical-body.ts'
@@ -125,7 +125,7 @@ interface Finding {
 
 function evaluate(key: KeyRecord, signature: Signature, text: ByteString, bodies: BodyDigests, check: Check): Finding {
   const finding = verifyStrictly(key, signature, text, bodies[signature.body], check)
-  // RFC 6376 §3.6.1: a domain that tries must be no worse off than one without signatures.
+  // RFC 6376 §3.6.1: a domain that is testing must be no worse off than one without signatures.
   return key.isTest && finding.result !== 'pass'
     ? { result: 'none', reason: `${finding.reason}; the key is a test` }
     : finding
@@ -142,7 +142,7 @@ function verifyStrictly(
   if (body === undefined) return { result: 'permerror', reason: 'the body was not hashed as c= wants it' }
   if (algorithm !== `${key.kind}-sha256`) return { result: 'permerror', reason: 'the key is of another kind' }
   if (key.isStrict && identityDomain !== domain) return { result: 'permerror', reason: 'the key forbids i= below d=' }
-  // Whoever passes such a message on can write below it (RFC 6376 §8.2).
+  // Others can append text to such a message (RFC 6376 §8.2).
   if (bodyBytes !== undefined && bodyBytes !== body.bytes)
     return { result: 'policy', reason: 'l= does not cover the body' }
   switch (check(key, text, value)) {

@@ -5,7 +5,7 @@ export const reportedDispositions = ['none', 'quarantine', 'reject'] as const
 export type ReportedDisposition = (typeof reportedDispositions)[number]
 
 export interface AggregateReport {
-  /** As the reporter calls itself, and under which name it can be asked. */
+  /** The reporter's name, and the address where it can be asked. */
   readonly organization: string
   readonly contact: string
   readonly id: string
@@ -14,9 +14,9 @@ export interface AggregateReport {
   readonly end: number
   /** At which the policy was found; in lower case. */
   readonly domain: string
-  /** p= as the reporter saw it; empty if he does not say. */
+  /** p= as the reporter saw it; empty if the report does not say. */
   readonly policy: string
-  /** Rows that differ in nothing that is here are one. */
+  /** Rows that differ only in `count` and `found` are merged. */
   readonly rows: readonly ReportedRow[]
 }
 

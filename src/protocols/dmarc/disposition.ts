@@ -1,13 +1,13 @@
-/** What becomes of a message whose author was evaluated: what the owner of his domain wants, and what we do of it
- *  (RFC 9989 §5.4, §7.4). */
+/** What becomes of a message whose author was evaluated: what the owner of the author's domain wants, and how much of it we
+ *  do (RFC 9989 §5.4, §7.4). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { DmarcVerdict } from './verdict.ts'
 
-/** What we do at most; control/dmarcaction. */
+/** The strongest that we do; control/dmarcaction. */
 export const dmarcActions = ['none', 'quarantine', 'reject'] as const
 export type DmarcAction = (typeof dmarcActions)[number]
 
-/** What nobody could understand is what the file is without it. */
+/** A line that cannot be understood means the same as no file. */
 export function readDmarcAction(line: ByteString): DmarcAction {
   const word = line.trim().toLowerCase()
   return dmarcActions.find((action) => action === word) ?? 'quarantine'
@@ -25,7 +25,7 @@ export interface Knowledge {
   readonly isTrusted: boolean
   /** A list that signed it itself: lists break the signatures of authors. */
   readonly isFromList: boolean
-  /** A bounce: a refusal of it would tell nobody. */
+  /** A bounce: no sender would learn of its refusal. */
   readonly isBounce: boolean
 }
 
@@ -33,7 +33,7 @@ export interface Disposition {
   readonly action: DmarcAction
   /** For a person. */
   readonly why: string
-  /** For the owner of the domain: why it is not what he wants. */
+  /** For the owner of the domain: why the action is not what they want. */
   readonly reason?: 'local_policy' | 'mailing_list' | 'trusted_forwarder'
 }
 
@@ -51,7 +51,7 @@ export function disposition(
   if (result === 'permerror') {
     if (most === 'none') return { action: 'none', why: 'control/dmarcaction is none' }
     if (isTrusted) return trusted
-    // Of none nobody is named whom a policy could protect. Several are no author at all (RFC 5322 §3.6).
+    // Without an author no domain is named that a policy could protect. Several authors are invalid (RFC 5322 §3.6).
     return { action: isAmbiguous ? 'reject' : 'quarantine', why: whyNoAuthor }
   }
   if (result !== 'fail' || policy === undefined) return { action: 'none', why: `the result is ${result}` }

@@ -1,4 +1,4 @@
-/** A DMARC record (RFC 9989 §4.7): what the owner of a domain asks of those who receive mail in its name. */
+/** A DMARC record (RFC 9989 §4.7): what the owner of a domain asks of receivers of mail in its name. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 export const policies = ['none', 'quarantine', 'reject'] as const
@@ -16,9 +16,9 @@ export interface DmarcRecord {
   readonly isSpfStrict: boolean
   /** psd=y: names below it belong to different organizations. psd=n: the name is an organization's. */
   readonly isSuffix: boolean | undefined
-  /** t=y: the owner only tries, and wants the next milder treatment. */
+  /** t=y: the owner is testing, and wants the next milder treatment. */
   readonly isTest: boolean
-  /** rua: who wants aggregate reports, as URIs separated by commas; empty: nobody. */
+  /** rua: where aggregate reports are wanted, as URIs separated by commas; empty: nowhere. */
   readonly reportsTo: ByteString
 }
 
@@ -38,7 +38,7 @@ function readRecord(text: ByteString): DmarcRecord | undefined {
   const flag = (name: string): string => (tags.get(name) ?? '').toLowerCase()
   const [policy, subdomains, absent] = ['p', 'sp', 'np'].map((name) => policyOf(tags.get(name)))
   const isSpoilt = policy === undefined || policy === 'bad' || subdomains === 'bad' || absent === 'bad'
-  // §4.10.1: who wants reports and does not say what he wants else wants nothing else.
+  // §4.10.1: a record without a valid policy that asks for reports counts as p=none.
   const whole = isSpoilt
     ? {
         policy: hasReportAddress(tags.get('rua')) ? ('none' as const) : undefined,

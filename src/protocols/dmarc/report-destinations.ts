@@ -1,12 +1,12 @@
-/** To whom an aggregate report goes (RFC 9990 §3.5, §4): the addresses that the record names, if those who have them say that
- *  they want reports about another's domain.
+/** Where an aggregate report goes (RFC 9990 §3.5, §4): to the addresses that the record names, if their hosts say that they
+ *  want reports about another's domain.
  *  Asks:   for texts of names, by `yield`. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { domainOf, isPlainAddress } from '../reports/plain-address.ts'
 import { reportsToOf } from './record.ts'
 import { type Asking, walkFrom } from './tree-walk.ts'
 
-/** More are not written to: a record with many names many victims. */
+/** More get no mail: a record could name many victims. */
 const addressesMax = 5
 
 /** Of a list of URIs: those by mail, each once. What is no address that a report can go to is passed over. */
@@ -29,10 +29,10 @@ function decoded(text: ByteString): ByteString | undefined {
 }
 
 export type Destination =
-  /** `addresses`: what the host has put in the place of the one that was asked for, or that. */
+  /** `addresses`: those that the host names instead of the one asked for, or that one. */
   | { readonly kind: 'wanted'; readonly addresses: readonly ByteString[] }
   | { readonly kind: 'unwanted'; readonly why: string }
-  /** Nobody knows now. */
+  /** Unknown for now. */
   | { readonly kind: 'trouble'; readonly why: string }
 
 /** `domain`: where the record stands. */

@@ -12,7 +12,7 @@ import {
   reportedDispositions,
 } from './aggregate-report.ts'
 
-/** Entities: the five of XML. Its types do not know of it. */
+/** `strictEntities`: the five of XML only; the parser's types lack this option. */
 const parserOptions = { trim: false, strictEntities: true }
 const depthMax = 16
 const sliceBytes: number = 16 * 1024
@@ -64,7 +64,7 @@ export class ReportReader {
   }
 
   end(): AggregateReport {
-    // What follows a report is nobody's affair: a wrapper that somebody forgot to close.
+    // What follows a report is ignored, such as a wrapper that was not closed.
     if (!this.isOver) this.sax.write(this.decoded()).close()
     if (!this.isOver) throw new ReportError('it is no report: there is no feedback in it')
     return this.report()
@@ -81,7 +81,7 @@ export class ReportReader {
   private open(tag: string): void {
     const name = tag.slice(tag.indexOf(':') + 1).toLowerCase()
     if (this.path.length === 0 && name !== 'feedback') {
-      // Around the report of some.
+      // Some reporters put it around the report.
       if (name !== 'schema') throw new ReportError(`it is no report: it is a <${name.slice(0, 50)}>`)
       this.outerDepth++
     }

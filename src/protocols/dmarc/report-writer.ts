@@ -22,7 +22,7 @@ export interface PublishedPolicy {
   readonly isTest: boolean
 }
 
-/** Messages that differ in nothing that is here. */
+/** Messages that agree in all that is here. */
 export interface EvaluatedRow {
   readonly ip: string
   readonly disposition: 'none' | 'pass' | 'quarantine' | 'reject'
@@ -38,14 +38,14 @@ export interface EvaluatedRow {
 }
 
 export interface ReportFacts {
-  /** Of who reports: name of the domain, address. */
+  /** The reporter's domain name and address. */
   readonly organization: string
   readonly contact: string
   readonly id: string
   /** Seconds since 1970. */
   readonly begin: number
   readonly end: number
-  /** What kept something from being told; in our words. */
+  /** Why something could not be reported; in our words. */
   readonly errors: readonly string[]
   readonly published: PublishedPolicy
 }
@@ -128,7 +128,7 @@ const escapes: ReadonlyMap<string, string> = new Map([
 ])
 
 function element(name: string, text: string): string {
-  // Bytes that are no characters of XML 1.0, or not of ASCII: in names of the DNS, which these are, they mean nothing.
+  // All bytes but printable ASCII: they mean nothing in these DNS names, and some are no characters of XML 1.0.
   const clean = text.replace(/[^ -~]/g, '?').replace(/[&<>"']/g, (character) => escapes.get(character) ?? '')
   return `<${name}>${clean}</${name}>\n`
 }

@@ -24,7 +24,7 @@ export interface Walk {
   /** From the bottom up. */
   readonly records: readonly RecordAt[]
   readonly organization: string
-  /** What kept it from its end: then the rest means nothing. */
+  /** Why the walk did not reach its end: then the rest means nothing. */
   readonly trouble: string | undefined
 }
 

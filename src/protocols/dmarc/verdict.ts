@@ -1,5 +1,5 @@
-/** Is the author of a message who he says (RFC 9989 §4, §5)? His domain is compared with the domains that signed the message
- *  and the one that SPF found to permit its client.
+/** Whether the author of a message is genuine (RFC 9989 §4, §5): the author's domain is compared with the domains that signed
+ *  the message and the one that SPF found to permit its client.
  *  Asks:   for texts of names, by `yield`; each name once.
  *  Fails:  trouble with the DNS is `temperror`: neither pass nor fail. */
 import { type Policy, policies } from './record.ts'
@@ -12,15 +12,15 @@ export type DmarcResult = (typeof dmarcResults)[number]
 export interface Identity {
   readonly by: 'dkim' | 'spf'
   readonly domain: string
-  /** `trouble`: the DNS could not be asked, so nobody knows. */
+  /** `trouble`: the DNS could not be asked, so this is unknown. */
   readonly result: 'pass' | 'trouble'
 }
 
 export interface DmarcVerdict {
   readonly result: DmarcResult
-  /** What the owner wants of failures, his options considered; undefined: nothing is published. */
+  /** What the owner wants done with failures, after sp=, np= and t=; undefined: nothing is published. */
   readonly policy: Policy | undefined
-  /** Of the author's domain; undefined where nothing is published, or nobody knows. */
+  /** Of the author's domain; undefined where nothing is published, or it is unknown. */
   readonly organization: string | undefined
   /** Where that stands; undefined as above. */
   readonly published: RecordAt | undefined
@@ -92,7 +92,7 @@ function policyRecord(domain: string, { records, organization }: Walk): RecordAt
   )
 }
 
-/** Undefined: nobody knows. */
+/** Undefined: unknown. */
 function* policyFor(domain: string, { domain: at, record }: RecordAt, thoughts: string[]): Asking<Policy | undefined> {
   const { policy, subdomains, absent } = record
   if (at === domain) return policy
@@ -113,7 +113,7 @@ function* policyFor(domain: string, { domain: at, record }: RecordAt, thoughts: 
   return wanted
 }
 
-/** Undefined: nobody knows. */
+/** Undefined: unknown. */
 function* isAligned(
   identity: Identity,
   author: string,
@@ -132,7 +132,7 @@ function* isAligned(
     thoughts.push(`${who}; the record wants the author's domain and no other (a${by}=s)`)
     return false
   }
-  // An organization is above all that is its own: of a stranger, whose name servers say what he likes, nothing is asked.
+  // All domains of an organization are below it: a stranger's name servers, which may say anything, are not asked.
   if (domain !== own.organization && !domain.endsWith(`.${own.organization}`)) {
     thoughts.push(`${who}, which is not of the organization ${own.organization}`)
     return false

@@ -21,9 +21,9 @@ export type DnsRecord = {
 export interface DnsMessage {
   readonly id: number
   readonly isAnswer: boolean
-  /** It did not fit: to be asked again by TCP. */
+  /** The answer did not fit: ask again by TCP. */
   readonly isTruncated: boolean
-  /** AD: whoever answers has verified it (RFC 4035 §3.2.3). */
+  /** AD: the server that answers has verified it (RFC 4035 §3.2.3). */
   readonly isAuthentic: boolean
   /** RCODE: 0 no error, 2 SERVFAIL, 3 NXDOMAIN. */
   readonly code: number
@@ -67,7 +67,7 @@ export function parseMessage(bytes: Uint8Array): DnsMessage {
   reader.at = headerBytes
   const question = questions === 1 ? reader.question() : undefined
   const records: DnsRecord[] = []
-  // Of an answer that was cut nothing counts.
+  // Of a truncated answer no record counts.
   const isTruncated = (flags & 0x0200) !== 0
   for (let n = 0; n < Math.min(answers, recordsMax) && !isTruncated; n++) {
     const record = reader.record()
@@ -165,7 +165,7 @@ class Reader {
       if (length === 0) break
       if (length >= 0xc0) {
         const target = (length & 0x3f) * 256 + this.u8()
-        // Each pointer leads to before all that was read: so there is an end.
+        // Each pointer must lead to before all that was read, so the name has an end.
         if (target >= limit) throw new DnsMessageError('a name leads into itself')
         behind ??= this.at
         limit = target

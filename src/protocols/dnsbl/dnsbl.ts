@@ -1,6 +1,7 @@
 /** DNS lists of addresses (RFC 5782): the lines of control/dnsbls, the name to ask, what an answer says.
  *  An answer counts only in 127.0.0.0/8. Some of those say «I refuse to answer you» instead of «listed»: Spamhaus uses
- *  127.255.255.0/24 (asked by way of a public resolver, or too often). Who takes that for a listing blocks everybody. */
+ *  127.255.255.0/24 (asked by way of a public resolver, or too often). A server that takes that for a listing blocks all
+ *  clients. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { reversed } from '../dns/reverse-name.ts'
 
@@ -29,10 +30,10 @@ const useOfSign: ReadonlyMap<string, ListUse> = new Map([
   ['?', 'mark'],
 ])
 
-/** `zone`, `-zone`, `+zone`, `?zone` or `zone=N`; undefined if it is none of these. */
 /** What `parseDnsList` reads, in words. */
 export const dnsListForm = 'zone, -zone, +zone, ?zone or zone=N'
 
+/** Undefined if the line has another form. */
 export function parseDnsList(line: ByteString): DnsList | undefined {
   const use = useOfSign.get(line[0] ?? '') ?? 'block'
   const rest = use === 'block' ? line : line.slice(1)

@@ -40,7 +40,7 @@ export function classSet(name: string): ByteSet | undefined {
   return test === undefined ? undefined : newSet().map((_, code) => (test(code) ? 1 : 0))
 }
 
-/** The expression whose `[` is before `from`. `next`: behind its `]`; -1 if there is none, -2 if it is invalid. */
+/** The expression whose `[` is before `from`. `next`: after its `]`; -1 if there is none, -2 if it is invalid. */
 export function bracketSet(
   pattern: ByteString,
   from: number,

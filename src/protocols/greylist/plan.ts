@@ -39,7 +39,7 @@ export function planGreylist({ variables, sender, recipient, exemptions }: Greyl
   return { kind: 'ask', ip, sender, recipient, ...greylistTimes(variables) }
 }
 
-/** What is not a whole number of seconds leaves the default in force. */
+/** A value that is not a whole number of seconds leaves the default in force. */
 export function greylistTimes(variables: ReadonlyMap<string, string>): GreylistTimes {
   const seconds = (name: string, fallback: number): number => {
     const text = variables.get(name) ?? ''

@@ -6,7 +6,7 @@ import { parseIp, prefixKey } from '../qmail/ip-key.ts'
 export interface GreylistTimes {
   /** A new triple is refused for so long. */
   readonly minRejectSeconds: number
-  /** Who comes back later than this after the first time is new again. */
+  /** A triple that comes back later than this after the first time is new again. */
   readonly maxWaitSeconds: number
   /** A triple that was accepted stays known for so long after the last time. */
   readonly acceptGoodSeconds: number
@@ -30,8 +30,8 @@ export interface Evaluation {
 export function evaluate(before: Remembered | undefined, nowMs: number, times: GreylistTimes): Evaluation {
   const minReject = 1000 * times.minRejectSeconds
   const maxWait = 1000 * Math.max(times.maxWaitSeconds, times.minRejectSeconds)
-  // A first time in the future: the clock was set back. Without this a sender might wait for as long as it was ahead; who
-  // was accepted once stays known.
+  // A first time in the future: the clock was set back. Without this a sender might wait for as long as it was ahead; a
+  // triple that was accepted stays known.
   const usable = before !== undefined && before.expiresMs > nowMs && (before.good || before.firstMs <= nowMs)
   if (!usable) return refused('new', nowMs, nowMs, minReject, maxWait)
   const firstMs = Math.min(before.firstMs, nowMs)
@@ -60,8 +60,8 @@ export function greylistSender(sender: ByteString): ByteString {
   return lowerAscii(sender).replace(/-return-[0-9]{1,20}-/, '-return--')
 }
 
-/** Who has a pool of senders tries each time from another one: the pool counts, an IPv4 /24 or an IPv6 /64. What is no address
- *  stands for itself. */
+/** A client with a pool of hosts may try each time from another: the pool counts, an IPv4 /24 or an IPv6 /64. What is no
+ *  address stands for itself. */
 export function greylistClient(ip: string): string {
   const address = parseIp(ip)
   if (address === undefined) return ip

@@ -1,9 +1,9 @@
 /** What qmail-inject makes of a header: who gets the message, who sent it, and which fields it goes out with
  *  (qmail-inject(8), qmail-header(5)).
  *  Never:  reads an environment or a clock; programs/qmail/inject.ts does.
- *  Fails:  a recipient field that cannot be read to its beginning stays as it is, and names those who stand behind the
- *          fault: it is read from right to left. Where something is not closed, that is nobody. In any other field it is an
- *          error. */
+ *  Fails:  a recipient field that cannot be read to its beginning stays as it is, and gives the recipients to the right of
+ *          the fault: it is read from right to left. Where something is not closed, there are none. In any other field it is
+ *          an error. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { quoteLocalPart } from '../qmail/quote.ts'
 import type { Field } from '../rfc822/header.ts'
@@ -28,7 +28,7 @@ export interface InjectedHeader {
   /** Some field says that it is sent again: what is missing gets `Resent-` in front. */
   readonly isResent: boolean
   readonly has: (name: string) => boolean
-  /** What people reading To and Cc could answer to. */
+  /** The addresses in To and Cc, which readers could answer to. */
   readonly shown: readonly ByteString[]
   readonly kept: readonly ByteString[]
 }
@@ -165,7 +165,7 @@ function hostTokens(host: ByteString | undefined): Token[] {
   return host === undefined ? [] : [special('@'), { kind: 'atom', text: host }]
 }
 
-/** Written, and read again as if somebody had written it: what is no host becomes whatever stands there. */
+/** Printed, and read again as if a user had written it: what is no host becomes what a reader makes of it. */
 function writtenField(
   name: string,
   value: readonly Token[],

@@ -1,5 +1,5 @@
 /** The words of an address field as qmail-inject takes them apart and writes them again (RFC 822, qmail's reading of it).
- *  What a reader of today's mail needs is rfc822/tokens.ts: this one keeps qmail's output, byte for byte.
+ *  Readers of today's mail need rfc822/tokens.ts: this one keeps qmail's output, byte for byte.
  *  Knows:  quoting, spacing, folding. Never: what an address is.
  *  Fails:  undefined where something is not closed, or closed and not opened. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -89,7 +89,7 @@ function readComment(field: ByteString, from: number): { token: Token; end: numb
   return undefined
 }
 
-/** With a final LF, folded behind commas where a line would have more than `columnsMax` bytes. */
+/** With a final LF, folded after commas where a line would have more than `columnsMax` bytes. */
 export function printTokens(tokens: readonly Token[], columnsMax: number): ByteString {
   const pieces: ByteString[] = ['']
   let before: Token | undefined

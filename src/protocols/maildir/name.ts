@@ -30,7 +30,7 @@ export function nameInCur(name: ByteString): ByteString {
   return name.includes(':') ? name : `${name}:2,`
 }
 
-/** The unique part for a message whose own another message has, too: made from what tells the two files apart. */
+/** The unique part for a message that shares its own with another message: made from what tells the two files apart. */
 export function twinPart(name: ByteString, identity: string): ByteString {
   return `${uniquePart(name)},I${identity}`
 }

@@ -25,7 +25,7 @@ export interface Usage {
 export interface Maildirsize {
   readonly limit: QuotaLimit
   readonly used: Usage
-  /** False in a file that somebody wrote by hand, with a limit alone. */
+  /** False in a file written by hand, with a limit alone. */
   readonly isCounted: boolean
   /** Nothing has been added since the whole was counted. */
   readonly isFresh: boolean

@@ -2,7 +2,7 @@
  *  recipients, each a netstring; a QMQP request is one netstring of a message, a sender and recipients. Fed with bytes cut
  *  anywhere; the content is passed on as it comes.
  *  Knows:  the limits on lengths, and which addresses no queue can hold.
- *  Fails:  `fault` says what is no netstring; nothing is read behind it. */
+ *  Fails:  `fault` says what is no netstring; nothing is read after it. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 export type Form = 'qmtp' | 'qmqp'

@@ -1,6 +1,6 @@
-/** Who may say who somebody is: lines of control/oauthissuers, `URL AUDIENCE CLAIM`, and the documents that an issuer
+/** The issuers whose tokens are accepted: lines of control/oauthissuers, `URL AUDIENCE CLAIM`, and the documents that an issuer
  *  publishes about itself (OpenID Connect Discovery 1.0) and its keys (RFC 7517).
- *  Never:  keeps of a key what is not public, or a key that is not of a pair. */
+ *  Never:  keeps private parts of a key, or a symmetric key. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 export interface Issuer {
@@ -23,10 +23,10 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
   OKP: ['crv', 'x'],
 }
 
-/** Undefined for a line that is none. */
 /** What `parseIssuer` reads, in words. */
 export const issuerForm = 'https URL, audience, claim'
 
+/** Undefined for a line that is none. */
 export function parseIssuer(line: ByteString): Issuer | undefined {
   const [url = '', audience, claim, more] = line.trim().split(/[ \t]+/)
   if (audience === undefined || claim === undefined || more !== undefined || line.length > textBytesMax)
@@ -34,7 +34,7 @@ export function parseIssuer(line: ByteString): Issuer | undefined {
   return isHttps(url) ? { url, audience, claim } : undefined
 }
 
-/** Where the issuer says what it is. */
+/** The document in which the issuer describes itself. */
 export function discoveryUrl(issuer: string): string {
   return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
 }

@@ -31,7 +31,7 @@ export class MessageEncoder {
     if (this.crWaits) text = `\r${text}`
     this.crWaits = text.endsWith('\r')
     if (this.crWaits) text = text.slice(0, -1)
-    // Content is stored with LF; whoever stored CRLF does not mean CR CR LF.
+    // Content is stored with LF; a stored CRLF does not mean CR CR LF.
     if (text.includes('\r')) text = text.replaceAll('\r\n', '\n')
     if (this.isLimited) text = this.cut(text)
     return toBuffer(this.stuff(text))

@@ -1,4 +1,4 @@
-/** The header that a proxy puts in front of a connection (PROXY protocol, versions 1 and 2): who is really there.
+/** The header that a proxy puts in front of a connection (PROXY protocol, versions 1 and 2): the true client.
  *  Knows:  both forms, over the bytes received so far. Never: whether the sender may be believed.
  *  Fails:  a header that breaks the form is `bad`, with a reason for the log. */
 import ipaddr from 'ipaddr.js'

@@ -1,7 +1,7 @@
 /** The constant database of users/cdb, morercpthosts.cdb and tcprules: 256 header pairs (table position, slots), records
  *  (key length, data length, key, data), hash tables of (hash, record position); all numbers u32 little-endian.
  *  Knows:  the format, over bytes at hand.
- *  Fails:  bytes that contradict themselves throw CdbError; a file written by us or by qmail never does. */
+ *  Fails:  inconsistent bytes throw CdbError; a file written by us or by qmail never does. */
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
 
 const tables = 256

@@ -20,7 +20,7 @@ export interface WrittenLine {
   readonly text: ByteString
 }
 
-/** The lines that say something: not empty, no remark. */
+/** The lines that are neither empty nor a comment. */
 export function contentLines(text: ByteString): WrittenLine[] {
   return writtenLines(text)
     .map((line, at) => ({ line: at + 1, text: line }))

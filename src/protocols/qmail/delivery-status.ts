@@ -13,7 +13,7 @@ export function printed(failure: Failure): Failure {
   return { ...failure, peerText: `${peerText}\n`, logText: logText === peerText ? '' : logText }
 }
 
-/** What was printed before it ended so. */
+/** A status with the output that came before it. */
 export function after(output: ByteString, status: Failure): Failure {
   return output === '' ? status : { ...status, peerText: output + status.peerText }
 }
@@ -52,7 +52,7 @@ export const lspawnStatuses = {
   noContent: printed(transient('3.0', 'qmail-spawn unable to open message.')),
 } as const satisfies Record<string, Status>
 
-/** Whoever delivered is gone, and nobody knows how far it came. */
+/** The process that delivered is gone, and how far it came is unknown. */
 export function crashed(channel: 'local' | 'remote'): Failure {
   return deferral('3.0', `qmail-${channel} crashed.\n`)
 }

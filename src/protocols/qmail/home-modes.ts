@@ -1,7 +1,7 @@
 /** What the modes of a home and of a `.qmail` file say about deliveries: qmail-local's rules and texts, all temporary. */
 import { type Failure, transient } from '../../base/outcome.ts'
 
-/** Site patterns are qmail's: only what everybody may write to is refused. */
+/** qmail's default pattern: only what is writable by all is refused. */
 const writableBits = 0o002
 const stickyBit = 0o1000
 /** Of a `.qmail` file. A list of 20,000 addresses fits. */

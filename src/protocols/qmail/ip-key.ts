@@ -21,7 +21,7 @@ export function ipv6Prefix(text: string): string | undefined {
     .join('')
 }
 
-/** Undefined: no network. Bits behind the prefix do not count. */
+/** Undefined: no network. Bits after the prefix do not count. */
 export function networkKey(text: string): string | undefined {
   if (!/^[0-9A-Fa-f:.]{2,45}\/[0-9]{1,3}$/.test(text)) return undefined
   try {

@@ -1,10 +1,10 @@
 /** The lines that a delivery puts on top of a message, and the variables that its programs see (qmail-command(8)).
- *  Every value comes from an envelope, that is from anybody: it is data, never part of a command. */
+ *  Every value comes from an envelope, that is from strangers: it is data, never part of a command. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { mboxDate } from './date.ts'
 import { quoteAddress } from './quote.ts'
 
-/** Who gets the mail, as lspawn told. */
+/** The user who gets the mail, as lspawn told. */
 export interface LocalRecipient {
   readonly user: ByteString
   readonly home: ByteString

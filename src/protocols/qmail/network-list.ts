@@ -1,5 +1,5 @@
-/** Peers that a control file lists by address or network. Absent and empty: nobody.
- *  Fails:  a line that is neither is reported once, and lists nobody. */
+/** Peers that a control file lists by address or network. Absent and empty: none.
+ *  Fails:  a line that is neither is reported once, and lists no peer. */
 import ipaddr from 'ipaddr.js'
 import { narrowBits } from './ip-key.ts'
 
@@ -51,7 +51,7 @@ export function isWideNetwork(line: string): boolean {
 
 function parseNetwork(line: string): Network | undefined {
   const [text = '', bits, more] = line.split('/')
-  // `10` and `10.1` would be addresses to the library, of somebody else.
+  // The library would take `10` and `10.1` for addresses, of other hosts.
   if (more !== undefined || !(ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text))) return undefined
   const address = ipaddr.parse(text)
   const whole = address.kind() === 'ipv4' ? 32 : 128

@@ -14,6 +14,6 @@ const shellWords: ReadonlySet<string> = new Set(
 export function programIn(command: ByteString): string | undefined {
   const word = /^[ \t]*((?:\/|[A-Za-z])[\w./+@%,:-]*)(?:[ \t]|$)/.exec(toText(command))?.[1]
   if (word === undefined || shellWords.has(word)) return undefined
-  // Below the home of whoever it is.
+  // A relative path is below the user's home.
   return word.includes('/') && !word.startsWith('/') ? undefined : word
 }

@@ -1,11 +1,11 @@
 /** Numbers as people write them: `200`, a size as `50M`, a time as `7d`. The whole text is the number: digits with anything
- *  else behind them than their unit are none, since a part of them would silently mean something else. */
+ *  else after them than their unit are none, since a part of them would silently mean something else. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 /** What a number counts; undefined: things. */
 export type Quantity = 'bytes' | 'seconds' | undefined
 
-/** In words, for whoever wrote something else. */
+/** In words, for a message about a wrong one. */
 export const quantityForms: Readonly<Record<'bytes' | 'seconds' | 'count', string>> = {
   bytes: 'a number of bytes, or one with K, M or G (50M)',
   seconds: 'a number of seconds, or one with s, m, h, d or w (7d)',

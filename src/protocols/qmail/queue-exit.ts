@@ -1,6 +1,6 @@
-/** What the exit of a qmail-queue (or of the program that QMAILQUEUE names) means to whoever ran it.
- *  Knows:  the codes and texts of qmail-queue(8) and qmail.c, and custom errors (code 82, text on descriptor 6, or on 4 as programs
- *          for older patches have it: simscan and its kin).
+/** What the exit of a qmail-queue (or of the program that QMAILQUEUE names) means to its caller.
+ *  Knows:  the codes and texts of qmail-queue(8) and qmail.c, and custom errors (code 82, text on descriptor 6, or on 4 as
+ *          programs for older patches have it: simscan and its kin).
  *  Never:  runs anything. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Failure, permanent, plainFailure, transient } from '../../base/outcome.ts'

@@ -4,7 +4,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 
 /** Of todo and intd. */
 export interface QueuedEnvelope {
-  /** Of whoever handed it in; undefined where the file does not say. */
+  /** Of the user who handed it in; undefined where the file does not say. */
   readonly uid: number | undefined
   readonly sender: ByteString
   readonly recipients: readonly ByteString[]
@@ -67,8 +67,8 @@ export interface BounceText {
   readonly report: ByteString
 }
 
-/** The paragraphs of a bounce file, each such that `bounceParagraph` makes the same bytes of it again. What has no
- *  recipient on top is about nobody, and kept. */
+/** The paragraphs of a bounce file, each such that `bounceParagraph` makes the same bytes of it again. What has no recipient
+ *  on top is about no recipient, and kept. */
 export function parseBounceTexts(text: ByteString): BounceText[] {
   const texts: BounceText[] = []
   let at = 0
@@ -88,7 +88,7 @@ export function parseBounceTexts(text: ByteString): BounceText[] {
   return texts
 }
 
-/** Who handed a message in, as the line that qmail-queue put on top of it says: a uid, or the name of a role of qmail's. */
+/** The user who handed a message in, by the line that qmail-queue put on top of it: a uid, or the name of a role of qmail's. */
 export function invokerOf(firstLine: ByteString): number | 'network' | 'alias' | 'bounce' | undefined {
   const found =
     /^Received: \(qmail [0-9]+ invoked (?:by uid ([0-9]{1,10})|(?:from|by|for) (network|alias|bounce))\);/.exec(

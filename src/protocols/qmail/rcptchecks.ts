@@ -6,8 +6,8 @@ import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { compileEre, type Ere } from '../ere/ere.ts'
 import { coded, type Reply } from '../smtp/replies.ts'
 
-/** `refuse` is for good, `full` and `unknown` are for now, of this recipient; the two that can tell of nobody end the session
- *  with 421. */
+/** `refuse` is for good, `full` and `unknown` are for now, of this recipient; the last two can verify no recipient, and end
+ *  the session with 421. */
 export type CheckVerdict = 'accept' | 'refuse' | 'full' | 'unknown' | 'cannot-verify' | 'cannot-execute'
 
 export const checkReplies: Readonly<Record<Exclude<CheckVerdict, 'accept'>, Reply>> = {

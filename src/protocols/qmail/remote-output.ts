@@ -1,5 +1,5 @@
 /** What a qmail-remote says on its output, and what a qmail-rspawn makes of it: of each recipient `r` (taken), `h` (refused for
- *  good) or `s` (for now), then of the message `K`, `Z` or `D`, each with its text and a NUL behind it. */
+ *  good) or `s` (for now), then of the message `K`, `Z` or `D`, each with its text and a NUL after it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { plainFailure, type Status } from '../../base/outcome.ts'
 import { crashed, delivered } from './delivery-status.ts'
@@ -15,12 +15,12 @@ export function remoteOutputStatus(output: ByteString, exitCode: number | undefi
   const ofMessage = message === 'K' ? 2 : message === 'Z' ? 4 : 5
   const whole = output.startsWith('s') ? 4 : output.startsWith('h') ? 5 : ofMessage
   const [first = '', second = ''] = reports
-  // The end of the transaction is told behind what was said to the recipient, unless it went better.
+  // The transaction's end follows the answer to the recipient, unless the end was better.
   const text = first.slice(1) + (ofMessage >= whole && /^[KZD]/.test(second) ? second.slice(1) : '')
   return whole === 2 ? delivered(text) : failure(whole, text)
 }
 
-/** What `remoteOutputStatus` reads, for a message to any number of recipients, of whom the first were answered. */
+/** What `remoteOutputStatus` reads, for a message to any number of recipients, of which the first were answered. */
 export function remoteOutput(recipients: readonly Status[], end: Status): ByteString {
   const letters = { 2: 'r', 4: 's', 5: 'h' } as const
   const said = recipients.map((status) => `${letters[status.class]}${status.class === 2 ? '' : status.peerText}\0`)

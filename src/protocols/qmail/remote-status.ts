@@ -63,7 +63,7 @@ export const remoteStatus = {
   ourselves: (host: Host): Status =>
     found(printed(transient('4.6', `Connected to ${host.address} but it bears my own name: it is this host.`)), host),
   noTls: (host: Host, why: string, reply?: Reply): Status => connected(4, host, why, reply),
-  /** A published policy forbids to deliver there, or nobody can tell now what it says. */
+  /** A published policy forbids to deliver there, or cannot be found out now. */
   againstPolicy: (host: Host, why: string): Status =>
     found(printed(transient('7.5', `Not sent to ${shown(host.address)}: ${why}.`)), host),
   /** RFC 8689 §4.2.1. */
@@ -90,8 +90,7 @@ export const remoteStatus = {
     found(printed(transient('4.2', `Connected to ${host.address} but connection died. Possible duplicate!`)), host),
 } as const
 
-/** As qmail-rspawn does: what was said to the recipient decides, and the end of the transaction is told behind it unless it
- *  went better. */
+/** As qmail-rspawn: the answer to the recipient decides, followed by the transaction's end, unless the end was better. */
 export function withEnd(recipient: Status, end: Status): Status {
   if (end.class < recipient.class) return recipient
   return { ...recipient, peerText: recipient.peerText + end.peerText }

@@ -1,7 +1,7 @@
 /** Which rule decides about a peer: the first key that the cdb holds, in tcpserver's order:
  *  info@ip, info@=host, ip, =host, prefixes of the ip, networks, =.suffixes of the host, `=` (any host name), the empty key.
  *  Prefixes, networks and suffixes are tried longest first. No key at all: the peer is allowed, as in tcpserver.
- *  Never:  reads; the cdb is whatever answers to `get` of `ruleBase`. */
+ *  Never:  reads a file; `get` of `ruleBase` gives the cdb's data. */
 import type ipaddr from 'ipaddr.js'
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { networkMark, parseIp, prefixKey } from './ip-key.ts'

@@ -32,7 +32,7 @@ export interface RuleFault {
 export interface ParsedRules {
   readonly rules: readonly Rule[]
   readonly faults: readonly RuleFault[]
-  /** Lines that decide about nobody, or not what they seem to: tcprules takes them without a word. */
+  /** Lines that match no peer, or do not decide what they seem to: tcprules takes them without a word. */
   readonly idle: readonly IdleLine[]
 }
 

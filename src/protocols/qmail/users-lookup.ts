@@ -66,7 +66,7 @@ export function* splitsOf(local: ByteString): Generator<Split> {
   }
 }
 
-/** The account `alias` takes what belongs to nobody. */
+/** The account `alias` takes names that belong to no user. */
 export function aliasSplit(local: ByteString): { readonly dash: ByteString; readonly ext: ByteString } {
   return { dash: '-', ext: local }
 }

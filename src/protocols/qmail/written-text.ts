@@ -1,5 +1,5 @@
 /** Text of files that people write: control files, `.qmail`, users/assign, tcprules and their kin, in whatever editor on
- *  whatever system. Whoever reads such a file begins here.
+ *  whatever system. Every reader of such a file begins here.
  *  Knows:  that a byte order mark in front is no content; that what cannot be seen at the end of a line says nothing; that
  *          CR alone ended lines once. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -14,7 +14,7 @@ export function writtenLines(text: ByteString): ByteString[] {
   return [...linesIn(text)].map(({ line }) => line)
 }
 
-/** The others stay as somebody wrote them, to the byte. */
+/** The others stay as they were written, to the byte. */
 export function withoutLines(text: ByteString, isGone: (line: ByteString) => boolean): ByteString {
   return [...linesIn(text)].map(({ line, written }) => (isGone(line) ? '' : written)).join('')
 }

@@ -1,6 +1,6 @@
-/** How a report is packed: by its first bytes, as media types and file names lie. Of a ZIP archive the one file in it.
+/** How a report is packed: by its first bytes, since media types and file names may be wrong. Of a ZIP archive, its file.
  *  Knows:  where the compressed bytes are. Never: unpacks them.
- *  Fails:  throws ReportError for an archive that is broken, encrypted or of a kind that nobody sends. */
+ *  Fails:  throws ReportError for an archive that is broken, encrypted or of a kind that is not in use. */
 import { ReportError } from './report-error.ts'
 
 export interface Packed {
@@ -21,8 +21,8 @@ export function packed(bytes: Uint8Array): Packed {
   return { by: 'nothing', bytes }
 }
 
-/** Some senders have a line end behind the last byte. That byte is the highest of a length (RFC 1952 §2.3.1): such a one
- *  would be that of a file of 160 MB. */
+/** Some senders put a line end after the last byte. The true last byte is the highest of a length (RFC 1952 §2.3.1): a line
+ *  end there would mean a file of 160 MB. */
 function withoutLineEnd(bytes: Uint8Array): Uint8Array {
   let end = bytes.length
   while (bytes[end - 1] === 0x0a || bytes[end - 1] === 0x0d) end--

@@ -1,4 +1,4 @@
-/** Is a message a report for machines, or an answer of one? Nobody reports about such: two reporters would never end. */
+/** Whether a message is a report for machines, or a machine's answer. Such are not reported on: two reporters would never end. */
 import type { HeaderField } from '../dkim/header-fields.ts'
 import { valueOf } from '../dkim/header-fields.ts'
 

@@ -1,5 +1,5 @@
 /** Addresses to which, and from which, reports are sent: such as stand in a URI, a header field and a command of SMTP as they
- *  are. Others are allowed, and nobody has one for reports. */
+ *  are. Others are valid, but not in use for reports. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 const addressBytesMax = 254

@@ -1,4 +1,4 @@
-/** A mail that carries a report for machines: a text for people who look, and the report, compressed, as the second part.
+/** A mail that carries a report for machines: a text for people, and the report, compressed, as the second part.
  *  Aggregate reports of DMARC (RFC 9990 §3.5) and of TLS (RFC 8460 §5.3) are sent so.
  *  Never:  a line that a signer or a relay would have to change: ASCII, short lines. */
 import type { ByteString } from '../../base/byte-string.ts'

@@ -1,9 +1,9 @@
 /** How a report is named, in the same form for DMARC (RFC 9990 §3.5.1) and TLS (RFC 8460 §5.1, §5.3). */
 
 export interface ReportName {
-  /** Domain of who reports. */
+  /** Domain of the reporter. */
   readonly submitter: string
-  /** Domain of which the report tells. */
+  /** Domain that the report is about. */
   readonly domain: string
   /** Seconds since 1970. */
   readonly begin: number

@@ -1,7 +1,6 @@
 /** Where the addresses of a header field are (RFC 5322 §3.4, with what §4.4 and habit add): groups, routes, comments
  *  anywhere, missing commas.
- *  Knows:  which words are an address and where its host stands or should stand. Of display names nothing is kept: they
- *          are nobody's business.
+ *  Knows:  which words are an address and where its host stands or should stand. Display names are not kept.
  *  Never:  takes a name for an address: of several words in a row only those with `@` are one. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Token, tokensOf } from './tokens.ts'
@@ -145,7 +144,7 @@ function addressOf(run: readonly Token[]): Address | undefined {
   }
 }
 
-/** A piece of an encoded word that somebody wrote with blanks in it. */
+/** A piece of an encoded word that was written with blanks in it. */
 function isTorn({ kind, text }: Token): boolean {
   return kind === 'atom' && (text.startsWith('=?') || text.endsWith('?='))
 }

@@ -34,7 +34,7 @@ export class BlindCopyFilter {
     return passed
   }
 
-  /** Nothing of what follows has to be looked at. */
+  /** The text that follows need not be looked at. */
   pass(text: ByteString): ByteString {
     this.isOver = true
     return text
@@ -61,5 +61,5 @@ export class BlindCopyFilter {
   }
 }
 
-/** Bytes that are none of a name may stand about it. */
+/** Bytes that no field name has may stand before and after it. */
 const blindCopy = /^[^!-~\n]*(?:resent-)?bcc[^!-~\n]*(?::|$)/i

@@ -1,5 +1,5 @@
-/** A message that comes in pieces, cut at the first empty line (RFC 5322 §2.1): as who verifies or signs it sees it, to the
- *  byte. For what people and scripts write, header.ts is more forgiving.
+/** A message that comes in pieces, cut at the first empty line (RFC 5322 §2.1): as verifiers and signers see it, to the byte.
+ *  For what people and scripts write, header.ts is more forgiving.
  *  Never:  holds more than the header. */
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 
@@ -47,7 +47,7 @@ export class HeaderAndBody {
   }
 }
 
-/** Where the body begins: behind an LF that follows an LF, or that nothing stands before. */
+/** Where the body begins: after an LF that follows an LF, or that nothing stands before. */
 function endOfHeader(bytes: Buffer, before: ByteString): number | undefined {
   if (bytes[0] === lineFeed && (before === '' || before.endsWith('\n'))) return 1
   const at = bytes.indexOf('\n\n')

@@ -1,9 +1,9 @@
 /** Where a header begins and ends, and its fields (RFC 5322 §2.2), in messages that people and scripts write.
- *  Begins:  behind a byte order mark, blank lines and mbox lines (`From joe Thu …`, as git and old spools write them), if
+ *  Begins:  after a byte order mark, blank lines and mbox lines (`From joe Thu …`, as git and old spools write them), if
  *           a field follows them. An mbox line becomes a field, as qmail-inject makes it.
  *  Ends:    at the empty line; or at the first line that can be no field and no continuation. That begins the body, and an
- *           empty line is put there. Until the real one comes, fields that name blind recipients are taken out all the
- *           same: nobody who wrote them wanted them read.
+ *           empty line is put there. Until the real one comes, fields that name blind recipients are taken out all the same:
+ *           their writers did not want them read.
  *  Never:   holds more than the header and a line. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { BlindCopyFilter } from './blind-copies.ts'
@@ -17,7 +17,7 @@ export interface Field {
   readonly value: ByteString
 }
 
-/** What stands before the header is looked through so far. */
+/** How far text before the header is searched for its beginning. */
 const preludeBytesMax = 4096
 
 /** Gathers a header from pieces cut anywhere. */
@@ -30,12 +30,12 @@ export class HeaderGatherer {
   private partial = ''
   private body: BlindCopyFilter | undefined
 
-  /** What follows is body that nobody needs to look at. */
+  /** What follows is body that need not be looked at. */
   get isOver(): boolean {
     return this.body?.isOver === true
   }
 
-  /** What of the body the piece brought, an empty line in front at first; undefined while the header goes on. */
+  /** The part of the body in the piece, the first with an empty line in front; undefined while the header goes on. */
   push(piece: ByteString): ByteString | undefined {
     if (this.body !== undefined) return this.body.push(piece)
     const text = this.partial + piece

@@ -1,19 +1,19 @@
 /** Every address that some reader of a field could take for the one that is meant. Mail programs read display names,
- *  encoded words, comments and what is not closed each in its own way; who wants to be sure that nobody is named but
- *  those he knows must know them all.
+ *  encoded words, comments and what is not closed each in its own way; a caller that must be sure that no unknown address is
+ *  named needs them all.
  *  Errs on the side of too many: text like an address counts wherever a reader could come upon it. */
 import { type ByteString, fromBuffer, fromText, toBuffer } from '../../base/byte-string.ts'
 import { parseAddressList } from './address-list.ts'
 import { type Token, tokensOf } from './tokens.ts'
 
-/** As envelopes have them. Only addresses with a domain: others are nobody's in particular. */
+/** As envelopes have them. Only addresses with a domain: others name no particular mailbox. */
 export function everyReading(value: ByteString): ByteString[] {
   const addresses = parseAddressList(value)?.addresses
   const found: ByteString[] = []
   for (const { local, domain } of addresses ?? []) {
     if (domain === '') continue
     found.push(`${local}@${domain}`)
-    // "ceo@bank.example x"@host: not everybody knows that quotes may be in an address.
+    // "ceo@bank.example x"@host: not every reader knows that quotes may be in an address.
     for (const address of nakedAddresses(local)) found.push(address)
   }
   const isAgreed = addresses !== undefined && !value.includes('\\') && !hasNestedComment(value)
@@ -47,7 +47,7 @@ function isName(tokens: readonly Token[], index: number): boolean {
   return false
 }
 
-/** What is longer is not taken for a name; so the work grows with the length of the field. */
+/** A longer run is not taken for a name, so that the work grows only with the length of the field. */
 const nameTokensMax = 50
 
 /** Not every reader counts how deep they are. */
@@ -55,7 +55,7 @@ function hasNestedComment(value: ByteString): boolean {
   return /\([^()]*\(/.test(value)
 }
 
-/** What they say: some readers decode first and parse then, some end a text at its first control character. */
+/** Encoded words, decoded: some readers decode first and parse then, some end a text at its first control character. */
 function encodedWords(value: ByteString): string[] {
   const words: string[] = []
   for (const [, charset = '', encoding = '', word = ''] of value.matchAll(/=\?([^?\s]+)\?([bq])\?([^?]*)\?=/gi)) {
@@ -91,7 +91,7 @@ function nakedAddresses(text: ByteString): ByteString[] {
     let before = ''
     for (const [index, part] of form.split('@').entries()) {
       const domain = /^(?:\[[^\]\s]*\]|[a-z0-9._\-\x80-\xff]*)/i.exec(part)?.[0].replace(/\.$/, '') ?? ''
-      // Without a dot in it, it is nobody's host on the Internet, but may be half of a letter.
+      // Without a dot in it, it is no host on the Internet, but may be half of a letter.
       if (index > 0 && before !== '' && /[.[]/.test(domain)) found.push(`${before}@${domain}`)
       before = localAtEnd(part)
     }

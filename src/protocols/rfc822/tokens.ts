@@ -22,7 +22,7 @@ export interface Token {
   readonly spaced: boolean
 }
 
-/** `value` is what stands behind the colon, folded or not. */
+/** `value` is what follows the colon, folded or not. */
 export function tokensOf(value: ByteString): Token[] | undefined {
   const tokens: Token[] = []
   let spaced = true

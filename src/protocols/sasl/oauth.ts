@@ -1,4 +1,4 @@
-/** OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's older form of it): a token of somebody else's making.
+/** OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's older form of it): a token that an issuer has made.
  *  A token that is no good is answered by a challenge with the reason in JSON; the client says something to that, and
  *  only then the exchange ends. */
 import type { ByteString } from '../../base/byte-string.ts'

@@ -20,8 +20,7 @@ export function beginLogin(initial: ByteString | undefined): SaslStep {
 }
 
 function claim(name: ByteString, password: ByteString, authorize: ByteString): SaslStep {
-  // What somebody left empty: a wrong one as any other, but never to be shown to a password checker, of which some take
-  // it for a wish to be nobody.
+  // An empty field is refused like a wrong one, and never reaches a password checker: some take it for an anonymous login.
   if (name === '' || password === '') return refused('no name or no password')
   if (`${name}${password}`.includes('\0')) return malformed('a NUL')
   return { kind: 'password', name, password, authorize }

@@ -1,6 +1,6 @@
 /** What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 3, RFC 7677), in the form of RFC 5803:
  *  `SCRAM-SHA-256$iterations:salt$storedKey:serverKey`.
- *  Never:  holds a password; a stolen verifier lets nobody in, but can be guessed against. */
+ *  Never:  holds a password; a stolen verifier is no login, but passwords can be guessed with it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { decodeBase64, encodeBase64 } from './base64.ts'
 

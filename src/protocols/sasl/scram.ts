@@ -64,7 +64,7 @@ function bindingOf({ binding }: Gs2Header, plus: boolean, { bindings }: ScramMea
     return bindings.get(binding.name) ?? refused('a channel binding that this connection does not have')
   }
   if (plus) return malformed('-PLUS without a channel binding')
-  // RFC 5802 6: we did offer it, so somebody between us took it out of the list.
+  // RFC 5802 6: we did offer it, so an attacker between us took it out of the list.
   if (binding === 'unoffered' && bindings.size > 0) return refused('downgrade: the client did not see -PLUS offered')
   return ''
 }

@@ -1,6 +1,6 @@
-/** What comes next in the server's side of a SASL exchange (RFC 4422). Each step says by itself how it goes on, so an
- *  exchange has no state but its last step.
- *  Never:  decides who somebody is: a claim is handed to the caller, who finds out. */
+/** The next step of the server's side of a SASL exchange (RFC 4422). Each step says how the exchange goes on, so its only
+ *  state is its last step.
+ *  Never:  authenticates a client: a claim is handed to the caller, which checks it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ScramVerifier } from './scram-verifier.ts'
 
@@ -27,12 +27,12 @@ export type SaslStep =
   /** OAUTHBEARER, XOAUTH2: is the token good? If not, `fail` is how it goes on. */
   | {
       readonly kind: 'token'
-      /** Empty: whoever the token names. */
+      /** Empty: the account that the token names. */
       readonly authorize: ByteString
       readonly token: ByteString
       fail(): SaslStep
     }
-  /** What was claimed is not so. */
+  /** The claim is false. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** Not what the mechanism says. */
   | { readonly kind: 'malformed'; readonly reason: string }

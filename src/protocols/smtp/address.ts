@@ -1,6 +1,6 @@
 /** The address in MAIL and RCPT, read as leniently as qmail-smtpd does.
  *  Knows:  angle brackets or what follows the colon, source routes, quotes and backslashes, address literals; and what may be
- *          a domain, so that it means one thing to whoever checks it, routes it, and says it to the next host.
+ *          a domain, so that it means the same to checks, to routing and to the next host.
  *  Never:  whether the address is wanted. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { replies, type Reply } from './replies.ts'

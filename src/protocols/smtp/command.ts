@@ -31,7 +31,7 @@ const foreignVerbs: ReadonlySet<ByteString> = new Set([
   'pri',
 ])
 
-/** Another protocol: a web browser or proxy that was led here to speak for somebody else, at any time; or a peer whose first
+/** Another protocol: a web browser or proxy that an attacker has led here, at any time; or a peer whose first
  *  line does not begin with a word of letters. An empty line is no protocol. */
 export function isForeignVerb(verb: ByteString, isFirstLine: boolean): boolean {
   return foreignVerbs.has(verb) || (isFirstLine && !/^[a-z]*$/.test(verb))
@@ -42,7 +42,7 @@ export function isBinaryByte(byte: number): boolean {
   return byte < 9 || (byte > 13 && byte < 32) || byte >= 127
 }
 
-/** True if a line holds a control character that no command needs. A tab is left to whoever reads the argument. */
+/** True if a line holds a control character that no command needs. A tab is left to the reader of the argument. */
 export function hasControl(text: ByteString): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)

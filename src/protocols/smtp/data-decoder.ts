@@ -1,5 +1,6 @@
 /** The content after DATA (RFC 5321 §4.5.2): dots unstuffed, CRLF turned into LF, the end found.
- *  A line of the body may be as long as the message may be: it is never held. Only CRLF `.` CRLF ends it. A bare LF, a bare CR or a NUL is an error at once, wherever the chunks are cut.
+ *  A line of the body may be as long as the message may be: it is never held. Only CRLF `.` CRLF ends the content. A bare LF, a
+ *  bare CR or a NUL is an error at once, wherever the chunks are cut.
  *  Knows:  lines, and of the header its hops, fields and size. Never: keeps content; `write` gets it in order. */
 
 import type { ByteString } from '../../base/byte-string.ts'
@@ -25,7 +26,7 @@ export interface DataSink {
   write(chunk: Buffer, from: number, to: number, lineEnd: boolean): void
 }
 
-/** What takes content apart as the client sends it, and puts it together as we keep it. */
+/** Turns content as a client sends it into content as we keep it. */
 export interface ContentDecoder {
   readonly bytes: number
   readonly header: HeaderWatch
@@ -132,7 +133,7 @@ export function isHop(beginning: ByteString): boolean {
 }
 
 /** Counts what loops and header bombs are made of, until the first empty line, even where that is the first line of all:
- *  who passes over it to find a header behind counts for himself. */
+ *  a caller that skips it to find a header behind it counts for itself. */
 export class HeaderWatch {
   /** Lines that begin with `received` or `delivered` in any case: no colon needed, as in qmail. */
   hops = 0

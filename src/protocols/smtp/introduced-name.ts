@@ -8,7 +8,7 @@ export function introducedName(replyText: ByteString): ByteString | undefined {
   return word === undefined ? undefined : withoutDot(lowerAscii(word))
 }
 
-/** Names that tell hosts apart: many are called `localhost`, and a name without a dot may be anybody's. */
+/** Names that tell hosts apart: many are called `localhost`, and a name without a dot may be any host's. */
 export function distinctNames(names: readonly ByteString[]): ReadonlySet<ByteString> {
   const folded = names.map((name) => withoutDot(lowerAscii(name)))
   return new Set(folded.filter((name) => name.includes('.') && !name.startsWith('localhost.')))

@@ -1,4 +1,4 @@
-/** What may stand behind the `@` of an address in an envelope (RFC 5321 §4.1.2, RFC 6531 §3.3): a domain, or a literal in
+/** What may stand after the `@` of an address in an envelope (RFC 5321 §4.1.2, RFC 6531 §3.3): a domain, or a literal in
  *  brackets. Not whether such a host can be: only that nothing in it is taken for something else by the next server.
  *  The empty literal `[]` is qmail's own mark of bounces and VERP. */
 import type { ByteString } from '../../base/byte-string.ts'

@@ -1,4 +1,4 @@
-/** Of whom a refusal speaks: of the message and its recipients, or of how we use the connection (how many recipients in a
+/** What a refusal is about: the message and its recipients, or how we use the connection (how many recipients in a
  *  transaction, how many transactions on a connection). Servers say the second in many ways (RFC 5321 §4.5.3.1.10,
  *  RFC 3463 §3.6: X.5.3), old ones with codes that mean something else. */
 import type { Reply } from './reply-parser.ts'
@@ -8,7 +8,7 @@ export const refusedFrom = 300
 /** The server is closing this connection (RFC 5321 §3.8). */
 export const closingCode = 421
 
-/** It says so itself. */
+/** The reply says that it is about our use of the connection. */
 export function blamesOurUse(reply: Reply): boolean {
   const [subject, detail] = enhancedCode(reply) ?? []
   return (subject === 5 && detail === 3) || words.test(reply.text)

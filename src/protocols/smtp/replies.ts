@@ -10,7 +10,7 @@ export interface Reply {
   readonly status?: string | undefined
 }
 
-/** With its status behind its words. */
+/** With its status after its words. */
 export function coded(code: number, status: string, words: string): Reply {
   return { code, text: `${words} (#${status})`, status }
 }
@@ -22,7 +22,7 @@ export function quoted(code: number, text: string): Reply {
   return { code, text, status: found && `${statusClass}.${found}` }
 }
 
-/** Subject and detail that a program of others has put behind its words, if they are of that class. */
+/** Subject and detail that a program of others has put after its words, if they are of that class. */
 export function codeAtEnd(statusClass: number, text: string): StatusCode | undefined {
   const [, ofClass, subject, detail] = /\(#([245])\.(\d{1,3})\.(\d{1,3})\)$/.exec(text) ?? []
   return Number(ofClass) === statusClass ? `${Number(subject)}.${Number(detail)}` : undefined

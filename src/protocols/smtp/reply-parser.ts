@@ -105,7 +105,7 @@ export class ReplyParser {
 
 /** What may follow the code: nothing, and a tab for a space. */
 const separators = ['', ' ', '\t', '-']
-/** Nobody knows what it means: temporary. */
+/** Its meaning is unknown: temporary. */
 const contradiction = 451
 
 /** The last line's code, as long as the lines say one thing: a refusal that begins like a welcome (`220-`, `521 `) is a

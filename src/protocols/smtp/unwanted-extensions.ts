@@ -1,5 +1,5 @@
 /** `control/noextensions`: `host:KEYWORD …`, where the host is a name, a suffix that begins with a dot, an address, or empty
- *  for everybody. Keywords have no colon, so that an IPv6 address ends at the last one, with or without brackets. */
+ *  for every host. Keywords have no colon, so that an IPv6 address ends at the last one, with or without brackets. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { domainKeys } from '../qmail/control-format.ts'
 import { canonicalIpv6, parseIp } from '../qmail/ip-key.ts'
@@ -22,7 +22,7 @@ export function parseNoExtensions(lines: readonly ByteString[]): NoExtensions {
   return table
 }
 
-/** What is said of a host: by its address, else of the first that has a line of its name, its suffixes, everybody. */
+/** What is said of a host: by its address, else by the first line there is for its name, its suffixes, every host. */
 export function unwantedExtensions(table: NoExtensions, name: ByteString, address: string): ReadonlySet<string> {
   if (table.size === 0) return none
   for (const key of [hostKey(address), ...domainKeys(name)]) {
@@ -32,7 +32,7 @@ export function unwantedExtensions(table: NoExtensions, name: ByteString, addres
   return none
 }
 
-/** The line means something. */
+/** The line is valid. */
 export function namesExtensions(line: ByteString): boolean {
   const { host, words } = parse(line)
   return (

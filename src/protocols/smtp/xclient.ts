@@ -8,7 +8,7 @@ import type { ByteString } from '../../base/byte-string.ts'
 export const xclientAttributes = ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO', 'LOGIN', 'DESTADDR', 'DESTPORT'] as const
 export type XclientAttribute = (typeof xclientAttributes)[number]
 
-/** Undefined: the peer says that nobody knows. Addresses are in their usual form. */
+/** Undefined: the peer says that it is unknown. Addresses are in their usual form. */
 export type XclientValues = ReadonlyMap<XclientAttribute, ByteString | undefined>
 
 export type XclientParsed =
@@ -96,8 +96,8 @@ export interface Ends {
   readonly localPort: number
 }
 
-/** The announced client's connection: what is not announced is the announcing peer's. An address that nobody knows is
- *  `unknown`, a port 0. */
+/** The announced client's connection: what is not announced is the announcing peer's. An unknown address is `unknown`, an
+ *  unknown port 0. */
 export function announcedEnds(announcing: Ends, values: XclientValues): Ends {
   const address = (name: XclientAttribute, otherwise: string): string =>
     values.has(name) ? (values.get(name) ?? 'unknown') : otherwise

@@ -9,7 +9,7 @@ import { clientIp } from '../qmail/tcp-environment.ts'
 
 export type Variables = ReadonlyMap<string, string>
 
-/** What is asked; `undefined` where SPF has nothing to say: for relay clients, and where nobody is named. */
+/** What is asked; `undefined` where SPF has nothing to say: for relay clients, and where no name is given. */
 export function spfQuestion(
   variables: Variables,
   sender: ByteString,

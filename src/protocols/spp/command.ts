@@ -70,7 +70,7 @@ export function isTerminating(command: Command): boolean {
   return ['accept-off', 'next', 'ok', 'drop', 'refuse', 'refuse-drop'].includes(command.kind)
 }
 
-/** Noise that happens to begin with a letter must not open a door. */
+/** Noise that happens to begin with a letter must not let a client in. */
 function isBinary(text: ByteString): boolean {
   return /[^\t -~\x80-\xff]/.test(text)
 }

@@ -10,7 +10,7 @@ export interface PlugIn {
   readonly kind: 'path' | 'shell'
   /** The path, or the command without its colon. */
   readonly program: ByteString
-  /** As the file has it: what a failure calls it. */
+  /** As the file has it; failures name the plug-in by this. */
   readonly line: ByteString
 }
 

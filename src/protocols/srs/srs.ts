@@ -15,7 +15,7 @@ export interface SrsKeys {
 export interface SrsForm {
   /** In lower case. */
   readonly domain: ByteString
-  /** `=`, `-` or `+`, behind the first word. */
+  /** `=`, `-` or `+`, after the first word. */
   readonly separator: ByteString
   /** Characters of a digest. */
   readonly hashLength: number
@@ -26,11 +26,11 @@ export interface SrsForm {
 
 export type Unwrapped =
   | { readonly kind: 'home'; readonly address: ByteString }
-  /** It is not ours, or somebody has changed it. */
+  /** It is not ours, or was changed. */
   | { readonly kind: 'forged' }
   | { readonly kind: 'expired' }
 
-/** It has the form of one that we could have made; it need not be good. */
+/** The address has the form of ours; its digest may be wrong. */
 export function isSrsAddress(address: ByteString, domain: ByteString): boolean {
   const at = address.lastIndexOf('@')
   return at >= 0 && lowerAscii(address.slice(at + 1)) === domain && wordOf(address) !== undefined
@@ -45,7 +45,7 @@ export function wrap(
 ): ByteString | undefined {
   const at = sender.lastIndexOf('@')
   const [user, host] = [sender.slice(0, Math.max(at, 0)), sender.slice(at + 1)]
-  // An = in a host would shift what stands behind it.
+  // An = in a host would shift what stands after it.
   if (user === '' || host === '' || /[=[\]]/.test(host)) return undefined
   const [secret = ''] = keys.secrets
   const hash = (...parts: readonly ByteString[]): ByteString => digestOf(secret, parts, keys).slice(0, hashLength)
@@ -58,7 +58,7 @@ export function wrap(
   return `SRS0${separator}${hash(stamp, host, user)}=${stamp}=${host}=${user}@${domain}`
 }
 
-/** Whose address one of `isSrsAddress` stands for. */
+/** The address that an SRS address stands for. */
 export function unwrap(address: ByteString, form: SrsForm, keys: SrsKeys, nowMs: number): Unwrapped {
   const local = address.slice(0, address.lastIndexOf('@'))
   const split = splitFirst(local.slice(5))

@@ -1,6 +1,6 @@
-/** What becomes of the header that a mail program wrote: hosts of addresses are completed where they stand, and what is
- *  not there is added. All else keeps its bytes, so that a signature of the mail program's own holds.
- *  Knows:  which field is what. Never: whether the author is who he says; see `authors`.
+/** Completes the header that a mail program wrote: hosts of addresses are completed where they stand, and missing fields are
+ *  added. All else keeps its bytes, so that a signature of the mail program's own holds.
+ *  Knows:  which field is what. Never: whether the author is genuine; see `authors`.
  *  Fails:  never: a field in which readers differ about where the addresses are stays as it is. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type AddressList, parseAddressList } from '../rfc822/address-list.ts'
@@ -13,16 +13,16 @@ import type { SenderRule } from './sender-rules.ts'
 
 export interface CleaningFacts extends Omit<MissingFields, 'author'> {
   readonly rewriting: readonly Instruction[]
-  /** Stands in From if nobody does. As an envelope has it. */
+  /** Put into From if the message has none. As an envelope has it. */
   readonly sender: ByteString
-  /** Stands in From whoever does. */
+  /** Replaces From, whatever it names. */
   readonly author: SenderRule | undefined
 }
 
 export interface CleanHeader {
   /** Without the empty line at its end. */
   readonly text: ByteString
-  /** Everybody whom a reader could take for one who wrote or sent the message, as envelopes have them: From, Sender and
+  /** Every address that a reader could take for the author's or sender's, as envelopes have them: From, Sender and
    *  their Resent forms. */
   readonly authors: readonly ByteString[]
 }
@@ -48,7 +48,7 @@ export function cleanHeader(fields: readonly Field[], facts: CleaningFacts): Cle
     const complete = isList(field) ? completed(field, facts) : field
     if (isAuthor(field)) {
       const readings = everyReading(complete.value)
-      // A From that names nobody is as good as none.
+      // A From that names no address is as good as none.
       if (field.name === 'from' && readings.length === 0) continue
       for (const address of readings) authors.push(address)
     }
@@ -60,7 +60,7 @@ export function cleanHeader(fields: readonly Field[], facts: CleaningFacts): Cle
   return { text, authors }
 }
 
-/** What has to be read as addresses: reading costs more than copying, so that callers set a limit. */
+/** Bytes that have to be read as addresses: reading costs more than copying, so callers set a limit. */
 export function addressBytes(fields: readonly Field[]): number {
   let bytes = 0
   for (const field of fields) if (isList(field)) bytes += field.raw.length

@@ -1,5 +1,5 @@
-/** What becomes of the header of a message that enters the system here, whoever hands it in: what must be there and is
- *  not is put on top, what must not travel is dropped, and all else stays as it is and where it is. */
+/** The header of every message that enters the system here: fields that are missing are put on top, fields that must not
+ *  travel are dropped, and all else stays as it is and where it is. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { headerDate } from '../qmail/date.ts'
 import type { Field } from '../rfc822/header.ts'

@@ -1,5 +1,5 @@
-/** Who a sender is said to be: lines `key:name:address:` of a person's rules, kept as a CDB by ofmipname. The key is an
- *  envelope sender as rewriting left it; its mail leaves from `address`, and `name` is the author in From. */
+/** A sender's name and address: lines `key:name:address:` of a person's rules, kept as a CDB by ofmipname. The
+ *  key is an envelope sender as rewriting left it; its mail leaves from `address`, and `name` is the author in From. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type CdbReader, CdbWriter } from '../qmail/cdb.ts'
 import { parseList } from '../qmail/control-format.ts'

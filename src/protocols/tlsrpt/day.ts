@@ -1,6 +1,6 @@
-/** What came of TLS with other servers in one day, counted for reports (RFC 8460 §4).
+/** The results of TLS with other servers in one day, counted for reports (RFC 8460 §4).
  *  Knows:  what is counted together. Never: whether a session counts; asks a clock.
- *  What others make grow has bounds: beyond them only the sums go on. */
+ *  What other hosts can make grow has limits: beyond them only the sums go on. */
 
 /** RFC 8460 §4.3. */
 export const failureTypes = [
@@ -55,7 +55,7 @@ export interface PolicyCount {
 }
 
 const domainsMax = 5_000
-/** Of one domain: a policy that changes all day, or exchangers by the hundred, are somebody's game. */
+/** Of one domain: a policy that changes all day, or exchangers by the hundred, are abuse. */
 const policiesMax = 20
 const exchangersMax = 20
 const detailsMax = 50

@@ -2,7 +2,7 @@
 import type { PolicyCount } from './day.ts'
 
 export interface ReportFacts {
-  /** Who reports. */
+  /** The reporter. */
   readonly organization: string
   readonly contact: string
   /** As `2026-12-01`, in UTC. */
@@ -29,7 +29,7 @@ function reportPolicy(domain: string, policy: PolicyCount): object {
       'policy-type': type,
       ...(strings.length === 0 ? {} : { 'policy-string': strings }),
       'policy-domain': domain,
-      // The text says a string, its example and everybody have an array (erratum 6241).
+      // The RFC's text says a string; its example and all reporters have an array (erratum 6241).
       ...(type === 'sts' && exchangers.length > 0 ? { 'mx-host': exchangers } : {}),
     },
     summary: { 'total-successful-session-count': successes, 'total-failure-session-count': failures },

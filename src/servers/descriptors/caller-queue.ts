@@ -1,5 +1,5 @@
-/** The queue of a home for a program of one session that runs as whoever calls: as smtpd's account its mail is from the network,
- *  as anybody else's it is that user's own; while the queue is down it waits in the drop directory. */
+/** The home's queue, for a one-session program that runs as its caller. Run by smtpd's account, its mail counts as from the
+ *  network; run by another user, as that user's own. While the queue is down, the mail waits in the drop directory. */
 import { accessSync, constants } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -15,7 +15,7 @@ import { readSmallFile } from '../../system/files.ts'
 import type { Launcher } from '../../system/launcher.ts'
 import { realRandom } from '../../system/random.ts'
 
-/** Who may connect is who may write to the file. */
+/** Write permission on the socket file is permission to connect. */
 export function mayConnect(home: Home, name: SocketName): boolean {
   try {
     accessSync(socketPath(home, name), constants.W_OK)

@@ -4,7 +4,7 @@ import type { Environment } from '../listener/peer.ts'
 
 const facts = ['REMOTEIP', 'REMOTEPORT', 'REMOTEHOST', 'REMOTEINFO', 'LOCALIP', 'LOCALPORT', 'LOCALHOST'] as const
 
-/** Who says a fact by the name of its protocol only (PROTO: `TCP6`, `SSL`) means what TCP's name says. */
+/** A fact named only by its protocol (PROTO: `TCP6`, `SSL`) is also set under TCP's name. */
 export function inheritedEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
   const environment = new Map<string, string>()
   for (const [name, value] of Object.entries(variables)) if (value !== undefined) environment.set(name, fromText(value))

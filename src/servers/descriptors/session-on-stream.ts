@@ -1,4 +1,4 @@
-/** One session on a stream that somebody else has accepted (tcpserver, inetd, a mail program's pipe): the listener's part
+/** One session on a stream that another program has accepted (tcpserver, inetd, a mail program's pipe): the listener's part
  *  without a listener.
  *  Knows:  back-pressure, the tick for the session's deadlines, ending so that the last reply arrives, when a handshake begins.
  *  Never:  makes the handshake, or asks who may connect.
@@ -30,7 +30,7 @@ export interface SecuredStream extends Pick<StartedTls, 'version' | 'cipher'> {
 export interface StreamServing {
   readonly limits: StreamLimits
   readonly clock: Clock
-  /** Makes the handshake on the connection, which nobody here reads any more. Rejects if there is none. */
+  /** Makes the handshake on the connection, which this process no longer reads. Rejects if it fails. */
   readonly secure?: (() => Promise<SecuredStream>) | undefined
   /** Why a handshake failed. */
   readonly log?: (line: string) => void
@@ -59,7 +59,7 @@ class SessionOnStream {
     this.stream = stream
     this.serving = serving
     this.resolve = resolve
-    // It keeps the process, too: behind the end of a file nothing else does.
+    // It also keeps the process running: after the end of a file nothing else does.
     this.ticker = setInterval(() => {
       if (this.ending === undefined) this.session?.tick()
     }, tickMilliseconds)
@@ -133,8 +133,8 @@ class SessionOnStream {
     this.resolve(this.ending)
   }
 
-  /** Behind the reply. The peer says nothing before it has read that; what it says then is the handshake, and not for us: our end
-   *  of the connection is closed before it can come, and whoever makes the handshake has another. */
+  /** After the reply has left. The peer sends nothing before it has read the reply, and then the handshake, which is not for
+   *  us: we close our descriptor of the connection first; the helper that makes the handshake has another. */
   private startTls(): void {
     const plain = this.stream
     const { secure } = this.serving

@@ -8,7 +8,7 @@ import type { Finding } from './finding.ts'
 import { baseEnvironment, type Environment, type Host, isLoopback, type Known, type Peer } from './peer.ts'
 
 export interface Admission {
-  /** `unknown`: the rules cannot be read; nobody is let in, and may come again. */
+  /** `unknown`: the rules cannot be read; the peer is not let in, and may try again later. */
   readonly verdict: ConnectionDecision['verdict']
   readonly environment: Environment
   readonly finding: Finding
@@ -29,7 +29,7 @@ export function admitTo(service: RulesName, peer: Peer, host: Host, rules: Rules
   return { verdict, environment, finding: { check, rule, text } }
 }
 
-/** Milliseconds before the greeting: GREETDELAY, for whoever may not relay. */
+/** Milliseconds before the greeting: GREETDELAY, for clients that may not relay. */
 export function greetDelay(environment: Environment, secondsMax: number): number {
   if (environment.has('RELAYCLIENT')) return 0
   return Math.min(parseSeconds(environment.get('GREETDELAY') ?? '') ?? 0, secondsMax) * 1000

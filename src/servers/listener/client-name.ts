@@ -1,5 +1,5 @@
-/** What a client is called, for its rules, its log line and its environment: asked before it is let in, as tcpserver does.
- *  Never:  asks about this machine itself, or holds up whoever came for longer than policy's time limit. */
+/** A client's host name, for its rules, its log line and its environment: looked up before it is let in, as by tcpserver.
+ *  Never:  asks about this machine itself, or holds up a client for longer than policy's time limit. */
 import type { PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { Rules } from '../../stores/tcprules/rules-file.ts'
 import type { Finding } from './finding.ts'
@@ -17,7 +17,7 @@ export function nameOf(ip: string, rules: Rules, names: NameSource): Promise<Nam
   return isLoopback(ip) ? undefined : askName(ip, goesByName(rules), names)
 }
 
-/** Anybody may give any name to an address of theirs: rules see one only if it leads back. */
+/** An address's owner may give it any name: rules see a name only if it leads back. */
 export function goesByName(rules: Rules): boolean {
   return rules.kind === 'rules' && rules.base.goesByName
 }

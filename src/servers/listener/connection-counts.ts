@@ -1,26 +1,26 @@
 /** How many connections there are, from whom, and how fast they come. Loopback is counted nowhere.
- *  When all places are taken, whoever comes from a network that holds fewer than another gets one of the other's: who has many
- *  addresses, or many in one network, does not shut out who has one. */
+ *  When all places are taken, a client from a network that holds fewer than another gets one of the other's: a client with
+ *  many addresses, or many in one network, does not shut out a client with one. */
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { ListenerLimits } from './limits.ts'
 import { isLoopback, networkKey, peerKey } from './peer.ts'
 
 const minuteMilliseconds = 60_000
-/** Addresses remembered within one minute; an attack from more of them meets the limit on the total. */
+/** Addresses counted in one minute; an attack from more meets the limit on the total. */
 const recentMax = 100_000
 const noPlaces: ReadonlySet<Place> = new Set()
 
-/** Who has a place can be asked to give it up. */
+/** The holder of a place can be asked to give it up. */
 export interface Holder {
-  /** Somebody is logged in, or is about to be served by another program: asked after all others. */
+  /** A user is logged in, or another program is about to serve the connection: asked after all others. */
   readonly isEngaged: boolean
   /** `at-once`: without a word. */
   giveUp(how: 'politely' | 'at-once'): void
 }
 
 export class Place {
-  /** Whoever holds it says so as soon as there is something to give up. */
+  /** Set by the holder as soon as there is something to give up. */
   holder: Holder | undefined
   private onLeft: () => void
 
@@ -28,12 +28,12 @@ export class Place {
     this.onLeft = onLeft
   }
 
-  /** Gives it back; again means nothing. */
+  /** Gives it back; a second call does nothing. */
   leave(): void {
     this.passOn(() => undefined)
   }
 
-  /** It is free, and its holder still there: `onLeft` is called when that has gone too. */
+  /** Frees the place while its holder is still there: `onLeft` is called when the holder has gone too. */
   passOn(onLeft: () => void): void {
     const before = this.onLeft
     this.onLeft = onLeft
@@ -49,7 +49,7 @@ export class ConnectionCounts {
   private readonly recent = new Map<string, number>()
   private minuteBegan: number
   private total = 0
-  /** Asked to give up their places, and still on their way out. */
+  /** Holders that were asked to give up their places, and have not gone yet. */
   private leaving = 0
 
   constructor(limits: ListenerLimits, clock: Clock) {
@@ -58,7 +58,7 @@ export class ConnectionCounts {
     this.minuteBegan = clock.monotonic()
   }
 
-  /** A place, or the reply that refuses it. `first`: no refusal of this peer for its haste was told before, this minute. */
+  /** A place, or the reply that refuses it. `first`: false if this peer was already refused for its rate this minute. */
   enter(ip: string): Place | { readonly refusal: Reply; readonly first: boolean } {
     if (isLoopback(ip)) return new Place(() => undefined)
     const key = peerKey(ip)
@@ -73,8 +73,8 @@ export class ConnectionCounts {
     return this.take(key, network)
   }
 
-  /** For a proxy that has not said yet whom it brings: counted in the total alone. Some are let in when all places are taken:
-   *  whom they bring may get another's. */
+  /** For a proxy that has not announced its client yet: counted in the total alone. Some are let in when all places are
+   *  taken: their clients may get another's place. */
   enterUnannounced(): Place | undefined {
     const { connectionsMax, unannouncedMax } = this.limits
     if (this.total >= connectionsMax + unannouncedMax) return undefined
@@ -104,7 +104,7 @@ export class ConnectionCounts {
     if (there?.size === 0) this.networks.delete(network)
   }
 
-  /** Takes one from the network that holds most, if it will still hold no fewer than the newcomer's. */
+  /** Takes a place from the network that holds most, if that will still hold no fewer than the newcomer's. */
   private makeRoomFor(network: string): boolean {
     const most = [...this.networks.values()].reduce((a, b) => (b.size > a.size ? b : a), noPlaces)
     if (most.size <= (this.networks.get(network)?.size ?? 0) + 1) return false

@@ -17,7 +17,7 @@ type Phase = 'greeting' | 'open' | 'handshake' | 'taken' | 'closing' | 'closed'
 export class Connection {
   private readonly setting: ConnectionSetting
   private readonly delays: DelayWheel
-  /** Made at the greeting: one that waits for it, or talks before it, costs little. */
+  /** Made at the greeting: a connection that waits for the greeting, or talks before it, costs little. */
   private dialogue: Dialogue | undefined
   private readonly onClosed: () => void
   private socket: Socket
@@ -39,7 +39,7 @@ export class Connection {
     socket.allowHalfOpen = true
   }
 
-  /** To be called once, when whoever made it is ready to hear that it is closed. */
+  /** To be called once, when the caller is ready for `onClosed`. */
   begin(): void {
     const { socket, setting } = this
     if (setting.implicitTls) {
@@ -47,7 +47,7 @@ export class Connection {
       return
     }
     this.listen(socket)
-    // Whoever read a proxy's header before us has paused it.
+    // ProxyReception, which read a header before us, has paused it.
     if (socket.isPaused()) socket.resume()
     if (setting.clientFirst === true) this.greet()
     else this.greetLater()
@@ -68,12 +68,12 @@ export class Connection {
     else if (this.phase !== 'closing') this.destroy('')
   }
 
-  /** Somebody is logged in and served elsewhere. */
+  /** A user is logged in, and another program serves the session. */
   get isEngaged(): boolean {
     return this.phase === 'taken'
   }
 
-  /** The place is another's: who is idle hears 421, and everybody is closed. */
+  /** Another connection gets the place: an idle peer is sent 421; the connection is closed in any case. */
   giveUp(how: 'politely' | 'at-once'): void {
     if (this.phase === 'closed') return
     this.note('place-given-up')
@@ -90,7 +90,7 @@ export class Connection {
     this.onClosed()
   }
 
-  /** Before the greeting the peer has nothing to say: who talks does not listen, or not to us. */
+  /** A peer that talks before the greeting does not listen to us. */
   refuseEarlyTalker(): void {
     if (this.phase !== 'greeting') return
     this.note('early-talker')

@@ -1,4 +1,4 @@
-/** All connections of the process: who may come, how many there may be, one clock tick for all of them, and the end.
+/** All connections of the process: which peers may connect, how many there may be, one clock tick for all of them, and the end.
  *  Knows:  the order: limits, the proxy's header, the name, rules, the greeting. Never: what is said in a session. */
 import type { Socket } from 'node:net'
 import type { Counts } from '../../contracts/counts.ts'
@@ -29,11 +29,11 @@ export interface TurnedAway {
 
 export type Admitted = ConnectionSetting | TurnedAway
 
-/** Who may come in, and to what. */
+/** Which peers may come in, and how they are served. */
 export interface Entrance {
-  /** Its proxies begin with a PROXY header. */
+  /** A connection from this address begins with a PROXY header. */
   isProxy(ip: string): boolean
-  /** Later, where somebody is asked about the peer first. */
+  /** A promise where the peer's name is looked up first. */
   settingFor(peer: Peer): Admitted | Promise<Admitted>
   /** A refusal in the entrance's protocol, with its line end; empty where TLS comes first. */
   say(reply: Reply): string
@@ -90,7 +90,7 @@ export class Connections {
     if (place !== undefined) this.admit(this.arrived(socket, peer), place, nothing)
   }
 
-  /** 421 to whoever is idle; resolves when all are gone, at the latest after `stopMillisecondsMax`. */
+  /** 421 to idle peers; resolves when all are gone, at the latest after `stopMillisecondsMax`. */
   async stop(): Promise<void> {
     if (this.open.size === 0) return
     const gone = new Promise<void>((resolve) => (this.stopping = resolve))
@@ -209,7 +209,7 @@ export class Connections {
     this.open.add(connection)
     this.startTicking()
     const mayTalk = setting.implicitTls || setting.clientFirst === true
-    // Behind a proxy's header the first bytes of a handshake, or of a client who begins, may have come in the same piece.
+    // The first bytes of a handshake, or of a client that speaks first, may have come in one piece with the proxy's header.
     if (mayTalk && early.length > 0) socket.unshift(early)
     connection.begin()
     if (!mayTalk && early.length > 0) connection.refuseEarlyTalker()

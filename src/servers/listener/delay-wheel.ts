@@ -1,5 +1,5 @@
 /** Calls back after a delay: one timer for all that wait, one array entry for each. Never early, late by one tick at most.
- *  What has become pointless is not taken out: the callback knows. */
+ *  Entries cannot be taken out: the callback checks whether it is still wanted. */
 import type { Clock } from '../../system/clock.ts'
 
 const tickMilliseconds = 100

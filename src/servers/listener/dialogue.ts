@@ -35,7 +35,7 @@ export interface Dialogue {
 /** The listener's side. Calls may come while it calls the dialogue. */
 export interface DialoguePort {
   send(text: string): void
-  /** After what was sent: begin the handshake. What was received until then is nobody's. */
+  /** After what was sent: begin the handshake. What was received until then is dropped. */
   startTls(): void
   /** After what was sent: close. The dialogue has ended; `goodbye`: the peer wanted it so, and says no more. */
   close(how: 'goodbye' | 'refused'): void
@@ -43,7 +43,7 @@ export interface DialoguePort {
   progress(): void
 }
 
-/** Also lets the dialogue have the socket for itself, as a front for another program. */
+/** Also gives the socket away, to a dialogue that is a front for another program. */
 export interface FrontPort extends DialoguePort {
   /** The socket, paused, without listeners but those by which the listener learns of its end. From then on the dialogue is
    *  called for `tick`, `shutdown` and `abort` only, and ends the connection by ending the socket. */
@@ -60,7 +60,7 @@ export interface ConnectionSetting {
   readonly protocol: string
   /** The handshake comes first (RFC 8314). */
   readonly implicitTls: boolean
-  /** The protocol has no greeting: whoever talks at once talks in turn. */
+  /** The protocol has no greeting: the client speaks first. */
   readonly clientFirst?: true
   open(port: FrontPort): Dialogue
   /** How a refusal by the listener reads in this protocol, with its line end. */

@@ -9,22 +9,22 @@ export const listenerLimits = {
   connectionsMax: 1000,
   /** … and control/concurrencyperip this: from one IPv4 address or one IPv6 /64. */
   connectionsPerPeerMax: 50,
-  /** They give up their places to others, and are told so: more at once, and they are not. They are not counted any more, but
-   *  have their descriptors. */
+  /** Connections that have given up their places and are still being told so; beyond this they are closed without a word.
+   *  They are no longer counted, but hold descriptors. */
   leavingMax: 64,
   /** Proxies that are let in beyond `connectionsMax`. */
   unannouncedMax: 64,
-  /** From one of them, begun in one minute. */
+  /** Connections begun in one minute from one such address. */
   connectionsPerMinuteMax: 300,
 
   /** GREETDELAY is cut here. */
   greetDelaySecondsMax: 60,
-  /** A listed proxy has so long to say whom it brings. */
+  /** A listed proxy has so long to send its header. */
   proxyHeaderMillisecondsMax: 5000,
 
-  /** Input that waits while the dialogue is busy: more, and the socket is not read. */
+  /** Input that waits while the dialogue is busy; beyond this the socket is not read. */
   pendingInputBytesMax: 65_536,
-  /** Replies that the peer does not read: more, and it is not read either. */
+  /** Replies that the peer has not read; beyond this its input is not read either. */
   pendingRepliesBytesMax: 65_536,
 } as const satisfies Record<string, number>
 

@@ -1,4 +1,4 @@
-/** smtpd's line about a refusal: who, by which check, about what, with which reply. fail2ban reads it. */
+/** smtpd's line about a refusal: the client, the check, what it was about, the reply. fail2ban reads it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import { printable } from '../../system/log.ts'

@@ -1,5 +1,5 @@
-/** Who is at the other end, and the environment that its session and the programs run for it have: what tcpserver and
- *  its rules gave to qmail-smtpd. */
+/** A connection's peer, and the environment of its session and of the programs run for it: what tcpserver and its rules gave
+ *  to qmail-smtpd. */
 import ipaddr from 'ipaddr.js'
 
 /** Addresses in their usual form: IPv4 stays IPv4 even when it came through an IPv6 socket. */
@@ -22,12 +22,12 @@ export interface Host {
 /** What the DNS, an identd or XCLIENT said of a peer, if one did. */
 export interface Known {
   readonly host?: string | undefined
-  /** The name may be anybody's: rules do not go by it. */
+  /** The name is not confirmed: rules do not go by it. */
   readonly isUnproven?: boolean
   readonly info?: string | undefined
 }
 
-/** What is known without any rule. TCPREMOTEHOST and TCPREMOTEINFO are there only if somebody told them. An IPv6 peer has
+/** What is known without any rule. TCPREMOTEHOST and TCPREMOTEINFO are there only if known. An IPv6 peer has
  *  all of it twice, as under ucspi-tcp6: programs find it by `${PROTO}REMOTEIP`, or by the old names. */
 export function baseEnvironment(peer: Peer, { me }: Pick<Host, 'me'>, known: Known = {}): Environment {
   const isIpv6 = peer.remoteIp.includes(':')
@@ -51,13 +51,13 @@ export function isLoopback(ip: string): boolean {
   return ip === '::1' || ip.startsWith('127.')
 }
 
-/** Whose addresses one administrator usually has: an IPv4 /24, or an IPv6 /48. */
+/** The network that usually has one administrator: an IPv4 /24, or an IPv6 /48. */
 export function networkKey(ip: string): string {
   if (!ipaddr.IPv6.isValid(ip)) return ip.slice(0, ip.lastIndexOf('.') + 1)
   return ipaddr.IPv6.parse(ip).parts.slice(0, 3).join(':')
 }
 
-/** What one peer is taken to be when connections are counted: an IPv4 address, or the /64 of an IPv6 address. */
+/** What counts as one peer when connections are counted: an IPv4 address, or the /64 of an IPv6 address. */
 export function peerKey(ip: string): string {
   if (!ipaddr.IPv6.isValid(ip)) return ip
   return ipaddr.IPv6.parse(ip).parts.slice(0, 4).join(':')

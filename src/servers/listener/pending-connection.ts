@@ -1,12 +1,11 @@
-/** A connection about which nobody knows yet whether it may come in. Nothing of it is read: what it says too early is found
- *  when it is let in.
+/** A connection that is neither admitted nor refused yet. Nothing is read from it: early input is found when it is admitted.
  *  Fails:  where the answer is an error, or the client has gone, it ends without a word. */
 import type { Socket } from 'node:net'
 
 export interface PendingEvents<T> {
   /** The socket has no listeners of ours any more. */
   decided(found: T): void
-  /** The server stops: there is still somebody to tell. */
+  /** The server stops: the peer is still there to be told. */
   stopped(): void
   failed(reason: string): void
 }
@@ -27,7 +26,7 @@ export class PendingConnection<T> {
     )
   }
 
-  /** Whoever answers has the time limit. */
+  /** The answer has its own time limit. */
   tick(): void {}
 
   shutdown(): void {

@@ -1,5 +1,5 @@
-/** A connection from a listed proxy, until its header has been read. Bytes behind the header are the client's.
- *  Fails:  without a good header in time it is closed without a word: nobody knows whom one would speak to. */
+/** A connection from a listed proxy, until its header has been read. Bytes after the header are the client's.
+ *  Fails:  without a good header in time it is closed without a word: the client is unknown. */
 import type { Socket } from 'node:net'
 import { type Announced, parseProxyHeader } from '../../protocols/proxy-protocol/header.ts'
 import type { Clock } from '../../system/clock.ts'

@@ -1,5 +1,5 @@
-/** A message on its way from DATA to whoever takes it.
- *  Knows:  what to do when: hand it on in pieces, go on to the true end without keeping anything once it is refused.
+/** A message on its way from DATA to its enqueuer.
+ *  Knows:  when to hand content on in pieces; that a refused message is read to its end and not kept.
  *  Never:  holds more than a piece (what its enqueuer holds is the enqueuer's affair). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
@@ -71,7 +71,7 @@ export class Content implements DataSink {
     return this.used > (this.budget.exceeded ? 0 : pieceBytesMin) ? this.flush() : undefined
   }
 
-  /** After the end: a reply that refuses the message for what it is, or else what its enqueuer said. */
+  /** After the end: a reply that refuses the message for its size, header or hops, or else its enqueuer's outcome. */
   async finish(): Promise<Reply | Outcome<number>> {
     const refusal = this.refused()
     if (refusal !== undefined) return refusal

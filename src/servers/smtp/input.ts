@@ -7,7 +7,7 @@ import { LineInput } from '../listener/line-input.ts'
 export type TakenLine =
   | { readonly kind: 'line'; readonly line: ByteString }
   | { readonly kind: 'incomplete' }
-  /** Nobody speaks SMTP there: the session ends with this reply. */
+  /** The peer does not speak SMTP: the session ends with this reply. */
   | { readonly kind: 'hopeless'; readonly check: string; readonly reply: Reply }
 
 export class Input extends LineInput {

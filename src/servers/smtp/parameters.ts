@@ -5,11 +5,11 @@ import { parseParameters, parseSize } from '../../protocols/smtp/command.ts'
 import { dsnOfMail, dsnOfRecipient, type KnownParameters } from '../../protocols/smtp/dsn-parameters.ts'
 import { replies, type Reply } from '../../protocols/smtp/replies.ts'
 
-/** RFC 4954 §5: it tells us nothing that we would believe. */
+/** RFC 4954 §5: taken and ignored; we would not believe what it says. */
 const mailAuth = 'AUTH'
 
-/** SIZE (RFC 1870), BODY (RFC 6152), and what is taken unasked: those of RFC 3461, and AUTH. What travels with the message is what
- *  a next hop or a report must know. */
+/** SIZE (RFC 1870), BODY (RFC 6152), and those that we take but do not offer: of RFC 3461, and AUTH. Returns those that a
+ *  next hop or a report must know. */
 export function mailParameters(text: ByteString, databytes: number): Params | Reply {
   const parameters = parseParameters(text)
   if (parameters === undefined) return replies.syntaxParameter

@@ -1,4 +1,4 @@
-/** What a session in which messages are taken is given, and what a command of it is. */
+/** The settings of a session that takes messages by SMTP, and the form of its commands. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Reply } from '../../protocols/smtp/replies.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -20,7 +20,7 @@ export type SmtpSessionPort = Pick<DialoguePort, 'send' | 'close' | 'progress'>
 
 /** What a command does in a session. */
 export interface Verb<Session> {
-  /** It brings no mail nearer: there is a limit on how many. */
+  /** It does not move mail: a session may only have so many. */
   readonly isIdle: boolean
   act(session: Session, argument: ByteString): void
 }

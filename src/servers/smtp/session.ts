@@ -1,8 +1,8 @@
-/** A session in which messages are taken by SMTP: fed with bytes, it says what to reply. No socket and no timer but the
- *  clock it is given, so tests drive it directly. A program extends it by what is its own.
+/** A session that takes messages by SMTP: fed with bytes, it says what to reply. It has no socket, and no timer but the clock
+ *  it is given, so tests drive it directly. Each program extends it.
  *  Knows:  the order of commands, limits, when input is taken, what of a session is finished before it ends.
- *  Never:  who may send what to whom, or who takes it. Never blocks, and never takes input while it waits for a promise, a
- *          handshake or the delay of a refusal: the rest is kept.
+ *  Never:  decides who may send what to whom, or which queue takes it. Never blocks, and never takes input while it waits for a
+ *          promise, a handshake or the delay of a refusal: the rest is kept.
  *  Fails:  a peer that breaks the protocol gets its reply and is closed; an enqueuer's failure is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, type Outcome, transient } from '../../base/outcome.ts'
@@ -62,7 +62,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   protected extended = false
   /** From MAIL that was accepted until it is reset, or its content is over. */
   protected transaction: Transaction | undefined
-  /** Nothing is said any more. */
+  /** No more replies are sent. */
   protected ended = false
   private readonly port: SmtpSessionPort
   private readonly limits: SmtpLimits
@@ -95,11 +95,11 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   }
   protected abstract mail(argument: ByteString): void
   protected abstract recipient(argument: ByteString, transaction: Transaction): void
-  /** There is a recipient. */
+  /** DATA, with at least one recipient. */
   protected abstract data(transaction: Transaction): void
   /** HELO, or EHLO: `extended` says which. */
   protected abstract hello(name: ByteString): void
-  /** Logs what a check found, the reply that is given, what it was found in. */
+  /** Logs a check's name, the reply that is given, and the text that it is about. */
   protected abstract note(check: string, reply?: Reply, about?: ByteString): void
   /** Logs why the session ends, with this reply as its last. */
   protected abstract noteEnd(check: string, reply: Reply): void
@@ -116,7 +116,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     return this.input.length
   }
 
-  /** What comes now is a message. */
+  /** The input is a message's content. */
   get takesContent(): boolean {
     return this.content !== undefined
   }
@@ -154,17 +154,17 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     this.closeWith(overdueReplies[overdue])
   }
 
-  /** A command as it is to be looked at. */
+  /** The command to act on, for a program that changes some. */
   protected heard(command: Command, _line: ByteString): Command {
     return command
   }
 
-  /** Why the command is not looked at now. */
+  /** Why the command is refused before it is looked at. */
   protected refusalBefore(_verb: ByteString): Refusal | undefined {
     return undefined
   }
 
-  /** Another protocol's: the session ends. */
+  /** The verb is another protocol's: the session ends. */
   protected isForeign(_verb: ByteString, _isFirstLine: boolean): boolean {
     return false
   }
@@ -195,7 +195,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
   /** What became of a message whose content was begun; the session may have ended. Undefined: its end did not come. */
   protected messageOver(_envelope: Envelope, _verdict: Reply | Outcome<number> | undefined): void {}
 
-  /** What has come behind STARTTLS is nobody's. */
+  /** Input that came after STARTTLS is dropped. */
   protected beginHandshake(): void {
     this.input.drop()
     this.waiting = true
@@ -221,7 +221,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     this.say(formatReply(reply, this.extended))
   }
 
-  /** Refusals cost a peer time once it has earned too many. */
+  /** After too many refusals each further one is delayed. */
   protected refuse(reply: Reply, check: string, about: ByteString = ''): void {
     this.note(check, reply, about)
     const manner = reply.code >= 500 ? this.peerLimits.error() : 'at-once'
@@ -337,7 +337,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     if (content === undefined) return
     this.content = undefined
     content.drop()
-    // After its end it is its enqueuer who knows.
+    // After its end only its enqueuer knows the outcome.
     if (!content.ended) this.messageOver(content.envelope, undefined)
   }
 
@@ -345,7 +345,7 @@ export abstract class SmtpSession<Transaction extends Recipients> {
     try {
       await promise
     } catch (error) {
-      // Who is asked answers with outcomes: this is a bug, and one session's bug does not end the others.
+      // Expected failures come as outcomes: an exception is a bug, and one session's bug does not end the others.
       this.note(`bug ${printable(describeError(error))}`)
       this.closeWith(refusal(transient('3.0', 'temporary failure')))
     }
