@@ -1,8 +1,8 @@
-/** acme-admin: the command line has the certificate renewed, and sees each step. */
+/** Serves acme-admin, by which the command line has the certificate renewed and sees each step. */
 import { readOperation } from '../../system/admin-server.ts'
 import type { Renewer } from './renewer.ts'
 
-/** Rows `{ step }` while it goes on, and at the end `{ installed: true }`. */
+/** Yields rows `{ step }` during the renewal, and `{ installed: true }` at the end. */
 export async function* answerAcme(renewer: Pick<Renewer, 'renew'>, request: unknown): AsyncGenerator<object> {
   const { op } = readOperation(request)
   if (op !== 'renew') throw new Error(`acme knows renew, not '${op}'`)

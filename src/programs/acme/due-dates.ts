@@ -1,6 +1,7 @@
-/** Whether a certificate is due, and when: drawn once for each, and again where the authority has moved its window.
- *  Never:  orders one.
- *  Fails:  an authority that cannot be asked when, is asked later. */
+/** Whether a renewal is due, and when: a random moment, chosen once for each certificate, and again if the authority moves its
+ *  window.
+ *  Never:  orders a certificate.
+ *  Fails:  an authority that cannot be reached is asked later. */
 import { createHash, X509Certificate } from 'node:crypto'
 import { describeError } from '../../base/outcome.ts'
 import type { CertificateRequest } from '../../contracts/certificates.ts'
@@ -17,7 +18,7 @@ export class DueDates {
     this.world = world
   }
 
-  /** Why a certificate is to be got now; undefined: none is. */
+  /** Why a certificate is due now; undefined: none is. */
   async reason(
     state: AcmeState,
     settings: AcmeSettings,
@@ -34,7 +35,7 @@ export class DueDates {
     return renewal.atMs <= now ? 'it is time to renew the certificate' : undefined
   }
 
-  /** The moment is drawn once for a certificate, and again where the authority has moved its window. */
+  /** The moment is chosen once for a certificate, and again if the authority has moved its window. */
   private async renewal(
     state: AcmeState,
     settings: AcmeSettings,
@@ -48,7 +49,7 @@ export class DueDates {
     if (known !== undefined && (isFresh || !mayAsk)) return known
     const validity = validityOf(certificatePem)
     const suggested = mayAsk ? await this.suggested(state, settings, certificatePem) : 'unknown'
-    // A suggestion that cannot be asked for again holds as long as none contradicts it.
+    // If the authority cannot be asked again, its last suggestion stays in force.
     const renewal = suggested === 'unknown' ? known : this.drawn(certificate, validity, suggested, known)
     const result = renewal ?? {
       certificate,
@@ -77,7 +78,7 @@ export class DueDates {
     return { certificate, atMs, askAgainMs, explanation }
   }
 
-  /** Undefined: the authority suggests nothing. `unknown`: it could not be asked, which is no failure of ours. */
+  /** Undefined: the authority suggests nothing. `unknown`: it could not be asked, which does not count as a failed attempt. */
   private async suggested(
     state: AcmeState,
     settings: AcmeSettings,
@@ -105,7 +106,7 @@ interface Suggestion {
 
 const waitMillisecondsMax: number = 7 * 86_400_000
 
-/** A moment that was noted before the clock was set back is not waited for. */
+/** Does not wait for a moment that was noted before the clock was set back. */
 export function soonest(noted: number, clock: Clock): number {
   return noted - clock.now() > waitMillisecondsMax ? 0 : noted
 }

@@ -1,8 +1,9 @@
-/** acme: has the certificate of HOME/tls made by the authority of control/acme, and renewed in time. Runs only where that file is.
+/** acme: obtains the certificate of HOME/tls from the authority in control/acme, and renews it in time. Runs only with that
+ *  file.
  *  Touches: control/acme and its kin (reads), HOME/acme (account key, state, challenges), the network (HTTPS), the program
  *           that control/acmehook names; start, by its socket `start-certificates`.
  *  Never:   sees a key of HOME/tls.
- *  Fails:   what is in force stays so; the trouble is told, and tried again later. */
+ *  Fails:   the present certificate stays in force; the trouble is reported, and the attempt repeated later. */
 import { readFile } from 'node:fs/promises'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { parseArgs } from 'node:util'
@@ -36,7 +37,7 @@ const { values } = parseArgs({
 const log = openLog('acme')
 const home = homeAt(values.home ?? '.')
 process.umask(0o022)
-// An authority in the house often has a certificate of its own, which the machine knows.
+// An in-house authority often has a certificate of its own, which the machine's store has.
 setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system')])])
 
 const control = new Control(home.control, clock, (problem) => log(`warning: ${problem}`))

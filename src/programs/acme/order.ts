@@ -1,6 +1,6 @@
 /** One order from its beginning to the chain (RFC 8555 §7.4): authorizations, challenges, the request, the certificate.
- *  Knows:  the order of questions, and how long to wait for an authority. Never: when one is due, or what becomes of the chain.
- *  Fails:  rejects with AcmeFailure, or with what a proof says. */
+ *  Knows:  the sequence of requests, and how long to wait for an authority. Never: when one is due, or where the chain goes.
+ *  Fails:  rejects with AcmeFailure, or with the error of a proof. */
 import { AcmeFailure, type AcmeClient, type Asked, type NewOrder } from '../../clients/acme/acme-client.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Authorization, Challenge, Order, Progress } from '../../protocols/acme/objects.ts'
@@ -12,7 +12,7 @@ export interface OrderWorld {
   readonly client: AcmeClient
   readonly proof: Proof
   readonly clock: Clock
-  /** Told to whoever asked for it, and to the log. */
+  /** Reports a step to the requesting command and to the log. */
   readonly tell: (step: string) => void
 }
 
@@ -43,7 +43,7 @@ export async function obtainChain(wanted: NewOrder, request: Buffer, world: Orde
   }
 }
 
-/** Some authorities let no certificate be replaced twice (RFC 9773 §5): the order is good without it. */
+/** Some authorities reject a second `replaces` for one certificate (RFC 9773 §5): the order is repeated without it. */
 async function placeOrder(wanted: NewOrder, client: AcmeClient): ReturnType<AcmeClient['order']> {
   try {
     return await client.order(wanted)
@@ -57,7 +57,7 @@ async function placeOrder(wanted: NewOrder, client: AcmeClient): ReturnType<Acme
 async function prove(url: string, shown: Shown[], world: OrderWorld): Promise<void> {
   const { client, proof, tell } = world
   const { value: authorization } = await client.authorization(url)
-  // Proven a short time ago.
+  // Proven a short time before.
   if (authorization.status === 'valid') return
   const { name, challenges } = authorization
   const challenge = challenges.find(({ type }) => type === proof.type)
@@ -73,7 +73,7 @@ async function prove(url: string, shown: Shown[], world: OrderWorld): Promise<vo
   await settled(() => client.authorization(url), ['valid'], world)
 }
 
-/** Asks until it is what is wanted. */
+/** Polls until the status is a wanted one. */
 async function settled<Value extends Order | Authorization>(
   ask: () => Promise<Asked<Value>>,
   wanted: readonly Progress[],

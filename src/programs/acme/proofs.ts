@@ -1,5 +1,5 @@
-/** How it is proven that a name is ours: a file that httpd shows (http-01), or a TXT record that the administrator's program
- *  publishes (dns-01).
+/** Proofs that a name is ours: a file that httpd serves (http-01), or a TXT record that the administrator's program publishes
+ *  (dns-01).
  *  Fails:  rejects with a text for the administrator. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ export interface Proof {
   readonly type: 'http-01' | 'dns-01'
   /** `token` and `keyAuthorization` of one challenge (RFC 8555 §8.1). */
   present(name: string, token: string, keyAuthorization: string): Promise<void>
-  /** Takes it away again. */
+  /** Removes it again. */
   clear(name: string, token: string, keyAuthorization: string): Promise<void>
 }
 
@@ -25,8 +25,8 @@ export function byFiles(files: Files, home: Home): Proof {
   }
 }
 
-/** `command`: the program and its arguments. It is run in `directory`, as we are, with `present` or `cleanup`, the record's name
- *  with its last dot, and its value: as lego's hooks are. */
+/** `command`: the program and its arguments. It runs in `directory`, as our user, with the arguments of lego's hooks: `present`
+ *  or `cleanup`, the record's name with its last dot, and its value. */
 export function byHook(command: readonly string[], directory: string): Proof {
   const run = async (what: 'present' | 'cleanup', name: string, keyAuthorization: string): Promise<void> => {
     const value = createHash('sha256').update(keyAuthorization).digest('base64url')

@@ -1,7 +1,7 @@
-/** Keeps the certificate of HOME/tls an authority's, and in good time a new one (docs/programs/acme.md has the states).
+/** Gets the certificate of HOME/tls from an authority, and renews it in time (docs/programs/acme.md has the states).
  *  Knows:  when the authority may be asked again, also after a restart (HOME/acme/state.json).
  *  Never:  makes two attempts at once, or one whose failure could not be remembered.
- *  Fails:  an attempt that fails is told, and made again later; what is in force stays so. */
+ *  Fails:  a failed attempt is reported and repeated later; the present certificate stays in force. */
 import { X509Certificate } from 'node:crypto'
 import { describeError } from '../../base/outcome.ts'
 import { type AcmeClient, AcmeFailure } from '../../clients/acme/acme-client.ts'
@@ -28,11 +28,11 @@ export class Renewer {
   private readonly world: RenewerWorld
   private readonly due: DueDates
   private running: Promise<string | undefined> | undefined
-  /** In what runs, or ran last. */
+  /** Whether the present or last run made an attempt. */
   private attempted = false
   private stopped = false
   private fault: string | undefined
-  /** As it was when an attempt began that runs now. */
+  /** The state before the present attempt. */
   private before: AcmeState | undefined
 
   constructor(world: RenewerWorld) {
@@ -40,7 +40,7 @@ export class Renewer {
     this.due = new DueDates(world)
   }
 
-  /** What is in the middle of an attempt is not to count as failed, nor to begin again at once. */
+  /** An attempt that is interrupted does not count as failed, nor begin again at once. */
   async stop(): Promise<void> {
     const { before } = this
     this.stopped = true
@@ -52,16 +52,16 @@ export class Renewer {
     await this.keep({ ...(await this.state()), failure })
   }
 
-  /** Does what is due; again while it runs waits for it. Never rejects. */
+  /** Does what is due; a call during a run waits for that run. Never rejects. */
   async look(): Promise<void> {
     await (this.running ?? this.run(async () => await this.renewIfDue()))
   }
 
-  /** Whatever is due. Undefined: a new certificate is installed; else why not. */
+  /** Renews even if nothing is due. Undefined: a new certificate is installed; else why not. */
   async renew(step: Step): Promise<string | undefined> {
     while (this.running !== undefined) {
       const fault = await this.running
-      // What went on by itself is what was wished for; a mere look is not.
+      // An attempt that was already running serves the request; a mere check does not.
       if (this.attempted) return fault
     }
     return await this.run(async () => await this.renewNow(step))
@@ -120,7 +120,7 @@ export class Renewer {
     return { state, settings, request: await this.asked() }
   }
 
-  /** Without optional names that do not lead here: one order is for all names, and fails by one. */
+  /** Leaves out optional names that do not lead here: one failing name fails the whole order. */
   private async asked(): Promise<CertificateRequest> {
     const { world } = this
     const whole = await this.ask([])
@@ -136,7 +136,7 @@ export class Renewer {
     throw new Error(answer.kind === 'refused' ? answer.why : 'start answers something else')
   }
 
-  /** It counts as failed until it is done: a process that ends in the middle must not begin again at once. */
+  /** Recorded as failed until it is done: after a crash in the middle it must not begin again at once. */
   private async attempt(
     reason: string,
     state: AcmeState,
@@ -166,7 +166,7 @@ export class Renewer {
       this.before = undefined
     }
     tell(`the certificate for ${request.names.join(', ')} is installed`)
-    // When the next one is due.
+    // Records when the next one is due.
     await this.due.reason(await this.state(), settings, await this.asked(), true)
   }
 
@@ -212,7 +212,7 @@ export class Renewer {
     await this.keep(state)
   }
 
-  /** Makes an account where there is none, and once more where the authority has forgotten the one that there was. */
+  /** Makes an account if there is none, and once more if the authority no longer knows it. */
   private async withAccount<Result>(
     client: AcmeClient,
     settings: AcmeSettings,
@@ -233,13 +233,13 @@ export class Renewer {
     }
   }
 
-  /** What start refuses is kept where it was got, and tried again. */
+  /** A chain that start refuses stays in HOME/acme, and is offered again. */
   private async install(chain: string): Promise<void> {
     const { certificates, home, files } = this.world
     const answer = await certificates.install(chain)
     if (answer.kind === 'installed') return await forgetIssued(files, home)
     const why = answer.kind === 'refused' ? answer.why : 'start answers something else'
-    // Of no use any more, or never: the next attempt gets another.
+    // The chain is useless: the next attempt gets another.
     if (why.startsWith('the chain is no good')) await forgetIssued(files, home)
     throw new Error(`what the authority gave is not installed: ${why}`)
   }
@@ -249,7 +249,7 @@ export class Renewer {
     const count = (before?.count ?? 0) + 1
     const delay = retryDelay(count, failure?.kind === 'away', dice(this.world.random))
     const againMs = now + Math.max(delay, failure?.retryAfterMs ?? 0)
-    // Who was not there has not counted it.
+    // An authority that could not be reached has not counted the attempt.
     const times = failure?.kind === 'away' ? [] : [now]
     return { count, atMs: now, timesMs: [...(before?.timesMs ?? []), ...times].slice(-timesKept), text, againMs }
   }

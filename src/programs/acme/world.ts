@@ -1,4 +1,4 @@
-/** What acme works with: settings, files, clock, randomness, and whom it asks. */
+/** What acme works with: settings, files, clock, randomness, and its peers. */
 import { AcmeClient } from '../../clients/acme/acme-client.ts'
 import type { CertificateClient } from '../../clients/certificates/certificate-client.ts'
 import type { AccountBinding } from '../../protocols/acme/objects.ts'
@@ -10,7 +10,7 @@ import type { Files } from '../../system/files.ts'
 import type { Random } from '../../system/random.ts'
 import type { Proof } from './proofs.ts'
 
-/** What control/ says. */
+/** Settings from control/. */
 export interface AcmeSettings {
   readonly directory: string
   readonly contact: string | undefined
@@ -27,9 +27,9 @@ export interface RenewerWorld {
   readonly clock: Clock
   readonly random: Random
   readonly certificates: Pick<CertificateClient, 'ask' | 'install'>
-  /** The DNS says that nobody finds this name: an authority would count it as a failure of ours. */
+  /** The DNS has no address for this name: an attempt would count as a failure at the authority. */
   isNowhere(name: string): Promise<boolean>
-  /** The DNS says that it leads to addresses of the other alone. */
+  /** By the DNS, all addresses of the name are addresses of the other. */
   leadsWhere(name: string, other: string): Promise<boolean>
   log(line: string): void
   /** Throws with a text for the administrator. */
@@ -43,7 +43,7 @@ export function dice(random: Random): number {
   return random.below(diceSides) / diceSides
 }
 
-/** Speaks for the account of `state`, if that is one of this authority's. */
+/** Uses the account of `state`, if that is one of this authority's. */
 export async function clientFor(
   { files, home }: RenewerWorld,
   { account }: AcmeState,

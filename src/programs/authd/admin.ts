@@ -1,4 +1,4 @@
-/** authd-admin: the command line sees whose logins fail and who is locked, and forgets what it is told to. */
+/** Serves authd-admin: lists failed logins and locked peers and accounts, and lifts locks, for the command line. */
 import { fromText, lowerAscii } from '../../base/byte-string.ts'
 import { readOperation } from '../../system/admin-server.ts'
 import type { Clock } from '../../system/clock.ts'

@@ -1,7 +1,7 @@
-/** Who somebody is: puts together what is kept, the guard, and lspawn's word.
- *  Knows:  that a locked name is not looked at, and that nobody is let in before lspawn knows of the ticket.
- *  Never:  tells the peer more than the contract's reason; what exactly was wrong is for the log.
- *  Fails:  whatever cannot be found out is `temporary`. */
+/** Checks a login: combines stored credentials, the guard, and lspawn's answer.
+ *  Knows:  that a locked name is not checked, and that a client is let in only after lspawn has the ticket.
+ *  Never:  tells the peer more than the contract's reason; details are for the log.
+ *  Fails:  `temporary` for whatever cannot be determined. */
 import { type ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import type { Rejection } from '../../contracts/auth.ts'
@@ -19,7 +19,7 @@ import { hashWaitMillisecondsMax } from './limits.ts'
 import type { Passwords } from './passwords.ts'
 import type { Tokens } from './tokens.ts'
 
-/** By what became of the question; what exactly was wrong is in the log of lspawn. */
+/** Texts by the outcome of a question to lspawn, whose log has the details. */
 const troubles = {
   'no-answer': 'no answer from lspawn',
   admit: 'lspawn has no place for another login',
@@ -30,7 +30,7 @@ const unreadable = 'its lines of auth/passwd cannot be read: set its password ag
 
 export interface AuthenticatorParts {
   readonly accounts: () => Promise<ReadonlyMap<ByteString, AccountCredentials>>
-  /** What is kept of it cannot be read: a right password must not look like a guess. */
+  /** Its stored lines cannot be read: a right password must not count as a guess. */
   readonly isUnreadable: (account: ByteString) => boolean
   readonly passwords: Passwords
   readonly guard: LoginGuard
@@ -42,9 +42,9 @@ export interface AuthenticatorParts {
   readonly ownHost: () => ByteString
   /** control/locals: domains whose addresses are the machine's own users. */
   readonly locals: () => readonly ByteString[]
-  /** control/checkpassword is there. */
+  /** control/checkpassword exists. */
   readonly hasChecker: () => boolean
-  /** Rejects if nobody can tell. */
+  /** Rejects if the uid cannot be determined. */
   readonly uidOf: (user: ByteString) => Promise<number | undefined>
 }
 
@@ -53,29 +53,29 @@ export type Verdict =
       readonly kind: 'accepted'
       readonly account: ByteString
       readonly ticket: ByteString
-      /** Of the password that was used; empty for the main one. */
+      /** Label of the password that was used; empty for the main one. */
       readonly label: string
     }
   | {
       readonly kind: 'rejected'
       readonly why: Rejection
       readonly reason: string
-      /** It was counted already. */
+      /** The same guess was counted before. */
       readonly isRepeated?: boolean
     }
 
 export type Rejected = Extract<Verdict, { kind: 'rejected' }>
 
-/** Who claims to be somebody. */
+/** The peer that logs in. */
 export interface Claimant {
   readonly peer: SessionPeer
-  /** When it is aborted nobody waits for the verdict any more. */
+  /** Aborted when no one waits for the verdict any more. */
   readonly gone: AbortSignal
 }
 
 export interface PasswordClaim {
   readonly password: ByteString
-  /** On whose behalf; empty: the name's own. */
+  /** The account to act for (SASL authzid); empty: the name's own. */
   readonly authorize: ByteString
 }
 
@@ -100,7 +100,7 @@ export class Authenticator {
     })
   }
 
-  /** What SCRAM says first, or why it ends here. */
+  /** Salt and iterations for SCRAM's first step, or why the login ends here. */
   async offer(identity: Identity, authorize: ByteString, peer: SessionPeer): Promise<ScramOffer | Rejected> {
     const locked = this.enter(identity.account, peer)
     if (locked !== undefined) return locked
@@ -116,7 +116,7 @@ export class Authenticator {
     }
   }
 
-  /** A proof was wrong, or is about to be checked: `act` says whether it was wrong. */
+  /** Checks a proof under the guard: `act` returns whether it was wrong. */
   prove<T>(account: ByteString, peer: SessionPeer, act: () => { isWrong: boolean; result: T }): T | Rejected {
     const locked = this.enter(account, peer)
     if (locked !== undefined) return locked
@@ -136,7 +136,7 @@ export class Authenticator {
     return await this.admit(identity, label, peer)
   }
 
-  /** Bad tokens count against the peer alone: nobody guesses one, and no account is to be locked by one. */
+  /** Bad tokens count only against the peer: they cannot be guessed, and must not lock an account. */
   async token(token: string, authorize: ByteString, peer: SessionPeer): Promise<Verdict> {
     const locked = this.enter('', peer)
     if (locked !== undefined) return locked
@@ -193,7 +193,7 @@ export class Authenticator {
       if (found.why === 'failed') return wrong('the password checker says no')
       return temporary(troubles[found.why === 'no-answer' ? 'no-answer' : 'check'])
     }
-    // Whoever it turned out to be may be known by another name than the one that was typed.
+    // The account found may have another name than the one typed.
     const barred = (await this.barred(account)) ?? (await this.barred(found.account))
     if (barred !== undefined) return barred
     if (!isSame) return wrong('on behalf of another account')
@@ -202,7 +202,7 @@ export class Authenticator {
   }
 
   private async admit({ account, known }: Identity, label: string, peer: SessionPeer): Promise<Verdict> {
-    // A check takes its time: what it was made from may have been taken away, and its sessions ended, meanwhile.
+    // A check takes time: the password may have been removed meanwhile, and the account's sessions ended.
     const kept = await this.parts.accounts()
     if (hasLost(known, kept.get(account)) || this.isDisabled(kept, account))
       return temporary('a password was taken away just now')
@@ -244,12 +244,12 @@ export class Authenticator {
     }
   }
 
-  /** Nobody acts for somebody else. */
+  /** No account may act for another. */
   private async isSame(authorize: ByteString, account: ByteString): Promise<boolean> {
     return authorize === '' || (await this.identify(authorize)).account === account
   }
 
-  /** A right password of root (checknotroot), or of whoever is disabled by any of his names, looks like a wrong one. */
+  /** A right password of root (checknotroot), or of an account disabled under any of its names, looks like a wrong one. */
   private async barred(account: ByteString): Promise<Rejected | undefined> {
     if (this.isDisabled(await this.parts.accounts(), account)) return wrong('disabled')
     return (await this.isSuperuser(account)) ? wrong('uid 0') : undefined

@@ -1,5 +1,5 @@
-/** The connections of those who ask: `serving`, then any number of exchanges at once.
- *  Knows:  limits on connections, exchanges and their time; the log's line for each end.
+/** The connections of the login fronts: `serving`, then any number of exchanges at once.
+ *  Knows:  limits on connections, exchanges and their time; the log line for each end.
  *  Fails:  a frame that breaks the contract closes its connection; an exchange that cannot go on is `temporary`. */
 import { describeError } from '../../base/outcome.ts'
 import {
@@ -65,12 +65,12 @@ export class Conversations {
     await this.server.listening()
   }
 
-  /** Ends at once: the fronts take what is under way for temporary. */
+  /** Ends at once: the fronts take running exchanges for temporary failures. */
   close(): void {
     this.server?.close()
   }
 
-  /** Tells everybody, if what is offered has changed. */
+  /** Tells every front if the offered mechanisms have changed. */
   offerAgain(): void {
     const offered = this.parts.offered().join(' ')
     if (offered === this.offered) return
@@ -98,7 +98,7 @@ export class Conversations {
     for (const ref of [...(exchanges?.keys() ?? [])]) this.forget(exchanges, ref)
   }
 
-  /** What throws here closes the connection. */
+  /** An error thrown here closes the connection. */
   private receive(connection: FrameConnection, exchanges: Map<number, Running>, frame: Frame): void {
     const request = decodeAuthRequest(frame)
     const { ref } = request
@@ -107,7 +107,7 @@ export class Conversations {
       if (running !== undefined) throw new ContractError('an exchange of that number is under way')
       this.begin(connection, exchanges, request)
     } else if (request.kind === 'cancel') this.forget(exchanges, ref)
-    // Its time was up, and the front has been told.
+    // The exchange timed out, and the front was told.
     else if (running === undefined) return
     else if (!running.waits) throw new ContractError('a response out of turn')
     else {
@@ -136,7 +136,7 @@ export class Conversations {
     exchanges.set(asked.ref, running)
     this.running++
     const { initial } = asked
-    // A client that saw no -PLUS says so, and is right if none was offered.
+    // A client that saw no -PLUS mechanism says so; that is no downgrade if none was offered.
     const bindings = this.parts.offered().some((one) => one.endsWith('-PLUS')) ? asked.bindings : new Map()
     const first = exchange.begin({ mechanism, initial, bindings }, this.parts.random)
     void this.advance(connection, exchanges, running, first)

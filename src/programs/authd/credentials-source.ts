@@ -1,7 +1,7 @@
-/** What HOME/auth/passwd says now. A file that was replaced (as `quaver account` does) is read at once; one that was
- *  edited in place, when it has not changed for a second.
- *  Fails:  a file that cannot be read, or is away where there are accounts, is told once, and what was read before stays in
- *          force; if nothing was, nobody is told anything about an account: a right password must not look like a guess. */
+/** The present content of HOME/auth/passwd. A replaced file (as by `quaver account`) is read at once; one that is edited in
+ *  place, when it has not changed for a second.
+ *  Fails:  a file that cannot be read, or is missing although accounts exist, is reported once, and the last content stays in
+ *          force. Without one every login is `temporary`: a right password must not count as a guess. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -21,7 +21,7 @@ export interface SourceParts {
   readonly log: Log
   /** control/checkpassword is there. */
   readonly hasChecker: () => boolean
-  /** After each reading; `lost`: accounts that somebody may have been let in to by what is not there any more. */
+  /** Called after each reading; `lost`: accounts of which a password was removed that may have let a client in. */
   readonly onChange: (lost: readonly ByteString[]) => void
 }
 
@@ -30,9 +30,9 @@ export class CredentialsSource {
   private accounts: ReadonlyMap<ByteString, AccountCredentials> = new Map()
   private unreadable: ReadonlySet<ByteString> = new Set()
   private verifiers = false
-  /** Of what was read last. */
+  /** Stamp of the content that was read last. */
   private stamp: string | undefined
-  /** The last that was seen, and since when. */
+  /** The latest stamp seen, and since when. */
   private seen = { stamp: '', sinceMs: 0 }
   private trouble = ''
   private reading: Promise<void> | undefined
@@ -41,30 +41,30 @@ export class CredentialsSource {
     this.parts = parts
   }
 
-  /** Reads again if there is need. Rejects if it has never been read. */
+  /** Reads the file again if needed. Rejects if it has never been read. */
   async current(): Promise<ReadonlyMap<ByteString, AccountCredentials>> {
     await this.look()
     if (this.stamp === undefined) throw new Error(`auth/passwd: ${this.trouble}`)
     return this.accounts
   }
 
-  /** The same without asking for anything. */
+  /** Reads the file again if needed; never rejects. */
   async look(): Promise<void> {
     this.reading ??= this.refresh().finally(() => (this.reading = undefined))
     await this.reading
   }
 
-  /** By what was read last. */
+  /** By the last reading. */
   has(account: ByteString): boolean {
     return this.accounts.has(account)
   }
 
-  /** By what was read last: there are lines about it, and none can be read. */
+  /** By the last reading: the account has lines, and none can be read. */
   isUnreadable(account: ByteString): boolean {
     return this.unreadable.has(account)
   }
 
-  /** Whether anybody can use SCRAM. */
+  /** Whether any account can use SCRAM. */
   get hasVerifiers(): boolean {
     return this.verifiers
   }
@@ -89,7 +89,7 @@ export class CredentialsSource {
       this.unreadable = unreadable
       this.verifiers = [...accounts.values()].some(({ credentials }) => credentials.some(({ scram }) => scram))
       this.tell(faults)
-      // What cannot be read was not taken away.
+      // An unreadable line does not count as removed.
       const names = new Set([...before.keys(), ...accounts.keys()]).difference(unreadable)
       this.parts.onChange([...names].filter((name) => hasLost(before.get(name), accounts.get(name))))
     } catch (error) {
@@ -100,7 +100,7 @@ export class CredentialsSource {
     }
   }
 
-  /** Whoever has accounts has had the file; passwords may all be a checkpassword program's affair. */
+  /** A home with accounts has had the file, unless a checkpassword program checks all passwords. */
   private isExpected(): boolean {
     if (this.accounts.size > 0) return true
     const { home, hasChecker } = this.parts
@@ -121,7 +121,7 @@ export class CredentialsSource {
   }
 }
 
-/** Which file it is, whatever it says. */
+/** The part of the stamp that identifies the file, whatever its content. */
 function fileOf(stamp: string): string {
   return stamp.split(':', 1)[0] ?? ''
 }

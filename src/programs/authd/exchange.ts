@@ -1,4 +1,4 @@
-/** One exchange: the mechanism's steps, and the authenticator's word where a step claims something. */
+/** One exchange: the mechanism's steps, and the authenticator's check of their claims. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ChannelBindings } from '../../contracts/auth.ts'
 import { begin, type Mechanism } from '../../protocols/sasl/mechanisms.ts'
@@ -25,7 +25,7 @@ export class Exchange {
   private next: ((response: ByteString) => SaslStep) | undefined
   private isProven = false
   private named: ByteString = ''
-  /** What was wrong with a token, while the client is told. */
+  /** Why a token was rejected, kept while the client is told. */
   private fault: Rejected | undefined
 
   constructor(authenticator: Authenticator, claimant: Claimant) {
@@ -33,7 +33,7 @@ export class Exchange {
     this.claimant = claimant
   }
 
-  /** Of whom it is, as far as that was said; for the log. */
+  /** The account, as far as the client has named it; for the log. */
   get account(): ByteString {
     return this.identity?.account ?? this.named
   }

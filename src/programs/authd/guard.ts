@@ -1,7 +1,7 @@
-/** Who is locked out: failures are counted by peer (an IPv4 address, an IPv6 /64) and by account, and each one too many
- *  locks twice as long as the one before. An account's lock does not hold up the networks (IPv4 /24, IPv6 /48) from which
- *  it was used lately: whoever guesses from elsewhere locks out elsewhere.
- *  Knows:  nothing about which accounts exist: a name that is none is dealt with in the same way.
+/** Who is locked out: failures are counted by peer (an IPv4 address, an IPv6 /64) and by account, and each one beyond the limit
+ *  doubles the lock. An account's lock does not apply to networks (IPv4 /24, IPv6 /48) from which it logged in lately, so that
+ *  guessing from elsewhere locks out only elsewhere.
+ *  Knows:  nothing about which accounts exist: unknown names are treated the same.
  *  Fails:  never: a store that cannot be used is set aside, or replaced by one in memory, with an alert. */
 import ipaddr from 'ipaddr.js'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -34,7 +34,7 @@ export interface GuardParts {
   readonly onAlert: (text: string) => void
 }
 
-/** `peer`, `account`: locked, and why. `busy`: too many at once. */
+/** `peer`, `account`: which of them is locked. `busy`: too many checks at once. */
 export type Entry = 'free' | 'peer' | 'account' | 'busy'
 
 export class LoginGuard {
@@ -42,7 +42,7 @@ export class LoginGuard {
   private store: LoginGuardStore
   private readonly underCheck = new Map<string, number>()
   private cancelExpiry = (): void => undefined
-  /** The latest time that the clock has shown: when it shows an earlier one, it was set back. */
+  /** The latest reading of the clock: an earlier one means that it was set back. */
   private latestMs = Number.POSITIVE_INFINITY
 
   constructor(parts: GuardParts) {
@@ -51,8 +51,8 @@ export class LoginGuard {
     this.expireIn(expireAgainMilliseconds)
   }
 
-  /** Asks whether a password may be checked; after `free` the caller owes `leave`. An empty account, where none is named,
-   *  is neither counted nor locked. */
+  /** Asks whether a password may be checked; after `free` the caller must call `leave`. An empty account (none was named) is
+   *  neither counted nor locked. */
   enter(ip: string, account: ByteString): Entry {
     const peer = peerName(ip)
     const known = this.isKnown(ip, account)
@@ -62,7 +62,8 @@ export class LoginGuard {
     ] as const satisfies readonly (readonly [Subject, string])[]
     for (const [subject, name] of locks) {
       const failures = this.failures(subject, name)
-      // Whose failures were all for one account is locked for that: a forgotten device does not lock out its household.
+      // A peer whose failures were all for one account is locked only for that one: a forgotten device does not lock out its
+      // household.
       const isConcerned = failures !== undefined && (failures.only === '' || failures.only === account)
       if (isConcerned && failures.untilMs > this.now()) return subject
       const max = !isConcerned || failures.count < locksFrom[subject] ? checkedAtOnceMax : 1
@@ -88,12 +89,12 @@ export class LoginGuard {
     const peer = peerName(ip)
     this.use((store) => {
       store.setSuccess(account, networkName(ip), this.now())
-      // Somebody who mistyped his own password. What was tried on others' accounts stays counted.
+      // The user mistyped their own password. Failures on other accounts stay counted.
       if (store.failures('peer', peer)?.only === account) store.forget('peer', peer)
     })
   }
 
-  /** The account was used from that network lately. */
+  /** The account has logged in from that network lately. */
   isKnown(ip: string, account: ByteString): boolean {
     const last = this.use((store) => store.lastSuccess(account, networkName(ip)))
     return last !== undefined && last > this.now() - knownNetworkMilliseconds
@@ -105,14 +106,14 @@ export class LoginGuard {
     return found.filter(({ lastMs }) => lastMs >= oldest)
   }
 
-  /** Of accounts that there are, by `isKept` or because somebody has logged in to them: a name that is none may be locked
-   *  by anybody, and is no trouble. */
+  /** Locked accounts that exist, by `isKept` or by a past login: anybody can have an unknown name locked, which is no
+   *  trouble. */
   lockedAccounts(isKept: (account: ByteString) => boolean): FailuresRow[] {
     const locked = this.use((store) => store.lockedAccounts(this.now(), lockedLookedAtMax)) ?? []
     return locked.filter(({ name }) => isKept(name) || this.use((store) => store.hasSucceeded(name)) === true)
   }
 
-  /** An address of a peer, or an account. False if nothing was known of it. */
+  /** `who`: a peer's address, or an account. False if no failures were counted. */
   forgive(who: ByteString): boolean {
     return (
       this.use((store) => [store.forget('peer', peerName(who)), store.forget('account', who)].includes(true)) ?? false
@@ -124,7 +125,7 @@ export class LoginGuard {
     this.use((store) => store.close())
   }
 
-  /** What is stored for later than can be is counted from now on: when the process begins, and when the clock was set. */
+  /** At the start, and after the clock was set back, times stored in the future are set to now. */
   private now(): number {
     const now = this.parts.clock.now()
     if (now < this.latestMs) this.use((store) => store.bringBack(now, lockMillisecondsMax))
@@ -166,7 +167,7 @@ export class LoginGuard {
     try {
       this.store.close()
     } catch {
-      // What matters is that it is not used any more.
+      // It is not used any more.
     }
     if (error instanceof SmallDatabaseError && error.damaged) this.store = this.opened(error.message)
     else this.store = this.withoutDisk(error)
@@ -205,9 +206,9 @@ function networkName(ip: string): string {
   return networkOf(ip, 24, 48)
 }
 
-/** What is no address is its own network: it comes from our front, and a front may be broken. */
+/** A text that is no address is its own network: it can only come from a broken front. */
 function networkOf(text: string, bits4: number, bits6: number): string {
-  // A link-local address may name its interface, which no network does.
+  // A link-local address may name its interface, which is no part of its network.
   const [ip = ''] = text.split('%')
   if (!ipaddr.isValid(ip)) return text
   const address = ipaddr.process(ip)

@@ -6,11 +6,11 @@ import { prepareText, textFromClient } from '../../stores/credentials/prepare-te
 
 export interface Identity {
   readonly account: ByteString
-  /** Undefined: nothing is kept of it. */
+  /** Undefined: it has no stored credentials. */
   readonly known: AccountCredentials | undefined
 }
 
-/** A name without `@` means that of our own host, if there is one. */
+/** A name without `@` is an address at our own host, if there is one. */
 export function identify(
   name: ByteString,
   accounts: ReadonlyMap<ByteString, AccountCredentials>,
@@ -32,7 +32,7 @@ export function systemUser(account: ByteString, ownDomains: readonly ByteString[
   return ownDomains.some((own) => lowerAscii(own) === domain) ? account.slice(0, at) : undefined
 }
 
-/** A blank around it came with a paste, or by a telephone that completes words. */
+/** Drops blanks around a name: pasting and word completion on telephones add them. */
 function foldName(name: ByteString): ByteString {
   const typed = trimBlanks(name)
   if (/^[ -~]*$/.test(typed)) return lowerAscii(typed)

@@ -1,8 +1,9 @@
-/** authd: says who somebody is. Runs as qmailp, and gives way to every other process: hashing is dear.
+/** authd: checks logins. Runs as qmailp at low priority, since hashing is expensive.
  *  Touches: HOME/auth (passwd reads; salt-key, guard.sqlite), control/me, envnoathost, locals, checkpassword,
  *           oauthissuers, HOME/issuers/keys.json (reads).
- *  Never:   sees mail or a mailbox; lets anybody in whom lspawn has not been told of.
- *  Fails:   what cannot be found out is `temporary`; a password file that cannot be read leaves in force what it said. */
+ *  Never:   sees mail or a mailbox; lets a client in before lspawn has the ticket.
+ *  Fails:   `temporary` for whatever cannot be determined; if the password file cannot be read, its last content stays in
+ *           force. */
 import { giveLargeBlocksBack } from '../../system/allocator.ts'
 import { giveWay } from '../../system/priority.ts'
 

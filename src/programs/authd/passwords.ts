@@ -1,7 +1,7 @@
-/** Whether a password is one of an account's. The work is the same for every name, known or not: one key derivation
- *  over the account's salt, which says which of its passwords it can be, and one argon2id.
- *  (Passwords without a verifier, or with a foreign salt, cost an argon2id each.)
- *  Fails:  `full` if there was no place in time; rejects if argon2 cannot run. */
+/** Whether a password is one of an account's. The work is the same for every name, known or not: one key derivation with the
+ *  account's salt, which selects the candidate among its passwords, and one argon2id. (Passwords without a verifier, or with a
+ *  foreign salt, cost an argon2id each.)
+ *  Fails:  `full` if no slot was free in time; rejects if argon2 cannot run. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { deriveScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
 import type { ScramOffer } from '../../protocols/sasl/step.ts'
@@ -19,7 +19,7 @@ import { hashesAtOnceMax, hashesWaitingMax, hashWaitMillisecondsMax, repeatLimit
 
 export type PasswordVerdict =
   | { readonly kind: 'right'; readonly label: string }
-  /** `isRepeated`: the same peer has tried the same before. */
+  /** `isRepeated`: the same peer tried the same password before. */
   | { readonly kind: 'wrong'; readonly reason: string; readonly isRepeated: boolean }
   | { readonly kind: 'full' }
 
@@ -27,9 +27,9 @@ const saltBytes = 16
 
 export interface PasswordOrigin {
   readonly ip: string
-  /** It comes from where the account is at home. */
+  /** It comes from a network that the account has used lately. */
   readonly isUrgent: boolean
-  /** When it is aborted nobody waits for the answer any more. */
+  /** Aborted when no one waits for the answer any more. */
   readonly gone: AbortSignal
 }
 
@@ -47,7 +47,7 @@ export class Passwords {
     this.wrong = new RecentVerdicts(clock, random, repeatLimits)
   }
 
-  /** What SCRAM says of a name; without a verifier it looks the same, and nobody can prove anything. */
+  /** SCRAM's salt and iterations for a name; without a verifier the offer looks the same, and no proof succeeds. */
   offer({ account, known }: Identity): ScramOffer {
     const all = known === undefined ? [] : known.credentials.map(({ scram }) => scram)
     const first = all.find((scram) => scram !== undefined)
@@ -64,14 +64,14 @@ export class Passwords {
   async verify(identity: Identity, password: ByteString, origin: PasswordOrigin): Promise<PasswordVerdict> {
     const { ip, isUrgent, gone } = origin
     const remembered = (): PasswordVerdict | undefined => this.remembered(identity.account, password, ip)
-    // Mail programs come several at once with the same password: what the first was told holds for those that waited.
+    // A mail program opens several connections with one password: the first verdict holds for those that waited.
     const verdict = (): Promise<PasswordVerdict> => Promise.resolve(remembered() ?? this.find(identity, password, ip))
     const wish = { millisecondsMax: hashWaitMillisecondsMax, isUrgent, signal: gone }
     const found = remembered() ?? (await this.slots.run(verdict, wish))
     return found === 'full' ? { kind: 'full' } : found
   }
 
-  /** The file has changed. */
+  /** To be called when the file has changed. */
   forget(): void {
     this.right.clear()
     this.wrong.clear()
@@ -103,7 +103,7 @@ export class Passwords {
     password: string,
   ): Promise<Credential | undefined> {
     const prepared = prepareText(password)
-    // What RFC 4013 forbids is nobody's password, and takes as long.
+    // A text that RFC 4013 forbids is never a password, but must take as long.
     const tried = prepared ?? password
     const { storedKey } = await deriveScramVerifier(scramDigests, fromText(tried), salt, iterations)
     const isOffered = ({ scram }: Credential): boolean => scram?.salt === salt && scram.iterations === iterations

@@ -1,5 +1,5 @@
-/** Passwords that were checked lately, and what came of it: a mail program logs in every few minutes, and each hash is dear;
- *  and a telephone with last year's password asks again and again, but guesses only once.
+/** Recent verdicts on passwords: a mail program logs in every few minutes, and each hash is expensive; and a telephone that
+ *  repeats an old password should count as one guess.
  *  Never:  holds a password: only digests under a key that dies with the process. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { FreshMap } from '../../base/fresh-map.ts'
@@ -25,7 +25,7 @@ export class RecentVerdicts {
     this.key = random.bytes(32).toString('latin1')
   }
 
-  /** What `add` was told of the same password, while it is remembered. */
+  /** The verdict added for the same password, while remembered. */
   find(who: readonly ByteString[], password: ByteString): string | undefined {
     return this.known.get(this.digest(who, password), this.clock.monotonic())
   }
@@ -38,7 +38,7 @@ export class RecentVerdicts {
     this.known = new FreshMap(this.limits.countMax)
   }
 
-  /** Each field has its length before it: none can look like another. */
+  /** Each field has its length before it, so that different fields never give the same text. */
   private digest(who: readonly ByteString[], password: ByteString): ByteString {
     return hmacSha256(this.key, [...who, password].map((field) => `${field.length}:${field}`).join(''))
   }

@@ -1,4 +1,4 @@
-/** What authd is made of, put together. Loaded after its process has given way to others (main.ts). */
+/** Puts authd's parts together. Loaded after main.ts has lowered the process's priority. */
 import { parseArgs } from 'node:util'
 import { TicketClient } from '../../clients/tickets/ticket-client.ts'
 import { type ByteString, toText } from '../../base/byte-string.ts'

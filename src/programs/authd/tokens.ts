@@ -1,6 +1,6 @@
-/** Whose a bearer token is (RFC 7519, RFC 9068): the library jose verifies, against keys that another process fetched.
- *  Knows:  control/oauthissuers; that an expired token is nobody's guess.
- *  Fails:  a token that is no good is `bad`, with a reason for the log that holds nothing of it. */
+/** Whose a bearer token is (RFC 7519, RFC 9068): jose verifies it with keys that the program issuers fetched.
+ *  Knows:  control/oauthissuers; that an expired token is no guess.
+ *  Fails:  an invalid token is `bad`, with a reason for the log that quotes nothing of it. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { type Issuer, parseIssuer } from '../../protocols/oauth/issuers.ts'
 import { readIssuerKeys } from '../../stores/issuer-keys/issuer-keys.ts'
@@ -11,13 +11,13 @@ import { issuerKeysMilliseconds, tokenSkewSeconds } from './limits.ts'
 
 export type TokenVerdict =
   | { readonly kind: 'good'; readonly name: ByteString }
-  /** `isStale`: it was good once; clients come with such a token before they ask for another. */
+  /** `isStale`: it has expired; clients try such a token before they ask for another. */
   | { readonly kind: 'bad'; readonly isStale: boolean; readonly reason: string }
 
 type Jose = typeof import('jose')
 type KeySet = ReturnType<Jose['createLocalJWKSet']>
 
-/** Signatures of key pairs only: what a shared secret signs, its issuer's other clients can sign, too. */
+/** Key pairs only: a shared secret would let the issuer's other clients sign, too. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
 export class Tokens {
@@ -40,7 +40,7 @@ export class Tokens {
 
   /** Rejects if the keys cannot be read. */
   async verify(token: string): Promise<TokenVerdict> {
-    // It costs 30 ms and some memory, which an authd without issuers need not have.
+    // Loaded late: it costs 30 ms and memory, which an authd without issuers does not need.
     const jose = await import('jose')
     const issuer = this.issuerOf(jose, token)
     if (issuer === undefined) return bad('a token of no issuer of ours')
@@ -66,7 +66,7 @@ export class Tokens {
     }
   }
 
-  /** Who it says made it; whether that is so, the signature tells. */
+  /** The issuer that the token claims; the signature proves it later. */
   private issuerOf(jose: Jose, token: string): Issuer | undefined {
     try {
       const { iss } = jose.decodeJwt(token)

@@ -1,5 +1,5 @@
-/** One message on its way through filter programs: its frames are a sink's, whose enqueuer filters and hands on.
- *  Fails:  whatever goes wrong is the message's failure; nothing of it is left behind. */
+/** One message on its way through filter programs: its frames feed a sink whose enqueuer filters it and hands it on.
+ *  Fails:  any error fails the message, of which nothing stays behind. */
 import type { Outcome } from '../../base/outcome.ts'
 import type { ContentSink, Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { decodeEnqueueRequest, encodeEnqueueReply, type EnqueueRequest } from '../../contracts/enqueue.ts'
@@ -31,7 +31,7 @@ export class Chain {
     else this.goOn(request)
   }
 
-  /** Nothing is left of a message that was not closed. */
+  /** Drops a message that was not closed. */
   forget(): void {
     this.message?.sink.abandon()
     this.message = undefined
@@ -57,8 +57,8 @@ export class Chain {
     void this.close(message, request.head, request.late)
   }
 
-  /** The frame's bytes are a view into a larger buffer that must not be kept. What is written goes to memory or a file: nothing
-   *  is to be waited for. */
+  /** Copies the frame's bytes, which are a view into a larger, reused buffer. The sink writes to memory or a file, so there is
+   *  no need to wait. */
   private write(message: Message, bytes: Buffer): void {
     message.bytes += bytes.length
     void message.sink.write(Buffer.from(bytes))

@@ -1,7 +1,7 @@
 /** exec: runs plug-ins and filters for smtpd, as smtpd's account, so that starting a process never holds up a session.
  *  Touches: whatever the plug-ins touch; control/signatures (reads); unlinked temporary files; `queue-network`.
  *  Never:   decides anything about a session; keeps mail.
- *  Fails:   a program's failure is its caller's; when this process dies the callers are told so by their sockets. */
+ *  Fails:   a program's failure is reported to its caller; if this process dies, the callers' sockets close. */
 import { parseArgs } from 'node:util'
 import { unlimited } from '../../clients/queue/content-budget.ts'
 import { EnqueueClient } from '../../clients/queue/enqueue.ts'
@@ -22,10 +22,10 @@ import { FilterEnqueuer } from '../../clients/filters/filter-enqueuer.ts'
 import { Launcher } from '../../system/launcher.ts'
 import { Runs } from './runs.ts'
 
-/** At once; the others wait. Filters have places of their own: they take long. */
+/** At once; the others wait. Filters have slots of their own, since they take long. */
 const plugInsMax = 50
 const filtersMax = 20
-/** A message that waits for its filters has one to itself. */
+/** Each message that waits for its filters has its own connection. */
 const connectionsMax = 10_000
 
 const { values } = parseArgs({
@@ -75,7 +75,7 @@ const servers = [...supervisor.listeners.values()].map(
 await Promise.all(servers.map((server) => server.listening()))
 supervisor.ready()
 
-/** A connection is for runs, until `chain` makes it one message's. */
+/** A connection serves runs, until `chain` dedicates it to one message. */
 function handlersFor(connection: FrameConnection): FrameHandlers {
   const runs = new Runs(connection, plugIns)
   let chain: Chain | undefined
@@ -95,7 +95,7 @@ function handlersFor(connection: FrameConnection): FrameHandlers {
   }
 }
 
-/** smtpd stops before this program does: whatever still runs is nobody's. */
+/** smtpd stops before this program: nothing needs the programs that still run. */
 function stop(): Promise<void> {
   for (const server of servers) server.close()
   plugIns.killAll()

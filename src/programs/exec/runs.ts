@@ -1,5 +1,5 @@
 /** One caller's connection for programs whose output it reads: any number of runs at once.
- *  Fails:  a program that says too much is killed; when the caller is gone, so are its programs. */
+ *  Fails:  a program with too much output is killed; when the caller leaves, its programs are killed. */
 import type { ExecuteRequest, Run } from '../../contracts/execute.ts'
 import { encodeExecuteReply } from '../../contracts/execute.ts'
 import type { FrameConnection } from '../../system/frame-connection.ts'
@@ -10,7 +10,7 @@ const stdoutFd = 1
 
 interface Running {
   process: WatchedProcess | undefined
-  /** Nobody reads any more. */
+  /** The caller no longer reads its output. */
   cancelled: boolean
   tooMuch: boolean
   outputBytes: number

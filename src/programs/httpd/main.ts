@@ -1,8 +1,8 @@
-/** httpd: shows pages that others look for, and nothing else: on port 80 challenges to an authority, on port 443 (`httpsd`) policies of
- *  MTA-STS to mail servers. Each runs only where control/listen-http, listen-https say where.
+/** httpd: serves two kinds of pages, and nothing else: on port 80 ACME challenges, for an authority; on port 443 (`httpsd`)
+ *  MTA-STS policies, for mail servers. Each runs only with control/listen-http or listen-https.
  *  Touches: HOME/acme/challenge, control/mtasts and me (reads); httpsd gets certificates and keys.
  *  Never:   sees mail; keeps a connection for a second request.
- *  Fails:   what cannot be read is 503, and the log says why. */
+ *  Fails:   a page that cannot be read is 503, and the log says why. */
 import { once } from 'node:events'
 import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
@@ -64,7 +64,7 @@ async function servePolicies(): Promise<Server[]> {
     return control.map('mtasts')
   }
   const pages = pageServer(policyPages(lines, toText(me).toLowerCase()), log)
-  // Before there is a certificate whoever comes waits in the backlog.
+  // Until there is a certificate, clients wait in the backlog.
   await certified
   return await Promise.all(fds.map((fd) => serveWithTls(fd, pages, tls, clock, log)))
 }
@@ -76,6 +76,6 @@ function useTls(order: TlsOrder): void {
 }
 
 async function stop(): Promise<void> {
-  // What is being answered is answered; the end of the process ends the rest.
+  // Running answers are finished; the end of the process closes the rest.
   for (const server of servers) server.close()
 }

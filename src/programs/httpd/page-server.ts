@@ -1,12 +1,12 @@
-/** An HTTP server for a few pages: GET of one is its text, all other paths are 404, and then the connection ends.
- *  Knows:  every limit on a stranger: connections, their time, the length of what they say. */
+/** An HTTP server for a few pages: GET returns a page's text, all other paths are 404, and then the connection ends.
+ *  Knows:  every limit on a client: connections, their time, the length of a request. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { describeError } from '../../base/outcome.ts'
 import type { Log } from '../../system/log.ts'
 
 /** At once, on each listening socket. */
 export const connectionsMax = 100
-/** An authority, or a mail server, asks at once; who does not is none. */
+/** Authorities and mail servers send their request at once. */
 export const requestMillisecondsMax = 10_000
 const headerBytesMax: number = 8 * 1024
 
@@ -15,7 +15,7 @@ export interface Page {
   readonly type: 'application/octet-stream' | 'text/plain'
 }
 
-/** `host`: as the client says it, without a port, in lower case. Undefined: there is no such page. */
+/** `host`: the Host field without its port, in lower case. Undefined: there is no such page. */
 export type FindPage = (host: string, path: string, client: string) => Promise<Page | undefined>
 
 export function pageServer(find: FindPage, log: Log): Server {
@@ -31,7 +31,7 @@ export function pageServer(find: FindPage, log: Log): Server {
   )
   server.maxConnections = connectionsMax
   server.maxRequestsPerSocket = 1
-  // Also while it is sent an answer that it does not read.
+  // Also limits a client that does not read its answer.
   server.setTimeout(requestMillisecondsMax)
   server.on('error', (error) => log(`warning: accept: ${describeError(error)}`))
   return server
@@ -39,7 +39,7 @@ export function pageServer(find: FindPage, log: Log): Server {
 
 async function answer(request: IncomingMessage, response: ServerResponse, find: FindPage, log: Log): Promise<void> {
   const { method, url = '', headers, socket } = request
-  // A body is nobody's affair here.
+  // A body is read and ignored.
   request.resume()
   if (method !== 'GET' && method !== 'HEAD') return send(response, 405, text('only GET\n'))
   try {

@@ -1,4 +1,4 @@
-/** The pages that there are: challenges for an authority (RFC 8555 §8.3), and policies of MTA-STS (RFC 8461 §3.3). */
+/** The pages of httpd: challenges for an authority (RFC 8555 §8.3), and policies of MTA-STS (RFC 8461 §3.3). */
 import { fromText } from '../../base/byte-string.ts'
 import { isToken } from '../../protocols/acme/objects.ts'
 import { policyHost, policyPath, policyText, readPublishedPolicy } from '../../protocols/mta-sts/published-policy.ts'
@@ -26,7 +26,7 @@ export function policyPages(lines: () => ReadonlyMap<string, string> | undefined
     const prefix = policyHost('')
     const line = asked.startsWith(prefix) ? lines()?.get(fromText(asked.slice(prefix.length))) : undefined
     const policy = line === undefined ? undefined : readPublishedPolicy(line)
-    // A line that is wrong publishes nothing: senders keep what they know.
+    // An invalid line publishes nothing: senders keep the policy they have.
     return policy === undefined ? undefined : { body: policyText(policy, host), type: 'text/plain' }
   }
 }

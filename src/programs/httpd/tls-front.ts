@@ -1,5 +1,5 @@
-/** TLS before a server of pages: handshakes with the certificates of `start`, within the time that a request has.
- *  Fails:  what goes wrong on a connection ends it, and nothing else. */
+/** TLS in front of a page server: handshakes with the certificates of `start`, within the time limit of a request.
+ *  Fails:  an error on a connection ends only that connection. */
 import { once } from 'node:events'
 import type { Server as PageServer } from 'node:http'
 import type { Server, Socket } from 'node:net'

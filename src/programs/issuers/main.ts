@@ -1,7 +1,7 @@
-/** issuers: fetches the public keys of the OAuth issuers in control/oauthissuers, so that authd need not know the network.
+/** issuers: fetches the public keys of the OAuth issuers in control/oauthissuers, so that authd needs no network.
  *  Touches: control/oauthissuers (reads), HOME/issuers/keys.json (writes), the network (HTTPS).
  *  Never:   sees a token or a password.
- *  Fails:   keys that cannot be fetched stay as they were, with an alert each time that this begins. */
+ *  Fails:   if keys cannot be fetched, the old ones stay, with one alert per outage. */
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
@@ -36,7 +36,7 @@ const log = openLog('issuers')
 const home = homeAt(values.home ?? '.')
 const clock = realClock
 process.umask(0o022)
-// An issuer in the house often has a certificate of the house's own authority, which the machine knows.
+// An in-house issuer often has a certificate of an in-house authority, which the machine's store has.
 setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system')])])
 
 const control = new Control(home.control, clock, (problem) => log(`warning: ${problem}`))
@@ -89,7 +89,7 @@ async function keep(before: IssuerKeys, keys: IssuerKeys): Promise<void> {
   }
 }
 
-/** What stays as it is, is told once. */
+/** Logs a text only when it has changed. */
 function tell(topic: string, text: string): void {
   if (troubles.get(topic) === text) return
   troubles.set(topic, text)

@@ -1,4 +1,4 @@
-/** The services that `login` is the front of, and how they speak; their names and ports are in contracts/services.ts. */
+/** The services that `login` serves before their logins, and their protocols; names and ports are in contracts/services.ts. */
 import type { LoginService } from '../../contracts/services.ts'
 import { errorReply } from '../../protocols/pop3/replies.ts'
 import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
@@ -9,9 +9,9 @@ import type { LoginProtocol } from './protocol.ts'
 import { SmtpLogin } from './smtp-login.ts'
 
 export interface Front {
-  /** Then the connection ends. */
+  /** After this many failed logins the connection ends. */
   readonly triesMax: number
-  /** A refusal by the listener. */
+  /** Formats a refusal by the listener. */
   say(reply: Reply): string
   open(control: Control, environment: Environment): LoginProtocol
 }

@@ -1,7 +1,7 @@
-/** One connection before its login, and after it the front of a session.
- *  Knows:  when input is taken, how many tries there are, how long all may take. Never: a protocol's words; who somebody
- *          is; what is said in a session.
- *  Fails:  whatever cannot be found out is a temporary failure to the client; the log says why. */
+/** One connection before its login; after it, the relay to the session.
+ *  Knows:  when input is taken, the number of tries, all time limits. Never: a protocol's texts; whether a password is right;
+ *          the content of a session.
+ *  Fails:  whatever cannot be determined is a temporary failure for the client; the log says why. */
 import { type Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
 import type { AuthChallenge, AuthClient, AuthStep } from '../../clients/auth/auth-client.ts'
@@ -34,7 +34,7 @@ export interface LoginSetting {
 type State =
   | { readonly kind: 'commands' }
   | { readonly kind: 'challenged'; readonly challenge: AuthChallenge }
-  /** Somebody else's turn, or a failure that is told later. */
+  /** Waits for authd or a session, or delays the reply to a failure. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'relaying'; readonly relay: Relay }
   | { readonly kind: 'ended' }
@@ -43,7 +43,7 @@ export class LoginDialogue implements Dialogue {
   private readonly setting: LoginSetting
   private readonly port: FrontPort
   private readonly input = new LineInput()
-  /** Aborted at the end: what is asked of authd then is not worth its work. */
+  /** Aborted at the end, so that authd drops what it still works on. */
   private readonly gone = new AbortController()
   private readonly startedAt: number
   private heardAt: number
@@ -77,7 +77,7 @@ export class LoginDialogue implements Dialogue {
   }
 
   receiveEnd(): void {
-    // Nobody logs in who cannot answer any more.
+    // A client that has closed its side cannot log in any more.
     if (this.state.kind !== 'relaying') this.close('goodbye')
   }
 
@@ -99,7 +99,7 @@ export class LoginDialogue implements Dialogue {
 
   shutdown(): void {
     this.stopping = true
-    // A session is told by its own program; what waits for one hears of it when that is there, or not.
+    // A session's own program tells its client; a client that waits for a session is told when the wait ends.
     if (this.state.kind === 'commands' || this.state.kind === 'challenged')
       this.lastWord(this.setting.protocol.shuttingDown)
   }
@@ -137,7 +137,7 @@ export class LoginDialogue implements Dialogue {
       say: (text) => this.port.send(text),
       startTls: () => {
         this.state = { kind: 'waiting' }
-        // What came with the command was not protected, and must not count as if it were.
+        // Input that came with the command was not protected, and is dropped.
         this.input.drop()
         this.port.startTls()
       },
@@ -166,7 +166,7 @@ export class LoginDialogue implements Dialogue {
   }
 
   private respond(challenge: AuthChallenge, line: string): void {
-    // With its CR, and a blank that somebody put behind the answer.
+    // Drops the CR, and blanks that some clients append.
     const text = line.trim()
     const data = text === '*' ? undefined : decodeBase64(text)
     if (data !== undefined) return void this.follow(challenge.respond(data))
@@ -208,11 +208,11 @@ export class LoginDialogue implements Dialogue {
     relay.begin(begun.first, early)
   }
 
-  /** Told later each time: a guesser's time is what we have. */
+  /** The reply comes later each time, to slow down guessing. */
   private failed(why: Failing): void {
     const { clock, limits, log, environment, service, triesMax, protocol } = this.setting
     this.state = { kind: 'waiting' }
-    // A client that was told to come again, or gave up, has not guessed.
+    // Temporary failures and cancelled tries are no guesses.
     const counts = why === 'credentials' || why === 'malformed' || why === 'mechanism'
     if (counts) this.triesLeft--
     const delay = why === 'credentials' ? limits.failureDelayMilliseconds * (triesMax - this.triesLeft) : 0

@@ -1,7 +1,7 @@
-/** login: the front of submission or of POP3: TLS, the commands before a login, and then the way to the user's own process.
+/** login: the front of submission or of POP3: TLS, the commands before a login, and then a relay to the user's own process.
  *  Touches: control/ (reads), the sockets `authd`, `lspawn-login` and `policy-names`, and the one that a ticket leads to.
- *  Never:   a password hash, a mailbox, the queue; what is said in a session is passed on as it is.
- *  Fails:   without authd nobody can log in, and is asked to come again; sessions that run go on. */
+ *  Never:   a password hash, a mailbox, the queue; a session's bytes are relayed unread.
+ *  Fails:   without authd logins fail temporarily; running sessions go on. */
 import { type Counts, sumOf } from '../../contracts/counts.ts'
 import { parseArgs } from 'node:util'
 import { AuthClient } from '../../clients/auth/auth-client.ts'
@@ -30,7 +30,7 @@ import { limits } from './limits.ts'
 import { LoginDialogue } from './login-dialogue.ts'
 import { fronts } from './fronts.ts'
 
-/** Handshakes are dear, and anybody may ask for them: mail on port 25 comes first. */
+/** Handshakes are expensive, and any client may ask for one: mail on port 25 has priority. */
 const nice = 5
 
 giveWay(nice)
@@ -76,9 +76,9 @@ const listenerLimits = {
 }
 /** Of both ports together. */
 const places = new ConnectionCounts(listenerLimits, clock)
-// Before there is a certificate whoever comes waits in the backlog.
+// Until there is a certificate, clients wait in the backlog.
 await certified
-// And before authd was heard nobody could be offered a way to log in.
+// Until authd has answered, there is no mechanism to offer.
 await auth.heard()
 listeners = [...supervisor.listeners].map(([name, fd]) => {
   // `pop3s-2` is the second address of pop3s.
@@ -93,7 +93,7 @@ function entranceOf(isImplicit: boolean): Entrance {
   return {
     isProxy,
     settingFor: (peer) => settingFor(peer, isImplicit),
-    // Before the handshake nothing can be said.
+    // Before the handshake no text can be sent.
     say: isImplicit ? () => '' : say,
   }
 }
@@ -103,13 +103,14 @@ function counts(): Counts {
   return sumOf(listeners.map(({ connections }) => connections.counts))
 }
 
-/** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
+/** Refreshed before any admission: otherwise a wrong line in proxyclients could keep out every client, and never be read
+ *  again. */
 function isProxy(ip: string): boolean {
   control.refresh()
   return proxies.has(ip)
 }
 
-/** A name serves for rules only here: where they do not go by it nobody waits for it. */
+/** The name is needed for rules only: if no rule uses names, the lookup is skipped. */
 function settingFor(peer: Peer, isImplicit: boolean): Admitted | Promise<Admitted> {
   const inForce = rules.current()
   const asked = goesByName(inForce) ? nameOf(peer.remoteIp, inForce, policy) : undefined

@@ -41,7 +41,7 @@ export class Pop3Login implements LoginProtocol {
     this.setting = setting
   }
 
-  /** Without qmail-popup's stamp in angle brackets: it promises APOP (RFC 1939 §7), and there are clients that believe it. */
+  /** Without qmail-popup's stamp in angle brackets: it would promise APOP (RFC 1939 §7), and some clients would try it. */
   greeting(): string {
     return `+OK ${this.setting.greeting}\r\n`
   }
@@ -95,7 +95,7 @@ export class Pop3Login implements LoginProtocol {
     return { helo: '', extended: false }
   }
 
-  /** As PLAIN (RFC 4616), so that there is one way to check a password. */
+  /** Sent as PLAIN (RFC 4616), so that there is one way to check a password. */
   private pass(password: ByteString, actions: LoginActions): void {
     const { user } = this
     if (!actions.secure) return this.refuse('tlsFirst', actions)

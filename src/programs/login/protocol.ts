@@ -1,15 +1,15 @@
-/** What a protocol says before a login; the rest of a login is the same for all (login-dialogue.ts). */
+/** The part of a login that differs by protocol; the rest is in login-dialogue.ts. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Rejection } from '../../contracts/auth.ts'
 import type { Refusal } from '../../contracts/sessions.ts'
 
-/** Why a try has failed. */
+/** Why a login failed. */
 export type Failing = Rejection | Refusal | 'cancelled'
 
 export interface LoginActions {
   /** In TLS. */
   readonly secure: boolean
-  /** To be offered now, in this order. Empty: none can be tried, for want of TLS or because authd is away. */
+  /** To be offered now, in this order. Empty without TLS, or while authd is away. */
   readonly mechanisms: readonly string[]
   say(text: string): void
   startTls(): void
@@ -20,16 +20,16 @@ export interface LoginActions {
 
 export interface LoginProtocol {
   greeting(): string
-  /** `line` without its LF. Says its reply, or begins a login. */
+  /** `line` without its LF. Sends the reply, or begins a login. */
   command(line: ByteString, actions: LoginActions): void
   challenge(base64: string): string
   failure(why: Failing): string
-  /** Commands and what they said are forgotten (RFC 3207 §4.2, 2595 §4). */
+  /** Forgets earlier commands and their data, after STARTTLS (RFC 3207 §4.2, 2595 §4). */
   forget(): void
   readonly timeout: string
   readonly tooMany: string
   readonly lineTooLong: string
   readonly shuttingDown: string
-  /** What the session's own program needs to know of what was said before. */
+  /** Facts from before the login that the session's own program needs. */
   facts(): { readonly helo: ByteString; readonly extended: boolean }
 }

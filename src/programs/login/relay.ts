@@ -1,6 +1,6 @@
-/** Two sockets that are each other's: the client's, in TLS, and the session's, in clear to the user's own process.
- *  Knows:  back-pressure both ways, that an end is passed on and an error ends both.
- *  Never:  looks at a byte. */
+/** Joins two sockets: the client's, in TLS, and the session's, in clear to the user's own process.
+ *  Knows:  back-pressure both ways; passes an end on, and ends both after an error.
+ *  Never:  reads the content. */
 import type { Socket } from 'node:net'
 import type { Clock } from '../../system/clock.ts'
 import type { LoginLimits } from './limits.ts'
@@ -23,7 +23,7 @@ export class Relay {
     this.lastAt = parts.clock.monotonic()
   }
 
-  /** `first`: what the session has said; `early`: what the client had sent before it could know of it. */
+  /** `first`: bytes of the session so far; `early`: bytes that the client sent before the login succeeded. */
   begin(first: Buffer, early: Buffer): void {
     const { client, session, clock, limits } = this.parts
     client.write(first)
@@ -35,7 +35,7 @@ export class Relay {
       clock.after(limits.lingerMillisecondsMax, () => client.destroy())
     }
     session.on('error', () => session.destroy())
-    // It may be gone since its first word.
+    // It may have closed after its first bytes.
     if (session.destroyed) sessionGone()
     else session.on('close', sessionGone)
   }
@@ -46,7 +46,7 @@ export class Relay {
     if (clock.monotonic() - this.lastAt > limits.relayIdleMillisecondsMax) this.parts.client.destroy()
   }
 
-  /** The client is gone. What it has sent before still arrives, as over a network. */
+  /** To be called when the client is gone. What it sent before still reaches the session. */
   end(): void {
     const { session, clock, limits } = this.parts
     if (session.destroyed) return

@@ -10,7 +10,7 @@ export interface SubmissionSetting {
   readonly greeting: ByteString
   /** 0: no limit. */
   readonly databytes: number
-  /** control/smtpcapabilities; undefined: what we can. */
+  /** control/smtpcapabilities; undefined: the usual ones. */
   readonly capabilities: readonly ByteString[] | undefined
   /** AUTHUP_SASL_BROKEN_CLIENTS: also `AUTH=`. */
   readonly brokenClients: boolean

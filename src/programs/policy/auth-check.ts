@@ -1,7 +1,7 @@
-/** Answers `auth`: who signed a message, whom SPF permits, and whether its author is who he says (RFC 6376, 7208, 9989).
- *  Knows:  where keys and policies are asked for, and how long that may take.
- *  Never:  sees a body: its digests say all. What the findings mean for the mail.
- *  Fails:  what cannot be asked in time is `temperror`. */
+/** Answers `auth`: who signed a message, whom SPF permits, and whether its author is genuine (RFC 6376, 7208, 9989).
+ *  Knows:  where keys and policies are looked up, and how long that may take.
+ *  Never:  sees a body, only its digests; what the findings mean for the mail.
+ *  Fails:  `temperror` for what the DNS does not answer in time. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { asciiForm } from '../../system/ascii-form.ts'
 import type { Answer, RecordDns } from '../../clients/dns/dns.ts'
@@ -21,20 +21,20 @@ import type { EvaluatedMessage } from './evaluation-log.ts'
 import type { SpfCheck } from './spf-check.ts'
 import { untilDeadline } from './until-deadline.ts'
 
-/** Of a name in the DNS, and of what claims to be one. */
+/** Of a DNS name, valid or not. */
 const nameBytesMax = 253
 
 export interface AuthParts {
   readonly dns: Pick<RecordDns, 'txt'>
   readonly clock: Clock
   readonly spf: Pick<SpfCheck, 'resultFor'>
-  /** For reports; the answer is the receipt, or 0. Undefined: nobody reports. */
+  /** For reports; returns the receipt, or 0. Undefined: no reports are made. */
   readonly onEvaluated?: (message: EvaluatedMessage) => number
 }
 
 interface Spf {
   readonly result: AuthFindings['spf']
-  /** Of the sender, or of HELO; empty: nobody is named. */
+  /** Of the sender, or of HELO; empty: neither names one. */
   readonly domain: string
 }
 
@@ -80,7 +80,7 @@ export class AuthCheck {
     }
   }
 
-  /** Of a message that its author's domain wants to be told of. */
+  /** Receipt of a message whose author's domain wants reports. */
   private receipt(
     { ip, sender, header }: AuthQuestion,
     author: ByteString | undefined,
@@ -112,7 +112,7 @@ export class AuthCheck {
             selector: name(selector),
             result: one,
           })),
-        // RFC 9990 knows RFC 7208's words alone.
+        // RFC 9990 has only RFC 7208's words.
         spfResult:
           spf.domain === ''
             ? undefined
@@ -169,7 +169,7 @@ function textAnswer(answer: Answer<ByteString>): TextAnswer {
   }
 }
 
-/** What is good comes first: then nothing else needs to be asked. */
+/** Passing identities come first, which saves the other lookups. */
 function identitiesOf(spf: Spf, { signatures }: Verdict): Identity[] {
   const resultOf = (result: string): Identity['result'] | undefined =>
     result === 'pass' ? 'pass' : result === 'temperror' ? 'trouble' : undefined
@@ -185,7 +185,7 @@ function identitiesOf(spf: Spf, { signatures }: Verdict): Identity[] {
 
 const listFieldBytesMax = 1000
 
-/** RFC 2919, RFC 2369: a list says who it is, and its host has signed. */
+/** RFC 2919, RFC 2369: the message names its list, and the list's host has signed it. */
 function isFromList(header: ByteString, { signatures }: Verdict): boolean {
   const named = headerFields(header)
     .filter(({ name }) => name === 'list-id' || name === 'list-post')

@@ -1,5 +1,5 @@
-/** One log line a day for each topic: what every question would say again is said once.
- *  Topics come from outside (zones, lines): beyond `topicsMax` nothing new is said until the next day. */
+/** One log line a day for each topic, instead of one for each question. Topics come from outside (zones, lines): beyond
+ *  `topicsMax` new ones are not logged until the next day. */
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'
 

@@ -1,7 +1,7 @@
-/** Answers `dnsbl`: asks the lists, in rblsmtpd's way: the first in order that has the address decides.
- *  Knows:  A before TXT, one time limit for all lists together, that 553 is never said after trouble with another list.
+/** Answers `dnsbl`: asks the lists as rblsmtpd does: the first in order that lists the address decides.
+ *  Knows:  A before TXT, one time limit for all lists together, that 553 is never used after trouble with another list.
  *  Never:  takes DNS trouble, or a list that refuses to serve us, for a listing.
- *  Fails:  only for an address or a line that is none: throws. */
+ *  Fails:  throws only for an invalid address or line. */
 import ipaddr from 'ipaddr.js'
 import type { ByteString } from '../../base/byte-string.ts'
 import type { RecordDns } from '../../clients/dns/dns.ts'
@@ -24,7 +24,7 @@ import { untilDeadline } from './until-deadline.ts'
 export interface DnsblParts {
   readonly dns: RecordDns
   readonly clock: Clock
-  /** Something an administrator should know; told each time. */
+  /** Reports a fault for the administrator, at each occurrence. */
   readonly onTrouble: (topic: string, text: string) => void
   readonly millisecondsMax?: number
 }
@@ -38,7 +38,7 @@ interface Asked {
 
 interface Looked {
   readonly answer: ListAnswer | 'soft'
-  /** As of a DNS answer; 0: it will not be the same again. */
+  /** On the monotonic clock, as a DNS answer's; 0: not to be reused. */
   readonly freshUntil: number
 }
 
@@ -102,7 +102,7 @@ export class DnsblCheck {
     return { answer, freshUntil }
   }
 
-  /** TXT is asked for only now that the address is listed: its text explains, it never lists. */
+  /** TXT is asked for only once the address is listed: its text explains, and never lists. */
   private async text(name: string, zone: string, deadline: number): Promise<ByteString> {
     const answer = await untilDeadline(this.parts.clock, deadline, this.parts.dns.txt(name))
     const text = answer?.kind === 'found' ? listText(answer.values[0] ?? '').trim() : ''

@@ -1,6 +1,6 @@
-/** Counts what was found of messages whose domains want reports (RFC 9990): in memory, and once a minute into the store. A
- *  process that is killed loses that minute, and no mail waits for a disk.
- *  A message counts when smtpd has said what became of it, under the receipt that it got with the findings. */
+/** Counts results of messages whose domains want reports (RFC 9990): in memory, and once a minute into the store. A killed
+ *  process loses that minute, and no mail waits for a disk. A message counts once smtpd tells the action taken, under the
+ *  receipt that it got with the findings. */
 import type { ActedNotice } from '../../contracts/policy.ts'
 import type { EvaluatedRow, PublishedPolicy } from '../../protocols/dmarc/report-writer.ts'
 import type { Evaluations } from '../../stores/dmarc-evaluations/evaluation-store.ts'
@@ -8,13 +8,13 @@ import type { Clock } from '../../system/clock.ts'
 import type { Random } from '../../system/random.ts'
 import { countedMax, receiptMillisecondsMax, receiptsMax } from './limits.ts'
 
-/** What was found of one message. */
+/** The results of one message. */
 export interface EvaluatedMessage {
   readonly published: PublishedPolicy
   readonly reportsTo: string
   readonly found: Omit<EvaluatedRow, 'disposition' | 'reasons'>
   readonly isPass: boolean
-  /** A bounce, a report: no report is sent for its sake. */
+  /** A bounce or a report: no report is sent because of it alone. */
   readonly isOptional: boolean
 }
 
@@ -34,7 +34,7 @@ export class EvaluationLog {
 
   constructor(clock: Clock, random: Random) {
     this.clock = clock
-    // smtpd may tell of a message that the process before this one was asked about.
+    // A random start: smtpd may still use receipts of the process before this one.
     this.lastReceipt = random.below(receiptMax)
   }
 
@@ -72,12 +72,12 @@ export class EvaluationLog {
     })
   }
 
-  /** Mail of ours has gone there. */
+  /** Notes that mail of ours has gone to these domains. */
   sent(domains: readonly string[]): void {
     for (const domain of domains) if (this.met.size < countedMax) this.met.add(domain.toLowerCase())
   }
 
-  /** What has come since the last time. */
+  /** Returns what has come since the last call. */
   take(): { readonly evaluations: readonly Evaluations[]; readonly met: readonly string[] } {
     this.forgetOld()
     const taken = { evaluations: [...this.counted.values()], met: [...this.met] }
@@ -86,7 +86,7 @@ export class EvaluationLog {
     return taken
   }
 
-  /** In the order in which they came. */
+  /** Stops at the first young one: they are in the order in which they came. */
   private forgetOld(): void {
     const oldest = this.clock.monotonic() - receiptMillisecondsMax
     for (const [receipt, { at }] of this.waiting) {

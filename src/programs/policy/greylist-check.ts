@@ -1,5 +1,5 @@
 /** Answers `greylist` from the store, which is opened at the first question: a host without greylisting has none.
- *  Fails:  throws when the store cannot be used; the asker gets no answer, and the mail is not held up. */
+ *  Fails:  throws if the store cannot be used; the caller gets no answer, and the mail is not delayed. */
 import { describeError } from '../../base/outcome.ts'
 import type { GreylistAnswer, GreylistQuestion } from '../../contracts/policy.ts'
 import {
@@ -56,7 +56,7 @@ export class GreylistCheck {
     const evaluated = evaluate(before, this.parts.clock.now(), question)
     const { state, remembered } = evaluated
     if (!question.onlyLook) {
-      // A bounce or a verification comes once: its triple has served when it was accepted.
+      // A bounce or a verification comes once: its triple is not needed after it was accepted.
       if (state === 'known' && isBounce) store.remove(key)
       else store.put(key, remembered, before === undefined)
     }
@@ -77,18 +77,18 @@ export class GreylistCheck {
     return this.opening(() => GreylistStore.open(this.parts.directory, (text) => this.alert(text)))
   }
 
-  /** The question that met the damage gets no answer; the next finds an empty store. */
+  /** The question that found the damage gets no answer; the next one finds an empty store. */
   private beginAfresh(reason: string): void {
     try {
       this.close()
     } catch {
-      // It is damaged: what matters is that it is not used any more.
+      // It is damaged, and not used any more.
       this.store = undefined
     }
     try {
       this.opening(() => GreylistStore.afresh(this.parts.directory, reason, (text) => this.alert(text)))
     } catch {
-      // `opening` has told and remembers it.
+      // `opening` has reported the error and remembers it.
     }
   }
 

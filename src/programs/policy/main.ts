@@ -1,8 +1,8 @@
 /** policy: answers smtpd, login and the command line about clients and messages: names, SPF, DNS lists, greylisting, DKIM
  *  and DMARC. Runs as qmailc.
- *  Touches: control/ (reads), HOME/greylist, HOME/reports, the DNS; the queue's socket for everybody, for reports (DMARC).
+ *  Touches: control/ (reads), HOME/greylist, HOME/reports, the DNS; the queue's public socket, for reports (DMARC).
  *  Never:   sees more of a message than its header and digests of its body, refuses mail.
- *  Fails:   a question without an answer is answered so; mail goes on as if it had not been asked. */
+ *  Fails:   a question that cannot be answered gets `none`; mail goes on as if it had not been asked. */
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
@@ -115,7 +115,7 @@ function openDns(): SystemDns {
   try {
     return new SystemDns(clock, control.list('dnsservers') ?? [], checkQueryLimits)
   } catch (error) {
-    // Not to start would keep smtpd from starting, and mail out.
+    // Exiting would keep smtpd from starting, and stop all mail.
     log(`alert: control/dnsservers: ${describeError(error)}; the system's name servers are asked instead`)
     return new SystemDns(clock, [], checkQueryLimits)
   }

@@ -1,6 +1,6 @@
-/** Answers `name`: what the DNS calls an address, as tcpserver asks; with `confirm` as under its -p.
- *  Knows:  one time limit for the name and the way back. Never: takes a name that no host can have.
- *  Fails:  only for an address that is none: throws. Trouble is no name. */
+/** Answers `name`: the DNS name of an address, as tcpserver looks it up; with `confirm` as with its -p.
+ *  Knows:  one time limit for the name and its addresses. Never: accepts a name that no host can have.
+ *  Fails:  throws only for an invalid address. After DNS trouble the address counts as nameless. */
 import ipaddr from 'ipaddr.js'
 import { asHostName, type RecordDns } from '../../clients/dns/dns.ts'
 import type { NameAnswer, NameQuestion } from '../../contracts/policy.ts'
@@ -20,7 +20,7 @@ interface Found {
   readonly name: string
   readonly leadsBack: boolean
   readonly text: string
-  /** As of the DNS answers; 0: ask again. */
+  /** On the monotonic clock, by the DNS answers; 0: not to be reused. */
   readonly freshUntil: number
 }
 

@@ -1,5 +1,5 @@
-/** The connections of those who ask: `serving`, then any number of questions at once.
- *  Knows:  limits on connections and on questions under way. Never: a check's own business.
+/** The connections of clients with questions: `serving`, then any number of questions at once.
+ *  Knows:  limits on connections and on open questions. Never: what a check does.
  *  Fails:  a question that cannot be answered gets `none` with the reason; a frame that breaks the contract closes its
  *          connection. */
 import { describeError } from '../../base/outcome.ts'
@@ -23,9 +23,9 @@ import { connectionsMax, questionsMax, questionsPerConnectionMax } from './limit
 export interface QuestionsParts {
   readonly clock: Clock
   readonly log: Log
-  /** May reject: then there is no answer. */
+  /** If it rejects, the answer is `none`. */
   readonly answer: (request: PolicyRequest) => Promise<PolicyAnswer>
-  /** What is told here; another notice breaks the contract. */
+  /** The notice accepted here; any other breaks the contract. */
   readonly notice?: { readonly kind: PolicyNotice['kind']; readonly take: (notice: PolicyNotice) => void }
 }
 
@@ -55,7 +55,7 @@ export class Questions {
     return this.server.listening()
   }
 
-  /** Ends at once: an answer that does not come is no answer, and the askers know what to do. */
+  /** Ends at once: clients take a lost connection as no answer. */
   close(): void {
     this.server.close()
   }

@@ -1,7 +1,7 @@
-/** Sends the reports of days that are over (RFC 9990): asks who wants them, makes each, gives it to the queue as any other mail.
- *  Knows:  who is written to, and how fast; who is not, because a report to him failed.
- *  Never:  writes for the sake of a report or a bounce, or to whom we have no business with unless told to.
- *  Fails:  what nobody can tell now is asked again in an hour, for three days. A report may go twice, under one id. */
+/** Sends the reports of past days (RFC 9990): looks up who wants them, writes each, and gives it to the queue like other mail.
+ *  Knows:  which addresses get reports, and how fast; which get none, because a report to them bounced.
+ *  Never:  reports on bounces and reports alone, or to domains that we send no mail to, unless set to.
+ *  Fails:  failed lookups are repeated after an hour, for three days. A report may go twice, under one id. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
 import { mailAddresses, type Destination, destination } from '../../protocols/dmarc/report-destinations.ts'
@@ -30,7 +30,7 @@ import {
 export const reportModes = ['off', 'known', 'all'] as const
 export type ReportMode = (typeof reportModes)[number]
 
-/** What nobody can understand is what the file is without it. */
+/** An unknown word counts as the default. */
 export function readReportMode(line: ByteString): ReportMode {
   const word = line.trim().toLowerCase()
   return reportModes.find((mode) => mode === word) ?? 'known'
@@ -38,7 +38,7 @@ export function readReportMode(line: ByteString): ReportMode {
 
 export interface ReportSettings {
   readonly mode: ReportMode
-  /** From which reports come; or why none can be sent. */
+  /** The sender of reports, or why none can be sent. */
   readonly from: { readonly address: ByteString } | { readonly why: string }
   /** Domains, and hosts of report addresses, that get none; in lower case. */
   readonly skipped: ReadonlySet<string>
@@ -51,7 +51,7 @@ export interface ReportSenderParts {
   readonly settings: () => ReportSettings
   /** `deadline`: on the monotonic clock. */
   readonly texts: (name: string, deadline: number) => Promise<TextAnswer>
-  /** Gives it to the queue. */
+  /** Gives a report to the queue. */
   readonly send: (from: ByteString, to: ByteString, content: ByteString) => Promise<Outcome<number>>
   /** In base64. */
   readonly compress: (text: Iterable<string>) => Promise<string>
@@ -60,7 +60,7 @@ export interface ReportSenderParts {
 }
 
 const daySeconds = 86_400
-/** At once: questions of sessions wait meanwhile. */
+/** In one step: sessions' questions wait meanwhile. */
 const lookedAtMax = 1_000
 const forgottenMax = 50
 const dayMilliseconds = 86_400_000
@@ -76,16 +76,16 @@ export class ReportSender {
     this.afterMidnight = between(parts.random, reportsAfterMilliseconds)
   }
 
-  /** Sends one, if it is time for one. Called once in a while. */
+  /** Sends one report, if one is due. To be called regularly. */
   async step(store: EvaluationStore): Promise<void> {
     const now = this.parts.clock.now()
     const today = dayAt(now)
     const { mode, from } = this.parts.settings()
-    // The calendar may have been set back since.
+    // The wait is limited, since the clock may have been set back.
     if (now < this.nextAt && this.nextAt - now <= betweenReportsMilliseconds.max) return
     if (mode === 'off' || 'why' in from) return
     let forgotten = 0
-    // What is older is late already.
+    // Days before yesterday are late already.
     const before = now < today * dayMilliseconds + this.afterMidnight ? today - 1 : today
     if (store.sent(today * dayMilliseconds).length >= reportsPerDayMax) return
     for (const due of store.domainDays(before, lookedAtMax)) {
@@ -105,7 +105,7 @@ export class ReportSender {
     }
   }
 
-  /** Undefined: it is sent, if those who are named want it. */
+  /** Undefined: it is sent, if the named addresses accept it. */
   whyNot({ domain, reportsTo, triggers }: DomainDay, store: EvaluationStore): string | undefined {
     const now = this.parts.clock.now()
     const { mode, from, skipped } = this.parts.settings()
@@ -123,7 +123,7 @@ export class ReportSender {
     return undefined
   }
 
-  /** It came back: nobody is written to again for a while who cannot be reached. */
+  /** Records that a report bounced: its address gets none for a while. */
   cameBack(token: string, store: EvaluationStore): void {
     const now = this.parts.clock.now()
     const report = store.sentReport(token)
@@ -133,7 +133,7 @@ export class ReportSender {
     this.parts.log(`dmarc report about ${report.domain} to ${report.address} came back: none for 30 days`)
   }
 
-  /** False: not now. */
+  /** False: not possible now. */
   private async report(due: DomainDay, from: ByteString, store: EvaluationStore): Promise<boolean> {
     const { skipped } = this.parts.settings()
     let isDone = true
@@ -205,7 +205,7 @@ export class ReportSender {
       subject: reportSubject(name),
       date: headerDate(clock.now()),
       messageId: messageIdOf(token, from),
-      // RFC 8689 §5: who hears of trouble with his mail should hear of it in spite of that trouble.
+      // RFC 8689 §5: a report about TLS trouble must get through in spite of that trouble.
       fields: [['TLS-Required', 'No']],
       reportType: undefined,
       text: reportText(domain, name.submitter, day, messages, from),
@@ -224,7 +224,7 @@ export class ReportSender {
   }
 }
 
-/** By which a bounce is known. */
+/** The token in it identifies the report in a bounce. */
 function messageIdOf(token: string, from: ByteString): string {
   return `dmarc.${token}@${domainOf(from)}`
 }

@@ -1,4 +1,4 @@
-/** What control files say about the reports that we owe. */
+/** Settings of the reports that we owe, from control files. */
 import { lowerAscii } from '../../base/byte-string.ts'
 import { signingRuleFor } from '../../protocols/dkim/signing-rules.ts'
 import { domainOf } from '../../protocols/reports/plain-address.ts'
@@ -16,7 +16,7 @@ export function readReportSettings(home: Pick<Home, 'alias'>, control: Control):
   }
 }
 
-/** Whoever gets a report believes it only if it passes DMARC itself, and may answer it. */
+/** Receivers believe a report only if it passes DMARC itself, and may answer it. */
 function senderOf(home: Pick<Home, 'alias'>, control: Control): ReportSettings['from'] {
   const address = reportAddress(home, control)
   if (address === undefined)

@@ -1,6 +1,6 @@
-/** The reports that we owe (DMARC): what is counted goes into the store once a minute, bounces and the calendar are looked at,
- *  and one report at a time is sent. `quaver dmarc reports --pending` asks here.
- *  Fails:  without the store nothing is counted, and nothing of a session waits for it. */
+/** The reports that we owe (DMARC): once a minute stores the counts; watches for bounces and due days, and sends one report at
+ *  a time. Answers `quaver dmarc reports --pending`.
+ *  Fails:  without the store nothing is counted, and no session waits for it. */
 import type { Socket } from 'node:net'
 import { readdirSync } from 'node:fs'
 import { describeError } from '../../base/outcome.ts'
@@ -17,9 +17,9 @@ import { type ReportMode, ReportSender, type ReportSenderParts } from './report-
 
 export interface ReportsParts extends ReportSenderParts {
   readonly home: Home
-  /** Cheap: asked of each message. */
+  /** Must be cheap: called for each message. */
   readonly mode: () => ReportMode
-  /** Control files are looked at again. */
+  /** Rereads changed control files. */
   readonly refresh: () => void
   readonly onTrouble: (topic: string, text: string) => void
 }
@@ -47,7 +47,7 @@ export class Reports {
     this.sender = new ReportSender(parts)
   }
 
-  /** The receipt; 0: nobody wants to know. */
+  /** The receipt; 0: no report is wanted. */
   evaluated(message: EvaluatedMessage): number {
     return this.parts.mode() === 'off' ? 0 : this.evaluations.begin(message)
   }
@@ -64,7 +64,7 @@ export class Reports {
     })
   }
 
-  /** Keeps what was counted. */
+  /** Stores the counts. */
   close(): void {
     this.cancel()
     this.keep()
@@ -77,7 +77,7 @@ export class Reports {
     serveAdmin(socket, this.parts.clock, (request) => this.rows(request))
   }
 
-  /** What is due now. */
+  /** Does what is due now. */
   async step(): Promise<void> {
     if (this.isStepping) return
     this.isStepping = true
@@ -92,7 +92,7 @@ export class Reports {
       const store = this.store
       if (store !== undefined) await this.sender.step(store)
     } catch (error) {
-      // What was under way finds the store closed.
+      // After `close` a running step finds the store closed.
       if (!this.isClosed) this.trouble(error)
     } finally {
       this.isStepping = false
@@ -102,7 +102,7 @@ export class Reports {
   private keep(): void {
     const { evaluations, met } = this.evaluations.take()
     const today = dayAt(this.parts.clock.now())
-    // A host that nobody wants reports from has no store.
+    // A host that owes no reports has no store.
     const isNeeded = this.store !== undefined || evaluations.length > 0 || met.length > 0 || this.isThere()
     if (!isNeeded) return
     this.use((store) => {
@@ -122,7 +122,7 @@ export class Reports {
     try {
       return readdirSync(this.directory).length > 0
     } catch {
-      // As good as empty: whoever opens it will say what is wrong.
+      // As good as empty: opening it later will report the fault.
       return false
     }
   }
@@ -154,7 +154,7 @@ export class Reports {
     try {
       this.store?.close()
     } catch {
-      // It is damaged: what matters is that it is not used any more.
+      // It is damaged, and not used any more.
     }
     this.store = undefined
     this.retryAt = Number.NEGATIVE_INFINITY

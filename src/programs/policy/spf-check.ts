@@ -1,10 +1,9 @@
-/** Answers `spf`: mailauth evaluates (RFC 7208, its strict mode), asking DNS through our port.
- *  Knows:  the limits of an evaluation, the best guess, the test with random addresses, our texts, and for how long what was
- *          found for a domain and an address serves its other senders: as long as every DNS answer behind it is fresh, and
- *          only if no record has a macro (which may name the sender, HELO or the time).
+/** Answers `spf`: mailauth evaluates (RFC 7208, its strict mode), with DNS through our port.
+ *  Knows:  the limits of an evaluation, the best guess, the test with random addresses, our texts, and how long a result is
+ *          reused for other senders of the same domain and address: while all DNS answers behind it are fresh, and only without
+ *          macros in the records (they may name the sender, HELO or the time).
  *  Never:  loads the library before the first question: an idle process stays small. What the result means for the mail.
- *  Fails:  DNS trouble is temperror, as the RFC has it; throws for an address that is none, and where the library cannot
- *          be used. */
+ *  Fails:  DNS trouble is temperror, as the RFC says; throws for an invalid address, and if the library cannot be loaded. */
 import type { spf } from 'mailauth/lib/spf/index.js'
 import ipaddr from 'ipaddr.js'
 import { toText } from '../../base/byte-string.ts'
@@ -31,15 +30,15 @@ export interface SpfParts {
 
 interface Evaluation {
   readonly result: SpfResult
-  /** The domain's own words. */
+  /** The domain's own explanation. */
   readonly explanation: string | undefined
   readonly domain: string
   readonly record: string
-  /** On the monotonic clock; not in the future: it is not used again. */
+  /** On the monotonic clock; if not in the future, the evaluation is not reused. */
   readonly freshUntil: number
 }
 
-/** What one evaluation was told. */
+/** The DNS answers behind one evaluation. */
 interface Sources {
   freshUntil: number
 }
@@ -79,7 +78,7 @@ export class SpfCheck {
     }
   }
 
-  /** For whoever decides about a message by it: the result, and the domain that it is about. */
+  /** For DMARC: the result, and the domain that it is about. */
   async resultFor(
     question: Pick<SpfQuestion, 'ip' | 'helo' | 'sender' | 'refuseOpenPass'>,
   ): Promise<{ readonly result: SpfResult; readonly openToAll: boolean; readonly domain: string }> {
@@ -90,7 +89,7 @@ export class SpfCheck {
     return { result, openToAll, domain }
   }
 
-  /** A property of the domain: remembered as long as its pass. */
+  /** A property of the domain, remembered as long as its pass. */
   private async isOpen(question: SpfQuestion, { domain, freshUntil }: Evaluation): Promise<boolean> {
     const key = `${plainAddress(question.ip).kind()} ${domain}`
     const known = this.openDomains.get(key, this.parts.clock.monotonic())
@@ -100,7 +99,7 @@ export class SpfCheck {
     return isOpen
   }
 
-  /** Two addresses of the same family that nobody chose. */
+  /** Tests two random addresses of the same family. */
   private async passesAtRandom(question: SpfQuestion): Promise<boolean> {
     for (let n = 0; n < 2; n++) {
       const { result } = await this.evaluate(question, this.randomAddress(question.ip))
@@ -111,7 +110,7 @@ export class SpfCheck {
 
   private randomAddress(like: string): string {
     const bytes = this.parts.random.bytes(plainAddress(like).kind() === 'ipv6' ? 16 : 4)
-    // A global unicast address: nobody's list of private networks should make the difference.
+    // A global unicast address, so that lists of private networks do not matter.
     if (bytes.length === 16) bytes[0] = 0x20 | ((bytes[0] ?? 0) & 0x0f)
     else bytes[0] = 1 + ((bytes[0] ?? 0) % 9)
     return ipaddr.fromByteArray([...bytes]).toString()
@@ -180,7 +179,7 @@ export class SpfCheck {
         const exchangers = valuesOf(await dns.mx(name), sources).map(({ preference, name: exchange }) => {
           return { priority: preference, exchange }
         })
-        // The library's types know no MX records; its code takes them as Node gives them.
+        // The library's types lack MX records; its code takes them in Node's form.
         return exchangers as unknown as string[]
       }
       default:
@@ -189,7 +188,7 @@ export class SpfCheck {
   }
 }
 
-/** As Node's resolver fails: the library tells the kinds apart by the code. */
+/** Like an error of Node's resolver: the library distinguishes kinds by the code. */
 class DnsError extends Error {
   override name = 'DnsError'
   readonly code: string
@@ -214,13 +213,13 @@ function valuesOf<T>(answer: Answer<T>, sources: Sources): T[] {
   }
 }
 
-/** Whose policy is looked for; undefined where a sender names no domain: what the library makes of it is its affair. */
+/** The domain whose policy is looked up; undefined if a sender names none, which is left to the library. */
 function checkedDomain({ sender, helo }: SpfQuestion): string | undefined {
   if (sender === '') return `\0${helo}`
   return sender.includes('@') ? sender.slice(sender.lastIndexOf('@') + 1) : undefined
 }
 
-/** What is too long to be looked at becomes a syntax error, if it claims to be SPF. */
+/** Turns a record that is too long into a syntax error, if it begins like SPF. */
 function boundedRecord(record: string): string {
   return record.length <= spfRecordBytesMax ? record : `${record.slice(0, 7)} longer-than-${spfRecordBytesMax}-bytes`
 }

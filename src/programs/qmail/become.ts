@@ -1,6 +1,6 @@
-/** Becomes another program, as execvp(3) does: found by PATH, with descriptors 0 to 2 of this one and those by which TLS is had,
- *  the given environment, and a script without `#!` run by the shell.
- *  Arguments and variables are passed on as UTF-8, which is all that Node passes on. */
+/** Becomes another program, as execvp(3) does: found by PATH, with this one's descriptors 0 to 2 and those of UCSPI-TLS, and
+ *  the given environment; a script without `#!` is run by the shell. Arguments and variables are passed on as UTF-8, since Node
+ *  passes on nothing else. */
 import { accessSync, closeSync, constants as files, openSync, readSync, statSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { flushCompileCache } from 'node:module'
@@ -22,9 +22,9 @@ export async function become(command: readonly ByteString[], variables: Variable
   if (!('path' in found)) return { kind: 'absent', error: found.error }
   const environment = Object.fromEntries([...variables].map(([name, value]) => [name, toText(value)]))
   const [file, args] = isForTheShell(found.path) ? [shell, [shell, found.path, ...words.slice(1)]] : [found.path, words]
-  // This process never exits: it becomes another.
+  // This process never exits, so the cache is written now.
   flushCompileCache()
-  // The runtime ignores it; the other program was to die of it.
+  // The runtime ignores SIGPIPE; the other program expects the default.
   resetSignal(constants.signals.SIGPIPE)
   for (const name of ucspiTlsDescriptors) {
     const fd = descriptorNamed(environment[name])
@@ -38,7 +38,7 @@ export async function become(command: readonly ByteString[], variables: Variable
   })
 }
 
-/** A file that may be run; Node's error code where there is none: what kept from one that is there says more than `ENOENT`. */
+/** A file that may be run, or Node's error code: that of an existing file rather than `ENOENT`. */
 function find(program: string, path: string): { readonly path: string } | { readonly error: string } {
   const candidates = program.includes('/') ? [program] : path.split(':').map((one) => join(one || '.', program))
   let trouble = 'ENOENT'
@@ -56,8 +56,8 @@ function find(program: string, path: string): { readonly path: string } | { read
   return { error: trouble }
 }
 
-/** Neither an ELF file nor a script that names its interpreter: execve would refuse it, and Node ends where that happens. A file
- *  that may be run but not read is a program. */
+/** Neither an ELF file nor a script that names its interpreter: execve would refuse it, and Node would abort. A file that may
+ *  be run but not read counts as a program. */
 function isForTheShell(path: string): boolean {
   const start = Buffer.alloc(4)
   try {

@@ -1,4 +1,4 @@
-/** What a program of this folder gets, and what it gives back: its exit code. Tests hand in their own. */
+/** The interface between a program of this folder and its process. Tests supply their own. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Outcome } from '../../base/outcome.ts'
 import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
@@ -16,30 +16,30 @@ export interface Call {
   readonly uid: number
   /** Milliseconds since 1970. */
   now(): number
-  /** The home that is meant. Throws Fatal. */
+  /** The home to work on. Throws Fatal. */
   home(): Home
-  /** Descriptor 0, from where it stands; `fromStart`: from its beginning, if it can be rewound. */
+  /** Descriptor 0, from its present position; `fromStart`: from its beginning, if it can be rewound. */
   input(fromStart?: boolean): Iterable<Buffer>
-  /** The next byte of descriptor 0 and no more, for a program that hands the rest on. */
+  /** Reads exactly one byte of descriptor 0, for a program that leaves the rest to another. */
   byte(millisecondsMax: number): number | 'end' | 'timeout'
-  /** Waits for it, its end too, and leaves it where it is. */
+  /** Waits for input or its end, and reads nothing. */
   hasInput(millisecondsMax: number): boolean
   out(text: ByteString | Uint8Array): void
   err(text: ByteString): void
-  /** The queue, or the program that QMAILQUEUE names among `variables`. `head`: lines above the content that are not of whoever
-   *  wrote it. Resolves with the `qp` number. */
+  /** Enqueues by the queue, or by the program that QMAILQUEUE in `variables` names. `head`: lines above the content that its
+   *  author did not write. Resolves with the `qp` number. */
   enqueue(
     envelope: HandedEnvelope,
     content: StoredBytes,
     variables: Variables,
     head?: ByteString,
   ): Promise<Outcome<number>>
-  /** Another program, found by PATH, in the place that this one has; `input` instead of descriptor 0. */
+  /** Runs another program, found by PATH, in this one's working directory; `input` instead of descriptor 0. */
   run(command: readonly ByteString[], input?: Iterable<Buffer>): Promise<RunEnd>
-  /** A checkpassword program and what it runs then: `secret` is on its descriptor 3. */
+  /** Runs a checkpassword program and the program that it runs: `secret` is on its descriptor 3. */
   runCheck(command: readonly ByteString[], secret: ByteString): Promise<RunEnd>
-  /** Another program, found by PATH of `variables`, instead of this one, with its descriptors. Comes back where it could not be
-   *  started, and where the system cannot replace a process: then with the end of it. */
+  /** Replaces this process by another program, found by PATH of `variables`, with its descriptors. Returns if that could not be
+   *  started, and, on systems that cannot replace a process, when it has ended. */
   become(command: readonly ByteString[], variables: Variables): Promise<RunEnd>
 }
 

@@ -5,12 +5,12 @@ import { type Call, exit, Fatal } from './call.ts'
 import { type ParsedOptions, parseOptions } from './options.ts'
 import { withHead } from './send.ts'
 
-/** Its exit code. Throws Fatal 111 where nobody can tell now. */
+/** The exit code. Throws Fatal 111 for temporary failures. */
 export async function runChild(call: Call, command: readonly ByteString[]): Promise<number> {
   const prefix = `${call.name}: fatal: `
   const end = await call.run(command)
   if (end.kind === 'crash') throw new Fatal(exit.temporary, `${prefix}child crashed`)
-  // As execvp's failure in qmail's child: for good, unless it may pass.
+  // As a failed execvp in qmail's child: permanent, unless the error is temporary.
   const code = end.kind === 'exit' ? end.code : isTemporaryErrno(end.error) ? exit.temporary : exit.permanent
   if (code === exit.temporary) throw new Fatal(exit.temporary, `${prefix}temporary child error`)
   return code
@@ -37,7 +37,7 @@ export async function preline(call: Call): Promise<number> {
   const usage = 'preline: usage: preline cmd [ arg ... ]'
   const { options, operands } = readOptions(call, usage)
   const [program] = operands
-  // All three are wanted, whatever is asked for.
+  // All three variables are required, whatever the options.
   if (program === undefined || Object.values(lines).some((name) => !call.variables.has(name)))
     throw new Fatal(exit.permanent, usage)
   const head = Object.entries(lines).map(([letter, name]) => {
@@ -51,7 +51,7 @@ export async function preline(call: Call): Promise<number> {
   throw new Fatal(code, `${prefix}unable to run ${program}: ${errnoText(end.error)}`)
 }
 
-/** Of an option that there is not, preline says its usage alone. */
+/** For an unknown option preline prints only its usage. */
 function readOptions(call: Call, usage: string): ParsedOptions {
   try {
     return parseOptions(call.args, 'frdFRD', 'preline')

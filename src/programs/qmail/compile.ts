@@ -1,4 +1,4 @@
-/** qmail-newu(8), qmail-newmrh(8): text that people write becomes the database that programs read. A reader sees the old
+/** qmail-newu(8), qmail-newmrh(8): compile text that people write into the database that programs read. A reader sees the old
  *  one or the new one, also after a crash. */
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii } from '../../base/byte-string.ts'
@@ -16,7 +16,7 @@ const cdbMode = 0o644
 export async function newu(call: Call): Promise<number> {
   const compiled = await compileAssign(call.home())
   if (compiled.done) return exit.ok
-  // qmail's words end before ours, which name the line.
+  // qmail's words, then ours, which name the line.
   throw new Fatal(exit.temporary, `qmail-newu: fatal: ${compiled.failure.logText}`)
 }
 

@@ -1,4 +1,4 @@
-/** forward(1), condredirect(1): what a `.qmail` program does to send the message on. */
+/** forward(1), condredirect(1): send the message on, from a `.qmail` line. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Call, exit, Fatal } from './call.ts'
 import { runChild } from './child-programs.ts'
@@ -10,7 +10,7 @@ export async function forward(call: Call): Promise<number> {
   return exit.ok
 }
 
-/** Only what its program says 0 to; the rest of `.qmail` is not looked at then. */
+/** Only if its program exits 0; then the rest of `.qmail` is ignored. */
 export async function condredirect(call: Call): Promise<number> {
   const [address, ...command] = call.args
   if (address === undefined || command.length === 0)

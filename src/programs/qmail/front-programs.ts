@@ -8,7 +8,7 @@ import { type Call, exit, Fatal, type Variables } from './call.ts'
 
 const refused = 1
 
-/** The exit code of the program that is run instead. */
+/** Returns the exit code of the next program, if this process could not become it. */
 export async function becomeNext(
   call: Call,
   command: readonly ByteString[],
@@ -22,20 +22,20 @@ export async function becomeNext(
   throw new Fatal(exit.temporary, `${call.name}: fatal: unable to run ${program}: ${errnoText(end.error)}`)
 }
 
-/** A right password of root's must look like a wrong one: its exit code is that of a wrong one. */
+/** Exits as for a wrong password: a right one of root must look the same. */
 export async function checknotroot(call: Call): Promise<number> {
   if (call.uid === 0) throw new Fatal(refused, 'checknotroot: WAS RUNNING AS ROOT, TERMINATING')
   return await becomeNext(call, call.args)
 }
 
-/** GREETDELAY seconds for whoever may not relay: a client that talks before it is greeted is sent away. */
+/** Waits GREETDELAY seconds unless the client may relay: one that talks before the greeting is refused. */
 export async function greetdelay(call: Call): Promise<number> {
   const [first] = call.args
   if (!waitForGreeting(call, call.variables.get('GREETDELAY'))) return exit.temporary
   return await becomeNext(call, first === '--' ? call.args.slice(1) : call.args)
 }
 
-/** False: the client did not wait, and has been told so. `seconds`: empty, none or no number means at once. */
+/** False: the client did not wait, and was told so. `seconds`: empty, undefined or no number means no delay. */
 export function waitForGreeting(call: Call, seconds: ByteString | undefined): boolean {
   const variables = new Map(call.variables).set('GREETDELAY', seconds ?? '')
   const delay = greetDelay(variables, listenerLimits.greetDelaySecondsMax)

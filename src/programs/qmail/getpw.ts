@@ -6,7 +6,7 @@ import { AccountBook, UserLookup } from '../../stores/users/lookup-user.ts'
 import { realClock } from '../../system/clock.ts'
 import { type Call, exit } from './call.ts'
 
-/** By the report that lspawn would give. */
+/** By lspawn's status. */
 const exitCodes: ReadonlyMap<object, number> = new Map<object, number>([
   [lspawnStatuses.noAlias, 116],
   [lspawnStatuses.homeTrouble, 115],

@@ -1,4 +1,4 @@
-/** The queue of a home takes a message from whoever calls, or HOME/queue/drop does while it is down. */
+/** Hands the caller's message to the queue of a home, or to HOME/queue/drop while the queue is down. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type HandedEnvelope, handIn, type HandedIn } from '../../clients/queue/hand-in.ts'
 import { type Home, socketPath } from '../../stores/home/layout.ts'

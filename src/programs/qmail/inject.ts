@@ -34,13 +34,13 @@ interface Settings {
   readonly letters: ByteString
   readonly prints: boolean
   readonly recipients: Recipients
-  /** None where those of the header alone count: then nobody looks whether they are addresses. */
+  /** Empty if only those of the header count: then the arguments are not parsed. */
   readonly argumentRecipients: readonly ByteString[]
   /** By `-f`, completed. */
   readonly sender: ByteString | undefined
 }
 
-/** What is asked for of reports about a message (RFC 3461): parameters of it, and of each of its recipients. */
+/** Delivery reports asked for (RFC 3461): parameters of the message, and of each recipient. */
 export interface WantedReports {
   readonly params: Params
   readonly recipientParams: Params
@@ -159,7 +159,7 @@ function complete(call: Call, settings: Settings, fields: readonly Field[]): Com
   }
 }
 
-/** By Return-Path, or by who calls; with `r` in QMAILINJECT a sender of its own for each recipient. */
+/** From Return-Path, or from the caller's environment; with `r` in QMAILINJECT a separate sender for each recipient. */
 function senderOf(
   call: Call,
   { hosts, letters }: Settings,
@@ -175,8 +175,8 @@ function senderOf(
   return perRecipient ? `${address}-@[]` : address
 }
 
-/** QMAILMFTFILE lists the mailing lists that the caller reads: an answer to one of them need not come to him as well.
- *  The last field's addresses come first, each field's in their order. */
+/** QMAILMFTFILE lists the mailing lists that the caller reads: an answer to one of them need not come to them as well. The last
+ *  field's addresses come first, each field's in their order. */
 function followUpOf(call: Call, shown: readonly ByteString[]): readonly ByteString[] | undefined {
   const file = call.variables.get('QMAILMFTFILE')
   if (file === undefined) return undefined

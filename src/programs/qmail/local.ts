@@ -19,7 +19,7 @@ export function local(call: Call): number {
   if (options.at(-1)?.letter !== 'n')
     throw new Fatal(exit.temporary, 'qmail-local: fatal: deliveries are made by Quaver itself: only -n is there')
   const fault = checkHome(quickFiles, home)
-  // 4.2.1: sticky. Who asks what would be done may be the one who is editing.
+  // 4.2.1: sticky. Only a warning: the caller may be editing `.qmail` just now.
   if (fault?.subject === 2 && fault.detail === 1) call.err('Warning: home directory is sticky.\n')
   else if (fault !== undefined) return say(call, fault)
   const assignment = { key: 0, user, home, local: name, dash, ext, domain, defaultDelivery }

@@ -1,4 +1,4 @@
-/** maildir2mbox(1): what is in $MAILDIR moves into the mbox $MAIL, which is made anew as $MAILTMP and put in its place. */
+/** maildir2mbox(1): moves the messages of $MAILDIR into the mbox $MAIL, which is written anew as $MAILTMP and renamed. */
 import {
   closeSync,
   constants,
@@ -61,7 +61,7 @@ export async function maildir2mbox(call: Call): Promise<number> {
 const append = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 const truncate = constants.O_WRONLY | constants.O_TRUNC | constants.O_CREAT
 
-/** The old mbox and behind it the messages, whole on disk before it takes the old one's place. */
+/** Writes the old mbox and then the messages, and syncs the result before it replaces the old one. */
 function rewrite(mbox: ByteString, temporary: ByteString, maildir: ByteString, messages: readonly Found[]): void {
   const source = attempt(`unable to read ${mbox}`, () => openSync(pathOf(mbox), 'r'))
   const target = attempt(`unable to create ${temporary}`, () => openSync(pathOf(temporary), truncate, 0o600))
@@ -89,7 +89,7 @@ function rewrite(mbox: ByteString, temporary: ByteString, maildir: ByteString, m
     closeSync(target)
   })
   attempt(`unable to move ${temporary} to ${mbox}`, () => renameSync(pathOf(temporary), pathOf(mbox)))
-  // Else a power cut could bring the old mbox back when the messages are gone from the Maildir.
+  // Without this a power cut could bring the old mbox back after the messages left the Maildir.
   attempt(`unable to move ${temporary} to ${mbox}`, () => {
     const slash = mbox.lastIndexOf('/')
     const directory = openSync(pathOf(slash < 0 ? '.' : mbox.slice(0, slash + 1)), constants.O_RDONLY)
@@ -98,7 +98,7 @@ function rewrite(mbox: ByteString, temporary: ByteString, maildir: ByteString, m
   })
 }
 
-/** As qmail-local noted it in the first line. */
+/** From the first line, which qmail-local wrote. */
 function senderOf(beginning: Buffer): ByteString {
   const line = fromBuffer(beginning.subarray(0, Math.max(0, beginning.indexOf('\n'))))
   if (!line.startsWith(returnPath)) return 'XXX'
@@ -106,7 +106,7 @@ function senderOf(beginning: Buffer): ByteString {
   return sender === '' ? 'MAILER-DAEMON' : sender.replace(/[ \t]/g, '-')
 }
 
-/** Files of a second that is over: others of it could come, and the order would not hold. */
+/** Only files of past seconds: more of the present one could come, and spoil the order. */
 function scan(maildir: ByteString, name: string, nowSeconds: number): Found[] {
   const names = attempt(`unable to scan $MAILDIR/${name}`, () =>
     readdirSync(pathOf(`${maildir}/${name}`), { encoding: 'latin1' }),

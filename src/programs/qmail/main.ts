@@ -1,5 +1,5 @@
-/** qmail's programs, each under its own name: `bin/quaver` is called by it, and says so in the first argument.
- *  Runs as whoever calls; loads only what the name asks for. */
+/** qmail's programs, each under its own name: `bin/quaver` passes the name it was called by as the first argument. Runs as the
+ *  caller; loads only the named program. */
 import { basename } from 'node:path'
 import { toText } from '../../base/byte-string.ts'
 import { Fatal } from './call.ts'
@@ -8,7 +8,7 @@ import { argumentBytes, processCall, write } from './process-call.ts'
 
 void main(process.argv.slice(2))
 
-/** Leaves at once: all is written, and to close sockets and streams would cost as much as the work. */
+/** Exits at once: all is written, and closing sockets and streams would cost as much as the work. */
 async function main([path = '', ...words]: readonly string[]): Promise<never> {
   try {
     process.exit(await run(path, words))

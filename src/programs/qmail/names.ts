@@ -1,4 +1,4 @@
-/** The programs of this folder by the names they are called by, and what each loads: nothing but its own. */
+/** The programs of this folder by name; each loads only its own modules. */
 import type { QmailProgram } from '../../stores/installation/qmail-programs.ts'
 import type { Program } from './call.ts'
 
@@ -50,7 +50,7 @@ const loaders: Readonly<Record<QmailProgram, () => Promise<Program>>> = {
 
 export const programs: ReadonlyMap<string, () => Promise<Program>> = new Map(Object.entries(loaders))
 
-/** They take `--home HOME` in front. The others are given words from outside as arguments. */
+/** They take `--home HOME` in front. The others do not, since their arguments may come from the network. */
 export const namesHome: ReadonlySet<string> = new Set([
   'qmail-newmrh',
   'qmail-newu',

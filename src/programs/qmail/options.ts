@@ -1,4 +1,4 @@
-/** Options as qmail's programs take them: getopt's letters, arguments attached or not, `--` or the first word ends them. */
+/** Options of qmail's programs: getopt's letters, arguments attached or not; `--` or the first operand ends them. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { Fatal } from './call.ts'
 

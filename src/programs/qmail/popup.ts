@@ -1,7 +1,6 @@
 /** qmail-popup(8): asks for a name and a password by POP3 on descriptors 0 and 1, and runs a checkpassword program, which runs
- *  what serves the mail. One try a connection. In clear, unless something in front has TLS: our own pop3 service asks for
- *  TLS first.
- *  Never:  reads more than a line at a time: what follows is for the program. Never logs a password or its length. */
+ *  the POP3 server. One try a connection. In clear, unless a program in front adds TLS: our own pop3 service demands TLS.
+ *  Never:  reads more than a line at a time: the rest is for the next program. Never logs a password or its length. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { commandLineBytesMax, parseCommand } from '../../protocols/pop3/command.ts'
 import { errorReply, okReply } from '../../protocols/pop3/replies.ts'
@@ -34,7 +33,7 @@ interface Login {
   readonly secret: ByteString
 }
 
-/** Undefined: the client has gone, or has said QUIT. */
+/** Undefined: the client has left, or sent QUIT. */
 function askFor(call: Call): Login | undefined {
   let name: ByteString | undefined
   for (;;) {
@@ -68,7 +67,7 @@ function askFor(call: Call): Login | undefined {
   }
 }
 
-/** Without its LF. Undefined: there is none any more, or it is too long. */
+/** Without its LF. Undefined: there is no more line, or it is too long. */
 function readLine(call: Call): ByteString | undefined {
   let line = ''
   while (line.length <= commandLineBytesMax) {

@@ -16,7 +16,7 @@ import { handOver } from './hand-over.ts'
 const readBytes: number = 64 * 1024
 const waitMilliseconds = 10
 
-/** `path` is what the program was called by. `option`: what `--home` says. */
+/** `path`: the program's path as called. `option`: the value of `--home`. */
 export function processCall(path: string, args: readonly ByteString[], option: string | undefined): Call {
   const name = basename(path)
   const home = (): Home => homeOf(name, path, option)
@@ -41,7 +41,7 @@ export function processCall(path: string, args: readonly ByteString[], option: s
   }
 }
 
-/** The last words of this process's command line. Node takes them for UTF-8; what is none is read from the system. */
+/** The last words of this process's command line. Node decodes them as UTF-8; if that fails, they are read from /proc. */
 export function argumentBytes(words: readonly string[]): ByteString[] {
   if (!words.some((word) => word.includes('\ufffd'))) return words.map(fromText)
   const raw = nulSeparated('/proc/self/cmdline')
@@ -68,7 +68,7 @@ function nulSeparated(path: string): ByteString[] {
   }
 }
 
-/** `--home`; else the home in whose `bin` the program was called; else as everywhere. */
+/** `--home`; else the home in whose `bin` the program was called; else as for `quaver`. */
 function homeOf(name: string, path: string, option: string | undefined): Home {
   // /var/qmail/bin may be a link to that of the home.
   const around = path.includes('/') ? resolve(realDirectory(dirname(path)), '..') : undefined
@@ -91,7 +91,7 @@ function realDirectory(path: string): string {
   }
 }
 
-/** At once, without a stream: what is small costs no more than it must. */
+/** Synchronous, without a stream, to be quick for small messages. */
 function* readInput(from: number | undefined): Generator<Buffer> {
   let position = from
   for (;;) {
@@ -114,14 +114,14 @@ function readSome(buffer: Buffer, position: number | null): number {
     try {
       return readSync(0, buffer, 0, buffer.length, position)
     } catch (error) {
-      // The other end of it does not want to wait, and so neither may we.
+      // Another process has made the descriptor non-blocking.
       if (errorCode(error) !== 'EAGAIN') throw error
       pause()
     }
   }
 }
 
-/** To the last byte. Whoever read it has gone (`qmail-qread | head`): the program ends. */
+/** Writes all bytes. If the reader has gone (`qmail-qread | head`), the program ends. */
 export function write(fd: number, text: ByteString | Uint8Array): void {
   let rest = typeof text === 'string' ? toBuffer(text) : text
   while (rest.byteLength > 0) {
@@ -169,7 +169,7 @@ async function runProgram(command: readonly ByteString[], input?: Iterable<Buffe
     tellEnd(child, settle)
     const { stdin } = child
     if (stdin === null) return
-    // A program that does not want to read all of it is no failure.
+    // A program need not read all of its input.
     stdin.on('error', () => undefined)
     void import('node:stream').then(({ Readable }) => Readable.from(input ?? []).pipe(stdin))
   })
@@ -183,7 +183,7 @@ async function runCheckProgram(command: readonly ByteString[], secret: ByteStrin
     tellEnd(child, settle)
     const descriptor = child.stdio[3]
     if (descriptor === null || descriptor === undefined || !('write' in descriptor)) return
-    // One that does not read is to say what it thinks by its exit code.
+    // A program need not read the secret: its exit code counts.
     descriptor.on('error', () => undefined)
     descriptor.end(toBuffer(secret))
   })

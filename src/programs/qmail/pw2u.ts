@@ -1,4 +1,4 @@
-/** qmail-pw2u(8): passwd(5) on descriptor 0 becomes users/assign on descriptor 1. */
+/** qmail-pw2u(8): converts passwd(5) on descriptor 0 to users/assign on descriptor 1. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
@@ -12,7 +12,7 @@ import { parseOptions } from './options.ts'
 const fileBytesMax: number = 64 * 1024 * 1024
 
 interface Settings {
-  /** `o`: skip who does not own a home; `h`: that there is none is an error; `H`: nobody looks. */
+  /** `o`: skip accounts that do not own their home; `h`: a missing home is an error; `H`: homes are not checked. */
   readonly homes: 'o' | 'h' | 'H'
   readonly takesCapitals: boolean
   /** Empty: no addresses with an extension. */
@@ -46,7 +46,7 @@ export function pw2u(call: Call): number {
   return exit.ok
 }
 
-/** `prefix`: of the extension, for a user who lives in another's home. */
+/** `prefix`: of the extension, for a user in another user's home. */
 function assign(
   call: Call,
   { breakCharacter, dash }: Settings,

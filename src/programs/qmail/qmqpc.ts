@@ -24,7 +24,7 @@ const code = {
   connectTimeout: 72,
   connectRefused: 73,
   lost: 74,
-  /** Also for one that breaks off, unlike qmail-queue. */
+  /** Also for a truncated one, unlike qmail-queue. */
   badEnvelope: 91,
 } as const
 const port = 628
@@ -121,7 +121,7 @@ function send(socket: Socket, bytes: Uint8Array): Promise<void> {
   })
 }
 
-/** Until the netstring of the answer is whole. Rejects where it breaks off. */
+/** Reads until the netstring of the answer is complete. Rejects if the connection ends before. */
 async function readAnswer(socket: Socket): Promise<ByteString> {
   let heard = ''
   for await (const chunk of socket as AsyncIterable<Buffer>) {

@@ -1,4 +1,4 @@
-/** qmail-qread(8): what waits in the queue, of what the caller handed in; root sees everything. */
+/** qmail-qread(8): the caller's messages that wait in the queue; root sees all. */
 import { AdminError } from '../../clients/admin/ask.ts'
 import { listing } from '../../clients/admin/queue-listing.ts'
 import { socketPath } from '../../stores/home/layout.ts'

@@ -1,4 +1,4 @@
-/** qreceipt(1): in `.qmail`, tells a sender who asked for it that the message has arrived at an address. */
+/** qreceipt(1): in `.qmail`, tells a sender that asked for it that the message has arrived at an address. */
 import { quoteAddress } from '../../protocols/qmail/quote.ts'
 import { mapAddresses } from '../../protocols/inject/address-list.ts'
 import { addressText, parseTokens } from '../../protocols/inject/tokens.ts'
@@ -30,7 +30,7 @@ export async function qreceipt(call: Call): Promise<number> {
   throw new Fatal(isPermanent ? exit.permanent : exit.temporary, `qreceipt: fatal: ${kind} qmail-queue error`)
 }
 
-/** To the byte, as the sender wrote it. */
+/** Compares byte by byte. */
 function asksFor({ name, raw }: Field, target: string): boolean {
   if (name !== 'notice-requested-upon-delivery-to') return false
   let asks = false

@@ -8,7 +8,7 @@ import { type Call, exit, Fatal } from './call.ts'
 export async function qstat(call: Call): Promise<number> {
   try {
     const [row] = await askAll(socketPath(call.home(), 'queue-admin'), { op: 'counts' }, realClock)
-    // What is in the queue has been preprocessed: that is part of taking it.
+    // Our queue preprocesses a message when it accepts it.
     const messages = numberField(fieldsOf(row), 'messages')
     call.out(`messages in queue: ${messages}\nmessages in queue but not yet preprocessed: 0\n`)
   } catch (error) {

@@ -1,5 +1,5 @@
-/** `bin/qmail-queue` of a home: qmail's interface for injectors. The message on descriptor 0, then the envelope on
- *  descriptor 1; no output; the exit code says what happened, in qmail-queue's own numbers. */
+/** `bin/qmail-queue` of a home: qmail's interface for injectors. The message on descriptor 0, then the envelope on descriptor
+ *  1; no output; exit codes are qmail-queue's. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { fromBuffer } from '../../base/byte-string.ts'
 import type { Failure } from '../../base/outcome.ts'
@@ -45,7 +45,7 @@ export async function qmailQueue(call: Call): Promise<number> {
   return result.kind === 'failed' ? codeOf(result.failure) : code.queued
 }
 
-/** The envelope, or the exit code for what is wrong with it. */
+/** The envelope, or the exit code for its fault. */
 export function parseEnvelope(bytes: ByteString): Envelope | number {
   if (bytes !== '' && !bytes.startsWith('F')) return code.badEnvelope
   const recipients: ByteString[] = []

@@ -1,7 +1,7 @@
-/** rblsmtpd(1): asks DNS lists about TCPREMOTEIP, and becomes the next program, or refuses by SMTP whatever the client says.
- *  Knows:  the options in their order, which is the order of the questions.
+/** rblsmtpd(1): asks DNS lists about TCPREMOTEIP; then becomes the next program, or refuses all mail by SMTP.
+ *  Knows:  the options in their order, in which the lists are asked.
  *  Never:  takes a list's refusal to serve us (127.255.255.0/24), or TXT records alone, for a listing.
- *  Fails:  what cannot be found out is not listed (-C), or refused for now (-c). */
+ *  Fails:  without a DNS answer the client counts as not listed (-C), or is refused temporarily (-c). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { RecordDns } from '../../clients/dns/dns.ts'
 import {
@@ -58,7 +58,7 @@ async function blockOf(call: Call, ip: string, options: ParsedOptions['options']
   return await lookUp(new SystemDns(realClock), address, options)
 }
 
-/** By the first list that says something. */
+/** The result of the first list that has one. */
 export async function lookUp(
   dns: Pick<RecordDns, 'a' | 'txt'>,
   address: readonly number[],

@@ -1,4 +1,4 @@
-/** iftocc(1), 822field(1), 822header(1): what scripts ask about the header of the message on descriptor 0. */
+/** iftocc(1), 822field(1), 822header(1): read the header of the message on descriptor 0, for scripts. */
 import { fromBuffer, lowerAscii } from '../../base/byte-string.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { type Field, HeaderGatherer } from '../../protocols/rfc822/header.ts'
@@ -19,7 +19,7 @@ export function iftocc(call: Call): number {
   return isThere ? exit.ok : exit.permanent
 }
 
-/** What stands behind the colon of each field of that name. */
+/** Prints what follows the colon of each field of that name. */
 export function field822(call: Call): number {
   const wanted = lowerAscii(call.args[0] ?? 'subject')
   const found = readHeader(call).filter(({ name }) => name === wanted)

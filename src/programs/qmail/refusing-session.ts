@@ -1,4 +1,4 @@
-/** rblsmtpd's own SMTP: polite about everything that moves no mail, and the same refusal for the rest. */
+/** rblsmtpd's own SMTP: accepts commands that move no mail, and refuses all others with the same reply. */
 import { fromBuffer } from '../../base/byte-string.ts'
 import { parseCommand } from '../../protocols/smtp/command.ts'
 import { formatReply, type Reply } from '../../protocols/smtp/replies.ts'
@@ -19,7 +19,7 @@ export class RefusingSession implements StreamSession {
   private line = ''
   private ended = false
 
-  /** `milliseconds`: for the whole of it. */
+  /** `milliseconds`: for the whole session. */
   constructor(reply: Reply, milliseconds: number, clock: Clock, port: DialoguePort) {
     this.reply = reply
     this.until = clock.monotonic() + milliseconds

@@ -1,4 +1,4 @@
-/** qmail-remote(8): what a QMAILREMOTE program calls. The program `remote` does it, run for this one message. */
+/** qmail-remote(8): called by QMAILREMOTE programs. Runs the program `remote` for one message. */
 import { fromText, toText } from '../../base/byte-string.ts'
 import { type Call, exit, Fatal } from './call.ts'
 import { mainFile } from './session-programs.ts'
@@ -8,7 +8,7 @@ export async function remote(call: Call): Promise<number> {
     call.out('DI (qmail-remote) was invoked improperly. (#5.3.5)\n\0')
     return exit.ok
   }
-  // Node takes and gives arguments as UTF-8 only: to send to another address would be worse than not to send.
+  // Node passes arguments as UTF-8 only: mail to a mangled address would be worse than none.
   if (call.args.some((arg) => fromText(toText(arg)) !== arg)) {
     call.out('ZThis qmail-remote takes no addresses that are not UTF-8. (#4.3.0)\n\0')
     return exit.ok

@@ -1,4 +1,4 @@
-/** What every program here that hands a message in does with the answer. */
+/** Hands a message in for the programs here, and turns the answer into their exit. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import type { HandedEnvelope } from '../../clients/queue/hand-in.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
@@ -7,7 +7,8 @@ import { gather } from '../../system/input-spool.ts'
 import type { Gathered } from '../../system/spool.ts'
 import { type Call, exit, Fatal } from './call.ts'
 
-/** `envelope` is asked when the content has been read. Resolves with the `qp` number. Throws Fatal with the queue's text behind `prefix`. */
+/** `envelope` is called when the content has been read. Resolves with the `qp` number. Throws Fatal with the queue's text
+ *  behind `prefix`. */
 export async function enqueue(
   call: Call,
   prefix: ByteString,

@@ -1,5 +1,5 @@
-/** sendmail(8) as qmail has it, and as callers of other sendmails use it: hands a message in by qmail-inject's rules.
- *  `mailq` and `newaliases` are it by another name. */
+/** sendmail(8) of qmail, with the options that callers of other sendmails use: hands a message in by qmail-inject's rules.
+ *  `mailq` and `newaliases` are other names of it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Params } from '../../contracts/envelope.ts'
 import { dsnOfMail, dsnOfRecipient, type KnownParameters } from '../../protocols/smtp/dsn-parameters.ts'
@@ -7,8 +7,8 @@ import { type Call, exit, Fatal, type Variables } from './call.ts'
 import { inject } from './inject.ts'
 import { parseOptions } from './options.ts'
 
-/** Up to `b` qmail's; then what other sendmails take: their queue runs and configurations are not ours. `-N`, `-R`
- *  and `-V` are kept with the message, as what SMTP clients say of reports is (RFC 3461). */
+/** qmail's up to `b`; then those of other sendmails, whose queue runs and configurations have no effect here. `-N`, `-R` and
+ *  `-V` are kept with the message, as SMTP clients' parameters of reports are (RFC 3461). */
 const letters = 'vimte:f:p:o:B:F:EJxb:A:C:D:d:Gh:IL:M:N:nO:q:R:r:sUV:X:'
 const usage = 'sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]'
 
@@ -35,7 +35,7 @@ export async function sendmail(call: Call): Promise<number> {
   return inject({ ...call, name: 'qmail-inject', args, variables }, reports)
 }
 
-/** What is malformed is passed over, as in SMTP. */
+/** Malformed values are ignored, as in SMTP. */
 function known(parameters: KnownParameters, ...given: readonly [string, ByteString | undefined][]): Params {
   const params = new Map<string, ByteString>()
   for (const [name, text] of given) {
@@ -56,7 +56,7 @@ async function listQueue(call: Call): Promise<number> {
   return qread({ ...call, name: 'qmail-qread', args: [] })
 }
 
-/** The sender stands in From as well, whatever the environment says of names and hosts. */
+/** Puts the sender in From as well, whatever names and hosts the environment has. */
 function variablesFor(variables: Variables, sender: ByteString | undefined, name: ByteString | undefined): Variables {
   const changed = new Map(variables)
   if (name !== undefined) changed.set('MAILNAME', name)

@@ -1,4 +1,4 @@
-/** qmail-smtpd(8) and its kin: one session on descriptors 0 and 1. The program whose service it is does it, in this one's place. */
+/** qmail-smtpd(8) and its kin: one session on descriptors 0 and 1, by becoming the program of that service. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromText } from '../../base/byte-string.ts'
@@ -31,7 +31,7 @@ async function becomeOurs(call: Call, program: string, args: readonly ByteString
   throw new Fatal(exit.temporary, `${call.name}: fatal: unable to run`)
 }
 
-/** In a built tree, else in a clone. */
+/** The file of a built tree, else of a clone. */
 export function mainFile(program: string): string {
   const directory = join(import.meta.dirname, '..', program)
   const built = join(directory, 'main.js')

@@ -1,4 +1,4 @@
-/** qmail-showctl(8): what every control file says, in qmail's form; the words about each are our table's. */
+/** qmail-showctl(8): prints every control file in qmail's form, with the descriptions of our table. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromBuffer, fromText } from '../../base/byte-string.ts'
@@ -20,7 +20,7 @@ export function showctl(call: Call): number {
   }
   const known = new Map<string, ControlFile>(Object.entries(controlFiles))
   for (const [name, file] of known) call.out(describe(home.control, name, file))
-  // What is not read by a name of its own: databases, rules.
+  // Skips databases and rules, which are no control files of the table.
   for (const name of present.toSorted())
     if (!known.has(name) && name !== 'morercpthosts.cdb' && name !== 'tcprules')
       call.out(`\n${fromText(name)}: I have no idea what this file does.\n`)

@@ -12,7 +12,7 @@ export function mailsubj(call: Call): Promise<number> {
   const [subject, ...recipients] = call.args
   if (subject === undefined || recipients.length === 0)
     throw new Fatal(exit.permanent, 'mailsubj: usage: mailsubj subject recip ...')
-  // An argument is one line of the header, whatever is in it.
+  // Line ends in an argument become blanks, so that it stays one line of the header.
   const line = (text: ByteString): ByteString => text.replace(/[\r\n]+/g, ' ')
   const head = `Subject: ${line(subject)}\nTo: ${line(recipients.join(' '))}\n\n`
   return inject({ ...call, name: 'qmail-inject', args: [], input: () => withHead(head, call.input()) })
@@ -27,7 +27,7 @@ export async function predate(call: Call): Promise<number> {
   throw new Fatal(exit.temporary, `predate: fatal: unable to run ${program}: ${errnoText(end.error)}`)
 }
 
-/** predate sendmail. */
+/** As `predate sendmail`. */
 export function datemail(call: Call): Promise<number> {
   return sendmail({ ...call, name: 'sendmail', input: () => withHead(dateField(call), call.input()) })
 }

@@ -1,6 +1,6 @@
-/** `sendmail -bs`: SMTP with whoever calls, on descriptors 0 and 1, as mail programs of old speak it with their own host.
- *  The caller may send what they could hand in anyhow: nothing is asked about them, and their uid is the message's.
- *  Fails:  without a name for this host with 421, as qmail-smtpd; 1 where the caller hangs up without QUIT. */
+/** `sendmail -bs`: SMTP with the caller on descriptors 0 and 1, as old mail programs speak it with their own host. No checks
+ *  are made, since the caller could hand in any message anyway; the message gets the caller's uid.
+ *  Fails:  421 without a name for this host, as qmail-smtpd; exit code 1 if the caller hangs up without QUIT. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { noParams, type Params, recipientFacts, withLate } from '../../contracts/envelope.ts'
 import { unlimited } from '../../clients/queue/content-budget.ts'
@@ -90,7 +90,7 @@ export class CallerSession extends SmtpSession<Transaction> {
     this.beginContent({ envelope, params, head, databytes: 0 }, this.enqueuer)
   }
 
-  /** Whoever speaks reads the replies. */
+  /** No log: the caller reads the replies. */
   protected override note(): void {}
   protected override noteEnd(): void {}
 }
@@ -118,7 +118,7 @@ function greetingOf(call: Call): ByteString | undefined {
   }
 }
 
-/** A message waits here until it is whole. */
+/** Gathers each message until it is complete. */
 function enqueuerOf(call: Call): Enqueuer {
   return {
     open: (envelope, params) =>

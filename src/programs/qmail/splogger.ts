@@ -1,11 +1,11 @@
-/** splogger(8): each line of descriptor 0 with the time to syslog, under a tag and a facility; logger(1) has the way there. */
+/** splogger(8): sends each line of descriptor 0, with the time, to syslog under a tag and a facility, by logger(1). */
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { type Call, exit, Fatal } from './call.ts'
 
 const mailFacility = 2
 const facilityMax = 23
-/** A longer line goes on in another, whose stamp ends in `+`. */
+/** A longer line continues in another, whose stamp ends in `+`. */
 const lineBytesMax = 799
 /** syslog(3). */
 const level = { alert: 1, warning: 4, info: 6 } as const

@@ -1,5 +1,6 @@
-/** srsfilter(1): in the `.qmail` of a virtual domain whose recipients are SRS addresses of ours, sends the message home. The queue,
- *  which has the secrets, says to whom; without a sender, so that an answer cannot come back here. */
+/** srsfilter(1): in the `.qmail` of a virtual domain whose recipients are SRS addresses of ours, sends the message to the
+ *  original sender. The queue, which has the secrets, decodes the address. The sender is empty, so that no bounce comes back
+ *  here. */
 import { lowerAscii } from '../../base/byte-string.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
 import { isSrsAddress } from '../../protocols/srs/srs.ts'

@@ -1,6 +1,6 @@
-/** tcp-env(1): says in the environment who is at the other end of descriptor 0, for programs under inetd, and becomes the next one.
- *  Never:  asks an identd (RFC 1413): `-r` and `-t` say nothing here.
- *  Fails:  a name that nobody can tell now is `softdnserror`, as in qmail. */
+/** tcp-env(1): puts the peer of descriptor 0 into the environment, for programs under inetd, and becomes the next one.
+ *  Never:  asks an identd (RFC 1413): `-r` and `-t` have no effect.
+ *  Fails:  after DNS trouble the name is `softdnserror`, as in qmail. */
 import ipaddr from 'ipaddr.js'
 import type { ByteString } from '../../base/byte-string.ts'
 import { asHostName, type RecordDns } from '../../clients/dns/dns.ts'
@@ -15,7 +15,7 @@ const usage = 'tcp-env: usage: tcp-env [ -rR ] [ -ttimeout ] program [ arg ... ]
 
 export async function tcpEnv(call: Call): Promise<number> {
   const { operands } = parseOptions(call.args, 'rRt:', 'tcp-env', usage)
-  // Whoever has set it has set the others, too.
+  // A program that sets PROTO has set the others, too.
   if (call.variables.get('PROTO') === 'TCP') return await becomeNext(call, operands)
   const { SystemDns } = await import('../../clients/dns/resolver.ts')
   const ends = { local: socketEnd(0, 'local'), remote: socketEnd(0, 'remote') }

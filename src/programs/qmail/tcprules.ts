@@ -1,4 +1,4 @@
-/** tcprules(1), tcprulescheck(1): what tcpserver's rules say, made and asked. */
+/** tcprules(1), tcprulescheck(1): compile and query tcpserver's rules. */
 import { readFileSync, renameSync } from 'node:fs'
 import { toText } from '../../base/byte-string.ts'
 import { errnoText } from '../../protocols/qmail/errno-text.ts'
@@ -11,7 +11,7 @@ import { type Call, exit, Fatal } from './call.ts'
 
 const cdbMode = 0o644
 
-/** Of the rules on descriptor 0 the file CDB; TMP, in the same directory, is written first. */
+/** Compiles the rules on descriptor 0 to the file CDB, by way of TMP in the same directory. */
 export async function tcprules(call: Call): Promise<number> {
   const [cdb, temporary] = call.args.map(toText)
   if (cdb === undefined || temporary === undefined)
@@ -42,7 +42,7 @@ function readText(call: Call): string {
   return text
 }
 
-/** What CDB says of the peer in the environment (TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO). */
+/** Prints the rule of CDB for the peer in the environment (TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO). */
 export function tcprulescheck(call: Call): number {
   const [cdb] = call.args.map(toText)
   if (cdb === undefined) throw new Fatal(exit.permanent, 'tcprulescheck: usage: tcprulescheck rules.cdb')

@@ -1,7 +1,7 @@
-/** One connection of QMTP or QMQP: takes packages, one after another, and says of each recipient (QMTP) or of the whole
- *  (QMQP) what became of it, in the words of qmail-qmtpd and qmail-qmqpd.
- *  Never:  asks whether the client may relay: its setting says which recipients are taken.
- *  Fails:  what is no netstring ends the connection without a word, as there. */
+/** One connection of QMTP or QMQP: takes packages, one after another, and answers for each recipient (QMTP) or for the whole
+ *  message (QMQP), in the words of qmail-qmtpd and qmail-qmqpd.
+ *  Never:  checks whether the client may relay: its setting says which recipients are accepted.
+ *  Fails:  input that is no netstring ends the connection without a reply, as in qmail. */
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { enqueue } from '../../clients/queue/hand-in.ts'
@@ -25,7 +25,7 @@ export interface RelaySetting {
   readonly enqueuer: Enqueuer
   /** 0: no limit. */
   readonly databytes: number
-  /** For a client that may not relay: is the recipient's domain one whose mail is taken? Undefined: nobody can tell now. */
+  /** For a client that may not relay: is mail for the recipient's domain accepted? Undefined: unknown now. */
   readonly isOurs?: (recipient: ByteString) => boolean | undefined
 }
 
@@ -129,7 +129,7 @@ export class RelayDialogue implements Dialogue {
     if (this.stopping || this.setting.form === 'qmqp') this.close('goodbye')
   }
 
-  /** By QMTP one for each recipient. */
+  /** In QMTP one for each recipient. */
   private async answersTo({ sender, recipients, contentBytes }: PackageReader): Promise<ByteString[]> {
     const { form, databytes } = this.setting
     const forAll = (answer: ByteString): ByteString[] => (form === 'qmqp' ? [answer] : recipients.map(() => answer))
@@ -172,7 +172,7 @@ export class RelayDialogue implements Dialogue {
   private nextReader(): PackageReader {
     const { form, limits, databytes } = this.setting
     const reader: PackageReader = new PackageReader(form, limits, (bytes) => {
-      // What is refused for its size is read to its end, and not kept.
+      // A message that is too large is read to its end, but not kept.
       if (databytes > 0 && reader.contentBytes > databytes) return
       try {
         if (this.trouble === undefined) this.begun().append(bytes)

@@ -4,17 +4,17 @@ import { listenerLimits } from '../../servers/listener/limits.ts'
 
 export const limits = {
   ...listenerLimits,
-  /** Other mail programs hold few connections, each with much to say. */
+  /** Other mail servers hold few connections, with much traffic each. */
   connectionsMax: 200,
-  /** Of one netstring, as qmail has it. */
+  /** Of one netstring; qmail's limit. */
   bytesMax: 200_000_000,
   addressBytesMax: 999,
   recipientsMax,
   /** Of silence, within a package and between two. */
   idleMillisecondsMax: 300_000,
-  /** On its way to the queue, in memory, of all connections. */
+  /** Content in memory on its way to the queue, of all connections. */
   contentBytesInFlightMax: 67_108_864,
-  /** qmail's alarm. */
+  /** qmail's limit. */
   sessionMillisecondsMax: 3_600_000,
 } as const satisfies Record<string, number>
 

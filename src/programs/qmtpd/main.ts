@@ -1,8 +1,8 @@
-/** qmtpd: takes mail by QMTP, or by QMQP, from whoever may relay, and hands it to the queue. Runs only where
- *  control/listen-qmtp or listen-qmqp says where.
+/** qmtpd: takes mail by QMTP, or by QMQP, from clients that may relay, and hands it to the queue. Runs only with
+ *  control/listen-qmtp or listen-qmqp.
  *  Touches: control/ (reads), the queue's socket `queue-network`, `exec` for filters, `policy` for names.
- *  Never:   lets anybody in without RELAYCLIENT: what strangers send passes smtpd's checks, and there are none here.
- *  Fails:   without the queue every message is deferred; nothing is kept here.
+ *  Never:   admits a client without RELAYCLIENT: mail of strangers needs smtpd's checks, which are missing here.
+ *  Fails:   without the queue every message is deferred; nothing is stored here.
  *  With `--once` it is qmail-qmtpd or qmail-qmqpd: one session, on descriptors 0 and 1. */
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -56,7 +56,7 @@ const service = named ?? supervisor.fail(`--service is one of ${relayServices.jo
 const { program: tag, rules: rulesName } = services[service]
 const control = new Control(home.control, clock, warn)
 control.demandFor(tag, supervisor.fail)
-/** What larger messages have in memory is in files meanwhile. */
+/** Limits content in memory: larger messages are gathered in files. */
 const budget = new ContentBudget(limits.contentBytesInFlightMax)
 const queueSocket = socketPath(home, 'queue-network')
 const queue = new EnqueueClient(

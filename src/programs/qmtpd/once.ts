@@ -1,6 +1,6 @@
-/** qmail-qmtpd(8) and qmail-qmqpd(8): one session with whoever is on descriptors 0 and 1, started by tcpserver or its kin. Whom
- *  they let in may relay by QMQP; by QMTP where RELAYCLIENT is set, and else what rcpthosts names is taken, as in qmail.
- *  Fails:  111 without control files, 100 where the client breaks the protocol or is silent. */
+/** qmail-qmtpd(8) and qmail-qmqpd(8): one session with the client on descriptors 0 and 1, started by tcpserver or its kin. As
+ *  in qmail, every client may relay by QMQP; by QMTP only with RELAYCLIENT, otherwise to the domains of rcpthosts.
+ *  Fails:  111 without control files, 100 if the client breaks the protocol or is silent. */
 import type { RelayService } from '../../contracts/services.ts'
 import { domainOf } from '../../protocols/smtp/address.ts'
 import { callerFilterTools } from '../../servers/descriptors/caller-queue.ts'
@@ -20,7 +20,7 @@ import { relaySetting } from './relay-setting.ts'
 const filtersMax = 4
 const code = { ok: 0, protocol: 100, temporary: 111 } as const
 
-/** Leaves the process. */
+/** Ends the process. */
 export async function serveOnce(home: Home, form: RelayService): Promise<never> {
   const log: Log = isErrorOutputApart() ? openLog(`qmail-${form}d`) : () => undefined
   const warn = (problem: string): void => log(`warning: ${problem}`)

@@ -1,4 +1,4 @@
-/** What a connection of QMTP or QMQP is given, made of the control files of its moment and the environment of its rules. */
+/** The setting of a QMTP or QMQP connection, from the present control files and the environment of its rules. */
 import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
 import { enqueuerForPlan, type FilterTools, planFilters } from '../../clients/queue/filter-chain.ts'
 import { OwnResultsEnqueuer } from '../../clients/queue/own-results-enqueuer.ts'
@@ -19,7 +19,7 @@ export interface RelayParts {
   readonly filterTools: FilterTools
 }
 
-/** `variables`: the environment of this process: QMAILQUEUE there is for clients whose own has none. */
+/** `variables`: the environment of this process, whose QMAILQUEUE serves clients without one of their own. */
 export function relaySetting(
   { form, control, log, filterTools }: RelayParts,
   environment: Environment,
@@ -45,7 +45,7 @@ function databytesOf(environment: Environment, control: Control): number {
   return (override === '' ? 0 : parseBytes(override ?? '')) ?? control.number('databytes')
 }
 
-/** As smtpd does for who may relay: filters of control/localfilters, and the program that QMAILQUEUE names. */
+/** As smtpd does for clients that may relay: filters of control/localfilters, and the program that QMAILQUEUE names. */
 function enqueuerFor(whole: Environment, control: Control, filterTools: FilterTools): Enqueuer {
   const plan = planFilters(whole, control.list('localfilters') ?? [], 'localfilters', filterTools.readFile)
   if (!whole.has('QMAILQUEUE') && plan.done && plan.value.filters.length === 0) return filterTools.queue

@@ -1,5 +1,5 @@
-/** qread: shows the queue to whoever connects, as qmail-qread behind tcpserver did, so that users see it who may not ask.
- *  Runs only where control/listen-qread says where.
+/** qread: shows the queue to every client, as qmail-qread behind tcpserver did, for users who may not ask the queue. Runs only
+ *  with control/listen-qread.
  *  Touches: control/me (reads), the queue's socket `queue-read`.
  *  Never:   changes anything; reads from the network.
  *  Fails:   without the queue a listing is empty or ends early; the log says so. */

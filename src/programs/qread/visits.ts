@@ -1,7 +1,7 @@
-/** The connections of those who want to see the queue: each gets the listing, and the end.
- *  Knows:  tcpserver's lines about them, how many there may be, how long one may take to read.
- *  Never:  reads what they say.
- *  Fails:  a queue that does not answer ends the listing where it is; the log says why. */
+/** The connections of qread's clients: each gets the listing, then is closed.
+ *  Knows:  tcpserver's log lines, the number of connections, how long a client may take to read.
+ *  Never:  uses input from them.
+ *  Fails:  if the queue does not answer, the listing ends there; the log says why. */
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -11,9 +11,9 @@ import { ConnectionLog, waitStatus } from '../../servers/listener/connection-log
 import { baseEnvironment, type Host, plainIp } from '../../servers/listener/peer.ts'
 import type { Log } from '../../system/log.ts'
 
-/** Connections at once, as tcpserver's. */
+/** Connections at once: tcpserver's default. */
 const connectionsMax = 40
-/** A page that is not read for so long ends its connection. */
+/** A client that reads nothing for this long is disconnected. */
 const idleMillisecondsMax = 60_000
 
 export class Visits {
@@ -46,16 +46,16 @@ export class Visits {
     })
   }
 
-  /** What is shown just now is cut off: it can be asked for again. */
+  /** Cuts off running listings: clients can ask again. */
   close(): void {
     for (const socket of this.open) socket.destroy()
   }
 
   private async show(socket: Socket, ip: string): Promise<number> {
-    // What a peer says is dropped: unread, it would turn the end of the listing into a reset. It may have said all at once.
+    // Input is read and dropped: unread, it would turn the end into a reset. The peer may have half-closed already.
     socket.allowHalfOpen = true
     socket.resume()
-    // Also behind the end of the listing, where nobody waits for it any more.
+    // Handles errors after the end of the listing, too.
     socket.on('error', () => undefined)
     socket.setTimeout(idleMillisecondsMax, () => socket.destroy(new Error('does not read')))
     try {

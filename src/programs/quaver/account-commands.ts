@@ -3,10 +3,10 @@ import type { Command } from 'commander'
 import { examples, subcommand } from './command-form.ts'
 
 const ownUidHelp = `
-Whose uid: the accounts of a domain share one account of the machine (--user at the first of them). Delivery and sessions of
-that uid cannot touch the mail of other domains, nor the rest of the system; but what breaks out of one mailbox, such as a
-program in its .qmail, reaches the others of its domain.
-With --own-uid no other address has the account that --user names, now or later: then that mailbox has the full wall.`
+Uids: the accounts of a domain share one account of the machine (--user, for the first of them). Deliveries and sessions under
+that uid cannot touch the mail of other domains, nor the rest of the system; but an attacker who breaks into one mailbox, for
+example by a program in its .qmail, reaches the others of its domain.
+With --own-uid no other address may use the account that --user names, now or later: that mailbox is isolated completely.`
 
 export function addAccounts(program: Command): void {
   const group = subcommand(program, 'account', 'Mail accounts of hosted domains.')
@@ -35,8 +35,8 @@ function addAdd(group: Command): void {
     .option('--password-stdin', 'read the password from standard input instead of making one')
     .option('--user <name>', 'account of the machine that owns the mail (default: that of the domain; demo: you)')
     .option('--own-uid', 'the account that --user names is for this address alone')
-    .option('--quota <size>', 'no more mail than this, such as 500M or 2G')
-    .option('--with-old-mail', 'mail that an account of this name left is for this one')
+    .option('--quota <size>', 'limit of the mailbox, such as 500M or 2G')
+    .option('--with-old-mail', 'give this account the mail that an earlier one of this name left')
     .action(async (address: string) => (await import('./account.ts')).add(address, add.optsWithGlobals()))
   add.addHelpText('after', ownUidHelp)
   examples(add, [
@@ -44,7 +44,10 @@ function addAdd(group: Command): void {
     ['quaver account add anna@example.org --password-stdin < file', ''],
     ['quaver account add anna@example.org --quota 2G', ''],
     ['quaver account add anna@example.org --user vmail', "root: 'vmail' must exist and owns the domain's mail"],
-    ['quaver account add anna@example.org --user anna-mail --own-uid', 'root: behind a wall of its own'],
+    [
+      'quaver account add anna@example.org --user anna-mail --own-uid',
+      'root: isolated from the other accounts of the domain',
+    ],
   ])
 }
 
@@ -66,19 +69,19 @@ function addPassword(group: Command): void {
   const password = subcommand(
     group,
     'password',
-    'Set the password, or one for a single app or device. What is made is printed once.',
+    'Set the password, or one for a single app or device. A generated password is printed once.',
   )
     .argument('<address>', 'name@domain')
     .option('--password-stdin', 'read the password from standard input instead of making one')
     .option('--app <name>', 'a further password with this name; the others stay')
-    .option('--remove-app <name>', 'take the password with this name away')
+    .option('--remove-app <name>', 'remove the password with this name')
     .action(async (address: string) =>
       (await import('./account-password.ts')).password(address, password.optsWithGlobals()),
     )
   examples(password, [
     ['quaver account password anna@example.org', 'a new main password'],
     ['quaver account password anna@example.org --app phone', ''],
-    ['quaver account password anna@example.org --remove-app phone', 'the phone is lost; all others go on'],
+    ['quaver account password anna@example.org --remove-app phone', 'the phone is lost; other passwords stay valid'],
   ])
 }
 
@@ -99,7 +102,7 @@ function addAble(group: Command): void {
 function addQuota(group: Command): void {
   const quota = subcommand(group, 'quota', 'Show how much mail an account has, and set how much it may have.')
     .argument('<address>', 'name@domain')
-    .argument('[size]', "such as 500M or 2G; 'none' takes the limit away")
+    .argument('[size]', "such as 500M or 2G; 'none' removes the limit")
     .action(async (address: string, size: string | undefined) =>
       (await import('./account-quota.ts')).quota(address, size, quota.optsWithGlobals()),
     )
@@ -124,10 +127,10 @@ function addExport(group: Command): void {
 }
 
 function addCompile(group: Command): void {
-  const command = subcommand(group, 'compile', 'Make lines of users/assign that were written by hand count.').action(
-    async () => (await import('./account-compile.ts')).compile(command.optsWithGlobals()),
+  const command = subcommand(group, 'compile', 'Compile users/assign after it was edited by hand.').action(async () =>
+    (await import('./account-compile.ts')).compile(command.optsWithGlobals()),
   )
-  examples(command, [['quaver account compile', 'as qmail-newu; the commands above do it by themselves']])
+  examples(command, [['quaver account compile', 'as qmail-newu; the other account commands do it themselves']])
 }
 
 function addRename(group: Command): void {
@@ -137,13 +140,15 @@ function addRename(group: Command): void {
     .action(async (from: string, to: string) =>
       (await import('./account-rename.ts')).rename(from, to, rename.optsWithGlobals()),
     )
-  examples(rename, [['quaver account rename anna@example.org anna.smith@example.org', 'mail and passwords come along']])
+  examples(rename, [
+    ['quaver account rename anna@example.org anna.smith@example.org', 'mail and passwords move with it'],
+  ])
 }
 
 function addRemove(group: Command): void {
   const remove = subcommand(group, 'remove', 'Remove an account with its passwords. Its mail stays where it is.')
     .argument('<address>', 'name@domain')
-    .option('--delete-mail', 'delete the mail, too; there is no way back')
+    .option('--delete-mail', 'delete the mail, too; this cannot be undone')
     .option('--yes', 'do not ask')
     .action(async (address: string) => (await import('./account.ts')).remove(address, remove.optsWithGlobals()))
   examples(remove, [
@@ -170,10 +175,10 @@ function addDomain(program: Command): void {
     (await import('./domain.ts')).list(list.optsWithGlobals()),
   )
   examples(list, [['quaver domain list --json', '']])
-  const remove = subcommand(group, 'remove', 'Host a domain no more, with all its aliases.')
+  const remove = subcommand(group, 'remove', 'Stop hosting a domain, and remove its aliases.')
     .argument('<domain>', 'example.org')
-    .option('--accounts', 'its accounts go, too; their mail stays')
-    .option('--delete-mail', 'with --accounts: delete their mail; there is no way back')
+    .option('--accounts', 'remove its accounts, too; their mail stays')
+    .option('--delete-mail', 'with --accounts: delete their mail; this cannot be undone')
     .option('--yes', 'do not ask')
     .action(async (domain: string) => (await import('./domain.ts')).remove(domain, remove.optsWithGlobals()))
   examples(remove, [
@@ -186,10 +191,10 @@ function addAlias(program: Command): void {
   const group = subcommand(program, 'alias', 'Further addresses of accounts, and addresses that lead elsewhere.')
   examples(group, [
     ['quaver alias add sales@example.org anna@example.org', ''],
-    ['quaver alias add @example.org anna@example.org', 'whatever has no address of its own (catch-all)'],
+    ['quaver alias add @example.org anna@example.org', 'a catch-all: mail for names that do not exist'],
   ])
   const add = subcommand(group, 'add', 'Make an alias, or add targets to one.')
-    .argument('<address>', 'name@domain, or @domain for whatever has no address of its own')
+    .argument('<address>', 'name@domain, or @domain for a catch-all')
     .argument('<target...>', 'accounts here, or any addresses')
     .action(async (address: string, targets: string[]) =>
       (await import('./alias.ts')).add(address, targets, add.optsWithGlobals()),

@@ -1,5 +1,5 @@
-/** `quaver adopt DIRECTORY`: a qmail's home and queue move into a home of ours, once, while neither runs. The old one stays
- *  as it is. First it is said what was found, what changes and what is not carried; only then something is written. */
+/** `quaver adopt DIRECTORY`: copies a qmail's home and queue into a home of ours, once, while neither runs. The old one is not
+ *  changed. First it reports what it found, what changes and what is left behind; only then it writes. */
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { toText } from '../../base/byte-string.ts'
@@ -131,7 +131,7 @@ async function queueFaults(home: Home, queue: QmailQueue | undefined, options: A
 /** Those of every home. */
 const rolesOfHome = Object.keys(accountOf).filter((role): role is Role => role !== 'root' && !isOnRequest(role))
 
-/** Started by somebody else than root, all of the home is the caller's: for a look. */
+/** If the caller is not root, the caller owns all of the home: for a trial. */
 async function ownersFor(home: Home, signs: boolean): Promise<{ ownerOf: OwnerOf; fault: string[] }> {
   if (process.getuid?.() !== 0) return { ownerOf: undefined, fault: [] }
   try {

@@ -1,4 +1,4 @@
-/** What is asked of whoever runs a command: a password through a pipe, a yes on the terminal. */
+/** Input from the user of a command: a password through a pipe, a yes on the terminal. */
 import { isUtf8 } from 'node:buffer'
 import { createInterface } from 'node:readline/promises'
 import { CommandError, exitCode } from './exit.ts'
@@ -7,14 +7,14 @@ const passwordCharactersMax = 1024
 const passwordCharactersMin = 6
 const passwordCharactersGood = 10
 
-/** The first line of standard input, without its end: a password that somebody will log in with here. */
+/** The first line of standard input, without its end: a password for logins here. */
 export async function readPassword(): Promise<string> {
   const password = await readSecret('--password-stdin')
   checkLength(password)
   return password
 }
 
-/** The same, of a password that others check. `option`: what asked for it. */
+/** The same for a password that another server checks. `option`: the option that needs it. */
 export async function readSecret(option: string): Promise<string> {
   if (process.stdin.isTTY)
     throw new CommandError(`${option} reads a pipe or a file, not the terminal, where it would be seen`)
@@ -34,7 +34,7 @@ export async function readSecret(option: string): Promise<string> {
   return password
 }
 
-/** Against guessing by everybody who can reach a port: 20 wrong ones lock an account, again and again. */
+/** Against guessing over the network, where 20 wrong passwords lock an account for a while. */
 function checkLength(password: string): void {
   if (password.length < passwordCharactersMin)
     throw new CommandError(
@@ -46,7 +46,7 @@ function checkLength(password: string): void {
     )
 }
 
-/** Throws unless `--yes` was given or a person says yes. Without a terminal nobody can be asked. */
+/** Throws unless `--yes` was given or a person says yes. Without a terminal it throws. */
 export async function confirm(what: string, yes: boolean): Promise<void> {
   if (yes) return
   if (!process.stdin.isTTY || !process.stdout.isTTY)

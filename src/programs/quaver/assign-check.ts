@@ -1,5 +1,5 @@
 /** What `quaver control check` finds in users/assign, in the mailboxes that it names, and in our own aliases.
- *  Fails:  what the caller may not look at is not looked at; root sees all. */
+ *  Fails:  files that the caller may not read are skipped; root sees all. */
 import { readFileSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
@@ -80,7 +80,7 @@ function isSame(one: string, other: string): boolean {
   return first !== undefined && first.ino === second?.ino && first.dev === second.dev
 }
 
-/** Of mail that goes where the default delivery says. Another way is its owner's. */
+/** Faults of a mailbox of the default delivery. Others are their owner's to check. */
 function mailboxFault(
   directory: string,
   owner: Reader & { readonly uid: number },
@@ -114,7 +114,7 @@ function mailboxFault(
   return closed && { ...closed, fault: `leads to the Maildir ${maildir}, which ${closed.fault}: mail waits` }
 }
 
-/** Aliases of hosted domains that lead to an address here which nobody has. */
+/** Aliases of hosted domains that lead to an address here that does not exist. */
 export async function inspectOwnAliases(home: Home): Promise<Finding[]> {
   try {
     const site = await readSite(realFiles, home)
@@ -127,12 +127,12 @@ export async function inspectOwnAliases(home: Home): Promise<Finding[]> {
       })),
     )
   } catch {
-    // It says so itself where its text is looked at.
+    // The check of the file's text reports the fault.
     return []
   }
 }
 
-/** `hidden`: not for the caller's eyes. */
+/** `hidden`: the caller may not see it. */
 function lookAt(path: string): Stats | 'absent' | 'hidden' {
   try {
     return statSync(path)

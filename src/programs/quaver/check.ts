@@ -10,7 +10,7 @@ import { harmless, print, printJson } from './output.ts'
 export async function check(options: GlobalOptions): Promise<void> {
   const found = locateHome(options)
   const home = homeAt(found.path)
-  // A demo's home is its owner's, who may do with it what he likes.
+  // A demo's home is not checked: its owner may change it freely.
   const faults = [
     ...(await treeFaults()),
     ...(found.exists && !existsSync(join(home.path, 'demo-password')) ? await homeFaults(home) : []),
@@ -18,6 +18,6 @@ export async function check(options: GlobalOptions): Promise<void> {
   if (faults.length > 0) process.exitCode = exitCode.failed
   if (options.json === true) printJson(faults.map(({ path, fault, remedy }) => ({ path, fault, remedy })))
   else for (const { path, fault, remedy } of faults) print(harmless(`${path} ${fault}: ${remedy}`))
-  // Where nobody named one there may be none yet.
+  // Only a home that was named must exist.
   if (isHomeNamed(options)) homeIn(found)
 }

@@ -72,13 +72,13 @@ function addStart(program: Command): void {
     .option('--demo', 'loopback only, every process as the caller; makes what is missing')
     .option(
       '--services <names>',
-      'only these beside the queue: smtp, local, remote (default: control/services, or all)',
+      'run only these besides the queue: smtp, local, remote (default: control/services, or all)',
     )
     .option('--smtp-port <port>', 'SMTP port instead of that of control/listen-smtp (0 = a free one)')
     .option('--verbose', 'demo: show the log of all programs on the terminal')
     .option('--no-tour', 'demo: send no message to show its way')
     .option('--background', 'return when everything serves, or say why it does not; for scripts of init systems')
-    .option('--pid-file <file>', 'with --background: the number of the process goes there')
+    .option('--pid-file <file>', 'with --background: write the process id there')
     .option('--log <form>', 'where it logs if control/log does not say: stderr, stamp, syslog, journal or json')
     .option('--ready-fd <number>', 'write a line end to this descriptor when everything serves (s6)')
     .action(async () => (await import('./start.ts')).start(command.optsWithGlobals()))
@@ -91,11 +91,9 @@ function addStart(program: Command): void {
 }
 
 function addStop(program: Command): void {
-  const command = subcommand(
-    program,
-    'stop',
-    'Stop the Quaver of this home: what runs is finished, then all end.',
-  ).action(async () => (await import('./status.ts')).stop(command.optsWithGlobals()))
+  const command = subcommand(program, 'stop', 'Stop the Quaver of this home; running work is finished first.').action(
+    async () => (await import('./status.ts')).stop(command.optsWithGlobals()),
+  )
   examples(command, [['quaver stop --home /tmp/try', 'waits until everything has stopped']])
 }
 
@@ -130,7 +128,7 @@ function addQueue(program: Command): void {
   const group = subcommand(program, 'queue', 'Look at the queue and act on it.')
   examples(group, [
     ['quaver queue list', 'every message with its recipients'],
-    ['quaver queue why 1795', 'what it waits for, in a sentence'],
+    ['quaver queue why 1795', 'why it waits, in a sentence'],
     ['quaver queue retry --all', 'try everything now'],
   ])
   const list = subcommand(group, 'list', 'List messages, oldest first.')
@@ -147,7 +145,7 @@ function addQueue(program: Command): void {
   const why = subcommand(
     group,
     'why',
-    'Say which recipient waits for what, what the other side said, and when we try again.',
+    'Say why each recipient waits, what the other host replied, and when the next attempt is.',
   )
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).why(id, why.optsWithGlobals()))
@@ -163,7 +161,7 @@ function addQueue(program: Command): void {
   const hold = subcommand(group, 'hold', 'Keep a message in the queue and attempt nothing until it is released.')
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).hold(id, hold.optsWithGlobals()))
-  examples(hold, [['quaver queue hold 1795', 'while you look at what it is']])
+  examples(hold, [['quaver queue hold 1795', 'while you examine it']])
   const release = subcommand(group, 'release', 'Attempt a held message again, now.')
     .addArgument(idArgument('[id]'))
     .option('--all', 'all that are held, as after a restore')
@@ -172,7 +170,7 @@ function addQueue(program: Command): void {
     ['quaver queue release 1795', ''],
     ['quaver queue release --all', 'what was restored from a backup is sent'],
   ])
-  const remove = subcommand(group, 'delete', 'Take a message out of the queue without a bounce. There is no way back.')
+  const remove = subcommand(group, 'delete', 'Take a message out of the queue without a bounce. This cannot be undone.')
     .addArgument(idArgument())
     .action(async (id: number) => (await import('./queue.ts')).remove(id, remove.optsWithGlobals()))
   examples(remove, [['quaver queue delete 1795', '']])
@@ -185,20 +183,20 @@ function addSmtp(program: Command): void {
   const command = subcommand(
     group,
     'explain',
-    'Say step by step what would happen to a transaction, by the code the running server uses. Nothing is sent.',
+    'Say step by step what the running server would do with a transaction. Nothing is sent.',
   )
     .requiredOption('--ip <address>', 'where the client comes from')
     .option('--helo <name>', 'what it says in EHLO', 'client.example')
     .requiredOption('--from <sender>', 'its reverse-path; empty for a bounce')
     .requiredOption('--to <recipient...>', 'its recipients')
-    .option('--message <file>', 'what it sends then; without it the explanation ends at DATA')
+    .option('--message <file>', 'the message it sends; without it the explanation ends at DATA')
     .action(async () => (await import('./smtp.ts')).explain(command.optsWithGlobals()))
   examples(command, [
     ['quaver smtp explain --ip 192.0.2.1 --from joe@example.org --to postmaster@here.example', ''],
     ["quaver smtp explain --ip ::1 --from '' --to somebody@elsewhere.example --json", 'for scripts'],
     [
       'quaver smtp explain --ip 192.0.2.1 --from joe@example.org --to x@here.example --message saved.eml',
-      'with what is asked about the message itself',
+      'with the checks of the message itself',
     ],
   ])
 }
@@ -224,9 +222,9 @@ function addRules(program: Command): void {
     'compile',
     'Compile control/tcprules/NAME to NAME.cdb; running listeners use it at once.',
   )
-    .argument('[name]', 'smtp, ofmip or pop3 (default: each that is there)')
+    .argument('[name]', 'smtp, ofmip or pop3 (default: all that exist)')
     .action(async (name: string | undefined) => (await import('./rules.ts')).compile(name, compile.optsWithGlobals()))
-  examples(compile, [['quaver rules compile smtp', 'names each line that is wrong; the cdb then stays as it was']])
+  examples(compile, [['quaver rules compile smtp', 'names each faulty line; then the cdb stays as it was']])
 }
 
 function addOfmipname(program: Command): void {
@@ -240,7 +238,7 @@ function addOfmipname(program: Command): void {
   examples(command, [
     [
       'cd ~/.ofmipd && quaver ofmipname rules.cdb rules.tmp < rules',
-      'joe@laptop.example.org:Joe Public:joe@example.org: sends as joe@example.org what joe@laptop wrote',
+      'joe@laptop.example.org:Joe Public:joe@example.org: sends mail from joe@laptop as joe@example.org',
     ],
   ])
 }
@@ -258,7 +256,7 @@ function addSend(program: Command): void {
   examples(command, [
     ["printf 'Subject: hello\\n\\nHello.\\n' | quaver send demo@quaver.test", ''],
     ['quaver send -f news@example.org a@example.com b@example.com < letter.eml', ''],
-    ['quaver send --probe someone@example.com', 'exit code 0 if it would be taken, 111 not now, 100 never'],
+    ['quaver send --probe someone@example.com', 'exit code 0: it would be accepted, 111: not now, 100: never'],
   ])
 }
 
@@ -270,7 +268,7 @@ function addControl(program: Command): void {
   ])
   const show = subcommand(group, 'show', 'Show what each control file says, or one of them with its meaning.')
     .argument('[name]', 'a control file')
-    .option('--all', 'also those that are not there, with their defaults')
+    .option('--all', 'also absent ones, with their defaults')
     .action(async (name: string | undefined) => (await import('./control.ts')).show(name, show.optsWithGlobals()))
   examples(show, [
     ['quaver control show', ''],
@@ -280,7 +278,7 @@ function addControl(program: Command): void {
   const check = subcommand(
     group,
     'check',
-    'Name each file that is wrong, with line, reason and remedy, as the account that reads it would find it.',
+    'Report each faulty file with line, reason and remedy, checked with the rights of the account that reads it.',
   ).action(async () => (await import('./control-check.ts')).check(check.optsWithGlobals()))
   examples(check, [['quaver control check && quaver stop', '']])
 }
@@ -302,7 +300,7 @@ function addLogin(program: Command): void {
     .action(async (who: string) => (await import('./login.ts')).forgive(who, forgive.optsWithGlobals()))
   examples(forgive, [
     ['quaver login forgive anna@example.org', ''],
-    ['quaver login forgive 192.0.2.1', 'exit code 1 if nothing is known of it'],
+    ['quaver login forgive 192.0.2.1', 'exit code 1 if it has no failed logins'],
   ])
 }
 

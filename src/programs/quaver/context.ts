@@ -1,4 +1,4 @@
-/** What every command needs: the home, and whether a script is listening. */
+/** What every command needs: the home, and whether output is for a script. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AdminError, ask } from '../../clients/admin/ask.ts'
@@ -22,7 +22,7 @@ export function isHomeNamed(options: GlobalOptions): boolean {
   return options.home !== undefined || (process.env['QUAVER_HOME'] ?? '') !== ''
 }
 
-/** Of two homes that are there and were not named, it says on standard error which one is meant. */
+/** If two homes exist and none was named, says on standard error which one is used. */
 export function locateHome(options: GlobalOptions): FoundHome {
   if (options.home?.trim() === '') throw new CommandError('--home names no directory', exitCode.usage)
   const found = findHome(options.home, process.env['QUAVER_HOME'], cloneRoot())
@@ -60,7 +60,7 @@ export function refuseObstacle({ path, because, obstacle }: FoundHome): void {
   if (obstacle !== undefined) throw new CommandError(`${path} (${because}) cannot be a home: ${obstacle}`)
 }
 
-/** Asks a program of this home; says what to do when it does not run. */
+/** Asks a program of this home; if it does not run, the error says what to do. */
 export async function askProgram(
   home: Home,
   socket: SocketName,

@@ -1,6 +1,6 @@
-/** `quaver control check`: everything in a home that people write and that does not mean what it seems to, with place and
- *  remedy, as the accounts that read it.
- *  Never:  says anything about a home that is right. */
+/** `quaver control check`: reports faults in the files of a home that people write, with place and remedy, checked with the
+ *  rights of the accounts that read them.
+ *  Never:  reports anything about a correct home. */
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
@@ -65,7 +65,7 @@ function missingMe(home: Home): Finding {
   return { file: 'control/me', line: undefined, fault: 'does not exist: nothing starts', remedy }
 }
 
-/** Its text, or why somebody who should cannot read it; nothing if it is absent. */
+/** Its text, or why a program that should read it cannot; empty if it is absent. */
 function readControlFile(home: Home, name: ControlName, readers: readonly Reader[]): string | Finding[] {
   const path = join(home.control, name)
   const finding = (fault: string, remedy: string): Finding[] => [

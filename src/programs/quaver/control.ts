@@ -13,7 +13,7 @@ import { harmless, print, printJson, styled } from './output.ts'
 
 interface Shown {
   readonly name: string
-  /** And not without meaning, as a number that is none. */
+  /** Exists, and has a valid value. */
   readonly present: boolean
   /** Lines of the file; undefined if it is not there, cannot be read, or is a secret. */
   readonly lines: readonly string[] | undefined
@@ -21,7 +21,7 @@ interface Shown {
   readonly meaning: string
   readonly readBy: readonly string[]
   readonly reread: string
-  /** What `control check` says of it: then what is shown is not all in force. */
+  /** Faults by `control check`: with these, not all that is shown is in force. */
   readonly faults: readonly string[]
 }
 

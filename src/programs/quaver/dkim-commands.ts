@@ -6,23 +6,23 @@ export function addDkim(program: Command): void {
   const group = subcommand(program, 'dkim', 'Signatures on outgoing mail (DKIM): keys, and what to publish.')
   examples(group, [
     ['quaver dkim keygen example.org', 'makes a key and signs with it'],
-    ['quaver dkim check', 'does the world see the keys?'],
+    ['quaver dkim check', 'can receivers verify with the keys?'],
   ])
   addKeygen(group)
   const show = subcommand(group, 'show', 'Show the keys, and their records for the zone.')
-    .argument('[domain]', 'of this domain alone')
+    .argument('[domain]', 'only of this domain')
     .action(async (domain: string | undefined) => (await import('./dkim.ts')).show(domain, show.optsWithGlobals()))
   examples(show, [['quaver dkim show example.org --json', '']])
   const check = subcommand(group, 'check', 'Ask the DNS for the keys, sign a test message and verify it.')
-    .argument('[domain]', 'of this domain alone')
+    .argument('[domain]', 'only of this domain')
     .action(async (domain: string | undefined) => (await import('./dkim.ts')).check(domain, check.optsWithGlobals()))
   examples(check, [['quaver dkim check', 'exit code 1 if a receiver could not verify']])
-  const rotate = subcommand(group, 'rotate', 'Go over to a new key: first make it, and when the DNS has it, use it.')
+  const rotate = subcommand(group, 'rotate', 'Change to a new key: make it first, and use it once the DNS has it.')
     .argument('<domain>', 'example.org')
-    .option('--now', 'use it though the DNS does not show it yet')
+    .option('--now', 'use it even if the DNS does not have it yet')
     .action(async (domain: string) => (await import('./dkim.ts')).rotate(domain, rotate.optsWithGlobals()))
   examples(rotate, [['quaver dkim rotate example.org', 'run it, publish what it shows, run it again']])
-  const retire = subcommand(group, 'retire', 'Delete a private key that signs no more.')
+  const retire = subcommand(group, 'retire', 'Delete a private key that no longer signs.')
     .argument('<domain>', 'example.org')
     .argument('<selector>', 'as dkim show names it')
     .action(async (domain: string, selector: string) =>

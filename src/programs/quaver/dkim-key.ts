@@ -1,4 +1,4 @@
-/** A DKIM key as `quaver dkim` and `quaver dns` show it, and whether the world can verify what it signs. */
+/** A DKIM key as `quaver dkim` and `quaver dns` show it, and whether receivers can verify its signatures. */
 import type { KeyObject } from 'node:crypto'
 import { toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -29,7 +29,7 @@ export interface ShownKey {
 
 export interface CheckedKey extends ShownKey {
   readonly verdict: 'pass' | 'fail'
-  /** What a fail comes from: our own file, a DNS that does not answer, a record that is not there, or another's. */
+  /** The cause of a fail: our own file, no DNS answer, no record, or the record of another key. */
   readonly cause: 'key' | 'unanswered' | 'absent' | 'record' | ''
   readonly why: string
 }
@@ -48,7 +48,7 @@ export function describeKey(home: Home, name: KeyName, signing: ReadonlySet<stri
   }
 }
 
-/** Signs a message and verifies it with what the DNS says, as a receiver does. */
+/** Signs a message and verifies it with the DNS record, as a receiver does. */
 export async function checkKey(home: Home, shown: ShownKey, dns: RecordDns): Promise<CheckedKey> {
   const fail = (cause: CheckedKey['cause'], why: string): CheckedKey => ({ ...shown, verdict: 'fail', cause, why })
   if (shown.fault !== undefined) return fail('key', shown.fault)

@@ -73,7 +73,7 @@ export async function check(text: string | undefined, options: GlobalOptions): P
   for (const one of checked) printChecked(one)
 }
 
-/** Twice: the key that does not sign yet is made and shown; when the DNS has it, it signs. */
+/** To be run twice: first makes and shows a key that does not sign yet; once the DNS has it, the key signs. */
 export async function rotate(text: string, options: GlobalOptions & { now?: true }): Promise<void> {
   const home = requireHome(options)
   const domain = parseDomain(text)
@@ -138,7 +138,7 @@ export async function signerAccount(home: Home): Promise<{ uid: number; gid: num
   return account
 }
 
-/** Where mail is signed at all, a new domain has a key that signs and one in reserve before its first mail. */
+/** If mail is signed here, gives a new domain a signing key and one in reserve before its first mail. */
 export async function prepareKeys(home: Home, domain: string): Promise<void> {
   if (signingLines(home) === undefined) return
   if ((await listKeys(home)).some((key) => key.domain === domain)) return
@@ -148,7 +148,7 @@ export async function prepareKeys(home: Home, domain: string): Promise<void> {
 /** Of a domain: the one that signs first, and the one after it. */
 export const firstSelectors = ['q1', 'q2'] as const
 
-/** Those that are not there yet, as after a power cut; with the line in control/dkimdomains. */
+/** Makes the missing ones, for example after a power cut, and the line in control/dkimdomains. */
 export async function makeFirstKeys(home: Home, domain: string): Promise<void> {
   for (const selector of firstSelectors)
     if (!existsSync(keyPath(home, { domain, selector }))) await makeKey(home, domain, selector, 'rsa')
@@ -173,7 +173,7 @@ function signingLines(home: Home): Lines {
   return new Control(home.control, realClock).map('dkimdomains')
 }
 
-/** The numbers of ours are given in order. */
+/** Our selectors are numbered in order. */
 function isNewer({ selector }: ShownKey, than: readonly ShownKey[]): boolean {
   return than.every((other) => numberIn(selector) > numberIn(other.selector))
 }

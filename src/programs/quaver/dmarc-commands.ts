@@ -6,7 +6,7 @@ export function addDmarc(program: Command): void {
   const group = subcommand(
     program,
     'dmarc',
-    'Is the author of a message who he says (DMARC), and what do others report of ours?',
+    'DMARC: is the author of a message genuine, and what do others report about our domains?',
   )
   examples(group, [
     ['quaver dmarc explain saved.eml', ''],
@@ -17,7 +17,7 @@ export function addDmarc(program: Command): void {
   const explain = subcommand(
     group,
     'explain',
-    'Evaluate a saved message as the running server would, and say every step: signatures, policies, result.',
+    'Evaluate a saved message as the running server would, and show every step: signatures, policies, result.',
   )
     .argument('<file>', 'a message with its whole header, as mail programs save it')
     .option('--ip <address>', 'where it came from; without it SPF is not checked')
@@ -37,9 +37,9 @@ function addReports(group: Command): void {
     'reports',
     'Sum up what others report: from which addresses mail in the name of our domains came, and whether it passed.',
   )
-    .option('--domain <domain>', 'of this domain alone')
-    .option('--days <number>', 'of the last so many days', daysFrom, 30)
-    .option('--pending', 'those that we owe others instead: what would be sent to whom, and what was')
+    .option('--domain <domain>', 'only of this domain')
+    .option('--days <number>', 'only of this many days back', daysFrom, 30)
+    .option('--pending', 'show the reports that we owe others instead: pending and sent ones')
     .action(async (options: { pending?: true }) => {
       const shown = await import('./dmarc-reports.ts')
       if (options.pending === true) await shown.pending(reports.optsWithGlobals())
@@ -57,7 +57,7 @@ function addTake(group: Command): void {
   const take = subcommand(
     group,
     'take',
-    'For .qmail files: keep the report in the mail on standard input, if it is one and proven to come from somebody.',
+    'For .qmail files: keep the report in the mail on standard input, if it is one from an authenticated domain.',
   ).action(async () => (await import('./dmarc-take.ts')).take(take.optsWithGlobals()))
   examples(take, [
     ['|quaver dmarc take', 'in alias/.qmail-dmarc-reports, where start puts it; exit code 99 if it is kept'],

@@ -1,7 +1,7 @@
-/** `quaver dmarc take`: what the address for reports runs for each mail (qmail-command(8)). It keeps a report that is proven
- *  to come from somebody, and about a domain of ours; and it notes which reports of ours came back.
- *  Fails:  exit code 99, and the lines of `.qmail` behind it are passed over: it is taken. 0: it is none, those lines are
- *          for it; standard output says why, for the log. 111: not now. */
+/** `quaver dmarc take`: run for each mail to the report address (qmail-command(8)). Keeps a report from an authenticated domain
+ *  about a domain of ours, and notes which of our reports bounced.
+ *  Fails:  exit code 99: the report is kept, and later lines of `.qmail` are skipped. 0: it is no report, those lines apply;
+ *          standard output says why, for the log. 111: temporary failure. */
 import { lowerAscii } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
 import { ownResultsIn, provenDomain } from '../../protocols/auth-results/read-results.ts'
@@ -24,9 +24,9 @@ import { harmless, print } from './output.ts'
 
 /** 10 MiB of report in base64, and a header. */
 const messageBytesMax: number = 16 * 1024 * 1024
-/** Where a bounce has the header of what it is about. */
+/** A bounce has the header of the returned message within this. */
 const bounceBytesOfInterest: number = 256 * 1024
-/** Clocks of others are wrong, by hours at times; a report that is a year late says nothing any more. */
+/** Others' clocks may be hours wrong; a report that is a year late is useless. */
 const futureMillisecondsMax: number = 2 * 86_400_000
 const pastMillisecondsMax: number = 365 * 86_400_000
 /** qmail-command(8): the lines behind this one do not count. */
@@ -44,7 +44,7 @@ export async function take(options: GlobalOptions): Promise<void> {
   }
 }
 
-/** What was done, for the log. */
+/** Returns what was done, for the log. */
 async function taken(home: Home, mail: Buffer): Promise<string> {
   if (process.env['SENDER'] === '') return await returned(home, mail)
   const control = new Control(home.control, realClock)
@@ -59,7 +59,7 @@ async function taken(home: Home, mail: Buffer): Promise<string> {
   return `DMARC report ${report.id} of ${sentBy} about ${report.domain}: ${isNew ? `${messages} messages` : 'known already'}`
 }
 
-/** A bounce names the message that it is about, in whatever form; nobody else knows its number. */
+/** A bounce contains the returned message's id in some form; only its receivers know the id. */
 async function returned(home: Home, mail: Buffer): Promise<string> {
   const text = mail.subarray(0, bounceBytesOfInterest).toString('latin1')
   const token = /\bdmarc\.([0-9a-f]{32})@/.exec(text)?.[1]

@@ -1,5 +1,5 @@
-/** The DNS records that a hosted domain should have: what others need to send to it and what mail programs look for.
- *  Only what holds today is in it. Never: asks DNS. */
+/** The DNS records that a hosted domain should have: those that other servers need to send to it, and those that mail programs
+ *  look up. Only records that are true now. Never: asks DNS. */
 import { createHash } from 'node:crypto'
 import { policyHost } from '../../protocols/mta-sts/published-policy.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
@@ -13,9 +13,9 @@ export interface DnsRecord {
   readonly name: string
   readonly type: 'A' | 'AAAA' | 'MX' | 'TXT' | 'SRV' | 'CAA' | 'CNAME' | 'TLSA'
   readonly value: string
-  /** Why it is there, or what to think of; empty if nothing. */
+  /** Its purpose, or what to consider; empty if nothing. */
   readonly note: string
-  /** Right only where something else is so, which the note says: it stands in the zone as a comment. */
+  /** Right only under a condition, which the note names: it appears in the zone as a comment. */
   readonly isOptional?: true
 }
 
@@ -27,9 +27,9 @@ export interface HostFacts {
   readonly relay: string | undefined
   /** What mail programs find here. */
   readonly services: readonly MailService[]
-  /** By which receivers verify what is signed: of all domains. */
+  /** Keys by which receivers verify signatures, of all domains. */
   readonly keys: readonly Pick<ShownKey, 'domain' | 'name' | 'record' | 'signs'>[]
-  /** Where reports about our domains are taken; undefined: nowhere. */
+  /** The address that takes reports about our domains; undefined: none. */
   readonly reportAddress: string | undefined
 }
 
@@ -64,7 +64,7 @@ export function policyRecords(domain: string, host: string, text: string): DnsRe
   ]
 }
 
-/** Of control/srs_domain: who is forwarded mail asks whether we may send as it, and sends bounces to it. */
+/** Of control/srs_domain: receivers of forwarded mail check its SPF, and send bounces to it. */
 export function srsRecords(domain: string, { host, relay }: Pick<HostFacts, 'host' | 'relay'>): DnsRecord[] {
   return [
     { name: domain, type: 'MX', value: `10 ${host}.`, note: 'for bounces to senders of forwards (control/srs_domain)' },
@@ -102,7 +102,7 @@ export function domainRecords(domain: string, facts: HostFacts): DnsRecord[] {
   ]
 }
 
-/** RFC 9990 §4: a stranger's mailbox must not be flooded; who takes reports about another's domain says so. */
+/** RFC 9990 §4: a receiver of reports about another's domain must publish its consent, so that no mailbox is flooded. */
 function dmarcRecords(domain: string, address: string | undefined): DnsRecord[] {
   const rua = address === undefined ? '' : `; rua=mailto:${address}`
   const asks = address === undefined ? 'this asks nothing of them' : "this asks for reports ('quaver dmarc reports')"
@@ -123,7 +123,7 @@ export function zoneLine({ name, type, value, isOptional }: DnsRecord): string {
   return `${isOptional === true ? '; ' : ''}${name}. ${secondsToLive} IN ${type} ${value}`
 }
 
-/** With a relay, whose addresses we do not know, nobody else is ruled out. */
+/** With a relay, whose addresses we do not know, no other sender is excluded. */
 function spf(name: string, host: string, relay: string | undefined): string {
   const own = name === host ? 'a' : 'mx'
   return relay === undefined ? `"v=spf1 ${own} ${name === host ? '-all' : '~all'}"` : `"v=spf1 ${own} ?all"`

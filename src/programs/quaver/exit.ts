@@ -14,8 +14,8 @@ export class CommandError extends Error {
   }
 }
 
-/** What the system refused (a full disk, a file in a directory's place), said in a line; undefined for anything else,
- *  which is a bug. */
+/** A refusal of the system (a full disk, a file in a directory's place) in one line; undefined for anything else, which is a
+ *  bug. */
 export function systemTrouble(error: unknown): CommandError | undefined {
   const text = systemRefusal(error)
   return text === undefined ? undefined : new CommandError(text)

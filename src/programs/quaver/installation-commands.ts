@@ -15,8 +15,8 @@ export function addInstallation(program: Command): void {
 function addServices(program: Command): void {
   const group = subcommand(program, 'services', 'Start at boot: files for the init system of this machine.')
   examples(group, [
-    ['quaver services list', 'which there are, and which one runs this machine'],
-    ['quaver services install systemd', 'nothing is enabled by that'],
+    ['quaver services list', 'all of them, and the one that runs this machine'],
+    ['quaver services install systemd', 'writes the files; enables nothing'],
   ])
   const list = subcommand(group, 'list', 'List init systems, and for which of them files are installed.').action(
     async () => (await import('./services/services.ts')).list(list.optsWithGlobals()),
@@ -32,8 +32,8 @@ function addServices(program: Command): void {
   const install = subcommand(group, 'install', 'Write these files, and say how to enable the service. Root only.')
     .argument('<system>', "a name of 'quaver services list'")
     .action(async (name: string) => (await import('./services/services.ts')).install(name, install.optsWithGlobals()))
-  examples(install, [['quaver services install systemd', 'what was edited stays, and is told']])
-  const remove = subcommand(group, 'remove', 'Take them away, unless they were edited.')
+  examples(install, [['quaver services install systemd', 'edited files stay, and are reported']])
+  const remove = subcommand(group, 'remove', 'Remove these files, unless they were edited.')
     .argument('[system]', 'only those for this one')
     .action(async (name: string | undefined) =>
       (await import('./services/services.ts')).remove(name, remove.optsWithGlobals()),
@@ -45,12 +45,12 @@ function addSetup(program: Command): void {
   const command = subcommand(
     program,
     'setup',
-    'Make this machine a mail host: looks at it first, then makes accounts, home, certificate and the first mailbox, then tests it. Root only.',
+    'Make this machine a mail host: check it, make accounts, home, certificate and the first mailbox, and test it. Root only.',
   )
     .argument('[address]', 'the first account, which also gets mail for root and postmaster')
     .option('--host <name>', "this host's full name (default: as the machine or the DNS says)")
-    .option('--smarthost <name:port>', 'all mail leaves through this server, where port 25 outward is closed')
-    .option('--smarthost-user <name>', 'login there')
+    .option('--smarthost <name:port>', 'send all mail through this server, for example if outgoing port 25 is closed')
+    .option('--smarthost-user <name>', 'login name there')
     .option('--smarthost-password-stdin', 'its password is the first line of standard input')
     .option(
       '--service <system>',
@@ -70,22 +70,22 @@ function addSetup(program: Command): void {
     )
     .option('--no-sendmail', 'leave them alone')
     .option('--no-self-test', 'send no messages to test the services')
-    .option('--ignore <check>', 'an error of this check is a warning; once for each', gathered)
-    .option('--time-server <name>', 'whom to ask for the time', 'pool.ntp.org')
+    .option('--ignore <check>', 'treat errors of this check as warnings; once for each', gathered)
+    .option('--time-server <name>', 'server to ask for the time', 'pool.ntp.org')
     .option('--dry-run', 'look, and say what would be made')
     .option('--yes', 'do not ask')
     .action(async (address: string | undefined) =>
       (await import('./setup/setup.ts')).setup(address, command.optsWithGlobals()),
     )
   examples(command, [
-    ['quaver setup you@example.org', 'asks what it cannot know'],
+    ['quaver setup you@example.org', 'asks for what it cannot find out'],
     ['quaver setup you@example.org --host mail.example.org --yes --enable', 'a mail host in one command'],
     [
       'quaver setup you@example.org --host mail.example.org --acme --yes --enable',
       'with a certificate of an authority',
     ],
     ['quaver setup you@example.org --smarthost smtp.provider.example:587 --dry-run', ''],
-    ['quaver setup you@example.org --yes', 'again: does what is missing; says so in a line if nothing is'],
+    ['quaver setup you@example.org --yes', 'again: does only what is missing'],
   ])
 }
 
@@ -97,12 +97,12 @@ function addDoctor(program: Command): void {
   const command = subcommand(
     program,
     'doctor',
-    'Look at machine, network, DNS, files and services, and say what is wrong and what to do. Exit code 1 for errors.',
+    'Check machine, network, DNS, files and services, and report faults with remedies. Exit code 1 for errors.',
   )
-    .option('--fix', 'mend what can be mended safely: owners, modes, compiled files that are behind, the queue')
-    .option('--offline', 'ask nobody elsewhere')
-    .option('--thorough', 'look into the queue however large it is')
-    .option('--time-server <name>', 'whom to ask for the time', 'pool.ntp.org')
+    .option('--fix', 'mend what is safe to mend: owners, modes, outdated compiled files, the queue')
+    .option('--offline', 'make no queries to other hosts')
+    .option('--thorough', 'check the queue even if it is large')
+    .option('--time-server <name>', 'server to ask for the time', 'pool.ntp.org')
     .action(async () => (await import('./doctor/doctor.ts')).doctor(command.optsWithGlobals()))
   examples(command, [
     ['quaver doctor', 'Errors, Warnings and Notes'],
@@ -113,7 +113,10 @@ function addDoctor(program: Command): void {
 
 function addMetrics(program: Command): void {
   const command = subcommand(program, 'metrics', "Print figures for monitoring, in Prometheus' text form.")
-    .option('--output <file>', "put them there, whole at every moment; as for node_exporter's textfile collector")
+    .option(
+      '--output <file>',
+      "write them there, replacing the file atomically; for node_exporter's textfile collector",
+    )
     .action(async () => (await import('./metrics.ts')).metrics(command.optsWithGlobals()))
   examples(command, [
     ['quaver metrics', ''],
@@ -125,7 +128,7 @@ function addCheck(program: Command): void {
   const command = subcommand(
     program,
     'check',
-    'Say nothing if every file of the installation and of the home is as it was made; else a line for each.',
+    'Report each file of the installation and of the home that has been changed; print nothing if none has.',
   ).action(async () => (await import('./check.ts')).check(command.optsWithGlobals()))
   examples(command, [['quaver check || quaver doctor --fix', '']])
 }
@@ -134,15 +137,15 @@ function addUninstall(program: Command): void {
   const command = subcommand(
     program,
     'uninstall',
-    'Remove what setup and the programs made. Mail, and what somebody edited, stays unless it is asked for. Root only.',
+    'Remove what setup and the programs made. Edited files stay, and mail unless it is asked for. Root only.',
   )
-    .option('--delete-mail', 'all accounts with their mail, and what waits in the queue; there is no way back')
-    .option('--programs', 'the programs, too, where install.sh put them')
+    .option('--delete-mail', 'also all accounts with their mail, and the queue; this cannot be undone')
+    .option('--programs', 'also the programs, if install.sh installed them')
     .option('--dry-run', 'only list what setup made')
     .option('--yes', 'do not ask')
     .action(async () => (await import('./uninstall/uninstall.ts')).uninstall(command.optsWithGlobals()))
   examples(command, [
-    ['quaver uninstall', 'says what stays, and why'],
+    ['quaver uninstall', 'reports what stays, and why'],
     ['quaver uninstall --delete-mail --yes && apt-get purge quaver', 'as if it had never been there'],
   ])
 }

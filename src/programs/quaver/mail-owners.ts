@@ -1,6 +1,6 @@
-/** Whether a prefix of local parts, as control/virtualdomains makes it, is anybody's: by users/assign, as an account of the
- *  machine, or in alias/; in the order in which delivery looks, which does not matter here.
- *  Fails:  what cannot be looked at may be somebody's. */
+/** Whether a prefix of local parts, as control/virtualdomains makes it, has an owner: by users/assign, as an account of the
+ *  machine, or in alias/.
+ *  Fails:  if files cannot be read, the prefix counts as owned. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toText } from '../../base/byte-string.ts'
@@ -9,7 +9,7 @@ import type { Home } from '../../stores/home/layout.ts'
 import { errorCode } from '../../system/files.ts'
 import type { FindAccount } from './surroundings.ts'
 
-/** Each may be a process. Beyond it everybody is taken for an account of the machine. */
+/** Each lookup may cost a process. Beyond this number every name counts as an account of the machine. */
 const usersAskedMax = 100
 
 export class MailOwners {
@@ -59,7 +59,7 @@ function startsOf(word: ByteString): ByteString[] {
   return parts.map((_, at) => parts.slice(0, at + 1).join('-'))
 }
 
-/** Undefined: nobody can tell. */
+/** Undefined: unknown. */
 function orAbsent<T>(look: () => T, absent: T): T | undefined {
   try {
     return look()

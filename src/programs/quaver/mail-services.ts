@@ -1,4 +1,4 @@
-/** What a mail program is told: by which name this host is reached, and which services it has at which ports. */
+/** Settings for mail programs: this host's name, its services and their ports. */
 import { type ListenerName, listenersOf, loginServices, services } from '../../contracts/services.ts'
 import { toText } from '../../base/byte-string.ts'
 import { askAll } from '../../clients/admin/ask.ts'
@@ -17,10 +17,10 @@ export interface MailService {
   /** As in SRV records (RFC 6186, RFC 8314). */
   readonly name: ListenerName
   readonly use: 'sending' | 'fetching'
-  /** As people call it. */
+  /** Its usual name. */
   readonly title: string
   readonly port: number
-  /** `TLS` from the first byte, or `STARTTLS`; none of them goes without. */
+  /** `TLS` from the first byte, or `STARTTLS`; no service goes without either. */
   readonly security: 'TLS' | 'STARTTLS'
 }
 
@@ -35,7 +35,7 @@ export const mailServices: readonly MailService[] = loginServices.flatMap((servi
     .toSorted((a, b) => Number(b.security === 'TLS') - Number(a.security === 'TLS'))
 })
 
-/** Those that listen now, at the ports where they do; undefined if nothing runs that could say so. */
+/** Services that listen now, with their ports; undefined if Quaver does not run. */
 export async function listeningServices(home: Home): Promise<ListeningServices | undefined> {
   const rows = await askAll(socketPath(home, 'start'), { op: 'status' }, realClock).catch(() => [])
   const listening = field(fieldsOf(rows[0]), 'listening')
@@ -44,7 +44,7 @@ export async function listeningServices(home: Home): Promise<ListeningServices |
 
 export interface ListeningServices {
   readonly services: readonly MailService[]
-  /** Nobody but this machine reaches any of them. */
+  /** All listen on loopback only. */
   readonly onlyLoopback: boolean
 }
 
@@ -69,7 +69,7 @@ function addressesIn(listening: object, name: string): string[] {
 
 export interface ServerName {
   readonly host: string
-  /** What would make a mail program complain; empty if nothing is known. */
+  /** Faults that would make a mail program complain; empty if none are known. */
   readonly warnings: readonly string[]
 }
 
@@ -77,7 +77,7 @@ export interface ServerName {
 export async function serverName(home: Home): Promise<ServerName> {
   const me = hostName(home)
   const path = tlsPaths(home.tls).certificate
-  // Not everybody may read it.
+  // The caller may not be allowed to read it.
   const pem = await realFiles.read(path, certificateBytesMax).catch(() => '')
   if (pem === '') return { host: me, warnings: [] }
   if (pem === undefined) return { host: me, warnings: [`there is no certificate (${path}): nobody can log in`] }

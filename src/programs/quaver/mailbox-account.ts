@@ -1,6 +1,6 @@
-/** Who can be meant by the name of an account: an account of ours; or, as it may be in a site older than Quaver, whoever
- *  has a mailbox by a line of users/assign or as a user of the machine.
- *  Fails:  throws CommandError that says why the name is nobody's. */
+/** Resolves the name of an account: an account of ours; or, in a site older than Quaver, the owner of a mailbox by a line of
+ *  users/assign or as a user of the machine.
+ *  Fails:  throws CommandError that says why no mailbox has the name. */
 import { join } from 'node:path'
 import { fromText, toText } from '../../base/byte-string.ts'
 import { type Account, listAccounts } from '../../stores/accounts/accounts.ts'
@@ -39,7 +39,7 @@ export async function requireAccount(home: Home, text: string): Promise<Account>
     if (name.includes('@')) parseAccountAddress(name)
     throw noAccount(name)
   }
-  // Another account's process may look, without knowing who has a password.
+  // A process of another uid may look, but not read who has a password.
   const credentials = await listCredentials(home).catch(() => undefined)
   const { disabled = false, labels = [] } = credentials?.get(fromText(name)) ?? {}
   const apps = labels.filter((label) => label !== '')
@@ -53,7 +53,7 @@ export function noAccount(address: string): CommandError {
 
 export type MailboxHolder = Pick<Account, 'user' | 'uid' | 'gid' | 'home'>
 
-/** Finds whose mailbox a name is, as POP3 does. The function takes a ByteString; undefined: nobody's, or nobody can tell. */
+/** Finds the owner of a mailbox by name, as POP3 does. The function takes a ByteString; undefined: none, or unknown. */
 export function mailboxFinder(home: Home): (name: string) => Promise<MailboxHolder | undefined> {
   const tables = routingTables(new Control(home.control, realClock))
   const accounts = isOwn(home) ? undefined : new AccountBook(realClock)

@@ -1,5 +1,5 @@
-/** `quaver metrics`: what monitoring wants to know of a home, in Prometheus' text form (version 0.0.4). Counters begin at 0 with
- *  their program. The names are in docs/programs/metrics.md, and do not change. */
+/** `quaver metrics`: figures of a home for monitoring, in Prometheus' text form (version 0.0.4). Counters begin at 0 with their
+ *  program. The names are in docs/programs/metrics.md, and do not change. */
 import { dirname, resolve } from 'node:path'
 import { askAll } from '../../clients/admin/ask.ts'
 import { readMessage } from '../../clients/admin/queue-listing.ts'
@@ -126,7 +126,7 @@ function troubleSamples(summary: object): Sample[] {
   })
 }
 
-/** None where the queue does not answer: that is not the same as empty. */
+/** None if the queue does not answer: that is not the same as empty. */
 async function queueSamples(home: Home): Promise<Sample[]> {
   const path = socketPath(home, 'queue-admin')
   const ask = (request: object): Promise<unknown[]> => askAll(path, request, realClock).catch(() => [])

@@ -6,16 +6,16 @@ export function addAdopt(program: Command): void {
   const command = subcommand(
     program,
     'adopt',
-    "Take over a qmail's home: control, users, alias and the messages in its queue. It stays as it is.",
+    "Take over a qmail's home: control, users, alias and the messages in its queue. The old home is not changed.",
   )
     .argument('<directory>', "the qmail's home, as /var/qmail; no qmail may run on it")
     .option('--dry-run', 'say what would happen, and write nothing')
     .option('--no-queue', 'leave the messages where they are')
     .option('--leave-broken', 'leave messages that are damaged where they are, and take the others')
-    .option('--again', 'take messages that were taken before: what was delivered since is delivered again')
+    .option('--again', 'take messages again: those delivered since the first time are delivered twice')
     .action(async (directory: string) => (await import('./adopt.ts')).adopt(directory, command.optsWithGlobals()))
   examples(command, [
-    ['quaver adopt /var/qmail --home /var/lib/quaver --dry-run', 'what is there, what changes, what stays'],
+    ['quaver adopt /var/qmail --home /var/lib/quaver --dry-run', 'what it finds, changes and leaves'],
     ['quaver adopt /var/qmail --home /var/lib/quaver', 'after qmail has been stopped'],
     ['quaver queue export /var/qmail/queue', 'the way back'],
   ])
@@ -30,12 +30,12 @@ export function addExport(group: Command): void {
     .argument('<directory>', 'the queue to write, as /var/qmail/queue; no qmail-send may run on it')
     .option('--dry-run', 'say what would happen, and write nothing')
     .option('--move', 'take the messages out of our queue when all are written')
-    .option('--lossy', "write messages too of which qmail's queue cannot hold everything")
+    .option('--lossy', "also write messages that lose properties which qmail's queue cannot hold")
     .action(async (directory: string) => {
       await (await import('./queue-export.ts')).exportQueue(directory, command.optsWithGlobals())
     })
   examples(command, [
     ['quaver queue export /tmp/queue --dry-run', "what qmail's format cannot hold"],
-    ['quaver queue export /var/qmail/queue --move', 'the messages are there then, and no longer here'],
+    ['quaver queue export /var/qmail/queue --move', 'moves the messages'],
   ])
 }

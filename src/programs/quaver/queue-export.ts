@@ -1,5 +1,5 @@
-/** `quaver queue export DIRECTORY`: the messages of a home that does not run, as a qmail's queue. What that cannot hold is
- *  named before anything is written. */
+/** `quaver queue export DIRECTORY`: writes the messages of a home that does not run as a qmail's queue. Properties that it
+ *  cannot hold are reported before anything is written. */
 import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
@@ -83,7 +83,7 @@ async function write(
   if (options.move === true) await ours.remove(messages)
 }
 
-/** A directory of something else is not made a queue of. */
+/** Refuses a directory with other content. */
 function refuseTarget(target: string): void {
   try {
     if (!existsSync(target)) return
@@ -103,7 +103,7 @@ async function newOwners(target: string): Promise<QueueOwners> {
   return qmailq && qmails && qmailr && { qmailq, qmails, qmailr }
 }
 
-/** Handed in while nothing ran, and not in the queue yet. */
+/** Messages handed in while nothing ran, and not in the queue yet. */
 function droppedIn(home: Home): number {
   try {
     return readdirSync(dropDirectory(home)).filter((name) => !name.startsWith('.')).length

@@ -7,15 +7,15 @@ export interface QueuedRecipient {
   readonly channel: string
   /** As it was handed in, before it was routed. */
   readonly original: string
-  /** What was said with it at RCPT. */
+  /** Its parameters at RCPT. */
   readonly params: Readonly<Record<string, string>>
   readonly state: 'waiting' | 'done' | 'failed'
   /** RFC 3463, `4.4.1`; empty before the first attempt. */
   readonly lastStatus: string
   readonly lastText: string
-  /** What the log of this machine says of it; may be empty. */
+  /** This machine's log text; may be empty. */
   readonly lastDetail: string
-  /** The other host of the last attempt, and what it said; null if there was none. */
+  /** The other host of the last attempt, and its reply; null if there was none. */
   readonly lastAnswer: Answer | null
   /** Milliseconds since 1970; 0 if there was no attempt yet. */
   readonly lastMs: number
@@ -26,7 +26,7 @@ export interface QueuedRecipient {
 export interface Answer {
   readonly name: string
   readonly address: string
-  /** 0: it said nothing. */
+  /** 0: no reply. */
   readonly code: number
   readonly lines: readonly string[]
 }

@@ -1,4 +1,4 @@
-/** `quaver send --probe`: what the server of somebody elsewhere says to us, and how it encrypts, up to RCPT.
+/** `quaver send --probe`: the replies of a recipient's server to us, and its TLS, up to RCPT.
  *  Knows:  the way that mail takes (senderroutes, smtproutes, MX). Never: sends a message, or a password; verifies as a delivery
  *          would have to by tlshosts/: it says what a verification would find.
  *  Fails:  a server that cannot be reached is a result, and the next one is asked. */
@@ -32,9 +32,9 @@ export interface Probed {
   readonly said: readonly Said[]
   /** Undefined: it was not encrypted. */
   readonly tls: TlsFound | undefined
-  /** To RCPT; 0 if it did not come so far. */
+  /** Of the reply to RCPT; 0 if the session ended before. */
   readonly code: number
-  /** Why it did not come so far; empty if it did. */
+  /** Why the session ended before RCPT; empty if it did not. */
   readonly fault: string
 }
 

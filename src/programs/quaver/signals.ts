@@ -1,4 +1,4 @@
-/** `quaver reload`, `pause` and `resume`: what administrators of qmail say to their services. */
+/** `quaver reload`, `pause` and `resume`: the commands of qmail's service scripts. */
 import { fieldsOf, numberField } from '../../clients/admin/row.ts'
 import { errorCode } from '../../system/files.ts'
 import { askProgram, type GlobalOptions, requireHome } from './context.ts'
@@ -20,7 +20,7 @@ export async function resume(options: GlobalOptions): Promise<void> {
   report(options, { resumed: pids }, `resumed: ${pids.length} programs`)
 }
 
-/** `start` itself goes on: it is asked, and keeps the sockets. */
+/** `start` itself goes on: it answers commands, and keeps the sockets. */
 async function signalAll(options: GlobalOptions, signal: 'SIGSTOP' | 'SIGCONT'): Promise<number[]> {
   const pids: number[] = []
   const home = requireHome(options)
@@ -34,7 +34,7 @@ async function signalAll(options: GlobalOptions, signal: 'SIGSTOP' | 'SIGCONT'):
       process.kill(pid, signal)
       done.push(pid)
     } catch (error) {
-      // It has ended, and its next process is not stopped.
+      // The process has ended; its successor is not stopped.
       if (errorCode(error) === 'EPERM') throw new CommandError(`process ${pid}: only root may stop it`)
     }
   }

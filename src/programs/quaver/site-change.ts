@@ -1,4 +1,4 @@
-/** What commands that change users/, control/ and auth/ share: whose mail it is, errors with a remedy, telling `start`. */
+/** Shared by commands that change users/, control/ and auth/: the owner of mail, errors with a remedy, telling `start`. */
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ export async function changing<T>(home: Home, work: () => Promise<T>): Promise<T
   }
 }
 
-/** control/virtualdomains is read again only when told. False: nothing runs that could be told. */
+/** Has control/virtualdomains read again, which happens only on request. False: Quaver does not run. */
 export async function reload(home: Home): Promise<boolean> {
   try {
     await ask(socketPath(home, 'start'), { op: 'reload' }, () => undefined, realClock)
@@ -67,7 +67,7 @@ export async function ownerFor(home: Home, domain: string, name: string | undefi
   )
 }
 
-/** Whose process sends on what an alias forwards: the owner of the domain's accounts, else the account of the role alias. */
+/** The account whose process forwards an alias's mail: the owner of the domain's accounts, else that of the role alias. */
 export async function forwarderFor(home: Home, domain: string): Promise<AssignOwner> {
   const me = userInfo()
   if (isOwn(home)) return { user: me.username, uid: me.uid, gid: me.gid }
@@ -80,7 +80,7 @@ export async function forwarderFor(home: Home, domain: string): Promise<AssignOw
   return { user: name, uid: found.uid, gid: found.gid }
 }
 
-/** A demo's home, or one of an ordinary user: all of it is the caller's. */
+/** A demo's home, or one of an ordinary user: the caller owns all of it. */
 export function isOwn(home: Home): boolean {
   return userInfo().uid !== 0 || existsSync(join(home.path, 'demo-password'))
 }

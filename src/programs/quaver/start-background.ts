@@ -1,5 +1,5 @@
-/** `quaver start --background`: for init systems without a supervisor of their own. The caller waits until everything
- *  serves, and gets a true exit code; what was said by then stands on standard error if it failed.
+/** `quaver start --background`: for init systems without a supervisor of their own. Waits until everything serves, and exits
+ *  with 0 only then; on failure the output so far goes to standard error.
  *  Fails:  CommandError with what `start` said. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

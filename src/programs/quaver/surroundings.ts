@@ -1,5 +1,5 @@
-/** What `quaver control check` holds a home's files against: its other files, the accounts that read them, the programs
- *  that they name.
+/** What `quaver control check` checks a home's files against: its other files, the accounts that read them, the programs that
+ *  they name.
  *  Fails:  an account that cannot be looked up owns nothing. */
 import { existsSync, statSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
@@ -18,7 +18,7 @@ import type { Account } from '../../system/accounts.ts'
 import { MailOwners } from './mail-owners.ts'
 import { signingKeyFault } from './signing-key-check.ts'
 
-/** As whom the programs of a row's `readBy` read; `quaver` reads as whoever calls it, and every account does. */
+/** The roles as which the programs of a row's `readBy` read; `quaver` runs as any user. */
 const roleOf: ReadonlyMap<string, Role | 'anybody'> = new Map([
   ['smtpd', 'smtpd'],
   ['exec', 'smtpd'],
@@ -54,7 +54,7 @@ export class HomeReaders {
     this.byRole = byRole
   }
 
-  /** In a demo all is read by its owner. */
+  /** In a demo its owner reads everything. */
   static async of(home: Home, control: Control, find: FindAccount): Promise<HomeReaders> {
     if (existsSync(join(home.path, 'demo-password'))) {
       const { uid, gid } = statSync(home.path)
@@ -114,14 +114,14 @@ export async function surroundingsOf(
   }
 }
 
-/** Undefined: a program or an issuer knows others, or the caller may not know. */
+/** Undefined: a checker or an issuer may know others, or the caller may not read the list. */
 async function knownLogins(home: Home, control: Control): Promise<ReadonlySet<ByteString> | undefined> {
   if (control.isPresent('checkpassword') || control.isPresent('oauthissuers')) return undefined
   const kept = await listCredentials(home).catch(() => undefined)
   return kept === undefined ? undefined : new Set([...kept.keys()].map(fromText))
 }
 
-/** Names that nobody elsewhere sends to. */
+/** Names that no other host sends to. */
 function isOnlyHere(domain: ByteString): boolean {
   return domain === 'localhost' || domain.startsWith('localhost.')
 }
@@ -138,7 +138,7 @@ const runBy: Readonly<Record<ProgramUse, Role | 'anybody'>> = {
 
 function programFault(home: Home, line: ByteString, use: ProgramUse, readers: HomeReaders): LineFault | undefined {
   if (isBuiltIn(line, use)) return undefined
-  // A line of the others is a path, blanks and all.
+  // Lines of other kinds are a path, including blanks.
   const hasArguments = use === 'password checker' || use === 'certificate hook'
   const program = toText(hasArguments ? (line.split(' ').find((word) => word !== '') ?? '') : line)
   const reader = readers.reader(runBy[use])

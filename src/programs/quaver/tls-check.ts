@@ -1,6 +1,5 @@
-/** HOME/tls for `quaver control check`: pairs that cannot be used, and certificates that are no good. A home without any is
- *  right: nobody logs in there.
- *  Fails:  what the caller may not read is not looked at; root sees all. */
+/** HOME/tls for `quaver control check`: unusable pairs, and faulty certificates. A home without any is valid: it has no logins.
+ *  Fails:  files that the caller may not read are skipped; root sees all. */
 import { accessSync, constants, existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { causes } from '../../contracts/troubles.ts'

@@ -1,5 +1,5 @@
-/** Files in control/ that no program reads: misspelt ones are faults, others somebody's own business.
- *  Knows:  what editors and package managers leave behind; what other qmails read. */
+/** Files in control/ that no program reads: misspelt ones are faults, others are left alone.
+ *  Knows:  names that editors and package managers leave behind; names that other qmails read. */
 import { rulesNames } from '../../contracts/services.ts'
 import type { Finding } from '../../stores/control/inspect.ts'
 import { type OthersFile, othersFiles } from '../../stores/control/others-files.ts'
@@ -17,7 +17,7 @@ const leftBehind =
 /** As editors on Windows append them. */
 const foreignEnding = /\.(?:txt|conf|cfg|ini|lst|list|rtf)$/
 
-/** By an editor, a package manager or a careful person: nobody takes it for the file itself. */
+/** Left by an editor, a package manager or as a backup: not mistaken for the file itself. */
 export function isLeftBehind(name: string): boolean {
   return leftBehind.test(name)
 }

@@ -1,8 +1,8 @@
-/** One attempt: where to, which address next, which connection, who is asked again, what to report.
- *  Knows:  when another address is tried (no connection, no session, one that closes before it has judged the message) and
- *          when not (any other answer to the message), when a kept connection is used, what is left out because the host cannot do it. A refusal that only our grouping of
- *          recipients or our use of a connection may have provoked is not the last word: a smaller transaction, or a fresh
- *          connection, follows at once.
+/** One attempt: the route, the next address, the connection, the recipients of further transactions, the reports.
+ *  Knows:  when another address is tried (no connection, no session, one that closes before it has judged the message) and when
+ *          not (any other answer to the message), when a kept connection is used, what is left out because the host cannot do
+ *          it. A refusal that our grouping of recipients or our use of a connection may have provoked is not final: a smaller
+ *          transaction, or a fresh connection, follows at once.
  *  Never:  sends a message again that may have been accepted.
  *  Fails:  always with one status for each recipient. */
 import { type ByteString, fromText, toText } from '../../base/byte-string.ts'
@@ -29,7 +29,7 @@ import type { Settings } from './settings.ts'
 import { saysTlsNotRequired } from './tls-not-required.ts'
 import type { WaryHosts } from './wary-hosts.ts'
 
-/** Up to the final dot: a base, and time for the content at the least speed that is worth a slot. */
+/** Up to the final dot: a base, and time for the content at the least acceptable speed. */
 const attemptMillisecondsMax: number = 10 * 60_000
 const contentBytesPerSecondMin: number = 8 * 1024
 /** What any server must take in one transaction (RFC 5321 §4.5.3.1.8). */
@@ -42,15 +42,15 @@ export interface Equipment extends DemandedTlsParts {
   readonly pool: ConnectionPool
   readonly deadHosts: DeadHosts
   readonly hostShares: HostShares
-  /** They lose what is pipelined. */
+  /** Hosts that lose pipelined commands. */
   readonly patientHosts: WaryHosts
   readonly contexts: TlsContexts
 }
 
-/** `crowded`: nothing was tried, because the host has its share of attempts already. */
+/** `crowded`: nothing was tried, because the host has its share of attempts already running. */
 export type Delivered = readonly Status[] | 'crowded'
 
-/** The recipients are all of one domain, which `host` stands for where it is given. */
+/** All recipients are of one domain; `host` replaces it where it is given. */
 export async function deliver(
   envelope: OutgoingEnvelope,
   content: OpenContent,
@@ -112,7 +112,7 @@ class Delivery {
     let status: Status = remoteStatus.noConnection
     for (const [at, target] of targets.entries()) {
       const most = this.isRouted ? this.settings.attemptsPerRelay : this.settings.attemptsPerHost
-      // Not the next one: that this one is busy with us makes no other a better exchanger.
+      // Does not go on to the next one: a busy exchanger makes no other one better.
       if (!(await this.equipment.hostShares.enter(target.address, most))) return { kind: 'crowded' }
       try {
         const next = await this.deliverTo(target)
@@ -144,7 +144,7 @@ class Delivery {
     const route = chooseRoute(this.envelope.sender, domain, this.settings)
     if (this.settings.unreadable || route.kind === 'unreadable')
       return { kind: 'failed', status: remoteStatus.badRoute }
-    // A route is the administrator's word: what others publish is looked at only here.
+    // A route is the administrator's decision: published policies count only for exchangers.
     if (route.kind === 'exchangers')
       return (await Promise.all([this.equipment.exchangers.ofDomain(domain), this.tls.lookUp(domain)]))[0]
     this.isRouted = true
@@ -152,7 +152,7 @@ class Delivery {
     return await this.equipment.exchangers.ofRelay(route.relay)
   }
 
-  /** Undefined: it has answered, and every recipient has its status. Each turn settles somebody, or asks for fewer. */
+  /** Undefined: it has answered, and every recipient has its status. Each turn settles a recipient, or names fewer. */
   private async deliverTo(target: Target): Promise<Next | undefined> {
     const policy = await this.tls.policyOf(target, this.domain(), this.isRouted)
     if ('class' in policy) return { isLast: false, status: policy }
@@ -162,7 +162,7 @@ class Delivery {
       const group = waiting.slice(0, together)
       const result = await this.askAbout(target, policy, group)
       if ('isLast' in result) {
-        // What the first transactions left over keeps the status that it has.
+        // Recipients left over by earlier transactions keep the status that they have.
         return isFirst ? result : undefined
       }
       const { again, size } = groupAfter(result, group.length)
@@ -171,7 +171,7 @@ class Delivery {
       for (const [at, position] of group.entries()) this.statuses[position] = output.recipients[at] ?? output.end
       together = Math.min(transactionRecipientsMax, size)
       waiting = [...group.filter((_, at) => again.includes(at)), ...waiting.slice(group.length)]
-      // If not one recipient was answered, the others need not be told of.
+      // If no recipient got a reply, all get the status of the end.
       if (output.recipients.length === 0 && again.length === 0) {
         for (const position of waiting) this.statuses[position] = output.end
         return undefined
@@ -194,7 +194,7 @@ class Delivery {
     if (kept !== undefined) {
       const result = await this.transact(target, plan, kept, envelope)
       if (!isProvokedByUse(result)) return result
-      // It says nothing about this message, or may only have had enough of this connection: a new one is made.
+      // The refusal may be about this connection, not this message: a new one is made.
       kept.session.connection.quit()
     }
     const fresh = await this.askOnNew(target, plan, envelope)
@@ -270,7 +270,7 @@ class Delivery {
     return opened
   }
 
-  /** The report says in qmail's words that the connection died; the log says why. */
+  /** The report has qmail's text for a lost connection; the log says why. */
   private noteMisread({ misread, target }: SmtpConnection): void {
     if (misread === '') return
     const shown = misread
@@ -289,8 +289,7 @@ class Delivery {
   }
 }
 
-/** What is said when no exchanger has answered for the message: the last that one came to, but that none of them can ever
- *  do only if it is so of each. */
+/** The status when no exchanger has answered for the message: the last one's, but a permanent failure only if all have one. */
 function ofTwo(before: Status, now: Status): Status {
   if (before.class === 5) return now
   return now.class === 5 || now === remoteStatus.noConnection ? before : now
@@ -304,7 +303,7 @@ type Tried =
 
 /** The address has not answered for the message. */
 interface Next {
-  /** No other is tried. */
+  /** No other address is tried. */
   readonly isLast: boolean
   readonly status: Status | undefined
 }

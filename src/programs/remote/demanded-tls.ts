@@ -1,5 +1,5 @@
-/** What TLS one attempt is held to with each exchanger, and what came of it.
- *  Knows:  when published policies are looked at, what is counted and logged of them, what REQUIRETLS needs beside them.
+/** The TLS that one attempt demands of each exchanger, and the results.
+ *  Knows:  when published policies count, what is counted and logged of them, what REQUIRETLS demands besides.
  *  Never:  connects. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
@@ -17,7 +17,7 @@ import type { WaryHosts } from './wary-hosts.ts'
 export interface DemandedTlsParts {
   readonly tlsPolicies: TlsPolicies
   readonly countTls: (fact: SessionFact) => void
-  /** Their TLS fails. */
+  /** Hosts whose TLS fails. */
   readonly clearHosts: WaryHosts
   readonly log: Log
 }
@@ -25,13 +25,13 @@ export interface DemandedTlsParts {
 type Outcome = Pick<SessionFact, 'result' | 'why' | 'ownAddress'>
 
 export class DemandedTls {
-  /** An exchanger was passed over, as far as one can tell because of a published policy. */
+  /** An exchanger was passed over, probably because of a published policy. */
   isRuledOut = false
   readonly requiresTls: boolean
   private readonly parts: DemandedTlsParts
   private readonly settings: Settings
   private demands: DomainDemands = noDemands
-  /** Of the exchanger whose turn it is. */
+  /** The demand on the present exchanger. */
   private demand: HostDemand | undefined
 
   constructor(parts: DemandedTlsParts, settings: Settings, requiresTls: boolean) {
@@ -47,7 +47,7 @@ export class DemandedTls {
     if (failure !== undefined) this.parts.countTls(failure)
   }
 
-  /** From now on what is published counts for nothing. */
+  /** From now on published policies are ignored. */
   forget(): void {
     this.demands = noDemands
   }

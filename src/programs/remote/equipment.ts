@@ -1,4 +1,4 @@
-/** What deliveries share, made of what control files say at the start. */
+/** What deliveries share, made from control files at the start. */
 import { describeError } from '../../base/outcome.ts'
 import { SystemDns } from '../../clients/dns/resolver.ts'
 import { StsPolicies } from '../../clients/mta-sts/policies.ts'
@@ -30,7 +30,7 @@ export interface Equipped {
   readonly keptPolicies: KeptPolicies
 }
 
-/** `fail`: control/dnsservers names what is no name server. */
+/** `fail`: called if control/dnsservers has an invalid line. */
 export function equip(
   home: Home,
   control: Control,

@@ -1,6 +1,6 @@
 /** Large content, fetched from the queue on a connection of its own while it is sent on, so that memory stays bounded.
  *  Knows:  the fetch half of the deliver contract, back-pressure.
- *  Fails:  throws ContentError out of the iteration if the content is cut short; the message must not be ended then. */
+ *  Fails:  throws ContentError from the iteration if the content is truncated; the final dot must not be sent then. */
 import type { Socket } from 'node:net'
 import { describeError } from '../../base/outcome.ts'
 import { ContentError } from '../../clients/smtp/transaction.ts'
@@ -10,11 +10,11 @@ import { type Clock, within } from '../../system/clock.ts'
 import { FrameConnection } from '../../system/frame-connection.ts'
 import type { Log } from '../../system/log.ts'
 
-/** More than this not yet taken: the queue's connection is paused. */
+/** With more unread bytes than this the queue's connection is paused. */
 const bufferedBytesMax: number = 256 * 1024
 const chunkMillisecondsMax = 60_000
 
-/** Each call fetches anew: the token is good as long as the attempt. */
+/** Each call fetches anew: the token is valid as long as the attempt. */
 export async function* fetchContent(
   attempt: Attempt,
   connect: () => Promise<Socket>,
@@ -49,7 +49,7 @@ async function* fetchAll(attempt: Attempt, connect: () => Promise<Socket>, clock
   }
 }
 
-/** All trouble on the way to the content is one kind of trouble. */
+/** Every error on the way to the content becomes a ContentError. */
 async function inTime<T>(clock: Clock, promise: Promise<T>): Promise<T> {
   try {
     return await within(clock, chunkMillisecondsMax, 'content', promise)
@@ -58,7 +58,7 @@ async function inTime<T>(clock: Clock, promise: Promise<T>): Promise<T> {
   }
 }
 
-/** Frames that have come and are not yet taken. */
+/** Frames received and not yet consumed. */
 class Arrivals {
   readonly connection: FrameConnection
   private readonly ref: number

@@ -1,9 +1,9 @@
-/** How many attempts each remote host has at once: whatever number of domains leads to it, a slow one holds so many slots
- *  and no more. A host is an IPv4 address or the /64 of an IPv6 address. */
+/** Limits the attempts to each remote host at once: however many domains lead to it, a slow one holds only this many slots. A
+ *  host is an IPv4 address or the /64 of an IPv6 address. */
 import { peerKey } from '../../servers/listener/peer.ts'
 import type { Clock } from '../../system/clock.ts'
 
-/** A host that is quick has a place again within this; one that is slow shall not be waited for in a slot. */
+/** A quick host has a place again within this time; a slow one must not be waited for in a slot. */
 const waitMillisecondsMax = 1_000
 
 interface Host {
@@ -35,7 +35,7 @@ export class HostShares {
     const host = this.hosts.get(key)
     if (host === undefined) return
     const [next] = host.waiting
-    // The place goes from hand to hand.
+    // The place passes to the next attempt.
     if (next !== undefined) next()
     else if (--host.running === 0) this.hosts.delete(key)
   }

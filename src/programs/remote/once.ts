@@ -1,6 +1,6 @@
-/** qmail-remote(8): one message to a host, by hand or called by a QMAILREMOTE program. Its answer is on descriptor 1, and its
+/** qmail-remote(8): one message to a host, called by hand or by a QMAILREMOTE program. Its reports are on descriptor 1, and its
  *  exit code is always 0.
- *  Never:  logs: whoever calls may take both descriptors for one, and would read it as an answer. */
+ *  Never:  logs: the caller may read descriptors 1 and 2 as one, and take the log for a report. */
 import { writeSync } from 'node:fs'
 import { type ByteString, fromText, toBuffer } from '../../base/byte-string.ts'
 import { type Status, transient } from '../../base/outcome.ts'
@@ -20,7 +20,7 @@ import { readSettings } from './settings.ts'
 
 class Unready extends Error {}
 
-/** `words`: host, sender, recipients. Leaves the process. */
+/** `words`: host, sender, recipients. Ends the process. */
 export async function deliverOnce(home: Home, words: readonly string[]): Promise<never> {
   const [host = '', sender = '', ...recipients] = words.map(fromText)
   say(await outputFor(home, host, sender, recipients))
@@ -56,7 +56,7 @@ async function outputFor(
   }
 }
 
-/** What became of all alike is said of the message. */
+/** A status that all recipients share is reported for the message. */
 export function outputOf(statuses: readonly Status[]): ByteString {
   const [first = remoteStatus.noConnection] = statuses
   const isOne = statuses.every((status) => status.class === first.class && status.peerText === first.peerText)

@@ -1,6 +1,6 @@
-/** Keeps MTA-STS policies fresh while no mail needs them, so that nobody who can keep us from a policy for an hour can wait for
- *  its end (RFC 8461 §3.3, §10.2), and forgets those that nobody uses.
- *  Fails:  what cannot be fetched stays as long as it is good; an hour later is the next turn. */
+/** Refreshes MTA-STS policies even while no mail needs them, so that an attacker who can block a fetch for a while cannot just
+ *  wait until a policy expires (RFC 8461 §3.3, §10.2); and forgets unused ones.
+ *  Fails:  a policy that cannot be fetched stays until it expires; the next turn is an hour later. */
 import { describeError } from '../../base/outcome.ts'
 import type { StsPolicies } from '../../clients/mta-sts/policies.ts'
 import type { KeptPolicies } from '../../stores/mta-sts/kept-policies.ts'
@@ -21,7 +21,7 @@ export interface RefreshParts {
   readonly log: Log
 }
 
-/** Goes on for as long as the process lives. Not every host of the world at the full hour: each begins by chance. */
+/** Runs as long as the process lives. Begins at a random time, so that hosts do not all fetch at once. */
 export function refreshPolicies(parts: RefreshParts): void {
   const { clock, random } = parts
   const turn = async (): Promise<void> => {

@@ -1,5 +1,5 @@
-/** The connection to the queue: takes attempts, gives reports, comes back when it was lost.
- *  Knows:  the deliver contract, back-off, an orderly retreat.
+/** The connection to the queue: takes attempts, gives reports, reconnects after a loss.
+ *  Knows:  the deliver contract, back-off, an orderly stop.
  *  Never:  reports on another connection than the one an attempt came on: the queue has deferred it then. */
 import type { Socket } from 'node:net'
 import { Link } from '../../clients/link.ts'
@@ -12,7 +12,7 @@ import type { Log } from '../../system/log.ts'
 
 const backOffMilliseconds = { min: 100, max: 10_000 } as const
 const connectMillisecondsMax = 30_000
-/** The queue answers `retire` at once; if it does not, it is gone. */
+/** The queue answers `retire` at once; without an answer it counts as gone. */
 const retireMillisecondsMax = 2_000
 /** `start` allows a stop 20 s. */
 const finishMillisecondsMax = 15_000
@@ -21,7 +21,7 @@ export interface LinkParts {
   readonly connect: () => Promise<Socket>
   readonly clock: Clock
   readonly log: Log
-  /** How many attempts we can hold. */
+  /** The number of attempts we can hold. */
   readonly capacity: number
   /** Must not reject. */
   readonly handle: (attempt: Attempt) => Promise<readonly Status[] | 'crowded'>
@@ -59,7 +59,7 @@ export class QueueLink {
     return this.link.keep()
   }
 
-  /** Asks for no more, lets what runs finish; what is not reported by then is deferred by the queue. */
+  /** Takes no more attempts and lets running ones finish; the queue defers those not reported by then. */
   async stop(): Promise<void> {
     this.isStopping = true
     this.link.leave()

@@ -69,7 +69,7 @@ export async function serve(home: Home): Promise<void> {
 
   async function attemptTo(attempt: Attempt): Promise<Delivered> {
     const { sender, recipients, params, contentBytes } = attempt
-    // The frame's bytes are only lent to us.
+    // Copied: the frame's buffer is reused.
     const inline = attempt.content === undefined ? undefined : Buffer.from(attempt.content)
     const content: OpenContent = () =>
       inline === undefined ? fetchContent(attempt, connectQueue, realClock, log) : [inline]

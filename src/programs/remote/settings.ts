@@ -1,4 +1,4 @@
-/** What control/ says to this program, as values: read anew for each attempt, so that a changed file takes effect. */
+/** This program's control files as values, read anew for each attempt, so that a changed file takes effect. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { parseNoExtensions, unwantedExtensions } from '../../protocols/smtp/unwanted-extensions.ts'
 import { distinctNames } from '../../protocols/smtp/introduced-name.ts'
@@ -9,7 +9,7 @@ import type { TlsHosts } from '../../stores/control/tls-hosts.ts'
 
 export interface Settings {
   readonly helo: ByteString
-  /** A file that says which way mail goes is there but could not be read yet: nothing goes any way. */
+  /** A routing file exists but could not be read yet: no mail is sent. */
   readonly unreadable: boolean
   readonly smtproutes: ReadonlyMap<ByteString, ByteString> | undefined
   readonly senderroutes: ReadonlyMap<ByteString, ByteString> | undefined
@@ -24,7 +24,7 @@ export interface Settings {
   /** Keywords of EHLO, in capitals, that are not used with this exchanger or relay. */
   readonly unwantedExtensions: (name: string, address: string) => ReadonlySet<string>
   readonly tlsFacts: (name: string) => TlsFacts
-  /** Of the recipients: what it publishes about TLS counts. */
+  /** `domain`: of the recipients; true: its published TLS policies count. */
   readonly heedsPolicies: (domain: ByteString) => boolean
 }
 
@@ -32,7 +32,7 @@ export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
   control.refresh()
   const noExtensions = parseNoExtensions(control.list('noextensions') ?? [])
   return {
-    // A file written elsewhere may end its lines in CRLF.
+    // A file from another system may have CRLF line ends.
     helo: control.line('helohost').replace(/[^!-~]/g, ''),
     unreadable: routing.some((name) => !control.isPresent(name)) && hasRoutingProblem(control),
     smtproutes: control.map('smtproutes'),
@@ -46,7 +46,7 @@ export function readSettings(control: Control, tlsHosts: TlsHosts): Settings {
       ),
     ),
     attemptsPerHost: Math.max(1, control.number('concurrencyhost')),
-    // Nearly everything may go by one relay; still, one that hangs must not hold what goes by others.
+    // Nearly all mail may go by one relay; still, a hanging relay must not block mail by others.
     attemptsPerRelay: Math.max(1, Math.ceil(control.number('concurrencyremote') / 2)),
     unwantedExtensions: (name, address) => unwantedExtensions(noExtensions, name, address),
     tlsFacts: (name) => tlsHosts.of(name),

@@ -1,6 +1,6 @@
-/** Counts what came of TLS, and writes it down once a minute: who is killed loses a minute's counts, and no delivery waits for
- *  a disk.
- *  Fails:  what cannot be written is told once, and tried again a minute later. */
+/** Counts results of TLS, and writes them once a minute: a killed process loses a minute's counts, and no delivery waits for a
+ *  disk.
+ *  Fails:  a failed write is reported once, and tried again a minute later. */
 import { describeError } from '../../base/outcome.ts'
 import { DayCounts, type SessionFact } from '../../protocols/tlsrpt/day.ts'
 import type { DayFiles } from '../../stores/tls-reports/day-files.ts'
@@ -26,7 +26,7 @@ export class TlsCounter {
     this.log = log
   }
 
-  /** Goes on with what was counted today before. */
+  /** Continues from the counts of today in the file. */
   async open(): Promise<void> {
     this.day = this.today()
     await this.tell(async () => {
@@ -48,7 +48,7 @@ export class TlsCounter {
     })
   }
 
-  /** What is not written yet is. */
+  /** Writes the counts if they have changed. */
   async write(): Promise<void> {
     if (!this.isChanged) return
     this.isChanged = false

@@ -1,10 +1,10 @@
-/** What a session, or that there is none, means for the counts of TLS (RFC 8460): which policy it was held to. */
+/** What a session, or its failure, counts as for TLS reports (RFC 8460), and under which policy. */
 import type { Target } from '../../clients/smtp/mail-exchangers.ts'
 import type { DomainDemands, HostDemand } from '../../clients/smtp/tls-policies.ts'
 import { formatTlsa } from '../../protocols/dane/tlsa.ts'
 import type { SessionFact } from '../../protocols/tlsrpt/day.ts'
 
-/** Held to `demand`. */
+/** The fact of a session under `demand`. */
 export function sessionFact(
   demands: DomainDemands,
   demand: HostDemand,
@@ -14,7 +14,7 @@ export function sessionFact(
   return { domain: demands.domain, ...policyOf(demands, demand), exchanger: name, address, ...outcome }
 }
 
-/** Undefined: the domain has a policy that could be had, or none. */
+/** Undefined: the domain has no policy, or it could be fetched. */
 export function policyFailure({ domain, sts }: DomainDemands): SessionFact | undefined {
   if (sts?.trouble === undefined) return undefined
   const { type: result, why } = sts.trouble

@@ -1,14 +1,14 @@
-/** Does a message say that it is to go in spite of what others have published about their TLS (RFC 8689 §5)? Reports of exactly
- *  that trouble do. It is read only where such a policy keeps the message here. */
+/** Does a message ask to be sent in spite of published TLS policies (RFC 8689 §5), as reports of TLS trouble do? Read only if
+ *  such a policy holds the message back. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { ContentError, type OpenContent } from '../../clients/smtp/transaction.ts'
 import { headerFields, valueOf } from '../../protocols/dkim/header-fields.ts'
 import { HeaderAndBody } from '../../protocols/rfc822/header-and-body.ts'
 
-/** A field further down is not looked for. */
+/** A field further down is ignored. */
 const headerBytesMax: number = 128 * 1024
 
-/** False, too, where the content cannot be read now. */
+/** Also false if the content cannot be read now. */
 export async function saysTlsNotRequired(content: OpenContent): Promise<boolean> {
   let header: ByteString | undefined
   const message = new HeaderAndBody({

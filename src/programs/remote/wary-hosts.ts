@@ -1,4 +1,4 @@
-/** Addresses with which something that they offer went wrong a short while ago: until then it is not used with them. */
+/** Addresses where an extension that they offer failed lately: for an hour it is not used with them. */
 import { FreshMap } from '../../base/fresh-map.ts'
 import type { Clock } from '../../system/clock.ts'
 import type { Log } from '../../system/log.ts'

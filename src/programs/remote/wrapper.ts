@@ -1,6 +1,6 @@
-/** The program that QMAILREMOTE names does the deliveries: it is called as qmail-rspawn calls qmail-remote, for each recipient,
- *  with host, sender and recipient as arguments, the message on descriptor 0, and says on 1 and 2 what became of it.
- *  Knows:  how it is run. Never: anything of where the message goes; smtproutes and TLS are the affair of whom it calls.
+/** Delivers by the program that QMAILREMOTE names, called as qmail-rspawn calls qmail-remote: for each recipient, with host,
+ *  sender and recipient as arguments and the message on descriptor 0; its report is on 1 and 2.
+ *  Knows:  how it is run. Never: routes; smtproutes and TLS are left to the program that it calls.
  *  Fails:  with qmail-rspawn's texts; a program that cannot be run defers. */
 import { type ByteString, fromBuffer, fromText } from '../../base/byte-string.ts'
 import { describeError, type Status } from '../../base/outcome.ts'
@@ -13,9 +13,9 @@ import type { Random } from '../../system/random.ts'
 import { Spool } from '../../system/spool.ts'
 import { type WatchedEnd, WatchedProcess } from '../../system/watched-process.ts'
 
-/** A qmail-remote may wait 20 minutes for each of a few replies. One that takes longer is ended. */
+/** A qmail-remote may wait 20 minutes for each of a few replies. After this time it is killed. */
 const programMillisecondsMax: number = 2 * 3_600_000
-/** So that the recipients of one attempt come to an end, in turns, before the queue gives the attempt up. */
+/** So that all recipients of an attempt are finished, in turns, before the queue abandons it. */
 const programsAtOnce = 10
 const outputBytesMax: number = 64 * 1024
 
@@ -73,7 +73,7 @@ async function deliverTo(
 
 const notRunCode = 111
 
-/** A file of its own for each program: they read it from its start, and may seek in it. */
+/** A separate file for each program, which reads it from its start and may seek in it. */
 async function spooled(content: OpenContent, { random, log }: WrapperTools): Promise<Spool | undefined> {
   let spool: Spool | undefined
   try {
@@ -87,7 +87,7 @@ async function spooled(content: OpenContent, { random, log }: WrapperTools): Pro
   }
 }
 
-/** What is said beyond the limit is read and dropped. */
+/** Output beyond the limit is read and dropped. */
 class Output {
   private readonly chunks: Buffer[] = []
   private kept = 0
@@ -111,7 +111,7 @@ async function call(
 ): Promise<WatchedEnd> {
   const environment = new Map<string, ByteString>()
   for (const [name, value] of Object.entries(process.env)) environment.set(name, fromText(value ?? ''))
-  // Where qmail-remote is.
+  // So that it finds qmail-remote.
   environment.set('PATH', `${fromText(home)}/bin:${environment.get('PATH') ?? '/usr/bin:/bin'}`)
   environment.set('QUAVER_HOME', fromText(home))
   const started = await WatchedProcess.start(clock, {

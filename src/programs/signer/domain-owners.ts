@@ -1,5 +1,5 @@
-/** To whom a domain belongs: root and the alias account, policy that of the address from which it sends reports, whoever control/dkimusers lists, and whoever has an account in it,
- *  a hosted one or as a user of the machine.
+/** Who owns a domain: root and the alias account; policy, for the domain that it sends reports from; users listed in
+ *  control/dkimusers; and owners of accounts in it, hosted ones or users of the machine.
  *  Fails:  throws if users/assign or the accounts of the machine cannot be read. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { isListedFor, type Lines } from '../../protocols/dkim/signing-rules.ts'
@@ -19,9 +19,9 @@ export interface OwnersSetting {
   /** control/dkimusers. */
   listed(): Lines
   aliasUid: number | undefined
-  /** Who sends reports (DMARC). */
+  /** The uid of policy, which sends reports (DMARC). */
   reporterUid: number | undefined
-  /** In which domain. */
+  /** The domain that it sends them from. */
   reportsDomain(): ByteString | undefined
   find(uid: number): Promise<Account | undefined>
 }
@@ -45,7 +45,7 @@ export class DomainOwners {
     return isListedFor(account.name, domain, listed()) || (await this.isUsers(account, uid, domain))
   }
 
-  /** A user of the machine whose mail in this domain comes to him under his own name. */
+  /** A user of the machine who gets the domain's mail for their own name. */
   private async isUsers({ name }: Account, uid: number, domain: ByteString): Promise<boolean> {
     const tables = this.setting.tables()
     if (tables === undefined) throw new Error('neither control/locals nor control/me can be read')

@@ -1,8 +1,8 @@
-/** signer: makes DKIM-Signatures, for queue alone. The only program that reads the private keys in control/domainkeys.
- *  Runs only where control/dkimdomains says what is signed.
+/** signer: makes DKIM-Signatures, for `queue` only. The only program that reads the private keys in control/domainkeys. Runs
+ *  only with control/dkimdomains.
  *  Touches: control/{dkimdomains,dkimusers,domainkeys/}, users/ (reads), the machine's accounts.
  *  Never:   sees a body, or talks to the network.
- *  Fails:   says so to queue, which refuses for now what should be signed. */
+ *  Fails:   tells `queue`, which temporarily refuses messages that should be signed. */
 import { parseArgs } from 'node:util'
 import {
   decodeSignQuestion,

@@ -1,7 +1,8 @@
-/** Whether a message is signed, and with what: for the domain of its author, with the keys that control/dkimdomains names,
- *  for those to whom the domain belongs.
- *  Never:  believes what a process says of itself: the uid is the kernel's word, passed on by queue.
- *  Fails:  a key that is named and cannot be used is temporary: unsigned mail of such a domain would be thrown away. */
+/** Signs a message for the domain of its author, with the keys that control/dkimdomains names, if the submitter owns the
+ *  domain.
+ *  Never:  trusts a process about itself: the uid comes from the kernel, by way of queue.
+ *  Fails:  a named key that cannot be used is a temporary failure: unsigned mail of such a domain would be rejected
+ *          elsewhere. */
 import type { KeyObject } from 'node:crypto'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -16,9 +17,9 @@ import { kindOf, makeSignature } from '../../system/signatures.ts'
 export interface SignerWorld {
   /** control/dkimdomains. */
   domains(): Lines
-  /** Undefined: there is none. Throws with what is wrong with it. */
+  /** Undefined: there is none. Throws if it cannot be used. */
   key(domain: ByteString, selector: ByteString): KeyObject | undefined
-  /** Does the domain belong to the account with this uid? Throws if nobody can tell now. */
+  /** Does the account with this uid own the domain? Throws if it is unknown now. */
   owns(uid: number, domain: ByteString): Promise<boolean>
   /** Seconds since 1970. */
   now(): number
@@ -63,7 +64,7 @@ function fieldBy(
   return field
 }
 
-/** Of the domain's signatures that the message has, as when it is handed in a second time. */
+/** Selectors of the domain's signatures already in the message, as when it is handed in a second time. */
 function selectorsIn(header: ByteString, domain: ByteString): ReadonlySet<ByteString> {
   const selectors = new Set<ByteString>()
   for (const field of headerFields(header)) {

@@ -1,8 +1,8 @@
-/** The check of the stage `content` that asks where a message comes from: SPF, DKIM, DMARC. The body is hashed while it
- *  arrives, policy evaluates behind the last byte, and here is decided what its findings mean.
- *  Knows:  control/dmarcaction and trustedforwarders, the field that tells the findings (RFC 8601), the line in the log.
- *  Never:  asks about clients that may relay: what they send is their own.
- *  Fails:  without an answer the message is taken as if nobody had asked; ours is never the sender's trouble. */
+/** The check of the stage `content` for a message's origin: SPF, DKIM, DMARC. Hashes the body while it arrives, has policy
+ *  evaluate after the last byte, and decides what the findings mean.
+ *  Knows:  control/dmarcaction and trustedforwarders, the field with the findings (RFC 8601), the line in the log.
+ *  Never:  checks clients that may relay: their mail is their own.
+ *  Fails:  without an answer the message is accepted unchecked: our trouble must not become the sender's. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { done, failed, type Failure, type Outcome, permanent } from '../../base/outcome.ts'
 import { BodyDigests } from '../../clients/policy/body-digests.ts'
@@ -92,14 +92,14 @@ class AuthenticationReader implements ContentReader {
     const of = (isTrusted: boolean): Disposition =>
       disposition(evaluated, most, { isTrusted, isFromList, isBounce: this.content.facts.sender === '' })
     const unknown = of(false)
-    // Asking who a client is may take its time.
+    // Looking up the client's name may take time.
     const decided = unknown.action !== 'none' && (await this.isTrusted()) ? of(true) : unknown
     if (decided.action !== 'reject') return decided
     const { author, whyNoAuthor } = answer
     return { ...decided, failure: author === '' ? noAuthor(whyNoAuthor) : notTheAuthor(author) }
   }
 
-  /** A host's name counts if it leads back to the address: anybody may give any name to an address of theirs. */
+  /** A host's name counts only if it leads back to the address: anyone can give any name to their address. */
   private async isTrusted(): Promise<boolean> {
     const lines = this.parts.control.list('trustedforwarders') ?? []
     const ip = clientIp(this.content.environment)
@@ -143,7 +143,7 @@ interface Decision extends Disposition {
   readonly failure?: Failure
 }
 
-/** RFC 5322 §3.6: exactly one From. What readers show of several is anybody's guess, and DMARC could evaluate none of them. */
+/** RFC 5322 §3.6: exactly one From. Mail readers differ in which of several they show, and DMARC could evaluate none. */
 function noAuthor(why: string): Failure {
   return permanent('6.0', `sorry, I cannot tell who wrote this message: ${why}`, `auth: ${why}`)
 }

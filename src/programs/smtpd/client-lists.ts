@@ -1,5 +1,5 @@
-/** DNS lists about one client: asked when it connects, looked at when it names a recipient (rblsmtpd's way: up to RCPT
- *  everybody is served). RBLSMTPD in the environment decides without asking. */
+/** DNS lists about one client: asked when it connects, applied when it names a recipient (like rblsmtpd, every client is served
+ *  up to RCPT). RBLSMTPD in the environment decides without asking. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Answered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import type { DnsblAnswer } from '../../contracts/policy.ts'
@@ -8,11 +8,11 @@ import { quoted, type Reply } from '../../protocols/smtp/replies.ts'
 import type { Finding } from '../../servers/listener/finding.ts'
 import type { Environment } from '../../servers/listener/peer.ts'
 
-/** What control files say. */
+/** Settings from control files. */
 export interface ListsSetting {
   /** control/dnsbls. */
   readonly lists: readonly ByteString[]
-  /** That file, or what stands for it. */
+  /** That file, or what replaces it, for messages. */
   readonly listsFrom: string
   /** control/dnsblscore: from this sum on a client is refused; 0: never. */
   readonly refusedFromScore: number
@@ -25,7 +25,7 @@ interface Known {
   /** By a list, or by RBLSMTPD. */
   readonly block: Reply | undefined
   readonly finding: Finding
-  /** Undefined: nothing was asked, or nobody answered. */
+  /** Undefined: nothing was asked, or no answer came. */
   readonly answer?: DnsblAnswer
 }
 
@@ -34,7 +34,7 @@ export class ClientLists {
   private readonly ip: string
   private state: Known | { readonly kind: 'asked'; readonly answer: Promise<Answered<DnsblAnswer>> }
 
-  /** Relay clients and loopback are nobody's business. */
+  /** No list is asked about relay clients and loopback. */
   constructor(environment: Environment, isLocal: boolean, setting: ListsSetting, policy: Pick<PolicyClient, 'dnsbl'>) {
     this.setting = setting
     this.ip = environment.get('TCPREMOTEIP') ?? ''
@@ -48,12 +48,12 @@ export class ClientLists {
     else this.state = { kind: 'asked', answer: policy.dnsbl({ ip: this.ip, lists }) }
   }
 
-  /** At once where nothing was asked, or the answer is there already. */
+  /** Returns at once if nothing was asked, or the answer has arrived already. */
   block(): Known | Promise<Known> {
     return this.state.kind === 'known' ? this.state : this.settle(this.state.answer)
   }
 
-  /** The header line that tells marks and score, if it is wanted and there are any; undefined otherwise. */
+  /** The header line with marks and score; undefined if it is not wanted or there are none. */
   field(): ByteString | undefined {
     const { fieldName } = this.setting
     const answer = this.state.kind === 'known' ? this.state.answer : undefined

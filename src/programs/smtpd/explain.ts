@@ -1,5 +1,5 @@
 /** `quaver smtp explain`: what would happen to a transaction. A real session with the real gate is driven up to DATA, and if
- *  there is a message, to its end; nothing is sent, nothing is kept, and a greylist is only looked at.
+ *  there is a message, to its end; nothing is sent or kept, and a greylist is only read.
  *  Knows:  the commands to drive, and which control file is behind a reply of our own. Never: decides anything. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { done, type Outcome } from '../../base/outcome.ts'
@@ -26,9 +26,9 @@ export interface ExplainRequest {
 }
 
 export interface ExplainStep {
-  /** As the client would say it; empty for connecting, a dot for the end of the message. */
+  /** As the client would send it; empty for connecting, a dot for the end of the message. */
   readonly command: string
-  /** Without its last line end; in words where a rule leaves nothing of it; empty where the connection ends without a word. */
+  /** Without its last line end; a remark if a rule removed it; empty if the connection ends without a reply. */
   readonly reply: string
   /** The server closes the connection then. */
   readonly closes: boolean
@@ -37,7 +37,7 @@ export interface ExplainStep {
 }
 
 export interface ClientFilters {
-  /** Of the client, with what smtpd's own environment adds. */
+  /** The client's environment, with additions of smtpd's own. */
   readonly whole: Environment
   readonly plan: Outcome<FilterPlan>
 }
@@ -45,11 +45,11 @@ export interface ClientFilters {
 const removedReply = 'no reply (removed by control/fixsmtpio)'
 const endOfMessage = '.'
 
-/** What is behind the session's own refusals. */
+/** The rules behind the session's own refusals. */
 export interface OwnRules {
-  /** What decided about the client's environment. */
+  /** The rule that decided about the client's environment. */
   readonly environment: string
-  /** The control file that cannot be read, or not be understood, if there is one. */
+  /** A control file that cannot be read or parsed, if there is one. */
   readonly controls: string
 }
 
@@ -180,7 +180,7 @@ function dataOf(message: Buffer): Buffer {
   return Buffer.concat([...lines, Buffer.from(endOfContent)])
 }
 
-/** Takes a message that nobody gets, and tells which fields would have been put on top of it. */
+/** Drops the message, and reports the fields that would have been put on top of it. */
 function headTeller(findings: Finding[]): Enqueuer {
   return {
     open: () => ({

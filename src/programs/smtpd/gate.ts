@@ -1,5 +1,5 @@
-/** The gate: what is asked about a client, beyond the syntax of its commands, at each stage of a session.
- *  The session asks and obeys; what is asked, and of whom, is the gate's. Answers that are at hand come at once. */
+/** The gate: the checks of a client, beyond the syntax of its commands, at each stage of a session. The session asks the gate
+ *  and obeys; the gate chooses the checks. Answers that need no waiting come synchronously. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentReader } from '../../clients/queue/reading-enqueuer.ts'
 import type { RecipientCounts } from './plug-ins/session.ts'
@@ -27,9 +27,9 @@ export interface Verdict {
   readonly check: string
   /** Lines sent before the reply. */
   readonly printed: readonly ByteString[]
-  /** badmailfrom at mail, rcpthosts at rcpt are not asked any more. */
+  /** badmailfrom at mail, rcpthosts at rcpt are skipped. */
   readonly skipOwnChecks: boolean
-  /** Stands for the sender or the recipient from now on. */
+  /** Replaces the sender or the recipient from now on. */
   readonly address: ByteString | undefined
 }
 
@@ -45,24 +45,24 @@ export const passed: Verdict = {
 export interface Gate {
   /** The session's environment with what this transaction's checks have set. */
   readonly environment: Environment
-  /** One variable of it: for what is looked at with every command, for which the whole need not be put together. */
+  /** One variable of it, for uses at every command: cheaper than building the whole environment. */
   variable(name: ByteString): ByteString | undefined
   at(stage: Stage, facts: Facts): Verdict | Promise<Verdict>
-  /** The stage `content`, of a message that begins to come: who reads it, and is asked behind its last byte. Lines of the first
-   *  stand below those of the next. */
+  /** The stage `content`, when a message begins: the checks that read it and answer after its last byte. Header lines of the
+   *  first stand below those of the next. */
   readers(facts: Facts): readonly ContentReader[]
   /** Whole header lines for the message, below the Received line. */
   headers(): ByteString
   /** RSET: also what was saved for the next MAIL. */
   reset(): void
-  /** MAIL begins another, RSET, HELO, EHLO or the end of DATA end it: what was for one transaction is forgotten. */
+  /** At the next MAIL, RSET, HELO, EHLO or the end of DATA: forgets what was for one transaction. */
   transactionEnded(): void
-  /** What was learnt so far is forgotten. These variables are the connection's from now on: what ucspi-ssl and fixsmtpio
-   *  set when TLS has begun. */
+  /** Forgets what was learnt so far. `variables` belong to the connection from now on: those that ucspi-ssl and fixsmtpio set
+   *  when TLS has begun. */
   tlsStarted(variables: Environment): void
 }
 
-/** Asks nothing. */
+/** A gate without checks. */
 export function openGate(environment: Environment): Gate {
   const nothing = (): void => undefined
   return {

@@ -1,4 +1,4 @@
-/** Makes each session's gate from what control files say now, and knows whom its checks ask.
+/** Makes each session's gate from the present control files, with the clients that its checks use.
  *  Without control/smtpplugins the plug-ins are pkgsrc's: SPF at MAIL, recipient checks at RCPT; without
  *  control/rcptchecks the recipient check is realrcptto. An empty file is none. */
 import type { ByteString } from '../../base/byte-string.ts'
@@ -51,11 +51,11 @@ export interface GateParts {
   readonly policy: Pick<PolicyClient, 'spf' | 'dnsbl' | 'greylist'>
   /** Undefined: this host delivers nothing locally. */
   readonly recipients: Pick<RecipientClient, 'find'> | undefined
-  /** Knows which SRS addresses are good. */
+  /** Verifies SRS addresses. */
   readonly queue: Pick<EnqueueClient, 'checkAddresses'>
   /** Asked about each message when it is whole, in this order. */
   readonly contentChecks?: readonly ContentCheck[]
-  /** As the queue routes; undefined without locals and me. */
+  /** The queue's routing tables; undefined without locals and me. */
   tables(): RoutingTables | undefined
 }
 
@@ -72,7 +72,7 @@ export class Gates {
     return this.gate(environment, this.tools, { tell: () => undefined, log: this.parts.log, explains: false })
   }
 
-  /** For `explain`: every check tells what it found, a greylist is not touched, and nothing is logged: nobody was there. */
+  /** For `explain`: every check reports its finding, greylists are not changed, and nothing is logged. */
   openTelling(environment: Environment, tell: Tell): Gate {
     const log = (): void => undefined
     return this.gate(environment, this.toolsWith(tell, log, true), { tell, log, explains: true })
@@ -130,7 +130,7 @@ export class Gates {
       isDeliverable: (recipient) => this.isDeliverable(recipient, tell),
       tell({ verdict, check, decidedBy, text }) {
         const name = check.slice(check.lastIndexOf('/') + 1).replace('qmail-rcptcheck-', '')
-        // realrcptto has told what it found, and where.
+        // realrcptto has reported its own finding.
         if (verdict !== 'accept' && name !== 'realrcptto') tell({ check: name, rule: decidedBy, text })
       },
     }
@@ -140,7 +140,7 @@ export class Gates {
   private async isDeliverable(recipient: ByteString, tell: Tell): Promise<CheckVerdict> {
     const tables = this.parts.tables()
     if (tables === undefined || this.parts.recipients === undefined) return 'accept'
-    // It has been checked, whatever else the domain is for.
+    // The queue has verified it.
     if (isOwnSrsAddress(this.parts.control, recipient)) return 'accept'
     const { channel, address } = routeRecipient(recipient, tables)
     if (channel === 'remote') {
@@ -152,7 +152,7 @@ export class Gates {
     return verdictOf[verdict]
   }
 
-  /** Undefined: it is no SRS address of ours. */
+  /** Undefined: not an SRS address of ours. */
   private checkSrs(sender: ByteString, recipient: ByteString, tell: Tell): Promise<Reply | undefined> | undefined {
     if (!isOwnSrsAddress(this.parts.control, recipient)) return undefined
     return this.parts.queue.checkAddresses(sender, recipient).then((checked) => {

@@ -1,8 +1,8 @@
-/** smtpd: takes mail from the network and hands it to the queue. With `--once` it is qmail-smtpd: one session, on descriptors
+/** smtpd: accepts mail from the network and hands it to the queue. With `--once` it is qmail-smtpd: one session, on descriptors
  *  0 and 1.
  *  Touches: control/ (reads), the queue's socket `queue-network`, or the program that QMAILQUEUE names.
  *  Never:   the queue's files, users, keys on disk (certificate and key come from `start` as bytes).
- *  Fails:   without the queue every message is deferred with 451; nothing is kept here. */
+ *  Fails:   without the queue every message is deferred with 451; nothing is stored here. */
 import { existsSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -51,9 +51,9 @@ import { ReplyRulesSource } from './reply-rules.ts'
 import { SessionSettings } from './session-settings.ts'
 import type { ConnectionSetting } from '../../servers/listener/dialogue.ts'
 
-/** Beside connections that are counted: those on their way out, proxies, files, sockets, what the acceptor keeps free. */
+/** Descriptors beyond the counted connections: closing ones, proxies, files, sockets, the acceptor's reserve. */
 const spareDescriptors = 256
-/** What plug-ins have to finish in when smtpd stops. */
+/** For plug-ins to finish in when smtpd stops. */
 const plugInsStopMilliseconds = 1_000
 
 const log = openLog('smtpd')
@@ -151,7 +151,7 @@ const acceptor = new Acceptor(smtpFds, (socket) => connections.accept(socket), c
 await acceptor.listening()
 supervisor.ready()
 
-/** By the code that serves, for a client that is not there. */
+/** Runs the server's own code for a client that does not exist. */
 async function* explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   const ip = parseIp(request.ip)?.toString()
   if (ip === undefined) throw new Error(`'${request.ip}' is no IP address`)
@@ -167,7 +167,7 @@ async function* explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
     return
   }
   const gate = gates.openTelling(environment, (found) => findings.push(found))
-  // Nobody was there: a refusal in the log would be one more offence of that address to whoever counts them.
+  // No log: programs that count refusals by address would count one that never happened.
   const setting = { ...settings.with(policy, environment), gate, log: () => undefined }
   const controls = control.unread('smtpd').join('; ') || 'control/fixsmtpio'
   yield* new Explanation(setting, findings, { environment: finding.rule, controls }, (variables) =>
@@ -175,7 +175,8 @@ async function* explain(request: ExplainRequest): AsyncGenerator<ExplainStep> {
   ).steps(request)
 }
 
-/** Before anybody is let in: a wrong line in proxyclients must not keep out whoever would have it read again. */
+/** Refreshed before any admission: otherwise a wrong line in proxyclients could keep out every client, and never be read
+ *  again. */
 function isProxy(ip: string): boolean {
   policies.current()
   return proxies.has(ip)
@@ -205,10 +206,10 @@ function sayPlainly(reply: Reply): string {
   return formatReply(reply, false)
 }
 
-/** The client that a trusted peer announced: decided about as if it had connected itself, but for GREETDELAY. */
+/** Admits the client that a trusted peer announced as if it had connected itself, but without GREETDELAY. */
 function announced(client: XclientValues, announcing: Peer, ofAnnouncing: Known): ReturnType<Announce> {
   const peer = announcedEnds(announcing, client)
-  // Of another address nobody has said what it is called.
+  // For another address no name is known.
   const kept = client.has('NAME') || client.has('ADDR') ? { host: client.get('NAME') } : ofAnnouncing
   const known = { ...kept, info: client.get('LOGIN') }
   const { verdict, environment } = admit(peer, policies.current(), rules.current(), known)
@@ -232,7 +233,7 @@ function tls(order: TlsOrder): void {
 async function stop(): Promise<void> {
   acceptor.close()
   adminServer?.close()
-  // A plug-in that does not come to an end must not hold up the stop: exec ends what runs for us, the client gets 451.
+  // A hanging plug-in must not delay the stop: exec kills our programs, and the client gets 451.
   const cancel = clock.after(plugInsStopMilliseconds, () => executor.close())
   await connections.stop()
   cancel()

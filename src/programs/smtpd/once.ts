@@ -1,9 +1,9 @@
-/** qmail-smtpd(8): one session with whoever is on descriptors 0 and 1, started by tcpserver or its kin, in the environment that
- *  their rules gave. The same session, checks and limits as smtpd's, as whoever calls.
- *  Knows:  what of the running programs the caller may ask: smtpd's account all of it, anybody else no more than the queue.
- *  Never:  keys (whoever has accepted the connection has them, and makes the handshake: UCSPI-TLS); control/tcprules and
- *          relayclients: RELAYCLIENT is in the environment, or not.
- *  Fails:  without control files with 421, as qmail-smtpd; what may not be asked is not checked. */
+/** qmail-smtpd(8): one session with the client on descriptors 0 and 1, started by tcpserver or its kin, in the environment of
+ *  their rules. The same session, checks and limits as smtpd's, run as the caller's uid.
+ *  Knows:  which running programs the caller may ask: smtpd's account all, other accounts only the queue.
+ *  Never:  uses keys (the program that accepted the connection has them, and makes the handshake: UCSPI-TLS), or
+ *          control/tcprules and relayclients: only RELAYCLIENT in the environment counts.
+ *  Fails:  421 without control files, as qmail-smtpd; checks whose program may not be asked are skipped. */
 import { OwnExecutor } from '../../clients/execute/own-executor.ts'
 import { type NotAnswered, PolicyClient } from '../../clients/policy/policy-client.ts'
 import { ContentBudget } from '../../clients/queue/content-budget.ts'
@@ -43,7 +43,7 @@ const unasked = {
 /** Plug-ins, and filters, of this one session. */
 const programsMax = 4
 
-/** Leaves the process: 0 where the client said QUIT, else 1. */
+/** Ends the process: with 0 if the client sent QUIT, else 1. */
 export async function serveOnce(home: Home): Promise<never> {
   const stream = standardStream()
   const log: Log = isErrorOutputApart() ? openLog('qmail-smtpd') : () => undefined
@@ -63,7 +63,7 @@ export async function serveOnce(home: Home): Promise<never> {
   const setting = {
     ...settingsOf(home, control, launcher, log).with(policy, environment),
     tlsAvailable: () => secure !== undefined,
-    // A person, or a script that has all to say at once, is no stranger from the network.
+    // A person, or a script that sends everything at once, need not wait; clients from the network must.
     mustWaitForReplies: isFromNetwork(stream),
   }
   const end = await serveStream(stream, { limits, clock, secure, log }, (port) => new Session(setting, port))
@@ -71,7 +71,7 @@ export async function serveOnce(home: Home): Promise<never> {
   return leave(end === 'goodbye' ? 0 : hungUp)
 }
 
-/** By the helper of whoever has accepted the connection, if there is one. */
+/** By the TLS helper of the program that accepted the connection, if there is one. */
 function handshakes(environment: Environment): (() => Promise<SecuredStream>) | undefined {
   const begin = ucspiTls(environment, clock, limits.handshakeMillisecondsMax)
   if (begin === undefined) return undefined

@@ -1,5 +1,5 @@
-/** Keeps the policy in step with the control files: a session asks once, at its start, and keeps what it got.
- *  Knows:  when the files are looked at. Never: what they mean. */
+/** Keeps the policy up to date with the control files: a session takes the present one at its start and keeps it.
+ *  Knows:  when the files are checked. Never: what they mean. */
 import type { Control } from '../../stores/control/control.ts'
 import { OwnAddresses } from '../../stores/control/own-addresses.ts'
 import { MoreHostsFile } from '../../stores/control/rcpthosts.ts'
@@ -32,7 +32,7 @@ export class PolicySource {
     this.policy = this.read()
   }
 
-  /** Looks at the files at most once a second. */
+  /** Checks the files at most once a second. */
   current(): Policy {
     const now = this.clock.monotonic()
     if (now - this.refreshedAt >= refreshMilliseconds) {

@@ -1,7 +1,7 @@
-/** What control files say about who may send what to whom, in the form in which sessions ask.
+/** The rules of control files about senders, recipients and relaying, in the form that sessions need.
  *  Knows:  badmailfrom, rcpthosts, morercpthosts.cdb, percenthack, databytes, localiphost, relayclients and their matching.
  *  Never:  opens up by default: without rcpthosts no domain is accepted (qmail would accept all).
- *  Fails:  never; what cannot be read was reported by its reader and keeps its last good value. */
+ *  Fails:  never; a file that cannot be read was reported by `Control` and keeps its last good value. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { NetworkList } from '../../protocols/qmail/network-list.ts'
 import { localized, unfoldPercents, withHost } from '../../protocols/qmail/routing.ts'
@@ -19,9 +19,9 @@ export interface Policy {
   readonly databytes: number
   readonly idleSecondsMax: number
   isBadSender(sender: ByteString): boolean
-  /** Undefined: morercpthosts.cdb cannot be read, so nobody can tell now. */
+  /** Undefined: unknown now, since morercpthosts.cdb cannot be read. */
   isAllowedRecipient(recipient: ByteString): boolean | undefined
-  /** What control/percenthack will make of it: that is who is checked. */
+  /** The address after control/percenthack, which is the one to check. */
   withoutPercents(recipient: ByteString): ByteString
   /** `user@[an address of ours]` → `user@localiphost`. */
   readonly localized: (address: ByteString) => ByteString
@@ -58,7 +58,7 @@ export function readPolicy(
     isAllowedRecipient(recipient) {
       const domain = domainOf(recipient)
       if (domain === undefined) return true
-      // The gate asks the queue whether it is good.
+      // The gate has the queue verify it.
       if (srsDomain !== '' && isSrsAddress(recipient, srsDomain)) return true
       return isOurs(domain)
     },
@@ -75,7 +75,7 @@ export function readPolicy(
   }
 }
 
-/** By list: a file that has not changed is not complained about again. */
+/** Keyed by list, so that faults of an unchanged file are reported once. */
 const relayLists = new WeakMap<readonly string[], NetworkList>()
 
 function relayList(lines: readonly string[], onProblem: (problem: string) => void): NetworkList {

@@ -1,5 +1,5 @@
-/** Who a client that may relay is, so that the queue counts the slots of its mail by it: a user of this machine by his uid,
- *  anybody else by the address (of IPv6, the network) that he comes from. */
+/** Identifies a client that may relay, so that the queue can count its slots: a user of this machine by uid, others by address
+ *  (of IPv6, by network). */
 import type { ByteString } from '../../base/byte-string.ts'
 import { type Environment, isLoopback, peerKey } from '../../servers/listener/peer.ts'
 import type { SocketOwners } from '../../system/socket-owners.ts'

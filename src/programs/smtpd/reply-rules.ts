@@ -1,5 +1,5 @@
 /** control/fixsmtpio on our own replies.
- *  Fails:  a file with an error gives no rules at all: the log names the line once, and no session is served. */
+ *  Fails:  a file with an error yields no rules: the log names the line once, and no session is served. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { applyRules, parseFixSmtpIo, requestPrepend, type Rule, unparsable } from '../../protocols/qmail/fixsmtpio.ts'
 import type { Control } from '../../stores/control/control.ts'
@@ -15,7 +15,7 @@ export class ReplyRules {
     this.greeting = greeting
   }
 
-  /** What goes in front of the command before it is looked at. */
+  /** Text to put in front of the command before it is parsed. */
   prepend(event: ByteString, environment: Environment): ByteString {
     return requestPrepend(this.rules, event, environment)
   }
@@ -33,7 +33,7 @@ export class ReplyRules {
   }
 }
 
-/** The rules of this moment; parsed when the file has changed. */
+/** The present rules; parsed again when the file has changed. */
 export class ReplyRulesSource {
   private readonly control: Control
   private readonly log: Log

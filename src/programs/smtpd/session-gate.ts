@@ -1,6 +1,6 @@
 /** One session's gate: DNS lists, then plug-ins, of which SPF, greylisting and recipient checks are our own.
- *  Knows:  in which order they are asked, who is exempt. Never: how any of them finds its answer.
- *  Postmaster is always accepted (RFC 5321 §4.5.1): no list, no greylist and no recipient check is asked about it. */
+ *  Knows:  their order and exemptions. Never: how a check works. Postmaster is always accepted (RFC 5321 §4.5.1): lists,
+ *          greylists and recipient checks are skipped for it. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentReader } from '../../clients/queue/reading-enqueuer.ts'
 import type { SppSession } from './plug-ins/session.ts'
@@ -13,25 +13,25 @@ import type { Finding } from '../../servers/listener/finding.ts'
 import { type Facts, type Gate, passed, type Stage, type Verdict } from './gate.ts'
 import type { Environment } from '../../servers/listener/peer.ts'
 
-/** Who hears of what checks found. */
+/** Receives the findings of checks. */
 export interface Audience {
   /** For `explain`. */
   tell(finding: Finding): void
   readonly log: Log
-  /** Somebody asks what would happen: every step is of interest, and nobody is there. */
+  /** For `quaver smtp explain`: every step is reported, and there is no real client. */
   readonly explains: boolean
 }
 
-/** What is known when a message begins to come. */
+/** The facts when a message begins. */
 export interface ContentFacts extends Audience {
   readonly facts: Facts
   readonly environment: Environment
 }
 
-/** A check of the stage `content`. Undefined: it has no question about this message. */
+/** A check of the stage `content`. Undefined: it does not apply to this message. */
 export type ContentCheck = (facts: ContentFacts) => ContentReader | undefined
 
-/** Undefined, now or later: nothing is said against that recipient. */
+/** Undefined, now or later: no objection to that recipient. */
 export type AddressCheck = (sender: ByteString, recipient: ByteString) => Promise<Reply | undefined> | undefined
 
 export class SessionGate implements Gate {

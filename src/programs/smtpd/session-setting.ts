@@ -16,7 +16,7 @@ import type { Policy } from './policy.ts'
 export interface Announced {
   readonly environment: Environment
   readonly gate: Gate
-  /** Not twice. */
+  /** A client cannot be announced twice. */
   readonly announce: undefined
 }
 export type Announce = (client: XclientValues) => Announced | 'denied'
@@ -25,26 +25,26 @@ export interface SessionSetting {
   readonly policy: Policy
   readonly environment: Environment
   readonly gate: Gate
-  /** control/fixsmtpio; `broken`: it is there and cannot be parsed, and nobody is served by half of it. */
+  /** control/fixsmtpio; `broken`: it cannot be parsed, so no client is served. */
   readonly replyRules?: ReplyRules | 'broken' | undefined
   readonly limits: Limits
   readonly clock: Clock
   readonly budget: ContentBudget
   readonly log: Log
-  /** For peers that may say XCLIENT: what the announced client's session has, or that it may not connect. */
+  /** For peers that may use XCLIENT: the announced client's environment and gate, or `denied`. */
   readonly announce?: Announce | undefined
-  /** Who may not relay has to wait for the replies to HELO, EHLO and DATA. */
+  /** Clients that may not relay must wait for the replies to HELO, EHLO and DATA. */
   readonly mustWaitForReplies?: boolean
   enqueuerFor(environment: Environment): Enqueuer
-  /** Who a client that may relay is, for the share of its mail. */
+  /** Identifies a client that may relay, for its share of slots. */
   relayerOf(environment: Environment): ByteString
-  /** Authentication-Results under such a name are ours; those that come with a message go. */
+  /** True for an authserv-id of ours: incoming Authentication-Results under it are removed. */
   readonly isOwnResult: IsOurs
   readonly tlsAvailable: () => boolean
 }
 
-/** DATABYTES in the environment wins; empty means no limit, as in qmail. What is no size changes nothing: `rules compile`
- *  and the log name it. */
+/** DATABYTES in the environment wins; empty means no limit, as in qmail. An invalid size is ignored; `rules compile` and the
+ *  log report it. */
 export function databytesOf({ environment, policy }: SessionSetting): number {
   const override = environment.get('DATABYTES')
   if (override === '') return 0

@@ -1,4 +1,4 @@
-/** What each session is given, made of the control files of its moment. */
+/** Makes each session's setting from the present control files. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { ContentBudget } from '../../clients/queue/content-budget.ts'
 import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
@@ -23,7 +23,7 @@ export interface SettingsParts {
   readonly gates: Gates
   readonly filterTools: FilterTools
   readonly replyRules: ReplyRulesSource
-  /** The environment of this process: QMAILQUEUE there is for clients whose own has none. */
+  /** The environment of this process, whose QMAILQUEUE serves clients without one of their own. */
   readonly variables: Readonly<Record<string, string | undefined>>
   readonly relayerOf: SessionSetting['relayerOf']
   readonly tlsAvailable: () => boolean
@@ -57,7 +57,7 @@ export class SessionSettings {
     }
   }
 
-  /** Filters of the control file for this kind of client, or what QMAILQUEUE says; it counts if it exists, even empty. */
+  /** Filters of the control file for this kind of client, or QMAILQUEUE, which counts if set, even if empty. */
   filtersOf(environment: Environment): ClientFilters {
     const { control, variables, filterTools } = this.parts
     const file = environment.has('RELAYCLIENT') ? 'localfilters' : 'smtpfilters'
@@ -75,7 +75,7 @@ export class SessionSettings {
   }
 }
 
-/** pkgsrc's smtpfilters; what has nothing to do is left out. */
+/** pkgsrc's smtpfilters, without those that have nothing to do. */
 function defaultFilters(environment: Environment): readonly ByteString[] {
   return environment.has('SSL_PROTOCOL') ? ['qmail-qfilter-addtlsheader'] : []
 }

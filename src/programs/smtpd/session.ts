@@ -1,7 +1,7 @@
 /** One session with a client from the network: what smtpd adds to taking messages by SMTP.
- *  Knows:  whom to ask before a command passes (the gate), STARTTLS, XCLIENT, what resets what, what a message begins with.
+ *  Knows:  to ask the gate before a command passes, STARTTLS, XCLIENT, what resets what, the head of a message.
  *  Never:  a socket, or when input is taken (servers/smtp/session.ts).
- *  Fails:  as the gate has it; its answer is a reply like any other. */
+ *  Fails:  as the gate does; its answer is a reply like any other. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { OwnResultsEnqueuer } from '../../clients/queue/own-results-enqueuer.ts'
 import { ReadingEnqueuer } from '../../clients/queue/reading-enqueuer.ts'
@@ -57,8 +57,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.ask('connection', '', {}, () => this.say(`220 ${this.greeting} ESMTP\r\n`))
   }
 
-  /** The handshake is done: RFC 3207 §4.2, everything learnt before is forgotten, and who is asked about a connection is
-   *  asked again. */
+  /** After the handshake: forgets everything learnt before (RFC 3207 §4.2), and repeats the checks of the connection. */
   tlsStarted({ version, cipher }: Pick<StartedTls, 'version' | 'cipher'>): void {
     this.tls = { protocol: tlsProtocol(version, cipher), variables: tlsVariables(version, cipher) }
     this.endTransaction()
@@ -84,7 +83,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     log(refusalLine(environment, check, reply, about))
   }
 
-  /** The check says it all. */
+  /** The check's name says enough. */
   protected override noteEnd(check: string): void {
     this.note(check)
   }
@@ -134,7 +133,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.dialoguePort.startTls()
   }
 
-  /** A listed peer says who the client behind it is: the session begins anew as that client's, by its rules. */
+  /** A listed peer names the client behind it: the session begins anew as that client's, under its rules. */
   private xclient(argument: ByteString): void {
     const { announce } = this.setting
     if (announce === undefined) return this.unknown()
@@ -188,8 +187,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     })
   }
 
-  /** HELO, EHLO and DATA end a group of commands (RFC 2920 §3.1): a stranger who has sent more before the reply does not
-   *  look at replies, and is sent away. */
+  /** HELO, EHLO and DATA end a group of commands (RFC 2920 §3.1): a client that may not relay and sends more before the reply
+   *  ignores replies, and is disconnected. */
   private isOvertaken(): boolean {
     const { setting } = this
     const isStrict = setting.mustWaitForReplies === true && !this.mayRelay
@@ -229,7 +228,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.setting.log(`auth: ${fields} Authentication-Results in our name taken out`)
   }
 
-  /** Asks the gate; goes on with `pass` if it lets the command pass, now or when its answer is there. */
+  /** Asks the gate; calls `pass` if it lets the command pass, now or when its answer arrives. */
   private ask(stage: Stage, about: ByteString, subject: Subject, pass: (verdict: Verdict) => void): void {
     this.consult(stage, subject, (verdict) => this.obey(verdict, about, pass))
   }
@@ -250,8 +249,8 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.close()
   }
 
-  /** Under TLS there is no second greeting, so nothing is said in its place or before it; but a refusal must not go unheard:
-   *  it is given, and is the last word. */
+  /** After STARTTLS there is no second greeting, and so no reply in its place; but a refusal must be sent: it is the last
+   *  reply. */
   private obeyUngreeted(verdict: Verdict): void {
     const { refusal: reply, drop } = verdict
     if (!drop && (reply === undefined || reply.code < 400)) return
@@ -259,7 +258,7 @@ export class Session extends SmtpSession<Transaction> implements Dialogue {
     this.obey({ ...verdict, printed: [], drop: true }, '', () => undefined)
   }
 
-  /** A refusal that is the last word. */
+  /** Refuses and closes the connection. */
   private refuseAndEnd(reply: Reply, check: string, about: ByteString): void {
     this.note(check, reply, about)
     this.closeWith(reply)

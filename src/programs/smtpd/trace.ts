@@ -3,8 +3,8 @@ import type { ByteString } from '../../base/byte-string.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
 import { baseEnvironment, type Environment, type Host, type Peer } from '../../servers/listener/peer.ts'
 
-/** RELAYCLIENT is there, even if empty, for those who may relay: its value goes behind each of their recipients.
- *  By control/relayclients alone; servers/listener/admission.ts looks at the rules too. */
+/** RELAYCLIENT is set, even if empty, for clients that may relay: its value is appended to each of their recipients. Uses
+ *  control/relayclients alone; servers/listener/admission.ts uses the rules, too. */
 export function connectionEnvironment(peer: Peer, host: Host): Environment {
   const environment = new Map(baseEnvironment(peer, host))
   if (host.mayRelay(peer.remoteIp)) environment.set('RELAYCLIENT', '')

@@ -10,7 +10,7 @@ export interface TransactionSetting {
   readonly policy: Policy
   /** 0: no limit. */
   readonly databytes: number
-  /** The client said EHLO: parameters count. After HELO, or nothing, they are passed over as qmail does. */
+  /** The client sent EHLO: parameters count. After HELO, or neither, they are ignored, as in qmail. */
   readonly extended: boolean
 }
 
@@ -21,7 +21,7 @@ export interface Candidate {
   readonly original: ByteString
   readonly params: Params
   /** By rcpthosts, or because the client may relay. */
-  /** By rcpthosts; undefined: nobody can tell now. */
+  /** By rcpthosts; undefined: unknown now. */
   readonly allowed: boolean | undefined
 }
 
@@ -34,7 +34,7 @@ export class Transaction {
   private readonly recipientParams = new Map<ByteString, Params>()
   private readonly originals = new Map<ByteString, ByteString>()
   private readonly setting: TransactionSetting
-  /** qmail decides this at MAIL and says it at every RCPT. */
+  /** As in qmail, decided at MAIL and replied to every RCPT. */
   private badSender: boolean
 
   private constructor(sender: ByteString, params: Params, setting: TransactionSetting) {
@@ -53,8 +53,8 @@ export class Transaction {
     return 'code' in params ? params : new Transaction(parsed.address, params, setting)
   }
 
-  /** From the argument of RCPT: the recipient as it would be accepted, or the reply that refuses it whatever the gate
-   *  says. `suffix` is RELAYCLIENT: it goes behind the recipient, and rcpthosts are not asked. */
+  /** From the argument of RCPT: the recipient as it would be accepted, or the reply that refuses it whatever the gate says.
+   *  `suffix` is RELAYCLIENT: it is appended to the recipient, and rcpthosts does not count. */
   readRecipient(argument: ByteString, suffix: ByteString | undefined, recipientsMax: number): Candidate | Reply {
     const { policy, extended } = this.setting
     let original = ''
@@ -71,7 +71,7 @@ export class Transaction {
     return this.candidate(parsed.address, suffix, { params, original })
   }
 
-  /** After a check has put another address in the recipient's place. */
+  /** After a check has replaced the recipient's address. */
   candidate(
     address: ByteString,
     suffix: ByteString | undefined,
@@ -93,7 +93,7 @@ export class Transaction {
     return replies.recipientOk
   }
 
-  /** What the gate said at MAIL: another sender, or that badmailfrom is not to be asked. */
+  /** Applies the gate's answer at MAIL: another sender, or no check of badmailfrom. */
   changeSender(address: ByteString | undefined, skipOwnChecks: boolean): void {
     if (address !== undefined && isAddress(address)) this.sender = address
     this.badSender = !skipOwnChecks && this.setting.policy.isBadSender(this.sender)

@@ -1,6 +1,6 @@
-/** Answers acme on run/start-certificates.sock: a request made with the key of HOME/tls, and a chain put in place there. tls-watch
- *  then takes it up like any other change.
- *  Knows:  the names, by control/acmenames and mtasts: acme can only leave out optional ones. Never: gives a key away.
+/** Answers acme on run/start-certificates.sock: a request made with the key of HOME/tls, and a chain put in place there.
+ *  tls-watch then notices it like any other change.
+ *  Knows:  the names, from control/acmenames and mtasts: acme may leave out only optional ones. Never: reveals a key.
  *  Fails:  with a refusal whose text is for the administrator. */
 import { lowerAscii, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -22,7 +22,7 @@ import { realFiles } from '../../system/files.ts'
 import { FrameServer } from '../../system/frame-server.ts'
 import type { Screen } from './screen.ts'
 
-/** A chain and what is around it. */
+/** A chain and the other fields of its frame. */
 const questionBytesMax: number = chainBytesMax + 1024
 
 export function serveCertificates(
@@ -41,11 +41,11 @@ export function serveCertificates(
     accept: (connection) => ({
       onFrame: (frame) => {
         const question = decodeCertificateQuestion(frame)
-        // One after another: each looks at the files, and then writes.
+        // One after another, since each reads the files and then writes.
         last = last
           .then(() => answer(question, home, clock, screen))
           .then((answered) => connection.send(encodeCertificateAnswer(answered)))
-          // Who asked is gone; the next one is answered all the same.
+          // The asker may be gone; later questions are still answered.
           .catch((error: unknown) => screen.trouble(`start-certificates: ${describeError(error)}`))
       },
       onClose: () => undefined,
@@ -76,8 +76,8 @@ async function answer(
   }
 }
 
-/** As they are now: asked for a few times a day. Where policies of MTA-STS are looked for is optional: the mail of one domain must not
- *  hang on the DNS of another. */
+/** Read anew each time, a few times a day. Host names for MTA-STS policies are optional: one domain's DNS must not block the
+ *  certificate of the others. */
 function certifiedNames(home: Home, clock: Clock): { readonly needed: string[]; readonly optional: string[] } {
   const control = new Control(home.control, clock)
   const unread = control.unread('start')

@@ -15,11 +15,11 @@ import { FrameConnection } from '../../system/frame-connection.ts'
 
 const restartMillisecondsMin = 200
 const restartMillisecondsMax = 10_000
-/** A program that ran so long is believed to be well: its next death is restarted as fast as the first. */
+/** A program that ran this long counts as healthy: after its next end it is restarted as fast as the first time. */
 const goodMilliseconds = 30_000
-/** A little more than a program gives itself (system/supervised.ts). */
+/** A little more than a program takes to stop (system/supervised.ts). */
 const stopMillisecondsMax = 21_000
-/** Of a question for its troubles. */
+/** For an answer about its troubles. */
 const answerMillisecondsMax = 5_000
 
 export interface Command {
@@ -35,7 +35,7 @@ export interface Command {
   readonly listenFds: readonly number[]
 }
 
-/** `waiting`: to be started again. `held`: for something that it cannot run without. */
+/** `waiting`: to be started again. `held`: waits for something that it cannot run without. */
 export type State = 'starting' | 'running' | 'waiting' | 'held' | 'stopping' | 'stopped'
 
 export interface ChildStatus {
@@ -47,7 +47,7 @@ export interface ChildStatus {
   readonly sinceMs: number
   /** Why it ended last time; empty if it never did. */
   readonly lastEnd: string
-  /** As it said when it was asked last. */
+  /** From its last answer. */
   readonly counts: Counts
 }
 
@@ -106,20 +106,20 @@ export class Child {
     if (pipe instanceof Duplex) this.listen(child, pipe)
   }
 
-  /** It is not started again when it ends: the end may come before our `stop`, if somebody signalled the whole group. */
+  /** It is not started again when it ends: it may end before our `stop`, if the whole process group got a signal. */
   retire(): void {
     this.retired = true
     this.cancelRestart()
     if (this.state === 'waiting') this.enter('stopped')
   }
 
-  /** Resolves when the process is gone: it asks, waits, then kills. */
+  /** Asks the process to stop, waits, then kills it. Resolves when it is gone. */
   async stop(): Promise<void> {
     this.retire()
     if (this.state === 'stopped') return
     this.enter('stopping')
     const gone = new Promise<void>((resolve) => this.onStopped.push(resolve))
-    // One that was paused hears nothing.
+    // A paused process would not read the order.
     this.process?.kill('SIGCONT')
     this.connection?.send(encodeToProgram({ kind: 'stop' }))
     const cancel = this.clock.after(stopMillisecondsMax, () => {
@@ -130,7 +130,7 @@ export class Child {
     cancel()
   }
 
-  /** Undefined: it runs, and does not answer. None of one that does not run. */
+  /** Undefined: it runs, but does not answer. Empty if it does not run. */
   async troubles(): Promise<readonly Trouble[] | undefined> {
     if (this.state !== 'running' || this.connection === undefined) return []
     const { promise, resolve } = Promise.withResolvers<readonly Trouble[] | undefined>()
@@ -148,7 +148,7 @@ export class Child {
     this.connection?.send(encodeToProgram(order))
   }
 
-  /** Told to the program now, and to each that is started after it. */
+  /** Sends the order now, and again to each process started later. */
   giveTls(order: ToProgram): void {
     assert(order.kind === 'tls', 'giveTls takes a tls order')
     this.lastTls = order
@@ -171,7 +171,7 @@ export class Child {
     try {
       return spawn(file, args, { env, cwd, ...account, stdio: ['ignore', logFd, logFd, 'pipe', ...listenFds] })
     } catch (error) {
-      // Most refusals come as an `error` event; want of memory does not.
+      // Most refusals come as an `error` event; lack of memory does not.
       this.failedText = describeError(error)
       this.ended(undefined, '')
       return undefined
@@ -223,7 +223,7 @@ export class Child {
   }
 }
 
-/** While a tree is being upgraded, its runtime is away for some seconds. */
+/** During an upgrade the runtime is missing for some seconds. */
 function missingText(paths: readonly string[], error: unknown): string {
   const missing = paths.find((path) => !existsSync(path))
   if (missing === undefined) return describeError(error)

@@ -45,7 +45,7 @@ export function commandFor(program: Program, { home, demo, listening, ownerOf, s
   }
 }
 
-/** Only what is named here: an environment is readable by the program's account, and flows on to users' programs. */
+/** Only these variables: the program's account can read its environment, which is also passed on to users' programs. */
 function environment(program: Program, logForm: string | undefined): Readonly<Record<string, string>> {
   const { env } = process
   const passed: Record<string, string | undefined> = {

@@ -1,5 +1,5 @@
-/** Makes the demo's home: a mail host `quaver.test` with one account, everything owned by the caller. What is there is
- *  left as it is, so a second start finds the same mail. Loaded only in the demo. */
+/** Makes the demo's home: a mail host `quaver.test` with one account, everything owned by the caller. Existing files stay as
+ *  they are, so a second start finds the same mail. Loaded only in the demo. */
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { userInfo } from 'node:os'
@@ -17,7 +17,7 @@ import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
 import { realRandom } from '../../system/random.ts'
 
 const passwordBytesMax = 1024
-/** Of a password file that was being written when the demo was killed. */
+/** Of a password file left half-written by a killed demo. */
 const temporaryPrefix = '.demo-password.'
 const domain = 'quaver.test'
 export const demoAddress: string = `demo@${domain}`
@@ -49,7 +49,7 @@ export async function makeDemoHome(home: Home): Promise<DemoHome> {
     throw new HomeError(`${home.path} is there, but it is not a demo's home: choose another with --home`)
   if (isNew && known === undefined) await refuseOthersDirectory(home.path)
   const password = known?.toString('utf8').trim() ?? newPassword(realRandom)
-  // Before anything else: this file says that the home is a demo's.
+  // Before anything else: this file marks the home as a demo's.
   if (known === undefined) await writePassword(home.path, passwordPath, password)
   await makeHome(home.path, undefined)
   if (isNew) await writeFirstFiles(home)
@@ -65,7 +65,7 @@ export async function makeDemoHome(home: Home): Promise<DemoHome> {
   }
 }
 
-/** A demo makes what it needs in a directory of its own, not among somebody's files; control files may wait there. */
+/** A demo needs a directory of its own, without other files; only control files may already be there. */
 async function refuseOthersDirectory(path: string): Promise<void> {
   const own = new Set(directories.map(({ name }) => name))
   const other = (await entriesOf(path)).find((name) => !own.has(name) && !name.startsWith(temporaryPrefix))
@@ -75,7 +75,7 @@ async function refuseOthersDirectory(path: string): Promise<void> {
     )
 }
 
-/** None if it is not there. Throws HomeError if it is something else. */
+/** Empty if it does not exist. Throws HomeError if it is no directory. */
 async function entriesOf(path: string): Promise<string[]> {
   try {
     return await readdir(path)
@@ -90,7 +90,7 @@ async function writePassword(homePath: string, path: string, password: string): 
   await replaceFile(realFiles, path, Buffer.from(`${password}\n`), 0o600)
 }
 
-/** control/me comes last: it says that the others are there. */
+/** control/me comes last: its presence means that the others exist. */
 async function writeFirstFiles(home: Home): Promise<void> {
   for (const [name, text] of Object.entries(firstFiles).reverse())
     await replaceFile(realFiles, join(home.path, name), Buffer.from(text), 0o644)
@@ -108,7 +108,7 @@ async function makeAccount(home: Home, password: string): Promise<boolean> {
   const { username: user, uid, gid } = userInfo()
   const address = parseAccountAddress(demoAddress)
   const secrets = await deriveSecrets(password)
-  // What `quaver send` sends is from the caller: bounces must come back.
+  // `quaver send` uses the caller's name as sender: its bounces need a mailbox.
   const alsoFor = /^[a-z0-9_][a-z0-9._-]*$/.test(user) ? [user] : []
   await addAccount(realFiles, home, { address, owner: { user, uid, gid }, secrets, alsoFor, oldMail: 'given' })
   return true

@@ -1,4 +1,4 @@
-/** What the demo shows on the terminal: what was made, that everything runs, and then the way of one message. */
+/** What the demo shows on the terminal: what was made, that everything runs, and then the path of one message. */
 import { spawn } from 'node:child_process'
 import { fstatSync, openSync, readSync, watch } from 'node:fs'
 import { extname, join, relative } from 'node:path'
@@ -102,7 +102,7 @@ function row(label: string, text: string): string {
   return `  ${dim(label.padEnd(11))} ${text}`
 }
 
-/** Relative to where the caller stands, if that is shorter. */
+/** Relative to the working directory, if that is shorter. */
 function near(path: string): string {
   const short = relative(process.cwd(), path)
   return short !== '' && short.length < path.length ? short : path
@@ -116,7 +116,7 @@ function dim(text: string): string {
   return styleText('dim', text, { stream: process.stdout })
 }
 
-/** Hands on what is appended to a file, from its present end on. */
+/** Passes on text appended to a file after its present end. */
 function followFile(path: string, onText: (text: string) => void): void {
   const fd = openSync(path, 'r')
   const buffer = Buffer.alloc(chunkBytes)

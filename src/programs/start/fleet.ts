@@ -1,6 +1,6 @@
 /** All programs of a home: started phase by phase, stopped the other way round.
  *  Knows:  order and readiness. Never: what a program does.
- *  Fails:  a program that does not get ready is tried again for ever; those of later phases wait for it. */
+ *  Fails:  a program that does not get ready is restarted for ever; those of later phases wait for it. */
 import type { ToProgram } from '../../contracts/supervise.ts'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -91,8 +91,8 @@ export class Fleet {
     if (!this.stopping) this.startDuePhases()
   }
 
-  /** Starts the first phase that has not been ready yet. Once ready counts: later a socket's backlog holds the callers
-   *  while its program is restarted. */
+  /** Starts the first phase that has not been ready yet. Having been ready once is enough: during a later restart the program's
+   *  callers wait in its socket's backlog. */
   private startDuePhases(): void {
     for (const phase of this.phases()) {
       const members = this.inPhase(phase)

@@ -1,6 +1,5 @@
-/** What troubles a home as a whole, beside its programs: its disk, its certificates, the clock. Looked at now and then, and
- *  whenever somebody asks.
- *  Knows:  since when each trouble is there. Never: mends anything. */
+/** Troubles of a home as a whole, besides its programs': disk, certificates, clock. Checked regularly, and on request.
+ *  Knows:  since when each trouble exists. Never: mends anything. */
 import { type StatsFs, statSync } from 'node:fs'
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { describeError } from '../../base/outcome.ts'
@@ -9,13 +8,13 @@ import type { Home } from '../../stores/home/layout.ts'
 import { type Clock, wallTime } from '../../system/clock.ts'
 import type { ProgramTrouble } from './fleet.ts'
 
-/** Less than the smaller of both is full. */
+/** A file system with less than the smaller of both is full. */
 const roomBytesMin: number = 16 * 1024 * 1024
 const roomShareMin = 0.01
 const lookMilliseconds = 60_000
-/** Between the clock and how time really went, from one look to the next. */
+/** Difference between wall clock and monotonic clock from one check to the next. */
 const clockJumpMilliseconds = 300_000
-/** A jump is told for so long. */
+/** How long a jump is reported. */
 const clockToldMilliseconds = 3_600_000
 
 export interface KnownTrouble extends ProgramTrouble {
@@ -89,7 +88,7 @@ export class HomeTroubles {
   }
 }
 
-/** Of the directories that mail and what is known of it are written to: a full disk once, by the first of them. */
+/** Of the directories that mail and its state are written to: a full disk is reported once, for the first of them. */
 async function diskTroubles(home: Home): Promise<Trouble[]> {
   const found: Trouble[] = []
   const full = new Set<number>()
@@ -103,14 +102,14 @@ async function diskTroubles(home: Home): Promise<Trouble[]> {
     } catch (error) {
       const text = describeError(error)
       const trouble = troubleIn(text)
-      // Some are made when they are needed.
+      // Some are made only when needed.
       if (trouble?.kind !== 'missing') found.push({ kind: trouble?.kind ?? 'unknown', where: path, text })
     }
   }
   return found
 }
 
-/** What is left of a file system that is full, for writers other than root; undefined: there is room. */
+/** The space left on a full file system, for writers other than root; undefined: there is room. */
 export function fullness(room: Pick<StatsFs, 'bavail' | 'blocks' | 'bsize' | 'files' | 'ffree'>): string | undefined {
   const { bavail, blocks, bsize, files, ffree } = room
   const bytesMin = Math.min(roomBytesMin, blocks * bsize * roomShareMin)

@@ -1,4 +1,4 @@
-/** Where each listener of a service listens: as its control file says, or by default. */
+/** Where each listener of a service listens: by its control file, or by default. */
 import { networkInterfaces } from 'node:os'
 import type { Listener } from '../../contracts/services.ts'
 import type { Control } from '../../stores/control/control.ts'

@@ -3,8 +3,8 @@ import { openSync } from 'node:fs'
 import { connectPath } from '../../system/frame-connection.ts'
 import { tryLockExclusive } from '../../system/libc.ts'
 
-/** True if this process may bind the home's sockets. Where the system has no such lock, whoever answers on `socket`
- *  is taken for the other `start`. */
+/** True if this process may bind the home's sockets. Where the system has no such lock, a process that answers on `socket`
+ *  counts as the other `start`. */
 export async function lockHome(lockPath: string, socket: string): Promise<boolean> {
   // Never closed, and not inherited: Node opens with O_CLOEXEC.
   const state = tryLockExclusive(openSync(lockPath, 'a', 0o600))

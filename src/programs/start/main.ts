@@ -21,7 +21,7 @@ process.umask(0o022)
 ignoreUnnamedSignals()
 forbidTracing()
 keepInheritedDescriptors()
-// A terminal, a pipe or a file that takes no more must not end what keeps the programs running.
+// A terminal, pipe or file that takes no more output must not end `start`.
 for (const screen of [process.stdout, process.stderr]) screen.on('error', () => undefined)
 
 try {
@@ -53,8 +53,7 @@ async function runDemo(options: StartOptions): Promise<void> {
   demo.started(await run(options, demo))
 }
 
-/** Faults that we know, and what the system refuses, are explained by their text alone; anything else is a bug and shows
- *  where. */
+/** Known faults, and refusals of the system, are explained by their text alone; anything else is a bug and shows its stack. */
 function explain(error: unknown): string {
   flushLog()
   const known = [HomeError, AccountError, BindError, UsageError].some((kind) => error instanceof kind)

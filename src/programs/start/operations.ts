@@ -4,7 +4,7 @@ import { readOperation } from '../../system/admin-server.ts'
 export interface Operations {
   /** Rows for `status`. */
   status(): Promise<readonly object[]>
-  /** Those of `status` about programs, at once: none of them is asked what troubles it. */
+  /** The rows of `status` about programs, at once: without asking them for their troubles. */
   programs(): readonly object[]
   reload(): void
   /** Resolves when everything has stopped. */

@@ -1,4 +1,4 @@
-/** The arguments of `start`, and what control/ says where they are silent. */
+/** The arguments of `start`, with defaults from control/. */
 import { parseArgs } from 'node:util'
 import { describeError } from '../../base/outcome.ts'
 import { type Listener, type ListenerName, type ServiceName, serviceNames } from '../../contracts/services.ts'
@@ -20,7 +20,7 @@ export interface StartOptions {
   readonly tour: boolean
   /** Where a system home logs unless control/log says otherwise. */
   readonly log: string | undefined
-  /** A descriptor that gets a line end when everything serves (as s6 has it), and is closed then. */
+  /** A descriptor that gets a line end when everything serves (s6's protocol), and is then closed. */
   readonly readyFd: number | undefined
 }
 
@@ -43,7 +43,7 @@ export function wantedServices(options: StartOptions, control: Control): readonl
   return options.services ?? parseServices(control.list('services') ?? serviceNames, 'control/services')
 }
 
-/** Where each service listens. A demo that is moved from its usual SMTP port is a second one: its other ports are free
+/** Where each service listens. A demo with another SMTP port than the usual one is a second demo: its other ports are free
  *  ones, unless control/ names them. */
 export function addressesFor(
   wanted: readonly Listener[],

@@ -1,9 +1,8 @@
-/** Sees to the messages in HOME/queue/drop. For each owner of files there a `quaver pickup` is run as that owner: it hands
- *  them to the queue over the socket for everybody, so the kernel says whose they are, and no root ever reads them.
- *  Each owner has turns of its own, bounded in time and number of files, several at once: whoever fills the directory
- *  holds up only himself.
- *  Knows:  names and owners of the files. Never: opens one; shares a descriptor with what runs as a user.
- *  Fails:  what could not be handed in stays, and is looked at again at the next round. */
+/** Picks up the messages in HOME/queue/drop. For each owner of files there it runs `quaver pickup` as that owner, which hands
+ *  them to the queue over the public socket: so the kernel proves the owner, and root never reads them. Each owner has turns of
+ *  its own, bounded in time and number of files, several at once: an owner that fills the directory delays only its own mail.
+ *  Knows:  names and owners of the files. Never: opens one; shares a descriptor with a user's process.
+ *  Fails:  files that could not be handed in stay, and are tried again in the next round. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { lstat, opendir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
@@ -17,13 +16,13 @@ import { nodeFlags } from '../../system/node-flags.ts'
 import type { Screen } from './screen.ts'
 
 const roundMilliseconds = 60_000
-/** Files of one owner in one turn. Of more, a different choice is made each time. */
+/** Files of one owner in one turn. If there are more, each turn picks a random selection. */
 export const filesPerTurnMax = 1000
 const turnsAtOnce = 8
 const looksAtOnce = 100
-/** While an owner has more than a turn holds. */
+/** The interval while an owner has more files than one turn takes. */
 const nextRoundMilliseconds = 5_000
-/** A turn ends by itself long before: this is for one that was stopped by its owner. */
+/** A turn ends by itself long before this, unless its owner stopped the process. */
 const turnMillisecondsMax = 60_000
 const pickupLogLimits = { bytesPerSecond: 64 * 1024 } as const
 
@@ -45,7 +44,7 @@ export function watchDrops(home: Home, screen: Pick<Screen, 'note' | 'trouble'>)
   let looking = false
   let lookAgain = false
   let soon: NodeJS.Timeout | undefined
-  /** Owners of too many files: told once, until they have fewer. */
+  /** Owners of too many files, reported once until they have fewer. */
   const told = new Set<number>()
 
   const next = (): void => {
@@ -103,7 +102,7 @@ export function watchDrops(home: Home, screen: Pick<Screen, 'note' | 'trouble'>)
   }
 }
 
-/** Owners whose files this process can have read: all if it is root, else its own. */
+/** Owners whose files this process can have read: all if it is root, else only itself. */
 export async function ownersOf(directory: string): Promise<DropOwner[]> {
   const me = process.getuid?.() ?? 0
   const owners = new Map<number, DropOwner>()
@@ -139,7 +138,7 @@ function choose(owner: DropOwner, name: string): void {
   if (place < filesPerTurnMax) owner.names[place] = name
 }
 
-/** It runs as the files' owner: its log is a pipe of its own, as a `local`'s is. */
+/** It runs as the files' owner, so its log is a pipe of its own, as a `local`'s is. */
 async function runPickup(
   home: Home,
   { uid, gid, names }: DropOwner,

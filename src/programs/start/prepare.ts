@@ -41,7 +41,7 @@ export async function prepareSystemHome(home: Home, programs: readonly Program[]
   return { ownerOf, made: needed.has('alias') ? await madeAliases(home, ownerOf('alias')) : [] }
 }
 
-/** A host without them runs, and loses what is sent to root: that is no reason not to start. */
+/** A failure here does not keep a host from starting: it only loses mail to root. */
 async function madeAliases(home: Home, owner: Owner): Promise<string[]> {
   try {
     const names = await makeHostAliases(realFiles, home, owner)
@@ -57,7 +57,7 @@ async function madeAliases(home: Home, owner: Owner): Promise<string[]> {
 export interface Listening {
   /** By name as in `Program.listens`; of a service's listener one for each address. */
   readonly bound: ReadonlyMap<string, readonly Bound[]>
-  /** What waited for a certificate. */
+  /** Listens on sockets that waited for a certificate. */
   listenWithTls(): void
   close(): void
 }
@@ -74,7 +74,7 @@ export function bindAll(
     for (const one of [...bound.values()].flat()) one.close()
   }
   try {
-    // Served here, each with its listening.
+    // Served by `start` itself.
     const own: SocketName[] = programs.some(({ name }) => name === 'acme') ? ['start', 'start-certificates'] : ['start']
     for (const name of [...own, ...programs.flatMap(({ listens }) => listens)]) {
       const ofName: Bound[] = []

@@ -8,7 +8,7 @@ import { errorCode } from '../../system/files.ts'
 
 const launcher = join(import.meta.dirname, '../../../bin/quaver')
 const scriptBytesMax = 8192
-/** As qmail-queue was before it was a link. */
+/** The script that qmail-queue was in earlier versions. */
 const formerScript = /^#!\/bin\/sh\nexec '[^\n]*' qmail-queue --home '[^\n]*'\n$/
 
 export function linkPrograms(home: Home): void {
@@ -22,7 +22,7 @@ export function linkPrograms(home: Home): void {
   }
 }
 
-/** It is absent or ours, and not as it should be. */
+/** It is absent, or ours but out of date. */
 function mayReplace(path: string): boolean {
   try {
     const facts = lstatSync(path)

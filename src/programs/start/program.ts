@@ -108,11 +108,11 @@ export const programs: readonly Program[] = [
     file: fileOf('httpd'),
     args: ['--service', 'https'],
   },
-  // As qmail-qread did, who owns what it shows.
+  // With the queue's account, as qmail-qread had.
   { ...plain, name: 'qread', role: 'queue', phase: 1, for: ['qread'], onlyWith: 'listen-qread', listens: ['qread'] },
 ]
 
-/** `login` once for each service: each logs under its own tag, and can be had alone. */
+/** `login` once for each service: each logs under its own tag, and can run alone. */
 function loginProgram(service: LoginService): Program {
   const { program: name } = services[service]
   const listens = listenersOf(service).map((listener) => listener.name)
@@ -138,7 +138,7 @@ function relayProgram(service: RelayService): Program {
   }
 }
 
-/** It does not listen before there is a certificate: a password must never come in clear. */
+/** True: it does not listen before there is a certificate, since passwords must never come in clear. */
 export function needsTls({ listens }: Pick<Program, 'listens'>): boolean {
   return listens.some((name) => (findListener(name)?.tls ?? '') !== '')
 }

@@ -1,8 +1,7 @@
-/** Tells whoever started this process that everything serves: a descriptor (s6, `quaver start --background`), and systemd
- *  with its watchdog (sd_notify(3)).
- *  Knows:  that a program which does not get ready is tried for ever, while nobody waits so long: after a minute what runs
- *          is told as ready.
- *  Fails:  UsageError for a descriptor that is not open; a service manager that is told nothing waits for its own time. */
+/** Reports to the process that started us that everything serves: on a descriptor (s6, `quaver start --background`), and to
+ *  systemd with its watchdog (sd_notify(3)).
+ *  Knows:  that a program may never get ready: after a minute readiness is reported anyway.
+ *  Fails:  UsageError for a descriptor that is not open; a service manager that gets no report uses its own time limit. */
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { setInterval } from 'node:timers'
 import { describeError } from '../../base/outcome.ts'
@@ -43,7 +42,7 @@ export class Readiness {
       writeSync(this.fd, '\n')
       closeSync(this.fd)
     } catch {
-      // Nobody waits any more.
+      // The reader has stopped waiting.
     }
   }
 

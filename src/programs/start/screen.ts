@@ -1,5 +1,5 @@
-/** Where `start` speaks. The demo: to the terminal, and to HOME/log/quaver.log with the others. A system home: where
- *  control/log says, by default descriptor 2, where the service manager listens. */
+/** Output of `start`. The demo: the terminal, and HOME/log/quaver.log together with the programs. A system home: as control/log
+ *  says, by default descriptor 2, which the service manager reads. */
 import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
@@ -18,13 +18,13 @@ export interface Screen {
   logFor(program: string): ProgramLog
   /** Undefined if descriptor 2 is the log. */
   readonly logPath: string | undefined
-  /** For people: nothing that a log needs. */
+  /** For people; not logged. */
   say(text: string): void
   /** For the log. */
   note(text: string): void
-  /** For both, in that order of urgency: something an operator should read. */
+  /** For people and the log: something an operator should read. */
   trouble(text: string): void
-  /** Why what the log was told is lost; undefined: it is kept. */
+  /** Why log lines are lost; undefined: they are kept. */
   logTrouble(): Trouble | undefined
   /** Nothing is said after this. */
   close(): void
@@ -36,7 +36,7 @@ export interface ProgramLog {
   readonly form: string | undefined
 }
 
-/** A demo's log is set aside at start when it is longer; one older is kept. */
+/** A longer log of a demo is set aside at the start; one old file is kept. */
 const logBytesMax: number = 16 * 1024 * 1024
 
 /** `wanted`: control/log. */
@@ -83,7 +83,7 @@ export function demoScreen(logDirectory: string, clock: Clock): Screen {
 /** Where the log of a home goes. */
 interface Target {
   open(program: string): Log
-  /** Where a program writes by itself, if there can be no pipe for it. */
+  /** Where a program writes directly, if there can be no pipe for it. */
   direct(program: string): ProgramLog
   flush(): void
   /** As LogFile's. */
@@ -113,13 +113,13 @@ function syslog(clock: Clock): Target {
     open: (program) => loggers.open(program),
     direct: (program) => ({ fd: loggers.fdFor(program), form: 'syslog' }),
     flush: () => undefined,
-    // Whether logger(1) could say it is not told.
+    // logger(1) does not report failures.
     lostBecause: () => '',
     close: () => loggers.close(),
   }
 }
 
-/** A pipe for each program, kept over its restarts: programs have accounts of their own, and none may write in another's
+/** A pipe for each program, kept over its restarts: programs have accounts of their own, and none may log under another's
  *  name. */
 class ProgramPipes {
   private readonly target: Target
@@ -150,7 +150,7 @@ interface DemoLog {
   readonly path: string | undefined
 }
 
-/** Where no log can be kept, the programs say all on the terminal. */
+/** If no log can be kept, the programs write to the terminal. */
 function openDemoLog(path: string): DemoLog {
   try {
     rotate(path)

@@ -41,7 +41,7 @@ export function obeySignals(started: Started, { watchParent }: { readonly watchP
     started.screen.note('stopped')
     started.screen.say('  stopped: all that was accepted is on disk')
     flushLog()
-    // Whoever asked over the socket is still to be answered.
+    // Leaves time to answer a request over the socket.
     setTimeout(() => process.exit(0), answerMilliseconds)
   })
 }

@@ -36,7 +36,7 @@ export interface Started {
   readonly fleet: Fleet
   /** Resolves when all programs are gone and the sockets are closed. */
   stop(): Promise<void>
-  /** Resolves then too, whoever asked for the stop. */
+  /** Resolves at that time, too, however the stop was requested. */
   readonly stopped: Promise<void>
 }
 
@@ -62,7 +62,7 @@ export async function start(
   const listening = bindAll(home, programs, plan.addresses, ownerOf)
   const screen = options.demo ? demoScreen(home.log, clock) : systemScreen(plan.log, clock)
   for (const text of made) screen.note(text)
-  // As qmail-start: what the programs make is for themselves unless they say otherwise.
+  // As qmail-start: files of the programs are private unless they set other modes.
   process.umask(0o077)
 
   let endDrops = (): void => undefined
@@ -132,7 +132,7 @@ interface Plan {
   readonly log: string | undefined
 }
 
-/** What the options and control/ ask for. */
+/** The plan from options and control/. */
 function makePlan(options: StartOptions, table: readonly Program[]): Plan {
   const home = homeAt(options.home)
   const control = new Control(home.control, clock)
@@ -181,13 +181,13 @@ function makeFleet(setting: FleetSetting, announcements: Announcements, onAllRea
   )
 }
 
-/** Most programs run as accounts that may not keep what they compiled: that is root's to do, once for all of them. */
+/** Most programs run as accounts that may not store compiled code, so root compiles once for all of them. */
 async function compileForAccounts(programs: readonly Program[], ownerOf: NonNullable<OwnerOf>): Promise<void> {
   await compileForOthers([...programs.map((program) => programFile(program)), programFile({ name: 'local' })])
   for (const { role } of programs) if (role !== 'root') shareCompiled(ownerOf(role).uid)
 }
 
-/** Rules are compiled here: their directory is root's. A demo takes none from the machine. */
+/** Rules are compiled here, since their directory is root's. A demo imports none from the machine. */
 async function keepRules(home: Home, demo: boolean, screen: Screen): Promise<() => void> {
   try {
     const migrated = demo ? [] : await migrateRules(home)

@@ -1,7 +1,7 @@
-/** The way to syslog: one `logger` for each tag, at the other end of a pipe to which lines of the tag's programs are written.
- *  Node has no datagram sockets for /dev/log, and this is what qmail-run does. A logger that dies is started again: the
- *  pipe is ours, so what was written meanwhile is not lost until it is full; then lines are dropped, and mail goes on.
- *  Fails:  throws HomeError where pipes or `logger` cannot be had. */
+/** Logs to syslog by one `logger` for each tag, through a pipe that takes the lines of the tag's programs. Node has no datagram
+ *  sockets for /dev/log, and qmail-run does the same. A logger that dies is restarted: the pipe is ours, so lines are lost only
+ *  once it is full; mail goes on.
+ *  Fails:  throws HomeError without pipes or `logger`. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, closeSync, constants, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -44,12 +44,12 @@ export class SyslogPipes {
       try {
         writeSync(writeFd, format(oneLine(line)))
       } catch {
-        // Full, or gone: see above.
+        // The pipe is full or closed: the line is dropped.
       }
     }
   }
 
-  /** The loggers read what is left, and end. */
+  /** The loggers read the rest, and end. */
   close(): void {
     this.closed = true
     for (const { readFd, writeFd } of this.channels.values()) {
@@ -75,7 +75,7 @@ export class SyslogPipes {
     if (this.closed) return
     const logger = spawn(this.command, ['-p', priority, '-t', channel.tag], {
       stdio: [channel.readFd, 'ignore', 2],
-      // A signal for our whole group is not for it: it ends when the last writer has.
+      // Signals to our process group must not reach it: it ends after the last writer.
       detached: true,
     })
     channel.logger = logger
@@ -98,7 +98,7 @@ function findLogger(path: string): string {
       accessSync(file, constants.X_OK)
       return file
     } catch {
-      // The next directory.
+      // Try the next directory.
     }
   }
   throw new HomeError(

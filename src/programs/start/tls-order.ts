@@ -1,5 +1,5 @@
 /** Which certificates and keys the programs get: one order from the pairs of HOME/tls.
- *  Fails:  what does not fit is left out and named; the default is never left out. */
+ *  Fails:  pairs that do not fit are left out and reported; the default is never left out. */
 import { type NamedPair, type TlsOrder, tlsOrderBytesMax, tlsPairsMax } from '../../contracts/supervise.ts'
 import type { TlsPair } from '../../stores/home/tls-files.ts'
 
@@ -8,7 +8,7 @@ export interface PlannedTls {
   readonly faults: readonly string[]
 }
 
-/** `named`: by directory, in the order in which they win a host name. */
+/** `named`: by directory; the first one that has a host name gets it. */
 export function planTls(fallback: TlsPair, named: ReadonlyMap<string, NamedPair>): PlannedTls {
   const pairs: NamedPair[] = [{ ...fallback, names: [] }]
   const faults: string[] = []

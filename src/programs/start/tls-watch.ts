@@ -1,6 +1,6 @@
-/** Keeps the programs' certificates and keys those of HOME/tls: read at start, and again when changed and settled; and
- *  gives them new ticket keys with each change, and once a day.
- *  Knows:  what is wrong with what is in force: gone from the directory, out of date, not for this host.
+/** Gives the programs the certificates and keys of HOME/tls: read at the start, and again when changed and settled; with new
+ *  ticket keys at each change, and once a day.
+ *  Knows:  faults of the pairs in force: gone from the directory, out of date, not for this host.
  *  Fails:  a pair that cannot be used is named in the log once; the one before it stays in force, and so do the others. */
 import { setInterval } from 'node:timers'
 import { fromBuffer } from '../../base/byte-string.ts'
@@ -22,21 +22,21 @@ import { planTls } from './tls-order.ts'
 
 const pollMilliseconds = 2000
 const settledMilliseconds = 1000
-/** Who learns a ticket key can read the TLS 1.2 sessions that were resumed with it. */
+/** A leaked ticket key reveals the TLS 1.2 sessions that were resumed with it. */
 const ticketKeysMillisecondsMax = 86_400_000
 const gone = 'cert.pem or key.pem is gone; what was in force before stays so until the programs are started again'
 
 export interface TlsEvents {
   readonly onOrder: (order: TlsOrder) => void
   readonly onFault: (fault: string) => void
-  /** What is in force is no good, or no more there. Each is told once while it lasts. */
+  /** A pair in force is faulty or gone. Each trouble is reported once while it lasts. */
   readonly onTrouble: (trouble: Trouble) => void
 }
 
-/** The name that mail programs are told: control/me. */
+/** The name that mail programs connect to: control/me. */
 export type OwnName = () => string | undefined
 
-/** Resolves after the first look; goes on looking for as long as the process runs. */
+/** Resolves after the first check; goes on checking as long as the process runs. */
 export async function watchTls(
   directory: string,
   ownName: OwnName,
@@ -65,11 +65,11 @@ export class WatchedTls {
   /** Of each directory as it was read last. */
   private readonly stamps = new Map<string, string>()
   private fallback: TlsPair | undefined
-  /** What is wrong with each directory; none: a pair that is in force. */
+  /** The fault of each directory; without one its pair is in force. */
   private readonly faults = new Map<string, string>()
   private told: readonly string[] = []
   private named = new Map<string, NamedPair>()
-  /** What has been named of the pairs together. */
+  /** Faults of the pairs together that were reported. */
   private planFaults: readonly string[] = []
   private listFault = ''
   private ticketKeysSince = 0
@@ -146,7 +146,7 @@ export class WatchedTls {
     return changed
   }
 
-  /** Those known stay if they cannot be listed. */
+  /** If they cannot be listed, the known ones stay. */
   private async listNamed(): Promise<string[]> {
     try {
       const found = await namedTlsDirectories(this.directory)

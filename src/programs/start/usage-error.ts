@@ -1,4 +1,4 @@
-/** The caller, or a control file, asks for something that cannot be. */
+/** The caller, or a control file, asks for something impossible. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }

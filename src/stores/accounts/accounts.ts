@@ -1,7 +1,7 @@
 /** Accounts of hosted domains, kept in qmail's own files: control/virtualdomains `D:D`, control/rcpthosts `D`, and for
  *  each account lines `=D-local:…`, `+D-local-:…` and `+D-local+:…` in users/assign; its mail is in HOME/mail/D/local/Maildir.
- *  Knows:  the order that leaves nothing half-made: mailbox, assignment, password, and only then the domain; back, the
- *          password first, so that what is left of an account can be removed again.
+ *  Knows:  the order that leaves nothing half-made: mailbox, assignment, password, and only then the domain. Removal takes the
+ *          password first, so that a half-removed account can be removed again.
  *  Never:  touches lines that it did not write; hashes passwords.
  *  Fails:  throws AccountError with the place and the remedy. */
 import { join } from 'node:path'
@@ -53,9 +53,9 @@ export interface NewAccount {
   readonly ownUid?: boolean
   /** Of its main password. */
   readonly secrets: Secrets
-  /** What is in the mailbox from an account of that name before: given to this one, or a reason to refuse. */
+  /** Mail that an earlier account of that name left in the mailbox: given to this one, or a reason to refuse. */
   readonly oldMail?: 'given' | 'refused'
-  /** Names in the same domain whose mail it gets, too, where nobody has it. */
+  /** Names in the same domain whose mail it also gets, unless another account or alias has them. */
   readonly alsoFor?: readonly string[]
 }
 
@@ -85,7 +85,7 @@ export async function addAccount(files: Files, home: Home, account: NewAccount):
   })
 }
 
-/** What `addAccount` still had to do when it was killed behind the lines in users/assign, with another password. */
+/** Does what is left of an `addAccount` that was killed after it wrote users/assign, with another password. */
 export async function completeAccount(
   files: Files,
   home: Home,
@@ -102,14 +102,14 @@ export async function completeAccount(
 /** In the order of users/assign. */
 export async function listAccounts(files: Files, home: Home): Promise<Account[]> {
   const { accounts } = await readSite(files, home)
-  // Another account's process may list, without knowing who has a password.
+  // A process of another uid may list accounts, but not read who has a password.
   const credentials = await listCredentials(home).catch(() => undefined)
   const control = new Control(home.control, realClock)
   const [host, locals] = [control.optionalLine('envnoathost') ?? '', control.list('locals') ?? []]
   return accounts.map(({ local, domain, user, uid, gid, directory, ownUid }) => {
     const address = `${local}@${domain}`
     const { labels = [] } = credentials?.get(address) ?? {}
-    // By any of its names, as authd has it.
+    // As in authd, an account is disabled if any of its names is.
     const disabled = spellings(address, host, locals).some((name) => credentials?.get(name)?.disabled === true)
     const apps = labels.filter((label) => label !== '')
     const maildir = join(directory, 'Maildir')
@@ -118,8 +118,8 @@ export async function listAccounts(files: Files, home: Home): Promise<Account[]>
   })
 }
 
-/** Takes passwords, assignment, and the account out of the aliases that led to it; the mail stays. The addresses that
- *  each domain should have go to its next account. The answer: what became of those aliases. */
+/** Removes passwords and assignment, and the account from the aliases that led to it; the mail stays. The role addresses of its
+ *  domain go to the domain's next account. Returns the changed aliases. */
 export async function removeAccount(files: Files, home: Home, address: AccountAddress): Promise<readonly Alias[]> {
   return await changeSite(files, home, async (site) => {
     const account = site.accounts.find((one) => textOf(one) === textOf(address))
@@ -152,7 +152,7 @@ function checkNew({ accounts, aliases, lines }: Site, { address, owner, ownUid }
   const remedy = '--own-uid needs an account of the machine for this address alone (--user)'
   if (same !== undefined) throw new AccountError(`'${owner.user}' owns the mail of ${textOf(same)}, too: ${remedy}`)
   if (ownUid !== true) return
-  // What forwards, or was written by an administrator. An alias of this name gives way.
+  // A line of a forward or of the administrator. An alias of this name gives way.
   const other = lines.find((line) => uidIn(line) === owner.uid && !(isAlias && keyIn(line) === keyOf(address)))
   if (other !== undefined)
     throw new AccountError(

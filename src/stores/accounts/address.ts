@@ -9,7 +9,7 @@ const localPattern = /^[a-z0-9_][a-z0-9._-]{0,63}$/
 const targetPattern = /^[!-~\x80-\xff]{1,64}$/
 
 export interface AccountAddress {
-  /** Empty in an alias: whatever has no address of its own (catch-all). */
+  /** Empty in an alias: a catch-all. */
   readonly local: string
   readonly domain: string
 }

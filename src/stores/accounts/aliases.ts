@@ -1,6 +1,6 @@
-/** Aliases of hosted domains: an address more of one account is a line of users/assign; what leads to several, or away, is a
- *  `.qmail` file in HOME/mail/D/.aliases, which belongs to root, and a line that leads there.
- *  Knows:  the order that leaves nothing half-made: the file before the line that leads to it, gone after it.
+/** Aliases of hosted domains: one more address of one account is a line of users/assign; an alias of several targets, or of one
+ *  elsewhere, is a `.qmail` file in HOME/mail/D/.aliases, which belongs to root, and a line that leads there.
+ *  Knows:  the order that leaves nothing half-made: the file is written before its line, and removed after it.
  *  Fails:  throws AccountError with the place and the remedy, else as Node does. */
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,12 +25,12 @@ import {
 import { makeDomainDirectory } from './mailbox.ts'
 import { changeSite, readSite, type Site, writeAssign } from './site-files.ts'
 
-/** As delivery reads no longer `.qmail`. */
+/** Delivery reads no longer `.qmail` file. */
 const forwardBytesMax: number = 1024 * 1024
 const targetsMax = 1000
 
 export interface Alias {
-  /** `@domain` for what has no address of its own. */
+  /** `@domain` for a catch-all. */
   readonly address: string
   readonly targets: readonly ByteString[]
 }
@@ -42,11 +42,11 @@ export async function listAliases(files: Files, home: Home): Promise<Alias[]> {
 }
 
 export interface ChangedAlias extends Alias {
-  /** Of its targets: addresses of domains hosted here that nobody has. */
+  /** Those of its targets that are in a domain hosted here but do not exist. */
   readonly absent: readonly ByteString[]
 }
 
-/** Replaces the targets; none removes it. `forwarder`: whose process forwards, where it has to be done. */
+/** Replaces the targets; without targets the alias is removed. `forwarder`: the account whose process forwards, if one must. */
 export async function setAlias(
   files: Files,
   home: Home,
@@ -66,7 +66,7 @@ export async function setAlias(
   })
 }
 
-/** Those that bounce here and now: an address of a hosted domain that no line of users/assign takes. */
+/** Targets that bounce at once: addresses of a hosted domain that no line of users/assign takes. */
 export function absentTargets(
   { domains, lines }: Pick<Site, 'domains' | 'lines'>,
   targets: readonly ByteString[],
@@ -81,7 +81,7 @@ export function absentTargets(
 
 export interface PlacedAlias {
   readonly lines: readonly string[]
-  /** When the lines are written. */
+  /** To be called after the lines are written. */
   readonly afterwards: () => Promise<void>
 }
 
@@ -152,7 +152,7 @@ function checkTargets(site: Site, address: AccountAddress, targets: readonly Byt
   }
 }
 
-/** Without case, as accounts and aliases are found; the first of those that are alike stays. */
+/** Case is ignored, as in the lookup of accounts and aliases; the first of equal ones stays. */
 function distinct(targets: readonly ByteString[]): ByteString[] {
   const firsts = new Map<string, ByteString>()
   for (const target of targets) if (!firsts.has(lowerAscii(target))) firsts.set(lowerAscii(target), target)

@@ -7,14 +7,14 @@ import { fromText, toText } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import type { AccountAddress } from './address.ts'
 
-/** Whose mail it is: an account of the machine, by name and numbers. */
+/** The account of the machine that owns the mail, by name and numbers. */
 export interface AssignOwner {
   readonly user: string
   readonly uid: number
   readonly gid: number
 }
 
-/** After the last colon, which nobody looks at: no other account is to have this uid. */
+/** After the last colon, a field that qmail ignores: no other account may have this uid. */
 const ownUidMark = 'own-uid'
 /** Below HOME/mail/D; no account can have this name. */
 const forwardsName = '.aliases'
@@ -25,7 +25,7 @@ export function keyOf({ local, domain }: AccountAddress): string {
   return `${domain}-${local}`
 }
 
-/** The address itself first; then its extensions, after `-` as in qmail and after `+` as everywhere else. */
+/** The address itself first; then its extensions, after `-` as in qmail and after `+` as elsewhere. */
 export function accountLines(key: string, owner: AssignOwner, directory: string, ownUid: boolean): string[] {
   const fields = fieldsOf(owner, directory)
   return [`=${key}:${fields}:::${ownUid ? ownUidMark : ''}`, `+${key}-:${fields}:-::`, `+${key}+:${fields}:+::`]
@@ -50,7 +50,7 @@ export function forwardsDirectory(mail: string, domain: string): string {
   return join(mail, domain, forwardsName)
 }
 
-/** As the delivering code looks for it: dots are colons. */
+/** As qmail-local looks for it: dots become colons. */
 export function forwardFile(mail: string, { local, domain }: AccountAddress): string {
   const ext = local === '' ? `${catchAllExtension}default` : local.replaceAll('.', ':')
   return join(forwardsDirectory(mail, domain), `.qmail-${ext}`)
@@ -63,7 +63,7 @@ export interface FoundAccount extends AssignOwner {
   readonly ownUid: boolean
 }
 
-/** Undefined for a line that is no account of a mailbox below `mail`: such lines belong to the administrator. */
+/** Undefined unless the line is an account with a mailbox below `mail`: other lines belong to the administrator. */
 export function readAccountLine(line: string, mail: string): FoundAccount | undefined {
   if (!line.startsWith('=')) return undefined
   const [key, user, uid, gid, , , , rest] = line.slice(1).split(':')
@@ -74,8 +74,7 @@ export function readAccountLine(line: string, mail: string): FoundAccount | unde
   return { ...owner, user, uid: Number(uid), gid: Number(gid), directory, ownUid: rest === ownUidMark }
 }
 
-/** Where the mailboxes of the home were in which this account's line was made, if that was not `mail`: the home was moved,
- *  or is a copy of that one. */
+/** The mail directory that this account's line was made for, if that was not `mail`: the home was moved, or is a copy. */
 export function earlierMail(line: string, mail: string): string | undefined {
   const directory = line.startsWith('=') ? directoryIn(line) : undefined
   if (directory === undefined) return undefined
@@ -85,7 +84,7 @@ export function earlierMail(line: string, mail: string): string | undefined {
   return owner !== undefined && keyIn(line) === keyOf(owner) ? before : undefined
 }
 
-/** What an administrator does about `earlierMail`. */
+/** What an administrator has to do about `earlierMail`. */
 export function movedRemedy(
   before: string,
   { mail, users }: { readonly mail: string; readonly users: string },
@@ -95,9 +94,9 @@ export function movedRemedy(
 
 export interface FoundAlias {
   readonly address: AccountAddress
-  /** Of what it leads to; whose process forwards, where its forward file says. */
+  /** The owner of its account; with a forward file, the account whose process forwards. */
   readonly owner: AssignOwner
-  /** Undefined: its forward file says. */
+  /** Undefined: its forward file names the targets. */
   readonly account: AccountAddress | undefined
 }
 
@@ -127,18 +126,18 @@ export function isAssigned(lines: readonly string[], key: string): boolean {
   return lines.some((line) => (line.startsWith('=') ? keyIn(line) === key : key.startsWith(keyIn(line))))
 }
 
-/** Whose rights the line gives; NaN where it has none. */
+/** The uid of the line; NaN where it has none. */
 export function uidIn(line: string): number {
   return Number(line.split(':')[2])
 }
 
-/** Where the mail of the line is; undefined where it has none. */
+/** The directory of the line; undefined where it has none. */
 export function directoryIn(line: string): string | undefined {
   const directory = line.split(':')[4]
   return directory === undefined ? undefined : toText(directory)
 }
 
-/** Of names that begin alike the longest; the domain of a key is followed by a dash. */
+/** The longest domain that, followed by a dash, begins the key. */
 export function domainOfKey(key: string, domains: readonly string[]): string | undefined {
   let found: string | undefined
   for (const domain of domains) if (key.startsWith(`${domain}-`) && domain.length > (found?.length ?? 0)) found = domain

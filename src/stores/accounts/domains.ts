@@ -43,8 +43,8 @@ export async function listDomains(files: Files, home: Home): Promise<Domain[]> {
   }))
 }
 
-/** Postmaster, abuse and hostmaster lead to `target`, else to the domain's first account; without either they are
- *  made with that account. The answer: where they lead, if anywhere. */
+/** Postmaster, abuse and hostmaster lead to `target`, else to the domain's first account; if it has none, they are made when
+ *  its first account is added. Returns where they lead, if anywhere. */
 export async function addDomain(
   files: Files,
   home: Home,
@@ -68,11 +68,11 @@ export async function addDomain(
 export interface RemovedDomain {
   /** Their mail stays. */
   readonly accounts: readonly FoundAccount[]
-  /** What became of aliases of other domains that led to them. */
+  /** Aliases of other domains that led to them, as they are now. */
   readonly aliases: readonly Alias[]
 }
 
-/** Throws AccountError while it has accounts, unless they are to go, too. */
+/** Throws AccountError while the domain has accounts, unless they are to be removed with it. */
 export async function removeDomain(
   files: Files,
   home: Home,

@@ -12,12 +12,12 @@ import type { Site } from './site-files.ts'
 export const roleNames: readonly string[] = ['postmaster', 'abuse', 'hostmaster']
 
 export interface Leaving extends PlacedAlias {
-  /** What became of the aliases that led to them, and of their own addresses that a domain should have. */
+  /** The aliases that led to them, and the role addresses that they had, as they are now. */
   readonly changed: readonly Alias[]
 }
 
-/** The lines without these accounts: out of every alias that led to one. A role address that would be nobody's passes to
- *  the next account of its own domain. */
+/** The lines without these accounts, which also leave every alias. A role address that would lead nowhere passes to the next
+ *  account of its domain. */
 export async function leaveSite(files: Files, home: Home, site: Site, gone: readonly FoundAccount[]): Promise<Leaving> {
   const addresses = new Set(gone.map(textOf))
   const rest = { ...site, accounts: site.accounts.filter((one) => !addresses.has(textOf(one))) }
@@ -64,7 +64,7 @@ function withoutAccounts(lines: readonly string[], gone: readonly FoundAccount[]
   return lines.filter((line) => {
     const found = readAccountLine(line, mail)
     if (found !== undefined) return !addresses.has(textOf(found))
-    // Their extensions, unless an administrator sends them elsewhere.
+    // The extensions of these accounts go too, unless an administrator sent them elsewhere.
     const directory = line.startsWith('+') ? directories.get(keyIn(line)) : undefined
     return directory === undefined || directoryIn(line) !== directory
   })

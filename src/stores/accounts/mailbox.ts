@@ -1,5 +1,5 @@
 /** A mailbox's directories: HOME/mail/D belongs to root, HOME/mail/D/local and all in it to the owner of the mail.
- *  Never:  does anything as root in a directory that somebody else owns.
+ *  Never:  does anything as root in a directory of another owner.
  *  Fails:  throws AccountError with the place and the remedy, else as Node does. */
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ export function mailHome(home: Home, { local, domain }: AccountAddress): string 
   return join(home.mail, domain, local)
 }
 
-/** What is there stays as it is, if it belongs to the owner, and is meant for whoever gets the address now. */
+/** An existing mailbox stays as it is if it belongs to the owner and its mail is meant for the new account. */
 export async function makeMailbox(
   home: Home,
   address: AccountAddress,
@@ -45,7 +45,7 @@ export async function makeDomainDirectory(home: Home, domain: string): Promise<s
   return directory
 }
 
-/** Undefined, or what could not be deleted. There is no way back. */
+/** Returns what could not be deleted, or undefined. Cannot be undone. */
 export async function deleteMail(home: Home, address: AccountAddress, owner: AssignOwner): Promise<string | undefined> {
   const directory = mailHome(home, address)
   try {
@@ -56,7 +56,7 @@ export async function deleteMail(home: Home, address: AccountAddress, owner: Ass
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') return `${directory}: ${describeError(error)}`
   }
-  // The last one takes the domain's directory along.
+  // With the last mailbox the domain's directory goes.
   await rmdir(join(home.mail, address.domain)).catch(() => undefined)
   return undefined
 }

@@ -1,7 +1,7 @@
-/** Passwords that we make: 100 bits, in letters and digits that are not mistaken for one another. */
+/** Generated passwords: 100 bits, in letters and digits that are not mistaken for one another. */
 import type { Random } from '../../system/random.ts'
 
-/** 32 of them, so that a random byte falls on each alike. */
+/** 32 of them, so that a random byte picks each with the same chance. */
 const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
 const groups = 4
 const groupLength = 5

@@ -1,7 +1,7 @@
-/** Another address for an account: mailbox, passwords and all that led to it come along, and the old address stays as an
+/** Gives an account another address: mailbox, passwords, aliases and extensions move with it, and the old address stays as an
  *  alias of the new one.
- *  Knows:  the order: mailbox, assignment, passwords. What comes in between is deferred, not lost: the old assignment leads
- *          to a directory that is away for a moment.
+ *  Knows:  the order: mailbox, assignment, passwords. Mail that arrives in between is deferred, not lost: the old assignment
+ *          leads to a directory that is absent for a moment.
  *  Fails:  throws AccountError with the remedy before anything is changed, else as Node does. */
 import { lstat, rename } from 'node:fs/promises'
 import { errorCode, type Files } from '../../system/files.ts'
@@ -38,7 +38,7 @@ export async function renameAccount(files: Files, home: Home, from: AccountAddre
   })
 }
 
-/** The new name may be an alias of the account, and becomes its own. */
+/** The new name may be an alias of the account; the alias is replaced. */
 function checkFree({ accounts, aliases, lines }: Site, from: AccountAddress, to: AccountAddress): void {
   const text = textOf(to)
   if (accounts.some((one) => textOf(one) === text)) throw new AccountError(`${text} is an account already`)

@@ -72,7 +72,7 @@ export async function addDomainLines(files: Files, home: Home, domain: string): 
   })
 }
 
-/** First no more mail is accepted, then none is routed. */
+/** In this order: mail is no longer accepted before it is no longer routed. */
 export async function removeDomainLines(files: Files, home: Home, domain: string): Promise<void> {
   await removeLine(files, home, 'rcpthosts', domain)
   await removeLine(files, home, 'virtualdomains', `${domain}:${domain}`)

@@ -1,6 +1,6 @@
-/** HOME/acme/account.pem: the key by which an authority knows us. It certifies nothing and opens no mail; but who has it can have
- *  certificates made for our names, while the authority remembers that they are ours.
- *  Fails:  throws with the path; never with a word of the key. */
+/** HOME/acme/account.pem: the key of our account at an authority. It certifies nothing and opens no mail; but its holder can
+ *  get certificates for our names as long as the authority remembers our proofs.
+ *  Fails:  throws with the path; never shows any of the key. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { type Files, replaceFile } from '../../system/files.ts'

@@ -1,6 +1,6 @@
-/** HOME/acme/state.json: what acme must remember over a restart, above all when it may ask its authority again.
- *  Everybody may read it; `quaver tls status` does.
- *  Fails:  reading what is no such file throws, with the path: unknown is not the same as new. Writing throws as Node does. */
+/** HOME/acme/state.json: what acme must remember over a restart, above all when it may ask its authority again. Readable by
+ *  all; `quaver tls status` reads it.
+ *  Fails:  reading a damaged file throws, with the path: unknown is not the same as new. Writing throws as Node does. */
 import { join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
 import { isHttpsUrl } from '../../protocols/acme/objects.ts'
@@ -9,9 +9,9 @@ import type { Home } from '../home/layout.ts'
 
 /** All times in milliseconds since 1970. */
 export interface AcmeState {
-  /** What we are called at the authority of this directory. */
+  /** The URL of our account at the authority of this directory. */
   readonly account?: { readonly directory: string; readonly url: string }
-  /** Who gave the last certificate, and when the last ones came. */
+  /** The authority of the last certificate, and when the last ones were issued. */
   readonly issued?: Issued
   readonly renewal?: Renewal
   readonly failure?: Failure
@@ -20,7 +20,7 @@ export interface AcmeState {
 export interface Issued {
   readonly directory: string
   readonly timesMs: readonly number[]
-  /** What the authority is called in CAA records. */
+  /** The authority's names in CAA records. */
   readonly caaNames: readonly string[]
 }
 
@@ -28,9 +28,9 @@ export interface Renewal {
   /** SHA-256 of the certificate that this is about. */
   readonly certificate: string
   readonly atMs: number
-  /** The authority suggested it, and is asked again then; undefined: it suggests nothing. */
+  /** When to ask the authority again for its suggested time (RFC 9773); undefined: it suggests none. */
   readonly askAgainMs?: number
-  /** A page of the authority's that says why so soon; empty: none. */
+  /** URL of the authority's page that explains the time; empty: none. */
   readonly explanation: string
 }
 
@@ -39,10 +39,10 @@ export interface Failure {
   readonly count: number
   /** Of the last one. */
   readonly atMs: number
-  /** Of the last ones that an authority may have counted, oldest first. */
+  /** Of the last failures that an authority may have counted, oldest first. */
   readonly timesMs: readonly number[]
   readonly text: string
-  /** No attempt before. */
+  /** No attempt is made before this time. */
   readonly againMs: number
 }
 

@@ -1,5 +1,5 @@
-/** HOME/acme/challenge: what an authority looks for at http://NAME/.well-known/acme-challenge/TOKEN. acme writes it; httpd shows it,
- *  or whatever else listens on port 80. */
+/** HOME/acme/challenge: what an authority looks for at http://NAME/.well-known/acme-challenge/TOKEN. acme writes it; httpd, or
+ *  another web server on port 80, serves it. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assert } from '../../base/assert.ts'
@@ -9,10 +9,10 @@ import type { Home } from '../home/layout.ts'
 
 /** A token and a thumbprint are shorter. */
 const challengeBytesMax = 1024
-/** Always there, so that anybody can see whether port 80 of a name leads to this directory. */
+/** Always present, so that a request shows whether port 80 of a name leads to this directory. */
 export const probe = { token: 'quaver', text: 'quaver\n' } as const
 
-/** Makes the directory, with the probe alone in it: what was cut off has left the rest. Throws as Node does. */
+/** Makes the directory and leaves only the probe in it: other files are of interrupted orders. Throws as Node does. */
 export async function beginChallenges(files: Files, home: Home): Promise<void> {
   const directory = join(home.acme, 'challenge')
   await files.makeDirectory(directory, 0o755)

@@ -1,5 +1,5 @@
-/** HOME/acme/issued.pem: a chain that the authority gave and that is not installed yet. Authorities give the same certificate a
- *  few times a week only: what was got is not asked for again because a disk was full for a moment. */
+/** HOME/acme/issued.pem: a chain that the authority gave and that is not installed yet. Authorities issue the same certificate
+ *  only a few times a week, so a chain that a full disk kept from being installed is kept. */
 import { join } from 'node:path'
 import { chainBytesMax } from '../../contracts/certificates.ts'
 import { type Files, replaceFile } from '../../system/files.ts'

@@ -1,6 +1,6 @@
 /** The form of a backup: one tar archive (POSIX pax, as every tar reads it), compressed by gzip where its name ends in `gz`.
- *  Its first entry says of what it is a backup, its last how many entries there were and the SHA-256 of all of them: what was
- *  cut or changed is told before anything is restored. Owners are names; numbers are another machine's affair.
+ *  Its first entry names what was backed up; its last holds the number of entries and the SHA-256 of all of them, so that a
+ *  truncated or changed archive is noticed before anything is restored. Owners are names: numbers differ between machines.
  *  Never:  knows what a home is; looks at the machine's accounts.
  *  Fails:  throws BackupError for an archive that cannot be understood, else as Node does. */
 import { createHash, type Hash } from 'node:crypto'
@@ -220,7 +220,7 @@ class Blocks {
     this.source = source[Symbol.asyncIterator]()
   }
 
-  /** With what fills its last block, which is passed over. */
+  /** Also consumes the padding of the last block. */
   async take(bytes: number, bytesMax: number): Promise<Buffer> {
     if (bytes > bytesMax) throw new BackupError(`an entry has ${bytes} bytes, and may have ${bytesMax}`)
     const found: Buffer[] = []
@@ -228,7 +228,7 @@ class Blocks {
     return Buffer.concat(found)
   }
 
-  /** Goes on where it was left, when it is asked again. */
+  /** A later call goes on where the last one stopped. */
   async *pieces(bytes: number, onPiece: (piece: Buffer) => void): AsyncGenerator<Buffer> {
     let left = bytes
     const read = async (most: number): Promise<Buffer> => {
@@ -251,7 +251,7 @@ class Blocks {
   }
 }
 
-/** With what an extended header before it says. */
+/** Applies an extended header that stands before it. */
 async function nextHeader(blocks: Blocks): Promise<Header> {
   const block = await blocks.take(blockBytes, blockBytes)
   const header = new Header(block)

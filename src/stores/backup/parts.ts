@@ -1,9 +1,10 @@
-/** What of a home is in a backup, in the order in which it is read: first what becomes something else, then what it becomes.
- *  A message is in the drop directory before it is in the queue, in the queue before it is in a mailbox, in `new` before it is
- *  in `cur`: one that moves meanwhile is in the backup twice, or once, and never not at all.
- *  Knows:  what can be made again and stays out: sockets, logs, the greylist, keys of token issuers, counts of quotas and of reports.
- *  Never:  follows a link; reads what somebody's directory leads to with other rights than his.
- *  Fails:  what is gone or may not be read is told to `left`, and the rest is read. */
+/** Which parts of a home are in a backup. They are read in the order in which a message moves: the drop directory, the queue,
+ *  the mailboxes, and there `new` before `cur`. So a message that moves meanwhile is in the backup once or twice, never
+ *  missing.
+ *  Knows:  what is left out because it can be made again: sockets, logs, the greylist, keys of token issuers, counts of quotas
+ *          and of reports.
+ *  Never:  follows a link; reads below a user's directory with other rights than that user's.
+ *  Fails:  a path that is gone or may not be read is reported to `left`, and the rest is read. */
 import { constants, type Stats } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -24,17 +25,17 @@ export interface BackupScope {
   readonly left: (text: string) => void
 }
 
-/** Of the home itself, beside its directories. */
+/** Files in the home itself, beside its directories. */
 const homeFiles = ['made.json', 'demo-password']
-/** Databases that a program has open, and can lose. */
+/** Databases that a program has open, and can start without. */
 const lost = /^(?:auth\/.*\.sqlite|reports\/dmarc\/)/
-/** To the program of this machine: 'quaver start' makes them. */
+/** Links to this machine's program: 'quaver start' makes them. */
 const programLink = /^bin\/[^ ]* .*\/bin\/quaver$/
 /** Written at this moment (`replaceFile`). */
 const unfinished = /^\..*\.\d+\.new$/
 const maildirParts = ['tmp', 'new', 'cur']
 const pieceBytes: number = 64 * 1024
-/** A mail program that goes on renaming must not keep us reading. */
+/** A bound, should a mail program keep renaming files. */
 const looksMax = 3
 const readFlags: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
@@ -60,7 +61,7 @@ export async function* partsOf({ home, queueCopy, mail, left }: BackupScope): As
 class Walk {
   private readonly mail: boolean
   private readonly left: (text: string) => void
-  /** By uid; a number where no account has it. */
+  /** Names by uid; the number where no account has it. */
   private readonly owners = new Map<number, string>()
 
   constructor(mail: boolean, left: (text: string) => void) {
@@ -105,7 +106,7 @@ class Walk {
     } else if (facts.isFile()) yield* this.file(path, place, reader)
   }
 
-  /** A message that got another name while we read has the old one before its colon. */
+  /** A message that is renamed while we read keeps the part of its name before the colon. */
   private async *messages(path: string, place: string, reader: OwnerIds): AsyncGenerator<EntryToWrite> {
     const read = new Set<string>()
     for (let looks = 0; looks < looksMax; looks++) {
@@ -129,7 +130,7 @@ class Walk {
         const facts = await handle.stat()
         if (!facts.isFile()) return true
         if (path.endsWith('/maildirsize')) {
-          // The limit alone: what was counted is of another time.
+          // The limit alone: the count would be out of date after a restore.
           const [limit = ''] = (await handle.readFile('latin1')).split('\n')
           const bytes = Buffer.from(`${limit}\n`, 'latin1')
           yield {
@@ -145,7 +146,7 @@ class Walk {
         await handle.close()
       }
     } catch (error) {
-      // A link among messages is none.
+      // A link in a Maildir is no message.
       if (errorCode(error) === 'ELOOP') return true
       if (!isRefused(error)) throw error
       this.left(describeError(error))
@@ -173,7 +174,7 @@ class Walk {
     }
   }
 
-  /** Without those that are no text. */
+  /** Leaves out names that are no text. */
   private async names(place: string, reader: OwnerIds): Promise<string[]> {
     try {
       const names = (await asOwner(reader, () => readdir(place, { encoding: 'buffer' })).catch(whenAbsent)) ?? []
@@ -193,7 +194,7 @@ class Walk {
 
 const rootIds: OwnerIds = { uid: 0, gid: 0 }
 
-/** Whoever owns a directory may put another in the place of what is in it, root's too: below it, his rights are all there are. */
+/** The owner of a directory may replace what is in it, root's files too: below it, only the owner's rights are used. */
 function readerBelow(reader: OwnerIds, directory: Stats): OwnerIds {
   return reader.uid === 0 ? directory : reader
 }
@@ -202,7 +203,7 @@ function turnOf(name: string): number {
   return maildirParts.indexOf(name)
 }
 
-/** One whose file is cut again and again must not keep others from having a backup: zeros stand for what is away. */
+/** A file that keeps being truncated must not stop the backup: zeros stand for the missing bytes. */
 async function* readPieces(
   handle: Awaited<ReturnType<typeof open>>,
   bytes: number,
@@ -234,7 +235,7 @@ function whenAbsent(error: unknown): undefined {
   throw error
 }
 
-/** By whoever owns it: others' mail is not to wait for him. */
+/** The owner made it unreadable; the backup of other users' mail goes on. */
 function isRefused(error: unknown): boolean {
   return ['EACCES', 'EPERM', 'ENXIO', 'ENAMETOOLONG'].includes(errorCode(error))
 }

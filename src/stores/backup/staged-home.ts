@@ -1,8 +1,8 @@
-/** A home on its way back: unpacked beside the place where it will be, on the same file system, and moved there when all of it
- *  is there. Until then a later run begins again; after that it goes on with the moves.
- *  Knows:  which part goes where, and that `control`, by which a home is known, goes last.
- *  Never:  writes where something is; follows a link of the archive's.
- *  Fails:  as Node does; BackupError for what no backup of ours says. */
+/** A home that is being restored: unpacked beside its final place, on the same file system, and moved there when it is
+ *  complete. Before that a later run begins again; after that it goes on with the moves.
+ *  Knows:  which part goes where, and that `control`, which marks a directory as a home, goes last.
+ *  Never:  overwrites; follows a link of the archive's.
+ *  Fails:  as Node does; BackupError for content that our backups never have. */
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { chmod, lchown, lutimes, mkdir, open, rename, rm, rmdir, symlink } from 'node:fs/promises'
@@ -13,13 +13,13 @@ import { errorCode, realFiles, replaceFile } from '../../system/files.ts'
 import { type Home, homeAt } from '../home/layout.ts'
 import { type BackupEntry, BackupError } from './archive.ts'
 
-/** Undefined: whatever this process makes is its own. */
+/** Undefined: all files belong to this process's user. */
 export type OwnerOfEntry = (entry: BackupEntry) => Promise<OwnerIds | undefined>
 
 const stageName = '.restore'
 const stateName = 'moves.json'
 const stateBytesMax: number = 64 * 1024
-/** What may be in the place of a home. */
+/** Entries that a directory may hold and still count as empty. */
 const nothings = new Set([stageName, 'lost+found'])
 const apart = ['control', 'users', 'tls'] as const
 const syncMillisecondsMax = 600_000
@@ -58,7 +58,7 @@ export class StagedHome {
     return [this.final.path, ...places].filter(isInTheWay)
   }
 
-  /** After it nothing is there of an earlier run that had not come to its moves. */
+  /** Discards an earlier run that had not begun its moves. */
   async begin(): Promise<void> {
     await this.discard()
     for (const stage of this.stages()) await mkdir(stage, { recursive: true, mode: 0o700 })
@@ -84,12 +84,12 @@ export class StagedHome {
     } else await this.file(path, entry, content, owner)
   }
 
-  /** Its directories can be entered by those whose they are: the queue is to be opened. */
+  /** Lets the owners of its directories enter them, so that the queue can be opened. */
   async letIn(): Promise<void> {
     for (const stage of this.stages()) await chmod(stage, 0o711)
   }
 
-  /** On disk, and noted: from now on it is restored, whatever happens. `report` is for whoever ends it. */
+  /** Syncs and records: from now on the restore is finished even after a crash. `report` is returned by `finish`. */
   async complete(report: string): Promise<void> {
     const staged = readdirSync(this.home.path)
     const first = staged.filter((name) => name !== 'control')
@@ -158,7 +158,7 @@ export class StagedHome {
     )
   }
 
-  /** That of the home, with the note of what is complete, last. */
+  /** The home's stage, which holds the note of the moves, goes last. */
   private async removeStages(): Promise<void> {
     for (const stage of this.stages().toReversed()) await rm(stage, { recursive: true, force: true })
   }

@@ -1,4 +1,4 @@
-/** Control files of what is found out about who sent a message: rows of table.ts. */
+/** Control files of sender authentication: rows of table.ts. */
 import { dmarcActions } from '../../protocols/dmarc/disposition.ts'
 import { isNetwork } from '../../protocols/qmail/network-list.ts'
 import type { ControlFile, LineCheck } from './form.ts'

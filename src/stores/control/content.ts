@@ -1,12 +1,12 @@
-/** What a control file's content must be to come into force, whatever its name.
- *  Never:  reads; control.ts does. */
+/** What the content of any control file must be to come into force.
+ *  Never:  reads files; control.ts does. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { contentLines, parseLine, parseNumber } from '../../protocols/qmail/control-format.ts'
 import { type Quantity, quantityForms } from '../../protocols/qmail/quantity.ts'
 import { encodingFault } from '../../protocols/qmail/written-text.ts'
 import type { ControlFile } from './form.ts'
 
-/** Of the whole file: it cannot be read as text. Follows the file's name. */
+/** Why the whole file cannot be read as text; follows the file's name. */
 export function textFault(text: ByteString): string | undefined {
   const encoding = encodingFault(text)
   if (encoding !== undefined) return encoding
@@ -31,7 +31,7 @@ export function quantityOf({ unit }: ControlFile): Quantity {
 
 export interface RepeatedKey {
   readonly key: ByteString
-  /** In the file, from 1: of the first line, and of the last one, which counts. */
+  /** Line numbers from 1: of the first line, and of the last one, which counts. */
   readonly lines: readonly [number, number]
 }
 

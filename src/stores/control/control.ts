@@ -1,7 +1,7 @@
-/** Reads HOME/control. A value is what the last good read of its file said: a file that cannot be read, or whose value is
- *  none (content.ts), is reported once by name and reason, and the value before it stays in force.
+/** Reads HOME/control. A value is what the last good read of its file said: a file that cannot be read, or holds no valid value
+ *  (content.ts), is reported once by name and reason, and the value before it stays in force.
  *  Knows:  forms, defaults, when a changed file has settled. Never: writes; prints a secret.
- *  Fails:  never throws; see `problems`, and `unread` for what a program must not go on without. */
+ *  Fails:  never throws; see `problems`, and `unread` for files without which a program must not start. */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
@@ -13,15 +13,15 @@ import { quantityOf, repeatedKeys, textFault, valueFault } from './content.ts'
 import { type ControlFile, controlFiles, type ControlName, type NameOf } from './table.ts'
 
 export const controlBytesMax: number = 8 * 1024 * 1024
-/** A changed file is believed when it has not changed for so long (editors and scripts write in steps). */
+/** A changed file is read once it has been unchanged for this long (editors and scripts write in steps). */
 const settledMilliseconds = 1000
 
 interface Slot {
   text: ByteString | undefined
-  /** Names the file's state on disk when it was read: a changed stamp means a changed file. Empty: it could not be. */
+  /** The file's state on disk when it was read: a changed stamp means a changed file. Empty: it could not be read. */
   stamp: string
   problem: string
-  /** It is there, and nothing is known of it: that is not the same as absent. */
+  /** The file exists but was never read: not the same as absent. */
   isUnread: boolean
 }
 
@@ -44,7 +44,7 @@ export class Control {
     return this.optionalLine(name) ?? name
   }
 
-  /** Undefined where the file is absent and nothing stands for it (control/me itself, or a fallback to an absent me). */
+  /** Undefined where the file is absent and has no fallback (control/me itself, or a fallback to an absent me). */
   optionalLine(name: NameOf<'line'>): ByteString | undefined {
     const text = this.slots.get(name)?.text
     if (text !== undefined) return this.once(name, () => parseLine(text))
@@ -89,14 +89,14 @@ export class Control {
     return [...this.slots.values()].map((slot) => slot.problem).filter((problem) => problem !== '')
   }
 
-  /** Problems of the files that the program reads, that are there, and that could not be read even once. */
+  /** Problems of the program's files that exist and could not be read even once. */
   unread(program: string): string[] {
     return [...this.slots]
       .filter(([name, { isUnread }]) => isUnread && (controlFiles[name].readBy as readonly string[]).includes(program))
       .map(([, { problem }]) => problem)
   }
 
-  /** For a program that is about to start: not without what its administrator has written. */
+  /** Fails, at a program's start, if a file that its administrator wrote could not be read. */
   demandFor(program: string, fail: (text: string) => never): void {
     const unread = this.unread(program)
     if (unread.length > 0) fail(`unable to read controls: ${unread.join('; ')}`)
@@ -146,7 +146,7 @@ export class Control {
       const unreadable = textFault(text)
       if (unreadable !== undefined) throw new Error(unreadable)
       const fault = valueFault(file, text)
-      // As qmail with a number without digits: what was before, at first the default.
+      // As qmail does with a number without digits: the value before stays, at first the default.
       if (fault === undefined) slot.text = text
       else slot.problem = `control/${name}: ${fault}; the value before stays in force`
       slot.problem ||= repeatProblem(name, text)
@@ -158,7 +158,7 @@ export class Control {
         isOthers = file.secret === true && errorCode(error) === 'EACCES'
         const consequence = slot.isUnread ? 'nothing is known of it' : 'the value before stays in force'
         slot.problem = `control/${name}: ${describeError(error)}; ${consequence}`
-        // Tried again soon: what mends it may be a directory above.
+        // Read again soon: the cause may be mended in a directory above, which the stamp does not show.
         slot.stamp = ''
       }
     }
@@ -173,7 +173,7 @@ export class Control {
   }
 }
 
-/** Both lines stand in the file, and one of them does nothing. */
+/** A key on two lines with different values: only the last counts. */
 function repeatProblem(name: ControlName, text: ByteString): string {
   const file: ControlFile = controlFiles[name]
   const [first] = file.form === 'map' && file.joinsRepeats !== true ? repeatedKeys(text) : []

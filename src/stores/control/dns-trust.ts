@@ -1,13 +1,13 @@
 /** control/dnstrust: which name servers are believed when they say that an answer was verified (DNSSEC). Without the file those
- *  on loopback: the way to any other is open to whoever would forge the answer. */
+ *  on loopback: answers of any other could be forged on their way. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
 import { parseAddress } from '../../system/bind.ts'
 
-/** A line that lets nobody be believed. */
+/** A line that says that no server is trusted. */
 export const nobodyTrusted = 'none'
 
-/** `lines`: undefined without the file. The result is asked with servers as Node names them: an address, or one with a port. */
+/** `lines`: undefined without the file. The result takes a server as Node names it: an address, or one with a port. */
 export function readDnsTrust(lines: readonly ByteString[] | undefined): (server: string) => boolean {
   if (lines === undefined) return (server) => addressOf(server)?.range() === 'loopback'
   const trusted = new Set(lines.filter((line) => line !== nobodyTrusted).map((line) => addressOf(line)?.toString()))

@@ -1,4 +1,4 @@
-/** What can be said of a control file. */
+/** The form of a row of table.ts, and of its checks. */
 import type { ByteString } from '../../base/byte-string.ts'
 
 export type Form = 'line' | 'number' | 'list' | 'map'
@@ -16,36 +16,36 @@ export type ProgramUse =
   | 'plug-in'
   | 'recipient check'
   | 'filter'
-  /** Run as whoever submits. */
+  /** Run as the submitting user. */
   | 'submission filter'
   /** The first word of a line. */
   | 'password checker'
   /** The first word of a line; run by acme. */
   | 'certificate hook'
-  /** Of a `.qmail` line; run as whoever gets the mail. */
+  /** Of a `.qmail` line; run as the recipient's user. */
   | 'program'
 
-/** What a line is held against: the other files, and the machine. Domains are in lower case. */
+/** What a line is checked against: the other files, and the machine. Domains are in lower case. */
 export interface Surroundings {
   /** Domains of control/locals, or what stands for it. */
   readonly locals: ReadonlySet<ByteString>
-  /** Mail for the domain is taken from strangers, or none is for any. */
+  /** Mail for the domain is accepted from strangers; also true where no domain's is (no rcpthosts). */
   isAccepted(domain: ByteString): boolean
   /** Patterns of qmail-rcptcheck-qregex count. */
   readonly usesPatterns: boolean
-  /** Why it cannot be run; undefined: it can. */
+  /** Why the program cannot be run; undefined: it can. */
   programFault(program: ByteString, use: ProgramUse): LineFault | undefined
-  /** Some address that begins with the word and a dash is somebody's, or nobody can tell. In lower case. */
+  /** Some address that begins with the word and a dash has an owner, or it is unknown. In lower case. */
   hasOwner(prepend: ByteString): boolean
-  /** There is such an account, or nobody can tell. In lower case. */
+  /** There is such an account, or it is unknown. In lower case. */
   mayLogIn(account: ByteString): boolean
-  /** Why the account that signs has no such key (DKIM); undefined: it has, or nobody can tell. In lower case. */
+  /** Why the signer's account has no such key (DKIM); undefined: it has, or it is unknown. In lower case. */
   signingKeyFault(domain: ByteString, selector: ByteString): LineFault | undefined
   /** The machine has an account of this name. */
   hasAccount(name: ByteString): boolean
 }
 
-/** Undefined: nothing is wrong with the line. `earlier`: the lines before it that say something. */
+/** Undefined: nothing is wrong with the line. `earlier`: the lines before it, without comments and empty ones. */
 export type LineCheck = (
   line: ByteString,
   surroundings: Surroundings,
@@ -59,11 +59,11 @@ export interface ControlFile {
   readonly unit?: 'bytes' | 'seconds' | 'deliveries' | 'connections'
   readonly meaning: string
   readonly readBy: readonly string[]
-  /** What `quaver control check` holds each line against. */
+  /** How `quaver control check` checks each line. */
   readonly check?: LineCheck
-  /** Line: an empty file means something. Where it does not, it never comes into force. */
+  /** Line: an empty file is a valid value. Without this, an empty one never comes into force. */
   readonly mayBeEmpty?: true
-  /** Number: less, or more, never comes into force. */
+  /** Number: a value below or above never comes into force. */
   readonly least?: number
   readonly most?: number
   /** Map: lines with one key count together, joined by commas; else the last counts, as in qmail. */

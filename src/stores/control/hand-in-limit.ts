@@ -1,7 +1,7 @@
-/** How large a message may be that is handed in on this machine. */
+/** The size limit of messages handed in on this machine. */
 import type { Control } from './control.ts'
 
-/** Besides databytes: what came in at that limit can be handed in again by a `.qmail` program, with its new header. */
+/** Added to databytes, so that a `.qmail` program can hand in again, with its new header, a message that came at that limit. */
 const headerBytes: number = 64 * 1024
 
 /** Bytes of content. */

@@ -1,4 +1,4 @@
-/** Control files of what is asked about incoming mail, and of the programs that are run about it: rows of table.ts. */
+/** Control files of the checks of incoming mail, and of the programs run for it: rows of table.ts. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { fixSmtpIoForm, parseFixSmtpIo } from '../../protocols/qmail/fixsmtpio.ts'
 import type { ControlFile } from './form.ts'

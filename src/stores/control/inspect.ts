@@ -1,6 +1,6 @@
 /** What is wrong with the text of a control file: its form, each line against its row's check, keys that two lines give
  *  different values.
- *  Never:  reads; says what is in a secret. */
+ *  Never:  reads files; shows what is in a secret. */
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import { contentLines, parseLine, type WrittenLine } from '../../protocols/qmail/control-format.ts'
 import { repeatedKeys, textFault, valueFault } from './content.ts'
@@ -40,7 +40,7 @@ export function inspectControlFile(name: ControlName, text: ByteString, surround
   ]
 }
 
-/** A file that came from Windows works here; what else reads qmail's files takes the CR for content. */
+/** A file with Windows line ends works here; other programs that read qmail's files take the CR for content. */
 export function inspectLineEnds(text: ByteString, file: string): Finding[] {
   const remedy = `dos2unix ${file}, or save it as UTF-8 without a byte order mark and with LF line ends`
   if (text.startsWith('\xef\xbb\xbf'))
@@ -73,7 +73,7 @@ function inspectLines(
   return [...found, ...surplus.slice(0, 1).map(({ line }) => ({ line, ...more }))]
 }
 
-/** Those that are read, and others that say something. */
+/** The lines that are read, and the other ones that are neither empty nor comments. */
 function linesOf({ form }: ControlFile, text: ByteString): readonly [WrittenLine[], WrittenLine[]] {
   if (form === 'list' || form === 'map') return [contentLines(text), []]
   const value = parseLine(text)

@@ -1,6 +1,6 @@
-/** What lines of control files are held against: one check for each kind of line, for the rows of table.ts.
- *  Never:  says what is in a line; whoever prints knows what may be shown.
- *  Fails:  a check of a line that is right says nothing, also where it is unusual. */
+/** Checks of lines of control files, one for each kind of line, for the rows of table.ts.
+ *  Never:  quotes a line: the printing code knows what may be shown.
+ *  Fails:  a valid line yields nothing, however unusual it is. */
 import { type ByteString, fromText, lowerAscii } from '../../base/byte-string.ts'
 import { compileEre } from '../../protocols/ere/ere.ts'
 import { parseIp } from '../../protocols/qmail/ip-key.ts'
@@ -33,7 +33,7 @@ export const isLocalDomain: LineCheck = (line, { isAccepted }) => {
   return fault ?? (isAccepted(lowerAscii(line)) ? undefined : notAccepted)
 }
 
-/** Its first word is what others take for our name. */
+/** Other servers take its first word for our name. */
 export const isGreeting: LineCheck = (line) =>
   hostFault(line.split(' ', 1)[0] ?? '') === undefined
     ? undefined
@@ -59,33 +59,33 @@ const addressForm: LineCheck = isOf('user@host or @host', (line) => {
   return at >= 0 && !/[\0-\x20\x7f]/.test(line) && !isSeveral(line, at) && isHostOrLiteral(line.slice(at + 1))
 })
 
-/** Two addresses with a comma or semicolon between are one with an odd user before its last `@`. */
+/** Two addresses joined by a comma or semicolon read as one whose user contains an `@`. */
 function isSeveral(line: ByteString, at: number): boolean {
   const user = line.slice(0, at)
   return user.includes('@') && !user.startsWith('"')
 }
 
-/** Behind the `&` of a `.qmail` line, or without it. A user alone is one of this host. */
+/** After the `&` of a `.qmail` line, or without it. An address without `@` is a user of this host. */
 export const isForward: LineCheck = (address) => {
   const at = address.lastIndexOf('@')
   if (!address.startsWith('"') && /[\0-\x20\x7f<>;]/.test(address))
     return wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
   if (isSeveral(address, at)) return wrong('forwards to several addresses at once', 'write each on a line of its own')
   const host = address.slice(at + 1)
-  // A name in its own letters has a form for the DNS, and a dot at its end is dropped.
+  // A non-ASCII name has a form for the DNS, and a dot at its end is dropped.
   return at < 0 || /[\x80-\xff]|[^.]\.$/.test(host) || isHostOrLiteral(host)
     ? undefined
     : wrong('forwards to what is no address', 'one address a line, as &joe@example.org')
 }
 
-/** For a URI, a header field and SMTP alike. */
+/** Valid in a URI, in a header field and in SMTP. */
 export const isReportAddress: LineCheck = isOf('a plain address, as dmarc-reports@example.org', isPlainAddress)
 
 /** `badmailfrom`, which qregex reads as patterns, too. */
 export const isSenderOrPattern: LineCheck = (line, surroundings, earlier) =>
   (surroundings.usesPatterns ? isPattern : isAddressOrDomain)(line, surroundings, earlier)
 
-/** As qregex takes it: a `!` in front negates. */
+/** A pattern of qregex: a `!` in front negates. */
 export const isPattern: LineCheck = (line) => {
   try {
     compileEre(line.startsWith('!') ? line.slice(1) : line)
@@ -101,7 +101,7 @@ export const isPattern: LineCheck = (line) => {
 
 export const isPeer: LineCheck = isOf('an address or a network, as 192.0.2.1 or 192.0.2.0/24', isNetwork)
 
-/** Whoever is in it is believed, or may relay. */
+/** Hosts in it are trusted, or may relay. */
 export const isTrustedPeer: LineCheck = (line, surroundings, earlier) =>
   isWideNetwork(line)
     ? wrong(
@@ -143,12 +143,12 @@ export const isPlugInLine: LineCheck = (line, surroundings, earlier) => {
       'put [connection], [helo], [mail], [rcpt] or [data] on a line before it',
     )
   if (!line.startsWith(':')) return surroundings.programFault(line, 'plug-in')
-  // What a shell makes of more than a plain path is its own business.
+  // Only a plain path is checked; the rest is the shell's to interpret.
   const path = /^:([A-Za-z0-9_.-]*\/[A-Za-z0-9_./-]+)(?: |$)/.exec(line)?.[1]
   return path === undefined ? undefined : surroundings.programFault(path, 'plug-in')
 }
 
-/** The first letter counts, so that `[mail` or `[rctp]` means something; whoever wrote it may have meant another. */
+/** Only the first letter counts, so `[mail` and `[rctp]` name sections; the author may have meant another one. */
 function sectionFault(line: ByteString): LineFault | undefined {
   const remedy = 'the sections are [connection] [helo] [mail] [rcpt] [data]'
   const stage = stages.find((name) => name[0] === line[1])
@@ -196,7 +196,7 @@ export const isVirtualDomain: LineCheck = (line, surroundings, earlier) => {
       'gives a domain to nobody: all of its mail bounces',
       `add an account, a line to users/assign, or alias/.qmail-${value.replaceAll('.', ':')}-default`,
     )
-  // What a wildcard of rcpthosts may say.
+  // A wildcard of rcpthosts may accept these.
   if (domain.startsWith('.') || key.includes('@')) return undefined
   return surroundings.isAccepted(domain) ? undefined : notAccepted
 }

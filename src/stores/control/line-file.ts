@@ -1,6 +1,6 @@
-/** One control file of one line, for a program that reads two or three of them and must start quickly: without the table
- *  and without watching.
- *  Fails:  throws as Node does where the file is there and cannot be read: that is not the same as absent. */
+/** Reads a control file of one line, for programs that read two or three of them and must start quickly: without the table and
+ *  without watching.
+ *  Fails:  throws as Node does if the file exists and cannot be read: that is not the same as absent. */
 import { join } from 'node:path'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { parseLine } from '../../protocols/qmail/control-format.ts'
@@ -8,7 +8,7 @@ import { readSmallFile } from '../../system/files.ts'
 
 const lineFileBytesMax: number = 64 * 1024
 
-/** Undefined: the file is absent, and so is control/me, which stands for it. */
+/** Undefined: the file is absent, and so is its fallback control/me. */
 export function readLineOrMe(directory: string, name: string): ByteString | undefined {
   return readLine(directory, name) ?? (name === 'me' ? undefined : readLine(directory, 'me'))
 }

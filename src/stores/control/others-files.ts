@@ -1,5 +1,5 @@
-/** Files of control/ that other qmails read, with their programs and well-known patches, and Quaver does not: what each did
- *  there, and what does it here. `quaver control check` says it of those that a home has. */
+/** Files of control/ that qmail's other distributions, programs and well-known patches read, and Quaver does not: what each did
+ *  there, and what does it here. `quaver control check` prints this for those that a home has. */
 
 export interface OthersFile {
   /** Follows the file's name. */

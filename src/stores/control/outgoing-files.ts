@@ -1,4 +1,4 @@
-/** Control files by which we know ourselves and others when mail goes out: rows of table.ts. */
+/** Control files that say which addresses are ours, and what to believe of other hosts, for outgoing mail: rows of table.ts. */
 import { namesExtensions, noExtensionsForm } from '../../protocols/smtp/unwanted-extensions.ts'
 import { isDnsTrust, nobodyTrusted } from './dns-trust.ts'
 import type { ControlFile } from './form.ts'

@@ -1,4 +1,4 @@
-/** control/notlspolicies: domains whose published policies on TLS are not looked at. */
+/** control/notlspolicies: domains whose published policies on TLS are ignored. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 
 /** A line is a domain, or `.domain` for all below it. */

@@ -1,4 +1,4 @@
-/** Whose mail is taken: control/rcpthosts, and morercpthosts.cdb beyond it.
+/** The domains whose mail is accepted: control/rcpthosts, and morercpthosts.cdb beyond it.
  *  Never:  opens up by default: without rcpthosts no domain is accepted (qmail would accept all). */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export interface MoreHosts {
   has(key: ByteString): boolean | undefined
 }
 
-/** Undefined: nobody can tell now. `hosts`: the lines of rcpthosts, if there is one. */
+/** Returns undefined where it is unknown now. `hosts`: the lines of rcpthosts, if there is one. */
 export function domainCheck(
   hosts: readonly ByteString[] | undefined,
   moreHosts: MoreHosts,
@@ -32,7 +32,7 @@ export function domainCheck(
   }
 }
 
-/** By list: a file that has not changed is not folded again. */
+/** Keyed by list, so that an unchanged file is not folded again. */
 const sets = new WeakMap<readonly ByteString[], ReadonlySet<ByteString>>()
 
 /** Made once for a list. */
@@ -44,8 +44,8 @@ export function lowerSet(list: readonly ByteString[]): ReadonlySet<ByteString> {
   return set
 }
 
-/** A cdb is replaced by rename, so a changed stamp means a whole new file. While there is none that can be read,
- *  control/morercpthosts is asked, of which it is made. */
+/** A cdb is replaced by rename, so a changed stamp means a whole new file. While none can be read, its source
+ *  control/morercpthosts is used. */
 export class MoreHostsFile implements MoreHosts {
   private readonly path: string
   private readonly control: Control

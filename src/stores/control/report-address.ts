@@ -1,5 +1,5 @@
-/** Where reports about our domains are taken, and from where ours are sent: control/reportaddress, or dmarc-reports@me
- *  where that is an address of the machine's and alias/ has a file for it. Others need an address that takes mail. */
+/** The address that takes reports about our domains and sends ours: control/reportaddress, or dmarc-reports@me where that is a
+ *  local address and alias/ has a file for it: reports need an address that accepts mail. */
 import { existsSync } from 'node:fs'
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 import { isPlainAddress } from '../../protocols/reports/plain-address.ts'

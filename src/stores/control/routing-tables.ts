@@ -8,7 +8,7 @@ import type { OwnAddresses } from './own-addresses.ts'
 /** Re-read at a reload only: a half-written `locals` would bounce local mail for good. */
 export const routingFiles = ['locals', 'virtualdomains', 'percenthack', 'localiphost', 'moreipme', 'notipme'] as const
 
-/** Undefined without locals and me: nobody could say which mail is ours. Without `own` a literal is never ours. */
+/** Undefined without locals and me, since it is unknown then which mail is ours. Without `own` a literal is never ours. */
 export function routingTables(control: Control, own?: OwnAddresses): RoutingTables | undefined {
   const locals = control.list('locals')
   if (locals === undefined) return undefined

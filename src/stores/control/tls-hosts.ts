@@ -1,7 +1,7 @@
-/** The TLS half of HOME/control: clientcert.pem, tlshosts/NAME.pem, tlshosts/exhaustivelist, notlshosts/NAME, as in
- *  qmail's TLS patch. Looked at again at most once a second.
- *  Never:  takes a name for a path before it is known to be one: the caller gives host names and addresses only.
- *  Fails:  a file that is there but cannot be read is reported; where it would have made a demand, the demand stands. */
+/** The TLS half of HOME/control: clientcert.pem, tlshosts/NAME.pem, tlshosts/exhaustivelist, notlshosts/NAME, as in qmail's TLS
+ *  patch. Reread at most once a second.
+ *  Never:  checks names: the caller gives host names and addresses only, which are safe in a path.
+ *  Fails:  a file that exists but cannot be read is reported; if it makes a demand, the demand stands. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
@@ -58,7 +58,7 @@ export class TlsHosts {
     this.clientPem = this.pem('clientcert.pem')
   }
 
-  /** Undefined: not known now, so what was known stays. */
+  /** Undefined: unreadable now, so the names known before stay. */
   private names(name: string): ReadonlySet<string> | undefined {
     try {
       return new Set(readdirSync(join(this.directory, name)).map((entry) => entry.toLowerCase()))

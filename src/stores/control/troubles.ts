@@ -1,4 +1,4 @@
-/** What is wrong with the control files that a program reads, for who asks what troubles it. */
+/** What is wrong with the control files that a program reads, as its troubles. */
 import { join } from 'node:path'
 import { type Trouble, troubleIn } from '../../contracts/troubles.ts'
 import type { Control } from './control.ts'

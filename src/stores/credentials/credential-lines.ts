@@ -1,12 +1,12 @@
 /** The lines of HOME/auth/passwd (docs/formats/passwd.md).
- *  Fails:  a line that is none is known by its number and a reason that holds nothing of it. */
+ *  Fails:  an invalid line is reported by its number and a reason that quotes nothing of it. */
 import { lowerAscii } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { parseScramVerifier, type ScramVerifier } from '../../protocols/sasl/scram-verifier.ts'
 import { formatPasswordHash, type PasswordHash, parsePasswordHash } from '../../system/password-hash.ts'
 import type { Secrets } from './derive.ts'
 
-/** A login costs one hash for each. */
+/** A login may compute one hash for each. */
 export const credentialsPerAccountMax = 16
 const labelPattern = /^[A-Za-z0-9._-]{1,32}$/
 /** An address in lower case, or the name of a system user: no blank, no control character, no colon. */
@@ -24,7 +24,7 @@ export interface AccountCredentials {
   readonly credentials: readonly Credential[]
 }
 
-/** Whether something that let the account in before does not any more. Undefined: nothing is kept of it. */
+/** Whether a password that let the account in before no longer does. Undefined: it has no lines. */
 export function hasLost(before: AccountCredentials | undefined, after: AccountCredentials | undefined): boolean {
   if (after?.disabled === true && before?.disabled !== true) return true
   const left = new Set(after?.credentials.map(({ hash }) => formatPasswordHash(hash)))
@@ -33,7 +33,7 @@ export function hasLost(before: AccountCredentials | undefined, after: AccountCr
 
 export interface ParsedCredentials {
   readonly accounts: ReadonlyMap<string, AccountCredentials>
-  /** Those of whom no line can be read, and some line is there: nobody can tell whether a password is theirs. */
+  /** Accounts with lines of which none can be read: it is unknown whether a password is theirs. */
   readonly unreadable: ReadonlySet<string>
   /** `line N: reason`. */
   readonly faults: readonly string[]
@@ -43,7 +43,7 @@ export type CredentialLine =
   | { readonly kind: 'credential'; readonly account: string; readonly credential: Credential }
   | { readonly kind: 'disabled'; readonly account: string }
   | { readonly kind: 'remark' }
-  /** `account`: whom it is about, where that can be read. */
+  /** `account`: the line's account, where that can be read. */
   | { readonly kind: 'fault'; readonly reason: string; readonly account?: string }
 
 export function isLabel(text: string): boolean {

@@ -1,6 +1,6 @@
 /** HOME/auth/passwd on disk: read and replaced whole, 0600, owned as HOME/auth is: by the role authd's account.
- *  Knows:  that whoever owns the directory is less than root, who may be the one that changes the file: no link is
- *          followed, and no file of another owner is read, or its content would end up with that account.
+ *  Knows:  that root may change the file, in a directory that an unprivileged account owns: no link is followed and no file of
+ *          another owner is read, or its content would end up with that account.
  *  Fails:  throws as Node does, or an Error that names the path and the remedy. */
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
@@ -16,8 +16,8 @@ export function credentialsPath(home: Home): string {
   return join(home.auth, 'passwd')
 }
 
-/** Changes whenever the file does; empty while there is none. What is before the first colon changes when the file was
- *  replaced: an inode alone does not tell, since the next file but one may have it again. */
+/** Changes whenever the file does; empty while there is none. The part before the first colon changes when the file is
+ *  replaced: the inode alone does not show it, since a later file may get it again. */
 export async function credentialsStamp(home: Home): Promise<string> {
   try {
     const facts = await stat(credentialsPath(home), { bigint: true })
@@ -36,7 +36,7 @@ export async function readCredentialsText(home: Home): Promise<ByteString> {
   try {
     const [facts, directory] = await Promise.all([handle.stat(), stat(home.auth)])
     if (!facts.isFile()) throw new Error(`${path} is not a file: move it away`)
-    // Without any name it has been replaced since it was opened: it is whole, and what comes next has another stamp.
+    // A link count of 0 means that it was replaced since it was opened: it is whole, and its successor has another stamp.
     if ((facts.uid !== directory.uid && facts.uid !== 0) || facts.nlink > 1)
       throw new Error(`${path} does not belong to the owner of ${home.auth}, or has a second name: move it away`)
     if (facts.size > credentialsBytesMax) throw new Error(`${path}: ${facts.size} bytes, limit ${credentialsBytesMax}`)
@@ -59,7 +59,7 @@ export async function replaceCredentialsText(home: Home, text: ByteString): Prom
 
 async function openPlain(path: string): Promise<FileHandle | undefined> {
   try {
-    // Not to wait for a writer, should it be a pipe.
+    // O_NONBLOCK: does not wait for a writer if it is a pipe.
     return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined

@@ -1,7 +1,7 @@
-/** Names and what is kept of their passwords: HOME/auth/passwd, which authd reads and the command line changes.
- *  Knows:  that each change is made under a lock, and that lines which are not understood stay where they are.
+/** Accounts and the hashes of their passwords: HOME/auth/passwd, which authd reads and the command line changes.
+ *  Knows:  that each change is made under a lock, and that lines it does not understand stay where they are.
  *  Never:  returns a hash to anybody but authd and the export for another server; keeps a password.
- *  Fails:  throws AccountError with the remedy where an administrator asked for what cannot be; else as Node does. */
+ *  Fails:  throws AccountError with the remedy for an impossible request; else as Node does. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { writtenLines } from '../../protocols/qmail/written-text.ts'
 import { AccountError } from '../home/account-error.ts'
@@ -19,7 +19,7 @@ import {
 import { readCredentialsText, replaceCredentialsText } from './credentials-file.ts'
 import { deriveSecrets, type Secrets } from './derive.ts'
 
-/** What may be shown of an account. */
+/** The part of an account that may be shown. */
 export interface CredentialSummary {
   readonly address: string
   readonly disabled: boolean
@@ -27,7 +27,7 @@ export interface CredentialSummary {
   readonly labels: readonly string[]
 }
 
-/** All of it, for whoever checks passwords. */
+/** Everything, for authd, which checks passwords. */
 export async function readCredentials(home: Home): Promise<ParsedCredentials> {
   return parseCredentials(await readCredentialsText(home))
 }
@@ -53,8 +53,7 @@ export async function setCredential(home: Home, address: string, label: string, 
   })
 }
 
-/** The same with secrets that were derived already: for an account that has no credentials yet, since all of an
- *  account's verifiers share a salt. */
+/** The same with derived secrets: only for an account without credentials, since all verifiers of an account share a salt. */
 export async function putSecrets(home: Home, address: string, secrets: Secrets): Promise<void> {
   await change(home, (lines) => Promise.resolve(replaced(lines, address, '', secrets)))
 }
@@ -64,8 +63,8 @@ export async function removeCredential(home: Home, address: string, label: strin
   return await without(home, ({ read }) => isCredentialOf(read, address) && labelOf(read) === label)
 }
 
-/** A disabled account keeps its passwords and is told what a wrong password is told. `names`: by which else it may be
- *  disabled, and is not after this. */
+/** A disabled account keeps its passwords; a login gets the reply of a wrong password. `names`: its other names, under which it
+ *  is not disabled after this. */
 export async function setDisabled(
   home: Home,
   address: string,
@@ -80,7 +79,7 @@ export async function setDisabled(
   })
 }
 
-/** All of its lines get another name; what that name had before goes. */
+/** Renames all of its lines; lines that the new name had are removed. */
 export async function renameCredentials(home: Home, from: string, to: string): Promise<void> {
   await change(home, (lines) => {
     const kept = lines.filter(({ read }) => !('account' in read && read.account === to))
@@ -92,7 +91,7 @@ export async function renameCredentials(home: Home, from: string, to: string): P
   })
 }
 
-/** All of its lines. False if there were none. */
+/** Removes all of its lines. False if there were none. */
 export async function removeAccount(home: Home, address: string): Promise<boolean> {
   return await without(home, ({ read }) => 'account' in read && read.account === address)
 }

@@ -1,4 +1,4 @@
-/** The one place where a password becomes what is kept of it: a hash for PLAIN and LOGIN, a verifier for SCRAM. */
+/** The only place that derives what is stored of a password: a hash for PLAIN and LOGIN, a verifier for SCRAM. */
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { deriveScramVerifier, formatScramVerifier, type ScramDigests } from '../../protocols/sasl/scram-verifier.ts'
 import { hmacSha256, pbkdf2Sha256, sha256 } from '../../system/digests.ts'
@@ -7,7 +7,7 @@ import { realRandom } from '../../system/random.ts'
 import { AccountError } from '../home/account-error.ts'
 import { prepareText } from './prepare-text.ts'
 
-/** A stolen verifier is only as good as this against guessing; it costs the client, not us, and a slow telephone copes. */
+/** How well a stolen verifier resists guessing; the cost is the client's, and a slow telephone can bear it. */
 export const scramIterations = 100_000
 const saltBytes = 16
 
@@ -20,9 +20,8 @@ export interface Secrets {
   readonly scram: string
 }
 
-/** `salt`: that of the account's other verifiers. One salt an account is what lets each of its passwords be used with
- *  SCRAM, where the salt is said before the client shows which it has.
- *  Throws AccountError for a password that RFC 4013 forbids. */
+/** `salt`: that of the account's other verifiers. SCRAM sends the salt before the client shows which password it has, so all
+ *  passwords of an account need the same one. Throws AccountError for a password that RFC 4013 forbids. */
 export async function deriveSecrets(
   password: string,
   salt: ByteString = realRandom.bytes(saltBytes).toString('latin1'),

@@ -1,6 +1,6 @@
-/** SASLprep (RFC 4013) of names and passwords, so that the same text typed in another way is the same text.
- *  Characters younger than Unicode 3.2 pass: people use them, and every client passes them, too.
- *  The tables cost 12 MB and are loaded at the first text that is not plain ASCII: few processes ever meet one. */
+/** SASLprep (RFC 4013) of names and passwords, so that texts that look the same but are encoded differently match. Characters
+ *  younger than Unicode 3.2 pass: people use them, and every client passes them, too. The tables cost 12 MB and are loaded at
+ *  the first text that is not plain ASCII: few processes ever meet one. */
 import { isUtf8 } from 'node:buffer'
 import { createRequire } from 'node:module'
 import type saslprep from '@mongodb-js/saslprep'
@@ -8,13 +8,13 @@ import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 
 const require = createRequire(import.meta.url)
 
-/** Names and passwords as they come from a client: UTF-8, and what cannot be that is Latin-1, as old mail programs send it. */
+/** Names and passwords as they come from a client: UTF-8, or else Latin-1, as old mail programs send it. */
 export function textFromClient(bytes: ByteString): string {
   const buffer = toBuffer(bytes)
   return isUtf8(buffer) ? buffer.toString('utf8') : bytes
 }
 
-/** Undefined for a text that may not be one: control characters, mixed directions, or nothing left. */
+/** Undefined for a forbidden text: control characters, mixed directions, or nothing left. */
 export function prepareText(text: string): string | undefined {
   if (/^[ -~]+$/.test(text)) return text
   if (text === '') return undefined

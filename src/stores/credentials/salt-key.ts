@@ -1,6 +1,6 @@
-/** HOME/auth/salt-key (0600): 32 random bytes, made once. A name without verifiers is offered a salt that follows from it,
- *  so that it is the same for ever, as that of an account is.
- *  Fails:  without a file that can be kept it throws as Node does. */
+/** HOME/auth/salt-key (0600): 32 random bytes, made once. A name without verifiers is offered a salt derived from it, which
+ *  never changes, just as an account's does not.
+ *  Fails:  throws as Node does if the file cannot be read or written. */
 import { join } from 'node:path'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
 import { type Files, replaceFile } from '../../system/files.ts'

@@ -1,7 +1,7 @@
 /** All names of the mailbox that an account may be. */
 import { type ByteString, lowerAscii } from '../../base/byte-string.ts'
 
-/** One of ours is the same before the `@` of every local domain, and without a domain where that means a local one. */
+/** A local account may be written with any local domain, and without a domain if the default host is local. */
 export function spellings(account: ByteString, ownHost: ByteString, locals: readonly ByteString[]): ByteString[] {
   const at = account.lastIndexOf('@')
   const host = lowerAscii(ownHost)

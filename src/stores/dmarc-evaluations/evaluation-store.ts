@@ -1,8 +1,8 @@
-/** HOME/reports/dmarc/evaluated.db: what was found of messages, by day and by the domain whose policy held, until it is
- *  reported; to whom reports went; and to whose domains mail of ours has gone.
- *  Knows:  bounds on everything; days are those of UTC, counted since 1970. Never: decides who is written to.
- *  Fails:  throws SmallDatabaseError. A damaged file is set aside as evaluated.db.damaged (one is kept) and begun afresh:
- *          what is lost is reports. */
+/** HOME/reports/dmarc/evaluated.db: results of evaluated messages, by day and by the domain whose policy applied, until they
+ *  are reported; the reports sent; and the domains that mail of ours has gone to.
+ *  Knows:  bounds on everything; days are those of UTC, counted since 1970. Never: decides who gets a report.
+ *  Fails:  throws SmallDatabaseError. A damaged file is set aside as evaluated.db.damaged (one is kept) and begun afresh: only
+ *          reports are lost. */
 import { join } from 'node:path'
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { EvaluatedRow, PublishedPolicy } from '../../protocols/dmarc/report-writer.ts'
@@ -118,7 +118,7 @@ export class EvaluationStore {
     }
   }
 
-  /** Sets aside what is there, for the reason given, and creates an empty one. */
+  /** Sets the present file aside, for the reason given, and creates an empty one. */
   static afresh(
     directory: string,
     reason: string,
@@ -171,7 +171,7 @@ export class EvaluationStore {
       yield [JSON.parse(String(row['facts'])) as EvaluatedRow, Number(row['messages'])]
   }
 
-  /** It is reported, or will not be. */
+  /** Removes the rows of a day that is reported, or never will be. */
   forget({ day, domain }: Pick<DomainDay, 'day' | 'domain'>): void {
     guard(() => {
       const { changes } = this.database.prepare('DELETE FROM evaluated WHERE day = ? AND domain = ?').run(day, domain)
@@ -180,7 +180,7 @@ export class EvaluationStore {
     })
   }
 
-  /** Puts it in the place of one with the same token. */
+  /** Replaces one with the same token. */
   note({ token, day, domain, address, state, atMs }: SentReport): void {
     const sql = 'INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?, ?, ?)'
     guard(() => this.database.prepare(sql).run(token, day, domain, address, state, atMs))
@@ -211,7 +211,7 @@ export class EvaluationStore {
     return guard(() => this.database.prepare(sql).get(address, nowMs)) !== undefined
   }
 
-  /** Mail of ours has gone there. */
+  /** Notes that mail of ours has gone to these domains. */
   meet(domains: Iterable<string>, day: number): void {
     const sql = 'INSERT INTO correspondent VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET day = excluded.day'
     guard(() => {
@@ -229,12 +229,12 @@ export class EvaluationStore {
   isKnown(domain: string, today: number): boolean {
     const sql = 'SELECT 1 FROM correspondent WHERE name >= ? AND name < ? AND day > ? LIMIT 1'
     const name = fromTheTop(domain)
-    // `/` is what follows `.`: of names that begin so, none is left out.
+    // `/` is the character after `.`, so the range holds every name with this prefix.
     const end = `${name.slice(0, -1)}/`
     return guard(() => this.database.prepare(sql).get(name, end, today - correspondentDays)) !== undefined
   }
 
-  /** What is too old, or of a day that is not yet: the clock was wrong then. */
+  /** Removes what is too old, or of a future day, written while the clock was wrong. */
   prune(today: number): void {
     const sentBefore = (today - sentDaysMax) * 86_400_000
     guard(() => {
@@ -252,7 +252,7 @@ export class EvaluationStore {
   private addOne({ day, published, reportsTo, row, messages, triggers }: Evaluations, newId: () => string): void {
     const { domain } = published
     const facts = JSON.stringify(row)
-    // The last record of the day is the one that is told of.
+    // The last DMARC record of the day is the one in the report.
     const head = this.database
       .prepare(
         `INSERT INTO domain_day VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0) ON CONFLICT (day, domain) DO UPDATE SET
@@ -277,7 +277,7 @@ export class EvaluationStore {
   }
 }
 
-/** `org.example.mail.`: what is below a name begins as the name does. */
+/** `org.example.mail.`: names below a domain have it as a prefix. */
 function fromTheTop(domain: string): string {
   return `${domain.split('.').toReversed().join('.')}.`
 }

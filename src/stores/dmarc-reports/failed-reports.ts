@@ -1,5 +1,5 @@
-/** HOME/reports/failed: of reports of ours that came back, an empty file each, named as the report is in its Message-ID.
- *  Written by who takes the bounce (the alias account), read by who sent it.
+/** HOME/reports/failed: an empty file for each report of ours that bounced, named by the token in its Message-ID. Written by
+ *  the account that takes the bounce (alias), read by policy, which sent the report.
  *  Never:  grows past `filesMax`. */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ const filesMax = 2_000
 const keptMilliseconds: number = 45 * 86_400_000
 const tokenForm = /^[0-9a-f]{32}$/
 
-/** None where nothing can be read: then nobody is kept from being written to. */
+/** Empty if unreadable: then reports go to all addresses. */
 export function failedReports({ reports }: Pick<Home, 'reports'>): readonly string[] {
   try {
     return readdirSync(join(reports, 'failed')).filter((name) => tokenForm.test(name))

@@ -1,7 +1,7 @@
-/** HOME/reports/received: what others report about our domains (DMARC), a JSON file each, `DAY.DIGEST.json`: the day on which
- *  the report ends, and a digest of who sent it, of which domain, under which id; so that one that comes twice counts once.
+/** HOME/reports/received: reports of others about our domains (DMARC), a JSON file each, `DAY.DIGEST.json`: the day on which
+ *  the report ends, and a digest of its sender, domain and id, so that a report that comes twice counts once.
  *  Never:  grows past `keptMax` files, `keptBytesMax`, or `keptDays` days; the oldest go.
- *  Fails:  throws as the file system does. A file that cannot be read is told of, and the others count. */
+ *  Fails:  throws as the file system does. A file that cannot be read is reported, and the others count. */
 import { createHash } from 'node:crypto'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -45,7 +45,7 @@ export function* receivedReports(
     if (name.slice(0, since.length) < since) continue
     try {
       const bytes = readSmallFile(join(directory, name), fileBytesMax)
-      // One that was removed meanwhile, as the oldest are.
+      // Undefined: removed meanwhile, as the oldest are.
       if (bytes !== undefined) yield readReport(bytes)
     } catch (error) {
       onProblem(`${join(directory, name)}: ${describeError(error)}`)
@@ -57,7 +57,7 @@ function directoryOf({ reports }: Pick<Home, 'reports'>): string {
   return join(reports, 'received')
 }
 
-/** None can have the name of another: every field has its length before it. */
+/** Every field has its length before it, so that different fields never give the same text. */
 function digest({ sentBy, domain, id }: ReceivedReport): string {
   const text = [sentBy, domain, id].map((field) => `${field.length}:${field}`).join('')
   return createHash('sha256').update(toBuffer(text)).digest('hex').slice(0, 32)
@@ -67,7 +67,7 @@ function dayOf(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, 10)
 }
 
-/** By day. None where nothing ever came; throws where the directory may not be read. */
+/** By day. Empty if no report ever came; throws if the directory may not be read. */
 function fileNames(directory: string): string[] {
   try {
     return readdirSync(directory)
@@ -90,7 +90,7 @@ async function removeOldest(files: Files, directory: string, nowMs: number): Pro
   }
 }
 
-/** What another version of ours, or a hand, has left is not believed by its looks. Throws. */
+/** Checks every field: another version, or a person, may have written the file. Throws. */
 function readReport(bytes: Buffer): ReceivedReport {
   const value: unknown = JSON.parse(bytes.toString('utf8'))
   const report = value as ReceivedReport

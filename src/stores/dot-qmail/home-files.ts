@@ -1,4 +1,4 @@
-/** Reads what a delivery needs to know from the user's home: may mail go there now, and what does `.qmail` say.
+/** Reads what a delivery needs from the user's home: whether mail may go there now, and what `.qmail` says.
  *  Knows:  modes, qmail-local's texts. Never: writes; changes the working directory.
  *  Fails:  with the text and class of qmail-local. */
 import { constants } from 'node:fs'
@@ -19,7 +19,7 @@ export interface DotQmail {
 }
 
 const ownerExecuteBit = 0o100
-/** It is there, and cannot be read now: mail waits. A loop of links is somebody's mistake, which he will see. */
+/** The file exists and cannot be read now, so mail waits. A loop of links is a mistake that the user will notice. */
 const untoldCodes: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ELOOP'])
 
 /** Undefined: the home can take mail. */
@@ -85,7 +85,7 @@ function readOne(files: QuickFiles, home: ByteString, candidate: DotQmailName): 
 function readText(files: QuickFiles, fd: number): ByteString {
   const buffer = Buffer.allocUnsafe(4096)
   let text = ''
-  // A file that grows while it is read is cut, and not a reason to read for ever.
+  // Bounded, since a file may grow while it is read.
   while (text.length <= dotQmailBytesMax) {
     const count = files.read(fd, buffer, text.length)
     if (count === 0) break
@@ -94,7 +94,7 @@ function readText(files: QuickFiles, fd: number): ByteString {
   return text
 }
 
-/** Which of the owner files are there. */
+/** Which of the owner files exist. */
 export function findOwner(
   files: QuickFiles,
   home: ByteString,
@@ -121,13 +121,13 @@ export function isFailure(value: object | string): value is Failure {
   return typeof value === 'object' && 'class' in value
 }
 
-/** What the system says of a descriptor names no file. */
+/** The system's errors about a descriptor name no file. */
 function naming(path: ByteString, error: unknown): string {
   const [place, text] = [toText(path), describeError(error)]
   return text.includes(place) ? text : `${place}: ${text}`
 }
 
-/** Of what others may write to, or what is sticky. */
+/** For a path that others may write to, or that is sticky. */
 function modeText(path: ByteString, mode: number): string {
   const place = toText(path)
   return `${place} has mode ${(mode & 0o7777).toString(8)}: chmod o-w,-t ${place}`

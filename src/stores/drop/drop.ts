@@ -1,10 +1,10 @@
-/** HOME/queue/drop: where a message waits that was handed in while the daemons were down. One file a message, mode 0600,
- *  created with O_EXCL under its final name; the owner of the file is the proof of who sent it.
+/** HOME/queue/drop: messages handed in while the daemons were down wait here. One file a message, mode 0600, created with
+ *  O_EXCL under its final name; the file's owner proves who sent it.
  *
- *  Form: the length of the envelope in decimal, LF, the envelope (contracts/envelope.ts), the length of the content in
- *  decimal, LF, the content, and a final LF. A file that ends before its final LF was not finished: whoever wrote it has
- *  not been told yes. The pickup reads, enqueues, and only after the commit removes it: a crash between the two means
- *  the message twice, never lost.
+ *  Form: the length of the envelope in decimal, LF, the envelope (contracts/envelope.ts), the length of the content in decimal,
+ *        LF, the content, and a final LF. A file without its final LF was not finished, and its writer reported no success. The
+ *        pickup reads it, enqueues, and removes it only after the commit: a crash between the two delivers the message twice,
+ *        never loses it.
  *  Fails:  throws as the file system does. */
 import { fstatSync, readSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ export function dropDirectory(home: Home): string {
 
 const refusedPrefix = 'refused.'
 
-/** A message that the queue will never take keeps its file under another name, for people to look at. */
+/** The name of the file of a message that the queue refused for good; it is kept for an administrator. */
 export function refusedName(name: string): string {
   return refusedPrefix + name
 }
@@ -29,7 +29,7 @@ export function isRefusedName(name: string): boolean {
   return name.startsWith(refusedPrefix)
 }
 
-/** When it resolves, the message survives a power cut. `name` is new: a time and a process are in it. */
+/** When it resolves, the message survives a power cut. `name` must be new: it holds a time and a process id. */
 export async function drop(
   home: Home,
   name: string,

@@ -1,4 +1,4 @@
-/** Leaves a message in HOME/queue/drop, for the pickup to take when the daemons are up.
+/** Leaves a message in HOME/queue/drop, for the pickup to enqueue when the daemons are up.
  *  Fails:  with qmail-queue's texts. */
 import { join } from 'node:path'
 import { describeError, done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
@@ -12,7 +12,7 @@ import { drop, dropDirectory } from './drop.ts'
 
 /** Resolves with the path of the file, once the message is durable. */
 export async function leaveInDrop(home: Home, envelope: Envelope, content: StoredBytes): Promise<Outcome<string>> {
-  // Small programs hand mail in, mostly to a queue that runs: they do not load the table of control files for that.
+  // Loaded late: small programs mostly hand mail in to a running queue, and need no table of control files for that.
   const [{ Control }, { handInBytesMax }] = await Promise.all([
     import('../control/control.ts'),
     import('../control/hand-in-limit.ts'),

@@ -1,5 +1,5 @@
-/** HOME/greylist/greylist.db: what is remembered of each triple. Losing it only delays mail.
- *  Knows:  digests, not addresses: a stolen file tells nobody who writes to whom.
+/** HOME/greylist/greylist.db: the state of each triple. Losing it only delays mail.
+ *  Knows:  digests, not addresses: a stolen file does not tell who writes to whom.
  *  Never:  decides; grows past `entriesMax`.
  *  Fails:  throws SmallDatabaseError. A damaged file is set aside as greylist.db.damaged (one is kept) and begun afresh. */
 import { createHash } from 'node:crypto'
@@ -71,7 +71,7 @@ export class GreylistStore {
     }
   }
 
-  /** Sets aside what is there, for the reason given, and creates an empty one. */
+  /** Sets the present file aside, for the reason given, and creates an empty one. */
   static afresh(
     directory: string,
     reason: string,
@@ -115,7 +115,7 @@ export class GreylistStore {
     guard(() => this.database.close())
   }
 
-  /** The next to expire go first: young triples before good ones. */
+  /** Removes those that expire next: young triples before good ones. */
   private removeDue(atMs: number): number {
     const removed = Number(guard(() => this.deleteDue.run(atMs)).changes)
     this.entries -= removed
@@ -129,7 +129,7 @@ export interface GreylistKey {
   readonly recipient: ByteString
 }
 
-/** No field can hold a NUL that would let one triple look like another: each has its length before it. */
+/** Each field has its length before it, so that different triples never give the same text. */
 function digest({ ip, sender, recipient }: GreylistKey): Buffer {
   const text = [ip, sender, recipient].map((field) => `${field.length}:${field}`).join('')
   return createHash('sha256').update(toBuffer(text)).digest().subarray(0, digestBytes)

@@ -1,4 +1,4 @@
-/** An administrator asked for what cannot be; the message is the remedy. */
+/** A request of an administrator that cannot be done; the message names the remedy. */
 export class AccountError extends Error {
   override name = 'AccountError'
 }

@@ -1,14 +1,14 @@
-/** What is wrong with certificates that can be used: out of date, or not for this host.
- *  Never:  looks whether a certificate and its key can be used; see `readTls`. */
+/** What is wrong with usable certificates: out of date, or not for this host.
+ *  Never:  checks whether a certificate and its key can be used; see `readTls`. */
 import type { Trouble } from '../../contracts/troubles.ts'
 import { coversHost, validityOf } from '../../system/keys.ts'
 import type { TlsPair } from './tls-files.ts'
 
-/** Or the last third of its life: some live for six days. */
+/** Or the last third of its life, if that is shorter: some are valid for six days. */
 const expiringMilliseconds: number = 7 * 86_400_000
 
-/** `pairs`: by their directories, the default first. `ownName`: what mail programs are told, control/me. `now`: milliseconds
- *  since 1970. */
+/** `pairs`: by their directories, the default first. `ownName`: control/me, the name that mail programs connect to. `now`:
+ *  milliseconds since 1970. */
 export function certificateTroubles(
   pairs: ReadonlyMap<string, Pick<TlsPair, 'certificatePem'>>,
   ownName: string | undefined,

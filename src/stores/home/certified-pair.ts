@@ -1,8 +1,8 @@
-/** The pair that an authority certifies, HOME/tls/cert.pem and key.pem: a request is made with the key, and the chain that
- *  comes back is put in the certificate's place. The key stays, so that one rename makes the change, and what others know
- *  of the key (TLSA) stays true.
- *  Knows:  which certificates were installed by this way (HOME/tls/acme-installed): only those, and such as sign themselves, are
- *          ever replaced. Never: replaces what somebody put there.
+/** The pair that an authority certifies, HOME/tls/cert.pem and key.pem: makes a request with the key, and installs the chain
+ *  that the authority returns in place of the certificate. The key stays, so that one rename makes the change, and published
+ *  TLSA records stay valid.
+ *  Knows:  which certificates it installed itself (HOME/tls/acme-installed): it replaces only those and self-signed ones.
+ *  Never:  replaces a certificate that an administrator put there.
  *  Fails:  with a text that names the file and the remedy; nothing has changed then. */
 import { lstat } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
@@ -15,7 +15,7 @@ import { coversHost, keyPairFault, newSigningKey, readChain, requestKey, validit
 import { pairFault } from '../../system/server-tls.ts'
 import { fileBytesMax, tlsPaths } from './tls-files.ts'
 
-/** The one before it, too: a power cut may come between it and the certificate. */
+/** The new one and the one before: a power cut may come between the record and the certificate. */
 const recordedMax = 2
 
 export class RefusedError extends Error {
@@ -36,7 +36,7 @@ export async function certificateRequest(
   if (typeof key === 'string') throw new RefusedError(`${tlsPaths(directory).key} ${key}: move it away`)
   const signed = requestToBeSigned({ hostNames: names, publicKey: key.publicKey })
   const request = signedRequest(signed, key.kind, key.sign(signed))
-  // Somebody has put a new key there, to have it certified.
+  // An administrator has put a new key there, to have it certified.
   const isOfOldKey = before !== undefined && keyPairFault(before, keyPem) !== undefined
   return { names, request, certificatePem: isOfOldKey ? undefined : before }
 }
@@ -60,7 +60,7 @@ export async function installChain(
   await replaceFile(files, tlsPaths(directory).certificate, Buffer.from(text), 0o644)
 }
 
-/** What came by this way, and the note of it; not the key, which may be somebody's. */
+/** Removes the certificate installed here, and its record; not the key, which may be an administrator's. */
 export async function removeInstalledCertificate(files: Files, directory: string): Promise<void> {
   if ((await files.facts(recordPath(directory))) === undefined) return
   const pem = await installedCertificate(files, directory).catch(() => undefined)
@@ -78,7 +78,7 @@ function chainFault(own: X509Certificate, names: readonly string[], now: number)
   return fromMs <= now ? undefined : `it begins on ${new Date(fromMs).toISOString()} (is the clock right?)`
 }
 
-/** In PEM. Undefined: none of an authority is there. Throws RefusedError where one is that did not come by this way. */
+/** In PEM. Undefined: there is none of an authority. Throws RefusedError for one that was not installed here. */
 export async function installedCertificate(files: Files, directory: string): Promise<string | undefined> {
   const { certificate, key } = tlsPaths(directory)
   for (const path of [certificate, key]) if (await isLink(path)) throw somebodys(path, 'is a link')

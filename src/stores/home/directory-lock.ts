@@ -1,4 +1,4 @@
-/** Two administrators at once must not lose each other's lines. */
+/** Keeps two administrators who change files at once from losing each other's lines. */
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLockExclusive } from '../../system/libc.ts'
@@ -8,8 +8,8 @@ import { AccountError } from './account-error.ts'
 const waitMilliseconds = 5000
 const retryMilliseconds = 50
 
-/** Locks a directory until the function returned is called. Throws AccountError if another command has it, and keeps it
- *  for as long as this one waits. */
+/** Locks a directory until the function returned is called. Throws AccountError if another command still holds it after the
+ *  wait. */
 export async function lockDirectory(path: string, waitsFor: number = waitMilliseconds): Promise<() => Promise<void>> {
   const handle = await open(path)
   for (let waited = 0; tryLockExclusive(handle.fd) === 'busy'; waited += retryMilliseconds) {

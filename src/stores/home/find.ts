@@ -1,4 +1,4 @@
-/** Which home is meant, when more than one place could hold it. */
+/** Which home a command means, when more than one place could hold it. */
 import { statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describeError } from '../../base/outcome.ts'
@@ -7,7 +7,7 @@ import { errorCode } from '../../system/files.ts'
 export const systemHome = '/var/lib/quaver'
 const configurationOfSystemHome = '/etc/quaver'
 
-/** Where control/, users/ and tls/ of a home lie, to which it has links; undefined: in it. */
+/** The directory that control/, users/ and tls/ of the home link to; undefined: they are in the home. */
 export function configurationOf(home: string): string | undefined {
   return home === systemHome ? configurationOfSystemHome : undefined
 }
@@ -23,13 +23,13 @@ export function homePathFault(path: string): string | undefined {
 
 export interface FoundHome {
   readonly path: string
-  /** Why this one, in words for an error message. */
+  /** Why this one was chosen, for an error message. */
   readonly because: string
-  /** It is there; a home is known by its control directory. */
+  /** It exists; a directory with control/ in it is a home. */
   readonly exists: boolean
-  /** Why nobody can tell whether it is there, or why it cannot be made; undefined: nothing of the kind. */
+  /** Why it is unknown whether it exists, or why it cannot be made; undefined: no such obstacle. */
   readonly obstacle: string | undefined
-  /** Another home that is there, and which nobody named either; undefined where there is no doubt. */
+  /** Another existing home that was not named either; undefined where there is no doubt. */
   readonly other: string | undefined
 }
 
@@ -69,7 +69,7 @@ function obstacleIn(path: string, error: unknown): string | undefined {
   return describeError(error)
 }
 
-/** The first on the way that is no directory. */
+/** The first part of the path that is no directory. */
 function fileOn(path: string): string {
   const isFile = (one: string): boolean => {
     try {

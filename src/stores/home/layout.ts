@@ -1,8 +1,8 @@
-/** Where things are in a home, who owns them and with which mode. One table: `start` makes it so, `doctor` will check it.
- *  In the demo every owner is the caller. */
+/** Where things are in a home, with owner and mode. `start` makes them by this table, and `doctor` checks them by it. In the
+ *  demo the caller owns everything. */
 import { join } from 'node:path'
 
-/** Roles, not account names: a system home maps each to an account that is looked up at run time. */
+/** Roles, not account names: a system home maps each role to an account, looked up at run time. */
 export type Role =
   | 'root'
   | 'alias'
@@ -94,66 +94,66 @@ export const directories: readonly { readonly name: string; readonly owner: Role
   { name: 'control', owner: 'root', mode: 0o755 },
   { name: 'users', owner: 'root', mode: 0o755 },
   { name: 'alias', owner: 'alias', mode: 0o2755 },
-  // May be entered, not listed: that is the way to queue/drop. What lies in it is 0600.
+  // May be entered, not listed, for queue/drop is below it. Files in it are 0600.
   { name: 'queue', owner: 'queue', mode: 0o711 },
   { name: 'queue/content', owner: 'queue', mode: 0o700 },
   { name: 'queue/drop', owner: 'root', mode: 0o1777 },
   { name: 'run', owner: 'root', mode: 0o755 },
-  // A socket for each `local`, made by lspawn; who may connect is said by the socket's own mode.
+  // A socket for each `local`, made by lspawn; the socket's own mode says who may connect.
   { name: 'run/local', owner: 'root', mode: 0o755 },
   { name: 'tls', owner: 'root', mode: 0o700 },
   { name: 'auth', owner: 'authd', mode: 0o700 },
   { name: 'greylist', owner: 'policy', mode: 0o700 },
-  // Public keys: anybody may read them; who may write them decides who may log in by token.
+  // Public keys: all may read them; the writer decides who may log in by token.
   { name: 'issuers', owner: 'issuers', mode: 0o755 },
   { name: 'reports', owner: 'root', mode: 0o755 },
-  // Of DMARC, by others about our domains: written by the program in alias/.qmail-dmarc-reports.
+  // DMARC reports of others about our domains: written by the program in alias/.qmail-dmarc-reports.
   { name: 'reports/received', owner: 'alias', mode: 0o700 },
-  // What came back of ours: noted by the same program, for policy, which sends them.
+  // Our reports that bounced: noted by the same program, for policy, which sends them.
   { name: 'reports/failed', owner: 'alias', mode: 0o755 },
   { name: 'reports/dmarc', owner: 'policy', mode: 0o700 },
-  // What is secret in it is 0600: an account's key.
+  // The account's key in it is 0600.
   { name: 'acme', owner: 'acme', mode: 0o755 },
-  // What other domains publish: anybody may read it; who may write it decides how their mail goes out.
+  // Policies of other domains: all may read them; the writer decides how mail to those domains goes out.
   { name: 'mta-sts', owner: 'remote', mode: 0o755 },
-  // To which domains mail went: nobody else's business.
+  // Private: it shows which domains mail went to.
   { name: 'tls-reports', owner: 'remote', mode: 0o700 },
   { name: 'mail', owner: 'root', mode: 0o755 },
   { name: 'bin', owner: 'root', mode: 0o755 },
   { name: 'log', owner: 'root', mode: 0o755 },
 ]
 
-/** Unix sockets in HOME/run. `start` binds each, sets owner and mode, and only then is it listened on: who may connect
- *  is who may write to the file. The serving program gets the descriptor under the name here. */
+/** Unix sockets in HOME/run. `start` binds each, sets owner and mode, and only then lets it be listened on: whoever may write
+ *  to the file may connect. The serving program gets the descriptor under the name here. */
 export const sockets = {
   /** smtpd enqueues here: its mail is "from network". */
   'queue-network': { owner: 'smtpd', mode: 0o600, servedBy: 'queue' },
-  /** Anybody on the machine enqueues here: the mail is "by uid N", N as the kernel says. */
+  /** Any user of the machine enqueues here: the mail is "by uid N", with N from the kernel. */
   'queue-inject': { owner: 'root', mode: 0o666, servedBy: 'queue' },
   'queue-remote': { owner: 'remote', mode: 0o600, servedBy: 'queue' },
   'queue-lspawn': { owner: 'root', mode: 0o600, servedBy: 'queue' },
-  /** qread asks here what is in the queue, and can do nothing else. */
+  /** qread reads here what is in the queue, and can do nothing else. */
   'queue-read': { owner: 'queue', mode: 0o600, servedBy: 'queue' },
-  /** Anybody on the machine sees here what waits of the mail that they handed in; root sees everything. */
+  /** Any user of the machine sees here which mail of their own still waits; root sees everything. */
   'queue-own': { owner: 'root', mode: 0o666, servedBy: 'queue' },
-  /** queue asks here for the signatures of what it is about to commit. */
+  /** queue asks here for the signatures of a message that it is about to commit. */
   'queue-signer': { owner: 'queue', mode: 0o600, servedBy: 'signer' },
   'queue-admin': { owner: 'root', mode: 0o600, servedBy: 'queue' },
   /** The command line asks here what smtpd would say. */
   'smtpd-admin': { owner: 'root', mode: 0o600, servedBy: 'smtpd' },
   /** smtpd asks here whether a local recipient exists. */
   'lspawn-recipients': { owner: 'smtpd', mode: 0o600, servedBy: 'lspawn' },
-  /** authd tells lspawn here of the logins that it has seen proven. */
+  /** authd tells lspawn here of successful logins. */
   'lspawn-tickets': { owner: 'authd', mode: 0o600, servedBy: 'lspawn' },
   /** login asks here for the session that a ticket stands for. */
   'lspawn-login': { owner: 'login', mode: 0o600, servedBy: 'lspawn' },
-  /** login asks here who somebody is. */
+  /** login asks here to check a client's credentials. */
   authd: { owner: 'login', mode: 0o600, servedBy: 'authd' },
-  /** The command line sees here who is locked out, and lets in again. */
+  /** The command line lists and lifts lockouts here. */
   'authd-admin': { owner: 'root', mode: 0o600, servedBy: 'authd' },
   /** smtpd asks here about names, SPF, DNS lists and greylisting. */
   policy: { owner: 'smtpd', mode: 0o600, servedBy: 'policy' },
-  /** remote tells here to whose domains mail of ours has gone. */
+  /** remote tells here which domains mail of ours has gone to. */
   'policy-sent': { owner: 'remote', mode: 0o600, servedBy: 'policy' },
   /** The command line asks here which reports are owed. */
   'policy-admin': { owner: 'root', mode: 0o600, servedBy: 'policy' },
@@ -162,7 +162,7 @@ export const sockets = {
   /** Plug-ins are run here, for smtpd and as smtpd's account. */
   exec: { owner: 'smtpd', mode: 0o600, servedBy: 'exec' },
   start: { owner: 'root', mode: 0o600, servedBy: 'start' },
-  /** acme asks here what is to be certified, and hands over what an authority gave. */
+  /** acme asks here what is to be certified, and hands over the chain that the authority issued. */
   'start-certificates': { owner: 'acme', mode: 0o600, servedBy: 'start' },
   /** The command line has the certificate renewed here. */
   'acme-admin': { owner: 'root', mode: 0o600, servedBy: 'acme' },

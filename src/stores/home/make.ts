@@ -1,5 +1,5 @@
-/** Makes a home's directories as the table in layout.ts says, and checks those that are there.
- *  Knows:  owner and mode. Never: repairs what an administrator has made otherwise: it names path and remedy instead.
+/** Makes a home's directories by the table in layout.ts, and checks those that exist.
+ *  Knows:  owner and mode. Never: repairs a directory that an administrator made differently: it names path and remedy instead.
  *  Fails:  throws HomeError with every fault found. */
 import { chmod, chown, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ export interface Owner {
 /** Undefined in the demo: everything belongs to the caller. */
 export type OwnerOf = ((role: Role) => Owner) | undefined
 
-/** Directories that hold what others must not read or write, whoever made them. */
+/** Directories that others must not read or write, whoever made them. */
 const guarded = new Set(['queue', 'queue/content', 'tls', 'auth', 'greylist', 'reports/received', 'reports/dmarc'])
 
 export async function makeHome(path: string, ownerOf: OwnerOf): Promise<void> {
@@ -57,7 +57,7 @@ async function make(directory: string, mode: number, owner: Owner | undefined, p
   return true
 }
 
-/** Made while nobody needed its role, it is root's and empty: now its role has an account. */
+/** A directory made before its role had an account is root's and empty: gives it to that account. */
 async function handOver(directory: string, owner: Owner): Promise<void> {
   if (owner.uid === 0 || (await stat(directory)).uid !== 0 || (await readdir(directory)).length > 0) return
   await chown(directory, owner.uid, owner.gid)

@@ -1,11 +1,11 @@
-/** Whether a directory is the home of a qmail, with a queue of its kind: messages in queue/mess, which nothing here reads. */
+/** Whether a directory is a qmail's home, with messages in queue/mess, which no program of ours reads. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode } from '../../system/files.ts'
 import type { Home } from './layout.ts'
 import { HomeError } from './make.ts'
 
-/** Throws HomeError that counts the messages and names the way in. */
+/** Throws HomeError with the number of messages and the way to import them. */
 export async function refuseQmailQueue(home: Home): Promise<void> {
   const count = await messagesIn(join(home.queue, 'mess'))
   if (count === undefined) return

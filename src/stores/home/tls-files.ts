@@ -1,4 +1,4 @@
-/** HOME/tls: cert.pem (the chain) and key.pem (0600), the default; HOME/tls/NAME/ has another such pair, for the hosts of
+/** HOME/tls: cert.pem (the chain) and key.pem (0600), the default; HOME/tls/NAME/ has another such pair, for the host names in
  *  its certificate.
  *  Knows:  paths, modes, whether the two belong together, for which hosts they are. Never: prints the key. */
 import { readdir, readFile, stat } from 'node:fs/promises'
@@ -50,7 +50,7 @@ export async function readTls(directory: string): Promise<TlsState> {
   }
 }
 
-/** The directories of further pairs, sorted. A name that begins with a dot is somebody's temporary one. */
+/** The directories of further pairs, sorted. Names that begin with a dot are temporary. */
 export async function namedTlsDirectories(directory: string): Promise<string[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true })
@@ -100,7 +100,7 @@ export async function writeSelfSigned(
     hostName,
     publicKey: key.publicKey,
     serial: random.bytes(serialBytes),
-    // A day back: the clock of whoever looks at it may be slow.
+    // A day back: the clock of a verifier may be slow.
     notBeforeMs: clock.now() - 86_400_000,
     notAfterMs: clock.now() + selfSignedYears * yearMilliseconds,
   })

@@ -1,11 +1,10 @@
 /** What an installed Quaver consists of, path by path, below a prefix (`/usr` in a package, `/opt/quaver` by default from a
- *  tarball). Whoever installs, checks or removes it reads this table and nothing else.
- *  Everything here belongs to root and is the same on every machine: what a machine adds (homes, accounts, configuration)
- *  is in stores/home/layout.ts. */
+ *  tarball). All code that installs, checks or removes it goes by this table alone. Everything here belongs to root and is the
+ *  same on every machine: what differs by machine (homes, accounts, configuration) is in stores/home/layout.ts. */
 import { isOnPath, qmailPrograms } from './qmail-programs.ts'
 
 export type Entry =
-  /** `shared`: other packages have things in it, too, and it is not ours to judge or to remove. */
+  /** `shared`: other packages have files in it, too, so it is neither checked nor removed. */
   | { readonly kind: 'directory'; readonly path: string; readonly mode: number; readonly shared?: true }
   | { readonly kind: 'file'; readonly path: string; readonly mode: number; readonly content: Content }
   /** `target` is relative to the link's own directory, so that the tree may be moved as a whole. */
@@ -13,7 +12,7 @@ export type Entry =
 
 /** Where a file's bytes come from when a package is made. */
 export type Content =
-  /** Of the source tree, as it is. */
+  /** A file of the source tree, unchanged. */
   | { readonly from: 'source'; readonly path: string }
   /** A module of the source tree with all that it imports, as one file. `quick`: it must start at once; CommonJS. */
   | { readonly from: 'module'; readonly path: string; readonly quick?: true }
@@ -21,7 +20,7 @@ export type Content =
   | { readonly from: 'runtime' }
   /** The licences of the packages that are bundled, and of the runtime. */
   | { readonly from: 'licences' }
-  /** A page of the manual, made of the tables that the programs have. */
+  /** A page of the manual, generated from the programs' tables. */
   | { readonly from: 'manual'; readonly page: ManualPage }
   | { readonly from: 'text'; readonly text: string }
   /** What is installed, path by path, with the digest of each file (manifest.ts). */
@@ -31,7 +30,7 @@ export type Content =
 export type ManualPage = 'quaver.8' | 'quaver-control.5' | 'quaver-programs.7'
 const manualPages: readonly ManualPage[] = ['quaver.8', 'quaver-control.5', 'quaver-programs.7']
 
-/** The tree that holds all code; it may stand anywhere, and finds itself. */
+/** The tree that holds all code; it may be anywhere, since programs find each other by relative paths. */
 const tree = 'lib/quaver'
 
 /** Below the prefix. */
@@ -68,7 +67,7 @@ export function installedEntries(programs: readonly string[]): readonly Entry[] 
   ]
 }
 
-/** A service loads all of itself; what people and scripts call a thousand times a day loads what it needs. */
+/** A service loads its whole file; programs that people and scripts call often load only what they need. */
 function programFile(name: string): Entry {
   const directoryPath = `${tree}/app/programs/${name}`
   const module = { from: 'module', path: `src/programs/${name}/main.ts` } as const

@@ -1,6 +1,6 @@
-/** Half-written files of a command that was killed: `.NAME.PID.new`, as `replaceFile` makes them before they get their names,
- *  and those by which a disk was tried, which may be above the home.
- *  Never:  touches one whose process may be alive. */
+/** Removes half-written files of killed commands: `.NAME.PID.new`, as `replaceFile` makes them before it renames them, and
+ *  files of a disk probe, which may be above the home.
+ *  Never:  touches a file whose process may be alive. */
 import { readFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -41,7 +41,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** In a container, often nobody waits for what was killed. */
+/** In a container, often no process reaps the killed ones. */
 function isZombie(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

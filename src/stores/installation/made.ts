@@ -1,7 +1,7 @@
-/** HOME/made.json: what Quaver made on this machine beside the package, so that uninstalling takes that away and nothing
- *  else. Each thing is written down before it is made: whatever a power cut leaves is known.
- *  Knows:  whose a file is: it was made here, and has the content that it was given.
- *  Never:  touches a file that was there before, or that somebody has edited since.
+/** HOME/made.json: what Quaver made on this machine besides the package, so that uninstalling removes that and nothing else.
+ *  Each thing is recorded before it is made, so that a power cut leaves nothing unrecorded.
+ *  Knows:  whether a file is ours: it was made here, and still has the content that it was given.
+ *  Never:  touches a file that existed before, or that was edited since.
  *  Fails:  as Node does; MadeError if the record cannot be understood. */
 import { createHash } from 'node:crypto'
 import type { Stats } from 'node:fs'
@@ -54,25 +54,25 @@ export type Made =
   | { readonly kind: 'directory'; readonly path: string }
   /** Of the machine. */
   | { readonly kind: 'account'; readonly path: string }
-  /** What was at `was` before; `path` is where it is meanwhile. */
+  /** What was at `was`; `path` is where it is kept meanwhile. */
   | { readonly kind: 'replaced'; readonly path: string; readonly was: string; readonly by: SettingAside }
-  /** Of a group of alternatives; `path` is ours. */
+  /** A choice in a group of alternatives; `path` is our program. */
   | { readonly kind: 'alternative'; readonly path: string; readonly group: string }
-  /** Of the services, after set-up: begun, or passed too. */
+  /** The self-test of the services after set-up: begun, or also passed. */
   | { readonly kind: 'test'; readonly path: 'self-test'; readonly passed: boolean }
-  /** Of this account, made by set-up: no person may have seen it yet. */
+  /** The password of this account, made by set-up and perhaps not yet shown to a person. */
   | { readonly kind: 'unseen-password'; readonly path: string }
 
-/** `dpkg-divert`: packages that bring it again put it there, too. */
+/** `dpkg-divert`: later versions of its package are set aside, too. */
 export type SettingAside = 'rename' | 'dpkg-divert'
 
-/** `kept`: another has made or edited it, and it stays as it is. */
+/** `kept`: it is not ours, or was edited, and stays as it is. */
 export type Making = 'made' | 'changed' | 'there' | 'kept'
 
 const recordBytesMax: number = 1024 * 1024
 const fileBytesMax: number = 1024 * 1024
 const recordName = 'made.json'
-/** Until owner and mode are as they should be. */
+/** Used until owner and mode are set. */
 const newDirectoryMode = 0o700
 
 export class MadeThings {
@@ -106,13 +106,13 @@ export class MadeThings {
     return this.things.find((one) => one.path === path)
   }
 
-  /** With the directories above it that are missing, which get mode 755. */
+  /** Also makes missing parent directories, with mode 755. */
   async directory(path: string, mode = 0o755, owner?: FileOwner): Promise<Making> {
     const facts = await lstat(path).catch(whenAbsent)
     if (facts !== undefined && !(await this.isHalfMade(path, facts))) return 'there'
     if (facts === undefined) {
       if (dirname(path) !== path) await this.directory(dirname(path))
-      // The home itself is where the record goes.
+      // The record is in the home itself, which must exist first.
       if (path !== dirname(this.path)) await this.note({ kind: 'directory', path })
       await mkdir(path, { mode: newDirectoryMode })
     }
@@ -122,7 +122,7 @@ export class MadeThings {
     return 'made'
   }
 
-  /** Between its making and its mode: ours as the record says, or a home that is too new to have one. */
+  /** Made, but without its final mode: ours by the record, or a home that is too new to have a record. */
   private async isHalfMade(path: string, facts: Stats): Promise<boolean> {
     if (!facts.isDirectory() || (facts.mode & 0o7777) !== newDirectoryMode || facts.uid !== process.getuid?.())
       return false
@@ -145,7 +145,7 @@ export class MadeThings {
     return before === undefined ? 'made' : 'changed'
   }
 
-  /** Whether `file` would do anything: not if it is as it should be, or somebody's. */
+  /** True if `file` would do nothing: the file is as it should be, or is not ours. */
   async isSettled(path: string, text: string): Promise<boolean> {
     const before = await contentDigest(path)
     if (before === undefined) return false
@@ -153,7 +153,8 @@ export class MadeThings {
     return before === digest(text) || !(known?.kind === 'file' && known.sha256 === before)
   }
 
-  /** A file that another part of Quaver writes now: until `written`, whatever is there is ours. False: it is somebody's. */
+  /** Announces a file that another part of Quaver writes: until `written`, any content counts as ours. False: it is not
+   *  ours. */
   async expect(named: string, mode: number, owner?: FileOwner): Promise<boolean> {
     const path = await settled(named)
     const known = this.find(path)
@@ -176,7 +177,7 @@ export class MadeThings {
     return 'made'
   }
 
-  /** What is at `was` goes to `aside`, until it is removed from the record. Throws MadeError if something is there. */
+  /** Moves `was` to `aside`, until it is removed from the record. Throws MadeError if `aside` exists. */
   async setAside(was: string, aside: string, by: SettingAside): Promise<void> {
     if ((await lstat(aside).catch(whenAbsent)) !== undefined)
       throw new MadeError(`${aside} is there already: what is at ${was} cannot be set aside; move it away first`)
@@ -185,7 +186,7 @@ export class MadeThings {
     else await divert(was, aside)
   }
 
-  /** Chosen in its group, with the names that go with it. */
+  /** Chooses it in its group, with the names that go with it. */
   async alternative(first: Alternative, others: readonly Alternative[]): Promise<void> {
     await this.note({ kind: 'alternative', path: first.target, group: first.name })
     await chooseAlternative(first, others)
@@ -199,7 +200,7 @@ export class MadeThings {
     if (this.find(path) !== undefined) await this.write(this.things.filter((one) => one.path !== path))
   }
 
-  /** Undefined: it is gone. Else why it stays; accounts are somebody else's to remove. */
+  /** Undefined: it is gone. Else why it stays; accounts are never removed here. */
   async remove(made: Made): Promise<string | undefined> {
     if (made.kind === 'account') return 'is an account'
     try {
@@ -223,7 +224,7 @@ export class MadeThings {
     const isThere = (await lstat(aside).catch(whenAbsent)) !== undefined
     const isFree = (await lstat(was).catch(whenAbsent)) === undefined
     if (isThere && !isFree) return `was at ${was}, where something else is now`
-    // A diversion may be noted though its file has gone with its package.
+    // The diversion may still exist though its file was removed with its package.
     if (by === 'dpkg-divert') await endDiversion(was, aside)
     else if (isThere) await rename(aside, was)
     await this.forget(aside)
@@ -243,7 +244,7 @@ export class MadeThings {
 
   private async write(things: readonly Made[]): Promise<void> {
     this.things = things
-    // Before the home is there, what is made is its parents.
+    // Before the home exists, only its parents are made; the record is written later.
     if ((await realFiles.facts(dirname(this.path))) === undefined) return
     await replaceFile(realFiles, this.path, Buffer.from(`${JSON.stringify(things, null, 1)}\n`), 0o600)
   }
@@ -253,7 +254,7 @@ function ownedBy(owner: FileOwner | undefined): { readonly owner?: string } {
   return owner === undefined ? {} : { owner: owner.name }
 }
 
-/** By the directory where it really is: links to that may go, or come, before it does. */
+/** With the real path of its directory: links on the way may be removed, or made, before the file is removed. */
 async function settled(path: string): Promise<string> {
   return join(await realpath(dirname(path)), basename(path))
 }
@@ -262,7 +263,7 @@ function digest(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** Undefined if there is no such file. A link is not followed to somebody else's: its own text counts. */
+/** Undefined if there is no such file. A link is not followed: its text is digested. */
 async function contentDigest(path: string): Promise<string | undefined> {
   const facts = await lstat(path).catch(whenAbsent)
   if (facts === undefined) return undefined

@@ -1,4 +1,4 @@
-/** The names by which programs of a machine hand mail in (`sendmail` and its kin), and whose they are now.
+/** The paths by which programs of a machine hand mail in (`sendmail` and its kin), and which software provides them now.
  *  Knows:  groups of alternatives, mailwrapper's file (mailer.conf). Never: changes anything. */
 import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -17,14 +17,14 @@ export const mailPrograms: readonly MailProgram[] = [
   { program: 'newaliases', path: '/usr/bin/newaliases' },
 ]
 
-/** Of the BSDs, the first that is there counts. */
+/** On the BSDs; the first that exists counts. */
 const mailerFiles: readonly string[] = ['/usr/local/etc/mail/mailer.conf', '/etc/mail/mailer.conf', '/etc/mailer.conf']
 const alternativesDirectory = '/etc/alternatives'
 
 export type Holder =
   | { readonly kind: 'nobody' }
   | { readonly kind: 'ours' }
-  /** A group of alternatives, and what it leads to now. */
+  /** A link of a group of alternatives, and its present target. */
   | { readonly kind: 'alternatives'; readonly group: string; readonly now: string }
   /** mailwrapper runs what this file says. */
   | { readonly kind: 'mailwrapper'; readonly file: string }
@@ -43,7 +43,7 @@ export function holderOf(path: string, launcher: string): Holder {
   return file === undefined ? { kind: 'other', now } : { kind: 'mailwrapper', file }
 }
 
-/** What mailer.conf(5) says, so that all of the machine's mail programs are ours. `bin`: where they are. */
+/** Content of mailer.conf(5) that makes all of the machine's mail programs ours. `bin`: their directory. */
 export function mailerText(bin: string): string {
   const names = { sendmail: 'sendmail', 'send-mail': 'sendmail', mailq: 'mailq', newaliases: 'newaliases' }
   const lines = Object.entries(names).map(([name, program]) => `${name}\t${join(bin, program)}\n`)

@@ -1,5 +1,5 @@
-/** lib/quaver/manifest.json: what a package has put on this machine, for whoever checks or removes it.
- *  Fails:  ManifestError if it cannot be understood; undefined where there is none, as in a clone. */
+/** lib/quaver/manifest.json: what a package has put on this machine, for checks and for uninstalling.
+ *  Fails:  ManifestError if it cannot be understood; undefined if there is none, as in a clone. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ export async function readManifest(prefix: string): Promise<readonly Installed[]
     const list: unknown = JSON.parse(bytes.toString('utf8'))
     if (Array.isArray(list) && list.every(isInstalled)) return list
   } catch {
-    // It is said below.
+    // Reported below.
   }
   throw new ManifestError(`${path} cannot be understood: install the package again`)
 }

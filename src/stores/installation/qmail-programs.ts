@@ -1,6 +1,6 @@
 /** qmail's programs that we have, by name. `start` links each in HOME/bin, a package beside its launcher. */
 
-/** And what each does, for the manual. */
+/** Names, and what each program does, for the manual. */
 export const programMeanings = {
   '822field': 'print what stands behind the colon of a field (default: subject) of the message on standard input',
   '822header': 'print the header of the message on standard input',
@@ -52,8 +52,8 @@ export type QmailProgram = keyof typeof programMeanings
 
 export const qmailPrograms: readonly QmailProgram[] = Object.keys(programMeanings).toSorted() as QmailProgram[]
 
-/** What a package puts on everybody's PATH. Other mail servers and other packages bring programs of the other names: which
- *  `sendmail` is the machine's is for its administrator to say. */
+/** Programs that a package puts on every user's PATH. Other mail servers and packages bring programs of the other names, and
+ *  the administrator chooses, for example, which `sendmail` is the machine's. */
 export function isOnPath(name: QmailProgram): boolean {
   return name.startsWith('qmail-')
 }

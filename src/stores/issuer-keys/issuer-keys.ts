@@ -1,6 +1,6 @@
-/** HOME/issuers/keys.json: public keys of OAuth issuers, by issuer. The program `issuers` writes it, authd reads it: who
- *  owns the directory is who may say which keys are good, and no connection leads from the network to authd.
- *  Fails:  reading a file that is none gives no keys; writing throws as Node does. */
+/** HOME/issuers/keys.json: public keys of OAuth issuers, by issuer. `issuers` writes it, authd reads it: the directory's owner
+ *  decides which keys are good, and authd needs no connection to the network.
+ *  Fails:  a damaged file gives no keys; writing throws as Node does. */
 import { join } from 'node:path'
 import { type PublicKey, readKeys } from '../../protocols/oauth/issuers.ts'
 import { type Files, replaceFile } from '../../system/files.ts'

@@ -1,4 +1,4 @@
-/** HOME/auth/guard.sqlite: logins that failed, by peer and by account, and from which networks an account was used.
+/** HOME/auth/guard.sqlite: failed logins, by peer and by account, and the networks from which each account logged in.
  *  Never:  decides; holds a password; grows past `rowsMax` a table.
  *  Fails:  throws SmallDatabaseError. A damaged file is set aside as guard.sqlite.damaged and begun afresh. */
 import { join } from 'node:path'
@@ -52,11 +52,11 @@ const form: DatabaseForm = {
     CREATE INDEX success_last ON success(last_ms);`,
 }
 
-/** A few hundred bytes each; beyond it those that are oldest go. */
+/** Of a few hundred bytes each; beyond it the oldest go. */
 const rowsMax = 200_000
-/** Removed in one go: a bound on how long the process is held up. */
+/** Rows removed at once: bounds how long the process is blocked. */
 const batch = 500
-/** Kept only in memory: where the disk cannot be used. */
+/** In memory only, where the disk cannot be used. */
 const nowhere = ':memory:'
 
 export class LoginGuardStore {
@@ -99,7 +99,7 @@ export class LoginGuardStore {
     }
   }
 
-  /** Sets aside what is there, for the reason given, and creates an empty one. */
+  /** Sets the present file aside, for the reason given, and creates an empty one. */
   static afresh(
     directory: string,
     reason: string,
@@ -128,7 +128,7 @@ export class LoginGuardStore {
 
   setFailures(subject: Subject, name: ByteString, { count, lastMs, untilMs, only }: Failures): void {
     guarded(this.path, () => this.putFailures.run(subject, name, count, lastMs, untilMs, only))
-    // Counting rows is slow: they are counted after as many writes as could matter.
+    // Counting rows is slow, so it is done once per `batch` writes.
     if (++this.sinceTrim >= batch) this.trim()
   }
 
@@ -162,12 +162,12 @@ export class LoginGuardStore {
     return guarded(this.path, () => this.database.prepare(sql).all(nowMs, countMax)).map(readRow)
   }
 
-  /** Somebody has logged in to it lately, from anywhere. */
+  /** A login to it has succeeded lately, from anywhere. */
   hasSucceeded(account: ByteString): boolean {
     return guarded(this.path, () => this.anySuccess.get(account)) !== undefined
   }
 
-  /** Whatever is later than the time given becomes as of that time, and no lock is longer than the limit. */
+  /** Times later than the given one become that time, and no lock is longer than the limit. */
   bringBack(nowMs: number, lockMillisecondsMax: number): void {
     guarded(this.path, () => {
       this.database

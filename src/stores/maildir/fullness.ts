@@ -1,8 +1,8 @@
-/** Is a Maildir certainly over its quota? For who may not count: only a sum that was counted a short while ago says yes.
- *  When nobody has counted for a quarter of an hour the answer is no: the next message is let through, its delivery
- *  counts, and what was deleted meanwhile is noticed.
+/** Is a Maildir certainly over its quota? For callers that may not count: only a recent count can say yes. Without a count in
+ *  the last quarter of an hour the answer is no: the next message is let through, and its delivery counts anew and notices
+ *  deletions.
  *  Never:  writes, follows a link at the last step of the path, waits for a pipe.
- *  Fails:  never; what cannot be read is not full. */
+ *  Fails:  never; an unreadable `maildirsize` counts as not full. */
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'

@@ -16,13 +16,13 @@ import { DirectorySync } from '../../system/directory-sync.ts'
 import { giveName } from './new-name.ts'
 import { Quotas, type Reservation } from './quotas.ts'
 
-/** qmail's, for a file system that hangs. */
+/** qmail's limit, for a file system that hangs. */
 const deliveryMillisecondsMax = 86_400_000
 const hostBytesMax = 64
 const createTriesMax = 3
 const bytesOfOneWrite: number = 64 * 1024
 const bytesOfOneRead: number = 256 * 1024
-/** After so many bytes other deliveries get their turn. */
+/** After this many bytes other deliveries get their turn. */
 const bytesAtOnce: number = 1024 * 1024
 
 const noEntry = ['Unable to chdir to maildir.', '2.1'] as const
@@ -99,7 +99,7 @@ export class Maildirs {
     }
   }
 
-  /** Unique by time, process, count and chance, so that it holds between machines that share a Maildir too. */
+  /** Unique by time, process, count and random bytes, also between machines that share a Maildir. */
   private nextName(bytes: number): ByteString {
     const now = this.machine.clock.now()
     const microseconds = Math.floor(now % 1000) * 1000
@@ -126,7 +126,7 @@ export class Maildirs {
     try {
       await this.writeAll(fd, head, content)
       const synced = this.files.sync(fd)
-      // A sync that hangs still holds the descriptor: it is closed when, and if, it comes back.
+      // A hanging sync still holds the descriptor, which is closed if and when the sync returns.
       open = false
       const closed = synced.finally(() => this.files.close(fd))
       await within(this.machine.clock, deliveryMillisecondsMax, 'sync', closed)
@@ -150,11 +150,11 @@ export class Maildirs {
     try {
       this.files.remove(path)
     } catch {
-      // It is gone, or mail readers clean tmp/ after 36 hours.
+      // It is gone already, or a mail reader cleans tmp/ after 36 hours.
     }
   }
 
-  /** False only if there is certainly no such directory for us. */
+  /** False only if we certainly cannot enter such a directory. */
   private isEnterable(maildir: ByteString): boolean {
     try {
       this.files.enter(maildir)

@@ -1,6 +1,6 @@
 /** Which messages a Maildir has now, in the order in which they came.
- *  Knows:  names, and what to ask the file system where a name does not say it. Never: opens a message; changes anything
- *          but old files under tmp/.
+ *  Knows:  names, and which facts to take from the file system where a name lacks them. Never: opens a message; changes
+ *          anything but old files under tmp/.
  *  Fails:  throws as Node does; files that go away meanwhile are passed over. */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Stats } from 'node:fs'
@@ -9,25 +9,25 @@ import type { Clock } from '../../system/clock.ts'
 import type { QuickFiles } from '../../system/quick-files.ts'
 import { sortInTurns, Turns } from './turns.ts'
 
-/** maildir(5): whoever writes under tmp/ is done by then. */
+/** maildir(5): every writer under tmp/ is done by then. */
 const unfinishedSecondsMax = 36 * 3600
 
 export class TooManyMessagesError extends Error {
   override name = 'TooManyMessagesError'
 }
 
-/** Parallel lists, in order: an object a message would cost more than all of it. */
+/** Parallel lists, in order: an object for each message would take more memory. */
 export interface ScannedMessages {
   readonly names: ByteString[]
-  /** As stored; NaN: neither the name says it, nor did the file have to be asked. */
+  /** As stored; NaN: the name does not say it, and the file has not been looked at. */
   readonly bytes: Float64Array
   /** 1: under new/; 0: under cur/. */
   readonly inNew: Uint8Array
-  /** Of those that a name does not tell from others, by their place in the list: which file it is (`identityOf`). */
+  /** Identities (`identityOf`) of files whose name may not be unique, by their place in the list. */
   readonly identities: ReadonlyMap<number, string>
-  /** Unique parts of those whose own another message has. */
+  /** New unique parts for messages whose own another message has, too. */
   readonly twins: ReadonlyMap<number, ByteString>
-  /** Paths under new/ of files that are under cur/, too: a move between the two was broken off. */
+  /** Paths under new/ of files that are also under cur/: a move between the two was interrupted. */
   readonly leftovers: readonly ByteString[]
 }
 
@@ -42,12 +42,12 @@ interface Gathered {
   readonly inNew: number[]
   readonly seconds: number[]
   readonly microseconds: number[]
-  /** Of those whose time is not in their name. */
+  /** Of files whose time is not in their name. */
   readonly identities: Map<number, string>
 }
 
-/** What came in this second is not shown yet: more may come, and go before it in the order. Names that begin with a dot
- *  are no messages. Two files with the same unique part are two messages. `maildir` ends in a slash. */
+/** Messages of the present second are not shown yet: more may come that sort before them. Names that begin with a dot are no
+ *  messages. Two files with the same unique part are two messages. `maildir` ends in a slash. */
 export async function scanMaildir(
   files: QuickFiles,
   clock: Clock,
@@ -73,8 +73,7 @@ export async function scanMaildir(
   return await inOrder(files, maildir, found, turns)
 }
 
-/** A time in the future says nothing: then the file's own counts, whatever it is; a clock was wrong, and nobody knows
- *  which. */
+/** If the name's time is in the future, the file's own time counts, whatever it is: some clock was wrong, unknown which. */
 function gather(
   files: QuickFiles,
   directory: ByteString,
@@ -110,7 +109,7 @@ async function inOrder(
   const { names, seconds, microseconds } = found
   const compare = (a: number, b: number): number => {
     const earlier = (seconds[a] ?? 0) - (seconds[b] ?? 0) || (microseconds[a] ?? 0) - (microseconds[b] ?? 0)
-    // Names of the same moment differ, and stay: so does the order.
+    // Names of the same moment differ and do not change, so this order is stable.
     return earlier || compareNames(names[a] ?? '', names[b] ?? '')
   }
   const unordered = new Uint32Array(names.length)
@@ -124,14 +123,14 @@ async function inOrder(
   return listing
 }
 
-/** Those with the same unique part stand beside one another. */
+/** Names with the same unique part stand beside one another. */
 function compareNames(a: ByteString, b: ByteString): number {
   const [uniqueA, uniqueB] = [uniquePart(a), uniquePart(b)]
   if (uniqueA !== uniqueB) return uniqueA < uniqueB ? -1 : 1
   return a < b ? -1 : 1
 }
 
-/** Messages in their order, of which each is there once. */
+/** Messages in order, each listed once. */
 class Listing implements ScannedMessages {
   readonly names: ByteString[] = []
   readonly bytes: Float64Array
@@ -142,7 +141,7 @@ class Listing implements ScannedMessages {
   private readonly files: QuickFiles
   private readonly maildir: ByteString
   private readonly found: Gathered
-  /** By unique part: those whose time is not in their name, so that two may stand far from one another. */
+  /** Places by unique part, of names without a time, since two of the same part may stand far apart. */
   private readonly places = new Map<ByteString, number>()
 
   constructor(files: QuickFiles, maildir: ByteString, found: Gathered) {
@@ -163,12 +162,12 @@ class Listing implements ScannedMessages {
     if (identity !== undefined) this.places.set(unique, place)
   }
 
-  /** The place of the one that has the unique part from now on. */
+  /** Returns the place of the message that keeps the unique part. */
   private addLike(other: number, index: number): number {
     const path = this.pathOf(this.found.names[index] ?? '', this.found.inNew[index])
     const otherPath = this.pathOf(this.names[other] ?? '', this.inNew[other])
     const [facts, otherFacts] = [this.files.factsOfEntry(path), this.files.factsOfEntry(otherPath)]
-    // It moved from new/ to cur/ while we looked, and was seen in both.
+    // One file, which moved from new/ to cur/ during the scan and was seen in both.
     if (facts === undefined) return other
     if (otherFacts === undefined) return this.put(other, index)
     if (facts.ino === otherFacts.ino && facts.dev === otherFacts.dev) {
@@ -181,7 +180,7 @@ class Listing implements ScannedMessages {
     }
     const place = this.put(this.names.length, index)
     this.identities.set(place, identityOf(facts)).set(other, identityOf(otherFacts))
-    // What is under cur/ was shown before, and its unique-id may be known.
+    // The message under cur/ was shown before, so a client may know its unique-id.
     const [twin, twinFacts] = this.inNew[other] === 1 && this.inNew[place] === 0 ? [other, otherFacts] : [place, facts]
     this.twins.set(twin, twinPart(this.names[twin] ?? '', identityOf(twinFacts)))
     return twin === place ? other : place
@@ -201,7 +200,7 @@ class Listing implements ScannedMessages {
   }
 }
 
-/** Removes what was left under tmp/ by writers that died. What cannot be looked at or removed stays. */
+/** Removes files that dead writers left under tmp/. Files that cannot be examined or removed stay. */
 export async function cleanTemporary(files: QuickFiles, clock: Clock, maildir: ByteString): Promise<void> {
   const turns = new Turns(clock)
   const oldest = clock.now() - unfinishedSecondsMax * 1000

@@ -1,7 +1,7 @@
-/** A Maildir as a POP3 session sees it: the messages of one moment, counted from 0, whatever comes and goes after that.
- *  Knows:  names, sizes, marks; where a message went that another reader moved.
- *  Never:  changes anything before `update`; follows a link in place of a message; trusts a name with more than its size;
- *          takes a file for a message only because it has the name that the message had, unless no other can have it.
+/** A Maildir as a POP3 session sees it: the messages of one moment, numbered from 0; later changes do not matter.
+ *  Knows:  names, sizes, marks; the new place of a message that another reader moved.
+ *  Never:  changes anything before `update`; follows a link in place of a message; trusts a name with more than its size; takes
+ *          a file for a message by its name alone, unless the name is certainly unique.
  *  Fails:  `openMaildrop` throws as Node does; a message that cannot be opened is undefined, one that cannot be removed is
  *          counted. */
 import { createHash } from 'node:crypto'
@@ -19,12 +19,12 @@ import { Turns } from './turns.ts'
 /** A hundred bytes of memory each. */
 export const messagesMax = 1_000_000
 const syncMillisecondsMax = 60_000
-/** Of one piece of a message, from a disk or a server far away. */
+/** For one piece of a message, from a disk or a remote file server. */
 const readMillisecondsMax = 60_000
 const readFlags: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 const marked = 1
-/** Looked for everywhere, and not there. */
+/** Searched for everywhere and not found. */
 const gone = 2
 
 export interface MaildropMachine {
@@ -35,15 +35,15 @@ export interface MaildropMachine {
 /** To be closed. */
 export interface OpenedMessage {
   readonly bytes: number
-  /** From a position, at most `buffer.length`; 0 at the end. Rejects as Node does, or after a minute; then the buffer is
-   *  not to be used again. */
+  /** From a position, at most `buffer.length`; 0 at the end. Rejects as Node does, or after a minute; then the buffer must not
+   *  be used again. */
   read(buffer: Buffer, position: number): Promise<number>
   close(): void
 }
 
 export interface Update {
   readonly removed: { readonly bytes: number; readonly messages: number }
-  /** Marked messages that are there still, or may be again after a power cut; empty: none. */
+  /** Why marked messages are still there, or may return after a power cut; empty: none. */
   readonly problem: string
 }
 
@@ -65,7 +65,7 @@ export class Maildrop {
   private unmarkedBytes = 0
   private markedCount = 0
   private isMeasured = false
-  /** Names of files that have a new one under cur/. */
+  /** Old paths of files that have a new name under cur/. */
   private readonly oldPaths: ByteString[] = []
 
   constructor({ files, clock }: MaildropMachine, maildir: ByteString, scanned: ScannedMessages) {
@@ -78,7 +78,7 @@ export class Maildrop {
     for (const bytes of scanned.bytes) if (!Number.isNaN(bytes)) this.unmarkedBytes += bytes
   }
 
-  /** Asks for every size that is not known, for `bytes` and `bytesOf` to be right. */
+  /** Looks up every unknown size, so that `bytes` and `bytesOf` are right. */
   async measure(): Promise<void> {
     if (this.isMeasured) return
     this.isMeasured = true
@@ -93,12 +93,12 @@ export class Maildrop {
     for (let index = 0; index < this.count; index++) this.learnBytes(index)
   }
 
-  /** Of all that are not marked. */
+  /** Of all unmarked messages. */
   get bytes(): number {
     return this.unmarkedBytes
   }
 
-  /** 0 if it is not known. */
+  /** 0 if unknown. */
   bytesOf(index: number): number {
     return this.messages.bytes[index] || 0
   }
@@ -128,7 +128,7 @@ export class Maildrop {
     }
   }
 
-  /** Undefined if it cannot be opened, or is none any more. */
+  /** Undefined if it cannot be opened, or no longer exists. */
   async openMessage(index: number): Promise<OpenedMessage | undefined> {
     try {
       const fd = await this.where(index, (path) => this.files.open(path, readFlags))
@@ -138,8 +138,8 @@ export class Maildrop {
     }
   }
 
-  /** Removes what is marked, and moves what is left from new/ to cur/, there under the name by which it was shown; what
-   *  was done survives a power cut. */
+  /** Removes marked messages and moves the rest from new/ to cur/, under the name by which they were shown. The changes survive
+   *  a power cut. */
   async update(): Promise<Update> {
     const turns = new Turns(this.clock)
     const changed = new Set<ByteString>()
@@ -158,7 +158,7 @@ export class Maildrop {
           this.files.remove(path)
           return this.partOf(index)
         })
-        // If it was gone already, whoever removed it has counted it.
+        // If it was gone already, the program that removed it has counted it.
         if (part === undefined) continue
         changed.add(part)
         removedMessages++
@@ -181,14 +181,14 @@ export class Maildrop {
       this.messages.bytes[index] = facts.size
       if (!this.isMarked(index)) this.unmarkedBytes += facts.size
     } catch {
-      // Not to be read either; it counts nothing.
+      // Unreadable: it counts as empty.
       this.messages.bytes[index] = 0
     }
     return true
   }
 
-  /** A message where it is now: if another reader moved it or changed its flags, it is looked for once. Undefined if it
-   *  is gone. */
+  /** Acts on a message at its present path: if another reader moved it or changed its flags, it is searched for once. Undefined
+   *  if it is gone. */
   private async where<T>(index: number, act: (path: ByteString) => T): Promise<T | undefined> {
     if (((this.flags[index] ?? 0) & gone) !== 0) return undefined
     try {
@@ -200,7 +200,7 @@ export class Maildrop {
     return ((this.flags[index] ?? 0) & gone) === 0 ? act(this.pathOf(index)) : undefined
   }
 
-  /** False if it certainly is another file than the message's. */
+  /** False if the file is certainly not the message's. */
   private isSame(index: number, path: ByteString): boolean {
     const identity = this.messages.identities.get(index)
     if (identity === undefined) return true
@@ -208,7 +208,7 @@ export class Maildrop {
     return facts !== undefined && identityOf(facts) === identity
   }
 
-  /** Takes the names that all messages have now. */
+  /** Reads the present names of all messages. */
   private async lookAgain(): Promise<void> {
     const turns = new Turns(this.clock)
     const indexes = new Map<ByteString, number[]>()
@@ -241,7 +241,7 @@ export class Maildrop {
     return this.messages.inNew[index] === 1 || this.messages.twins.has(index)
   }
 
-  /** It stays where it is if it is somewhere else by now, or another message has its name. */
+  /** Does nothing if the message has moved meanwhile, or another one has the new name. */
   private moveToCur(index: number, changed: Set<ByteString>): void {
     const name = this.nameOf(index)
     const twin = this.messages.twins.get(index)
@@ -258,20 +258,20 @@ export class Maildrop {
     this.messages.inNew[index] = 0
   }
 
-  /** When cur/ is synced: a message that moved must not be lost in between. What went wrong, or empty. */
+  /** To be called once cur/ is synced, so that no moved message can be lost. Returns what went wrong, or an empty string. */
   private async finishMoves(changed: Set<ByteString>): Promise<string> {
     for (const path of [...this.messages.leftovers, ...this.oldPaths.splice(0)]) {
       try {
         this.files.remove(path)
         changed.add(path.startsWith(`${this.maildir}new/`) ? 'new' : 'cur')
       } catch {
-        // It is gone, or the next session knows both names for one file.
+        // It is gone, or the next session recognizes both names as one file.
       }
     }
     return await this.sync('new', changed)
   }
 
-  /** What went wrong, or empty. */
+  /** Returns what went wrong, or an empty string. */
   private async sync(part: 'cur' | 'new', changed: Set<ByteString>): Promise<string> {
     if (!changed.delete(part)) return ''
     try {
@@ -305,7 +305,7 @@ export class Maildrop {
       },
       close() {
         if (reading === undefined) files.close(fd)
-        // One that hangs still holds the descriptor: it is closed when, and if, it comes back.
+        // A hanging read still holds the descriptor, which is closed if and when the read returns.
         else void Promise.allSettled([reading]).then(() => files.close(fd))
       },
     }

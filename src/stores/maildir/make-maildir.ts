@@ -1,10 +1,10 @@
-/** Makes directories that survive a power cut, and a Maildir of them. What is there stays as it is. */
+/** Makes directories, and Maildirs, that survive a power cut. Existing ones stay as they are. */
 import { chmod, chown, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OwnerIds } from '../../system/as-owner.ts'
 import { errorCode } from '../../system/files.ts'
 
-/** As its owner: nothing here may be done as root in somebody else's directory. */
+/** Call it as the Maildir's owner: root must do nothing in a user's directory. */
 export async function makeMaildir(maildir: string): Promise<void> {
   for (const path of [maildir, ...['tmp', 'new', 'cur'].map((name) => join(maildir, name))])
     await makeDirectory(path, 0o700, undefined)
@@ -18,7 +18,7 @@ export async function makeDirectory(path: string, mode: number, owner: OwnerIds 
     if (errorCode(error) === 'EEXIST') return
     throw error
   }
-  // In this order: nobody else can be in it yet.
+  // In this order no other account can enter it in between.
   await chmod(path, mode)
   if (owner !== undefined && process.getuid?.() === 0) await chown(path, owner.uid, owner.gid)
 }

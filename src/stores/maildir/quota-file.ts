@@ -1,8 +1,7 @@
-/** `maildirsize` in a Maildir: read, added to, counted anew. The limit is kept nowhere else, so a file that somebody
- *  wrote by hand works.
+/** `maildirsize` in a Maildir: read, added to, counted anew. The limit is stored nowhere else, so a file written by hand works.
  *  Knows:  which file counts for a folder; how a count replaces the file. Never: decides what happens to a message.
- *  Fails:  `readQuota` says undefined where there is no limit that can be read; `recordChange` and `recordRemoval` never
- *          throw: the sum is wrong then until the next count, and no mail is lost for it. The others throw as Node does. */
+ *  Fails:  `readQuota` returns undefined if there is no readable limit; `recordChange` and `recordRemoval` never throw: the sum
+ *          is wrong until the next count, and no mail is lost. The others throw as Node does. */
 import { constants } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import { type ByteString, fromBuffer, toBuffer } from '../../base/byte-string.ts'
@@ -22,17 +21,17 @@ import { pathOf, type QuickFiles } from '../../system/quick-files.ts'
 import type { Random } from '../../system/random.ts'
 
 export interface FoundQuota extends Maildirsize {
-  /** The Maildir whose file it is: this one, or the one that it is a folder of. Ends in a slash. */
+  /** The Maildir that has the file: this one, or the one that it is a folder of. Ends in a slash. */
   readonly root: ByteString
   readonly changedMs: number
-  /** It is to be counted anew: it has grown long, or belongs to somebody else, so that we could not add to it. */
+  /** It should be counted anew: the file has grown long, or has another owner, so that we could not add to it. */
   readonly isDue: boolean
 }
 
-/** Changes that keep coming while we count must not keep us counting. */
+/** Bounds how often a count is repeated because the Maildir changed meanwhile. */
 const countTriesMax = 3
 const entriesAtOnce = 1024
-/** Nobody may put something else in its place, or have us wait for a pipe. */
+/** Follows no link and waits for no pipe that a user may put in its place. */
 const readFlags: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const appendFlags: number = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
@@ -55,11 +54,11 @@ export function recordChange(files: QuickFiles, root: ByteString, change: Usage)
       files.close(fd)
     }
   } catch {
-    // The limit was taken away, or the disk is full: a count will find out.
+    // The limit was removed, or the disk is full: the next count corrects the sum.
   }
 }
 
-/** Messages are gone from a Maildir (POP3's DELE and QUIT): call it after that, with the sum of their sizes. */
+/** To be called after messages were removed from a Maildir (POP3's DELE and QUIT), with the sum of their sizes. */
 export function recordRemoval(files: QuickFiles, maildir: ByteString, removed: Usage): void {
   const found = removed.messages === 0 ? undefined : readQuota(files, maildir)
   if (found?.isCounted !== true) return
@@ -73,7 +72,7 @@ export async function countMaildir(files: QuickFiles, root: ByteString): Promise
   for (const directory of await countedDirectories(root)) {
     for await (const name of namesIn(directory)) {
       if (name.startsWith('.')) continue
-      // One that is gone meanwhile counts nothing.
+      // A file removed meanwhile counts nothing.
       const size = bytesInName(name) ?? files.facts(`${directory}/${name}`)?.size
       if (size === undefined) continue
       bytes += size
@@ -83,7 +82,7 @@ export async function countMaildir(files: QuickFiles, root: ByteString): Promise
   return { bytes, messages }
 }
 
-/** Counts and puts a new file in place, under this limit. Whoever reads sees the old file or the new one. */
+/** Counts, and replaces the file, with this limit. Readers see the old file or the new one. */
 export async function writeQuota(
   files: QuickFiles,
   random: Random,
@@ -97,7 +96,7 @@ export async function writeQuota(
     const fd = files.create(temporary, 0o600)
     try {
       files.write(fd, [toBuffer(formatMaildirsize(limit, used))])
-      // The limit is in no other place: a power cut must not leave an empty file.
+      // The limit is stored nowhere else: a power cut must not leave an empty file.
       await files.sync(fd)
     } catch (error) {
       files.remove(temporary)
@@ -123,7 +122,7 @@ export function removeQuota(files: QuickFiles, root: ByteString): void {
   }
 }
 
-/** A folder's mail counts in the Maildir that it lies in: their names begin with a dot. */
+/** The mail of a folder (its name begins with a dot) counts in the Maildir that contains it. */
 function rootsOf(maildir: ByteString): ByteString[] {
   const slash = maildir.lastIndexOf('/', maildir.length - 2)
   return maildir.charAt(slash + 1) === '.' && slash >= 0 ? [maildir, maildir.slice(0, slash + 1)] : [maildir]
@@ -159,7 +158,7 @@ async function countedDirectories(root: ByteString): Promise<ByteString[]> {
   return directories
 }
 
-/** Empty for what is no directory, or is gone. */
+/** Yields nothing if it is no directory, or is gone. */
 async function* namesIn(directory: ByteString): AsyncGenerator<ByteString> {
   try {
     const entries = await opendir(pathOf(directory), { encoding: 'latin1', bufferSize: entriesAtOnce })

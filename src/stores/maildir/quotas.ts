@@ -1,8 +1,8 @@
-/** Is there room in a Maildir for one more message? Asked by each delivery, which holds its room until it is done, so
- *  that many at once do not all take the last place.
+/** Is there room in a Maildir for one more message? Each delivery reserves its room until it is done, so that several at once
+ *  do not all take the last place.
  *  Knows:  when the sum in `maildirsize` is believed and when the Maildir is counted anew.
  *  Never:  holds up mail because a quota cannot be read: a Maildir without a readable limit has none.
- *  Fails:  a sum that is over the limit and cannot be counted anew is `unsure`: the message waits. */
+ *  Fails:  if the sum is over the limit and a new count fails, the result is `unsure`: the message waits. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { believedMilliseconds, isOver, type Maildirsize, type Usage } from '../../protocols/maildir/quota.ts'
 import type { Clock } from '../../system/clock.ts'
@@ -16,7 +16,7 @@ export interface QuotaMachine {
   readonly random: Random
 }
 
-/** `none`: no limit. `full`: certainly. `unsure`: others are being delivered, or it could not be counted. */
+/** `none`: no limit. `full`: certainly over it. `unsure`: other deliveries are under way, or the count failed. */
 export type Room = Reservation | 'none' | 'full' | 'unsure'
 
 export interface Reservation {
@@ -57,14 +57,14 @@ export class Quotas {
       const used = await this.count(found)
       return isOver(found.limit, used, message) ? 'full' : this.take(found, used, message)
     } catch {
-      // What the sum allows is allowed, however old it is.
+      // The count failed: an old sum that leaves room is believed.
       return isOver(found.limit, found.used, message) ? 'unsure' : this.take(found, found.used, message)
     }
   }
 
   private take({ root, limit }: Maildirsize & { readonly root: ByteString }, used: Usage, message: Usage): Room {
     const others = this.underway.get(root) ?? nothing
-    // Those others may fail: nobody knows yet whether it is full.
+    // The other deliveries may fail, so it is not yet known to be full.
     if (isOver(limit, sum(used, others), message)) return 'unsure'
     this.underway.set(root, sum(others, message))
     let isHeld = true
@@ -76,7 +76,7 @@ export class Quotas {
       else this.underway.set(root, { bytes: bytes - message.bytes, messages: messages - 1 })
     }
     const arrived = (): void => {
-      // From here on the file says it.
+      // From here on the file counts it.
       release()
       recordChange(this.machine.files, root, message)
     }

@@ -1,4 +1,4 @@
-/** Long work in small portions: all mailboxes of a uid share a process, and nobody is to wait for one with many messages. */
+/** Long work in small portions: all mailboxes of a uid share a process, and none should wait for a large one. */
 import type { Clock } from '../../system/clock.ts'
 import { nextTurn } from '../../system/spool.ts'
 
@@ -13,7 +13,7 @@ export class Turns {
     this.began = clock.monotonic()
   }
 
-  /** Call it often, and if it says so, await `next()`. */
+  /** Check it often, and if true, await `next()`. */
   get isOver(): boolean {
     return this.clock.monotonic() - this.began > millisecondsAtOnce
   }

@@ -1,7 +1,7 @@
 /** Delivery into an mbox file, under flock, synced before success.
  *  Knows:  lock, append, truncate on failure; the directory is synced too when the file is new.
- *  Fails:  temporary Outcomes with qmail-local's texts. A file that could not be locked for want of locks is not cut
- *          back: somebody else may have written meanwhile. */
+ *  Fails:  temporary Outcomes with qmail-local's texts. A file on a file system without locks is not truncated: another program
+ *          may have written meanwhile. */
 import { constants } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Outcome, type StatusCode, transient } from '../../base/outcome.ts'
@@ -26,7 +26,7 @@ export interface MboxMachine {
 }
 
 export interface MboxMessage {
-  /** As `.qmail` names the file: for the texts. */
+  /** The path as in `.qmail`, for the texts. */
   readonly shownPath: ByteString
   readonly path: ByteString
   /** The `From ` line and the header lines of the delivery, not quoted. */
@@ -37,7 +37,7 @@ export interface MboxMessage {
 export class Mboxes {
   private readonly machine: MboxMachine
   private readonly files: QuickFiles
-  /** Deliveries of this process to one file wait here, not at the lock. */
+  /** Deliveries of this process to one file wait here for each other, not at the lock. */
   private readonly tails = new Map<ByteString, Promise<unknown>>()
 
   constructor(machine: Omit<MboxMachine, 'tryLock'> & { tryLock?: MboxMachine['tryLock'] }) {
@@ -131,7 +131,7 @@ export class Mboxes {
     try {
       this.files.truncate(fd, bytes)
     } catch {
-      // As in qmail: half a message stays, and the whole comes again.
+      // As in qmail: half a message stays, and the whole one is delivered again.
     }
   }
 }

@@ -1,26 +1,26 @@
 /** HOME/mta-sts/DOMAIN: MTA-STS policies as they were fetched, so that they outlive a restart (RFC 8461 §3.3, §10.2). `remote`
- *  alone writes; they are public, and anybody may read them.
+ *  alone writes; they are public, and all may read them.
  *  Knows:  the form of such a file. Never: fetches, or says whether a policy is still good.
- *  Fails:  reading a file that is none gives nothing; writing throws as Node does. */
+ *  Fails:  a damaged file reads as absent; writing throws as Node does. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Files, replaceFile } from '../../system/files.ts'
 import type { Home } from '../home/layout.ts'
 
 export interface KeptPolicy {
-  /** Of the record by which it was fetched. */
+  /** The id in the DNS record for which it was fetched. */
   readonly id: string
   /** Milliseconds since 1970, as the two below. */
   readonly fetchedAt: number
-  /** When mail last went by it. */
+  /** When a delivery last used it. */
   readonly usedAt: number
   /** Of the file, bytes as characters. */
   readonly text: string
 }
 
 const fileBytesMax: number = 512 * 1024
-/** With what a new file is called while it is written, the file system's 255 are not passed. A policy of such a domain lives in
- *  memory only. */
+/** Leaves room for the name of the temporary file within the file system's 255. The policy of a domain with a longer name is
+ *  kept in memory only. */
 const nameBytesMax = 220
 
 export class KeptPolicies {

@@ -1,5 +1,5 @@
-/** Writes what a plan says into a home. Each file is whole or not there, and nothing that is there is written over: a second
- *  run goes on where the first one stopped.
+/** Carries out a plan in a home. Each file is written whole or not at all, and no existing file is overwritten: a second run
+ *  goes on where the first one stopped.
  *  Fails:  throws as Node does. */
 import { constants, lstatSync, type PathLike } from 'node:fs'
 import { chmod, chown, link, lutimes, mkdir, open, symlink, unlink } from 'node:fs/promises'
@@ -15,15 +15,15 @@ import type { HomeMove, HomePlan } from './plan.ts'
 export interface CarryOwners {
   /** Of alias/ and all in it. */
   readonly alias: OwnerIds
-  /** Of control/domainkeys/: nobody else may read the keys. */
+  /** Of control/domainkeys/: no other account may read the keys. */
   readonly signer: OwnerIds
-  /** Of a file of control/ that holds secrets: who reads it. */
+  /** Of a file of control/ that holds secrets: the account of its reader. */
   secretsOf(reader: string): OwnerIds | undefined
-  /** Whether a file of control/ stays a uid's, because an account of ours has it; else it is the caller's. */
+  /** True: the uid is an account of ours, and keeps its files of control/; else they become the caller's. */
   isOurs(uid: number): boolean
 }
 
-/** Paths that are there already and say something else. */
+/** Paths that exist already with other content. */
 export function conflictsOf({ moves }: HomePlan, home: Home): ByteString[] {
   return moves
     .map((move) => targetOf(move, home))
@@ -40,7 +40,7 @@ export async function carryHome({ moves }: HomePlan, home: Home, owners: CarryOw
       await make(path, move, contentOf(move), owners)
       continue
     }
-    // What stands in alias/ is the account alias's: nothing there is followed or made as root, nor read if alias can.
+    // alias/ belongs to the account alias: nothing there is followed or made as root, nor read as root if alias can.
     const reader = move.found.uid === owners.alias.uid ? owners.alias : { uid: 0, gid: 0 }
     const content = await asOwner(reader, () => Promise.resolve(contentOf(move)))
     await asOwner(owners.alias, () => make(path, move, content, undefined))
@@ -51,7 +51,7 @@ function targetOf(move: HomeMove, home: Home): { path: ByteString; move: HomeMov
   return { path: `${fromText(home.path)}/${move.to}`, move }
 }
 
-/** Of a link, where it leads; of a directory nothing. */
+/** Of a link its target; of a directory nothing. */
 function contentOf({ found, instead }: HomeMove): Buffer {
   if (instead !== undefined) return Buffer.from(instead, 'latin1')
   return found.kind === 'directory' ? Buffer.alloc(0) : readFound(found)
@@ -74,7 +74,7 @@ async function make(
     if (owner !== undefined) await chown(at, owner.uid, owner.gid)
     return await chmod(at, isKey ? 0o700 : found.mode & 0o2755)
   }
-  // Nobody but the owner writes in control/ and users/; in alias/ what others may is alias's own affair.
+  // Only the owner may write in control/ and users/; in alias/ the account alias decides.
   const mode = isKey || reader !== undefined ? 0o600 : found.mode & (owners === undefined ? 0o777 : 0o755)
   await makeFile(path, content, mode, owner)
   if (found.modifiedMs !== undefined) await lutimes(at, found.modifiedMs / 1000, found.modifiedMs / 1000)
@@ -87,7 +87,7 @@ function secretReader(to: ByteString): string | undefined {
   return row?.secret === true ? row.readBy[0] : undefined
 }
 
-/** By a link from a temporary name, which fails where the name is taken meanwhile. */
+/** Links it from a temporary name, which fails if the name is taken meanwhile. */
 async function makeFile(
   path: ByteString,
   content: Uint8Array,

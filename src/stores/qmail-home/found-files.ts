@@ -1,6 +1,6 @@
-/** The files of a directory of somebody else's, with what is needed to make them anew.
- *  Never:  follows a link below it; takes what is neither file, directory nor link.
- *  Fails:  throws as Node does where the directory cannot be read; what cannot be taken is named. */
+/** The files of another qmail's directory, with what is needed to make them anew.
+ *  Never:  follows a link below it; takes anything but files, directories and links.
+ *  Fails:  throws as Node does if the directory cannot be read; entries that cannot be taken are named. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import type { ByteString } from '../../base/byte-string.ts'
 import { fromText } from '../../base/byte-string.ts'
@@ -59,7 +59,7 @@ export function filesBelow(directory: string): {
   return { files, skipped }
 }
 
-/** The content; of a link, where it leads. */
+/** The content; of a link, its target. */
 export function readFound({ path, kind }: Pick<FoundFile, 'path' | 'kind'>): Buffer {
   if (kind === 'link') return readlinkSync(pathOf(path), { encoding: 'buffer' })
   const fd = openSync(pathOf(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)

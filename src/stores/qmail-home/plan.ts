@@ -1,6 +1,6 @@
-/** What of a qmail's home moves into ours: control, users and alias as they are. What reads differently here is written so
- *  that it means the same, and said; what is not carried is said too.
- *  Never:  writes. Fails: throws where the directory is no qmail's home. */
+/** What of a qmail's home moves into ours: control, users and alias as they are. Files that would mean something else here are
+ *  rewritten to mean the same; these changes, and files left behind, are listed.
+ *  Never:  writes. Fails: throws if the directory is no qmail's home. */
 import { lstatSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromBuffer, toText } from '../../base/byte-string.ts'
@@ -16,13 +16,13 @@ export interface HomeMove {
   readonly found: FoundFile
   /** Below the home. */
   readonly to: string
-  /** Written instead of what the file says. */
+  /** Written instead of the file's content. */
   readonly instead: string | undefined
 }
 
 export interface HomePlan {
   readonly moves: readonly HomeMove[]
-  /** In sentences: what is another than it was. */
+  /** What differs from before, in sentences. */
   readonly changes: readonly string[]
   /** What stays where it is, and why. */
   readonly left: readonly string[]
@@ -31,7 +31,7 @@ export interface HomePlan {
   readonly assignLines: number
 }
 
-/** qmail-start's instruction where it is given none. */
+/** qmail-start's default delivery. */
 const qmailDelivery = './Mailbox'
 const certificatePem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 const keyPem = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^-]+-----END (?:[A-Z]+ )?PRIVATE KEY-----/
@@ -99,7 +99,7 @@ class Planning implements HomePlan {
         'users/cdb moves as it is, and users/assign, of which it was made, is not there: accounts cannot be changed until it is',
       )
     for (const found of files) {
-      // What is made of assign is made anew.
+      // The cdb is compiled anew from assign.
       if (found.name === 'cdb' && assign !== undefined) continue
       this.moves.push({ found, to: `users/${found.name}`, instead: undefined })
     }
@@ -130,7 +130,7 @@ class Planning implements HomePlan {
     })
   }
 
-  /** A number as qmail reads it: the digits that it begins with. */
+  /** A number as qmail reads it: only its leading digits. */
   private written(found: FoundFile): string | undefined {
     const row: ControlFile | undefined = Object.hasOwn(controlFiles, found.name)
       ? controlFiles[found.name as keyof typeof controlFiles]
@@ -180,7 +180,7 @@ class Planning implements HomePlan {
   }
 }
 
-/** What a link leads to, if that is a file. */
+/** The target of a link, if that is a file. */
 function targetOf(link: FoundFile): FoundFile | undefined {
   const facts = statSync(pathOf(link.path), { throwIfNoEntry: false })
   if (facts?.isFile() !== true) return undefined

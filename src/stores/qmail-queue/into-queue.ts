@@ -1,5 +1,5 @@
-/** A message of a qmail's queue as one of ours. What is marked done stays done, what failed keeps its place in the bounce,
- *  births and due times are kept; only what qmail had not routed yet is routed, and due at once. */
+/** Converts a message of a qmail's queue to one of ours. Done recipients stay done, failed ones keep their place in the bounce,
+ *  births and due times are kept; only a message that qmail had not routed yet is routed, and due at once. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { plainFailure, type Status } from '../../base/outcome.ts'
 import { noParams } from '../../contracts/envelope.ts'
@@ -9,7 +9,7 @@ import { prependBytesOf, routeRecipient, type RoutingTables } from '../../protoc
 import { type Channel, channels, type QueuedMessage, type QueuedRecipient } from '../queue/contract.ts'
 import type { QmailMessage, QmailQueued, QmailRouted } from './read-queue.ts'
 
-/** Times are the queue's own clock's. */
+/** Times are of the queue's own clock. */
 export interface Arriving {
   readonly nowMs: number
   /** How far that clock is ahead of the machine's. */
@@ -33,7 +33,7 @@ function queued({ recipients: addresses }: QmailQueued, { nowMs, tables }: Arriv
   })
   const dueOn = (channel: Channel): number | undefined =>
     recipients.some((recipient) => recipient.channel === channel) ? nowMs : undefined
-  // A message to nobody ends with its empty local pass.
+  // A message without recipients ends with an empty local pass.
   const due = { local: recipients.length === 0 ? nowMs : dueOn('local'), remote: dueOn('remote') }
   return { bornMs: nowMs, due, recipients }
 }
@@ -54,11 +54,11 @@ function routed(found: QmailRouted, { aheadMs, nowMs, tables }: Arriving): Progr
     local: found.local && found.local.dueMs + aheadMs,
     remote: found.remote && found.remote.dueMs + aheadMs,
   }
-  // Of others the channel's file is gone, as qmail removes it when all in it are done.
+  // The other failed recipients: qmail has removed their channel's file, since all in it are done.
   const channel = due.remote === undefined ? 'remote' : 'local'
   for (const { address, failure } of failures.rest())
     recipients.push({ channel, address, original: address, prependBytes: 0, ...failure })
-  // Nothing is left to deliver: an empty pass ends the message, and sends the bounce that is owed.
+  // Nothing is left to deliver: an empty pass ends the message, and sends its bounce if there is one.
   if (due.local === undefined && due.remote === undefined) due.local = nowMs
   return { bornMs, due, recipients }
 }
@@ -70,13 +70,13 @@ interface Failed {
   readonly lastMs: number
 }
 
-/** Who failed, as a bounce file says it, each to be found once. */
+/** The failed recipients of a bounce file; each is found once. */
 class Failures {
   private readonly byShown = new Map<ByteString, Failed[]>()
 
   constructor(bounce: ByteString, bornMs: number) {
     for (const [index, { shown, report }] of parseBounceTexts(bounce).entries()) {
-      // In the bounce they stand in the order in which they failed.
+      // The bounce lists them in the order in which they failed.
       const lastMs = bornMs + 1 + index
       const failure: Failed = { params: noParams, state: 'failed', last: plainFailure(5, '0.0', report, ''), lastMs }
       const known = this.byShown.get(shown)
@@ -85,7 +85,7 @@ class Failures {
     }
   }
 
-  /** By either form of the address: which prepend was left out was said by the control files of the day when it failed. */
+  /** By either form of the address: the control files at the time of the failure decided which prepend was left out. */
   take(address: ByteString, prependBytes: number): Failed | undefined {
     const whole = address.replaceAll('\n', '_')
     return this.byShown.get(whole.slice(prependBytes))?.shift() ?? this.byShown.get(whole)?.shift()
@@ -98,5 +98,5 @@ class Failures {
 
 const untried = { params: noParams, state: 'waiting', last: undefined, lastMs: 0 } as const
 
-/** What qmail's queue does not keep of a delivery: what the other side said. */
+/** The status of a delivery of qmail's, whose queue does not keep the other side's reply. */
 const takenOver: Status = delivered('')

@@ -1,4 +1,4 @@
-/** A message of ours as qmail's queue can hold it, and what it cannot. */
+/** Converts a message of ours to one of qmail's queue, and lists what that queue cannot hold. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { bounceParagraph } from '../../protocols/qmail/bounce.ts'
 import type { Channel, QueuedMessage } from '../queue/contract.ts'
@@ -11,7 +11,7 @@ export function outOfQueue(message: QueuedMessage, toMachine: (ms: number) => nu
     const recipients = message.recipients
       .filter((recipient) => recipient.channel === name)
       .map(({ state, address }) => ({ isDone: state !== 'waiting', address }))
-    // Without a due time all are done, and qmail has no such file.
+    // Without a due time all recipients are done, and qmail has no file for the channel.
     return due === undefined || recipients.length === 0 ? undefined : { dueMs: toMachine(due), recipients }
   }
   return {
@@ -23,7 +23,7 @@ export function outOfQueue(message: QueuedMessage, toMachine: (ms: number) => nu
   }
 }
 
-/** The failed in the order in which they failed. */
+/** Failed recipients in the order in which they failed. */
 function bounceOf({ recipients }: QueuedMessage): ByteString {
   return recipients
     .filter(({ state }) => state === 'failed')
@@ -32,7 +32,7 @@ function bounceOf({ recipients }: QueuedMessage): ByteString {
     .join('')
 }
 
-/** In words; empty if nothing is lost. */
+/** What is lost, in words; empty if nothing is. */
 export function lossesOf(message: QueuedMessage): string[] {
   const ofRecipients = new Set(message.recipients.flatMap(({ params }) => [...params.keys()]))
   return [

@@ -1,7 +1,7 @@
-/** Reads a qmail's queue as qmail-send would find it at its next start: what is a message, what is a leftover, and what is
- *  damaged. Takes any split, unsplit queues and a split todo (big-todo); names are names, not inode numbers.
+/** Reads a qmail's queue as qmail-send would find it at its next start: messages, leftovers, and damage. Reads any split,
+ *  unsplit queues and a split todo (big-todo); a file's name counts, not its inode number.
  *  Never:  changes anything, follows a link, or waits for a FIFO; keeps a message's content.
- *  Fails:  throws where the directory is no queue; what is wrong with one message is said of that message. */
+ *  Fails:  throws if the directory is no queue; faults of one message are reported with that message. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { type ByteString, fromBuffer } from '../../base/byte-string.ts'
@@ -23,11 +23,11 @@ export interface QmailChannel {
 }
 
 interface QmailMessageBase {
-  /** Its name in the queue. */
+  /** The message's name in the queue. */
   readonly number: string
   readonly contentPath: string
   readonly bytes: number
-  /** Who handed it in; undefined where nothing says it. */
+  /** Who handed it in; undefined if unknown. */
   readonly invoker: ReturnType<typeof invokerOf>
   readonly sender: ByteString
 }
@@ -62,9 +62,9 @@ export interface QmailQueue {
   readonly messages: readonly QmailMessage[]
   /** Messages that cannot be taken whole. */
   readonly broken: readonly QueueFault[]
-  /** Names that mean nothing in a queue, and files in the way. */
+  /** Names that do not belong in a queue, and files where directories belong. */
   readonly strange: readonly QueueFault[]
-  /** Contents without an envelope, or remains of what has ended: never messages. */
+  /** Contents without an envelope, or remains of finished messages: never messages. */
   readonly leftovers: readonly string[]
   readonly isRunning: boolean
 }
@@ -93,7 +93,7 @@ class Reading {
 
   all(): QmailQueue {
     const isRunning = this.isRunning()
-    // todo first: what qmail-send moves meanwhile is seen in info then, and not missed.
+    // todo first: a message that qmail-send moves meanwhile is then seen in info, and not missed.
     const todo = this.numbers('todo')
     const [info, local, remote] = [this.numbers('info'), this.numbers('local'), this.numbers('remote')]
     const [bounce, mess, intd] = [this.numbers('bounce'), this.numbers('mess'), this.numbers('intd')]
@@ -157,7 +157,7 @@ class Reading {
     const envelope = parseQueuedEnvelope(this.records(file).text)
     if (typeof envelope === 'string') throw new Broken(file, envelope)
     const { sender, recipients, uid } = envelope
-    // The line on top says more of qmail's own accounts; both were written by qmail-queue.
+    // The Received line on top says more about qmail's own accounts; qmail-queue wrote both.
     return { ...content, kind: 'queued', invoker: content.invoker ?? uid, sender, recipients }
   }
 
@@ -242,7 +242,7 @@ class Reading {
     return files
   }
 
-  /** A queue without one of its directories is read all the same, and that is said. */
+  /** A queue that lacks one of its directories is still read, and the lack reported. */
   private entries(directory: string): string[] {
     try {
       return readdirSync(join(this.directory, directory), 'latin1').sort()

@@ -1,8 +1,8 @@
 /** Writes a qmail's queue: each message as qmail-send leaves one that is routed and perhaps half delivered (mess, info, local,
  *  remote, bounce), under the number of its file's inode.
- *  Order:  content, then channels and bounce, each synced with its directory; info last, by a link: it says that the rest is
- *  there. A message that was not finished is a leftover, which qmail-send removes.
- *  Fails:  throws as Node does; what was written stays. */
+ *  Order:  content, then channels and bounce, each synced with its directory; info last, by a link: with it the message is
+ *          complete. An unfinished message is a leftover, which qmail-send removes.
+ *  Fails:  throws as Node does; files already written stay. */
 import { execFile } from 'node:child_process'
 import { constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { chmod, chown, type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
@@ -13,12 +13,12 @@ import { type ChannelRecipient, formatChannel, formatInfo } from '../../protocol
 import { errorCode, realFiles } from '../../system/files.ts'
 import type { OwnerIds } from '../../system/as-owner.ts'
 
-/** Prime, as qmail has it unless it was built otherwise. */
+/** qmail's default split, a prime. */
 const usualSplit = 23
 const deadHostsBytes = 1024
 const splitNames: readonly string[] = ['mess', 'info', 'local', 'remote']
 
-/** Of qmail's accounts in a queue; undefined: all belongs to the caller. */
+/** The ids of qmail's accounts that own files in a queue; undefined: the caller owns everything. */
 export type QueueOwners = Readonly<Record<'qmailq' | 'qmails' | 'qmailr', OwnerIds>> | undefined
 
 export interface LeavingChannel {
@@ -39,7 +39,7 @@ export interface Leaving {
 
 export type QueueAccount = keyof NonNullable<QueueOwners>
 
-/** Directories and files of a queue, whose they are, and their modes. */
+/** Directories and files of a queue, with owner and mode. */
 const tree: readonly { readonly name: string; readonly owner: QueueAccount; readonly mode: number }[] = [
   { name: '', owner: 'qmailq', mode: 0o750 },
   { name: 'pid', owner: 'qmailq', mode: 0o700 },
@@ -65,7 +65,7 @@ export class QmailQueueWriter {
     this.split = split
   }
 
-  /** Of a queue that is there, owners and split are as they are there; else it is made. */
+  /** An existing queue keeps its owners and split; else a new one is made. */
   static async at(directory: string, ownersOfNew: QueueOwners): Promise<QmailQueueWriter> {
     if (existsSync(join(directory, 'mess')))
       return new QmailQueueWriter(directory, ownersIn(directory), splitOf(directory))
@@ -74,7 +74,7 @@ export class QmailQueueWriter {
     return writer
   }
 
-  /** Its number. */
+  /** Returns its number. */
   async add(message: Leaving): Promise<bigint> {
     const born = join('pid', `${process.pid}.${Math.floor(message.bornMs / 1000)}.${++this.count}`)
     const file = await this.create(born, 'qmailq', 0o644)
@@ -125,7 +125,7 @@ export class QmailQueueWriter {
     return file
   }
 
-  /** Of a message whose number this was: qmail-send would take them for ours. */
+  /** Removes files of an earlier message with this number: qmail-send would take them for this one's. */
   private async clear(names: readonly string[]): Promise<void> {
     for (const name of names) await realFiles.remove(this.path(name))
   }
@@ -177,7 +177,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let rest = bytes; rest.byteLength > 0; ) rest = rest.subarray((await file.write(rest)).bytesWritten)
 }
 
-/** As the directories of a queue say it. */
+/** Taken from the queue's directories. */
 function ownersIn(directory: string): QueueOwners {
   const of = (name: string): OwnerIds => statSync(join(directory, name))
   const deadHosts = lstatSync(join(directory, 'lock/tcpto'), { throwIfNoEntry: false })

@@ -1,9 +1,9 @@
-/** What the queue's clock makes of the time in which nobody looked at it. */
+/** How the queue's clock counts the time while no `queue` ran. */
 import type { StoredClock } from './contract.ts'
 
-/** Its reading is noted in the store so often: it may have shown so much more when the process was killed. */
+/** How often its reading is noted in the store: it may have been this much further when the process was killed. */
 export const noteMilliseconds = 60_000
-/** Of the time between two runs at most so much counts: nobody knows whether it passed, or the clock was set. */
+/** At most this much of the time between two runs counts: it may have passed, or the machine's clock may have been set. */
 const absenceMillisecondsMax = 3_600_000
 
 /** How far the clock is ahead of the machine's from now on. `jumped`: time passed that does not count. */

@@ -1,5 +1,5 @@
-/** What a change does to a message: told here once, for the messages that the queue has in memory. An engine's statements do
- *  the same to its rows; contract.test.ts holds them to this. */
+/** What a change does to a message, for the messages that the queue has in memory. An engine's statements do the same to its
+ *  rows; contract.test.ts checks that. */
 import { type Channel, channels, type MessageChange, type QueuedMessage } from './contract.ts'
 
 export function changeMessage(message: QueuedMessage, change: MessageChange): void {
@@ -26,7 +26,7 @@ export function changeMessage(message: QueuedMessage, change: MessageChange): vo
   }
 }
 
-/** So that whatever is left to do about a message is done: its waiting recipients, or its end. None if all is in order. */
+/** Makes due what is left to do for a message: its waiting recipients, or its end. Empty if all is in order. */
 export function schedulingChanges(message: QueuedMessage, atMs: number): MessageChange[] {
   const isDue = channels.some((channel) => message.due[channel] !== undefined)
   const waits = (channel: Channel): boolean =>

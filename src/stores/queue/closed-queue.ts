@@ -1,7 +1,7 @@
-/** The queue of a home on which no `queue` runs, opened by the command line: for messages that move in or out all together.
- *  Knows:  the lock that keeps two from opening it, and that what is made must belong to the queue's account.
+/** The queue of a home without a running `queue`, opened by the command line, to move all messages in or out together.
+ *  Knows:  the lock that keeps two processes from opening it, and that new files must belong to the queue's account.
  *  Never:  schedules; says what a message means.
- *  Fails:  throws StoreError, `busy` where a `queue` runs; of what moves in, all is taken or nothing. */
+ *  Fails:  throws StoreError, `busy` if a `queue` runs; messages move in all together or not at all. */
 import { closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { asOwner, type OwnerIds } from '../../system/as-owner.ts'
@@ -19,21 +19,21 @@ export interface MovingIn {
   readonly contentPath: string
 }
 
-/** Where messages came from: a directory is known again by its path or by what it is. */
+/** The queue that messages came from: recognized by path or identity. */
 export interface Origin {
   readonly path: string
   readonly identity: string
 }
 
 interface Arrival extends Origin {
-  /** What the queue's clock shows from the commit on: whether it was made can be told by it. */
+  /** The queue's clock as noted in the commit, which shows whether the commit was made. */
   readonly seenMs: number
   readonly atMs: number
   readonly messages: number
 }
 
 const rowBytesMax: number = 64 * 1024
-/** Of contents that go into rows within one commit, and so through memory; the rest go into files. */
+/** Limit of contents that one commit puts into rows, and so into memory; the rest go into files. */
 const commitBytesMax: number = 64 * 1024 * 1024
 const arrivalsBytesMax: number = 1024 * 1024
 const pageMax = 200
@@ -66,7 +66,7 @@ export class ClosedQueue {
     this.nowMs = Math.max(machineMs + this.aheadMs, this.seenBeforeMs + 1)
   }
 
-  /** The directory is there, and its owner is the queue's account. */
+  /** The directory must exist; its owner is the queue's account. */
   static async open(directory: string, machine: Clock): Promise<ClosedQueue> {
     const { uid, gid } = statSync(directory)
     const owner = { uid, gid }
@@ -93,7 +93,7 @@ export class ClosedQueue {
     return known && new Date(known.atMs)
   }
 
-  /** All or none. `machineMs`: when, by the machine's clock. */
+  /** All or none. `machineMs`: now, by the machine's clock. */
   async takeIn(
     origin: Origin,
     moving: readonly MovingIn[],
@@ -101,8 +101,7 @@ export class ClosedQueue {
     onProgress: (done: number) => void,
   ): Promise<void> {
     const changes = await this.additions(moving, onProgress)
-    // Nothing is taken back if the commit fails: nobody may know then what is on disk, and contents without a row are
-    // removed at the next start.
+    // Nothing is undone if the commit fails: it may still be on disk, and contents without a row are removed at the next start.
     await this.commit(changes, { ...origin, seenMs: this.nowMs, atMs: machineMs, messages: moving.length })
   }
 
@@ -140,14 +139,14 @@ export class ClosedQueue {
     return await asOwner(this.owner, () => this.store.takeSnapshot(onPages))
   }
 
-  /** Those that are due at no time are due now (see examine.ts). */
+  /** Makes messages without a due time due now (see examine.ts). */
   async schedule(ids: readonly number[]): Promise<void> {
     const found = await this.store.load(ids)
     const changes = found.flatMap((message) => schedulingChanges(message, this.nowMs))
     await asOwner(this.owner, () => this.store.commit(changes))
   }
 
-  /** Nothing is attempted, of any message, until it is released. */
+  /** Holds every message: nothing is attempted until it is released. */
   async holdAll(): Promise<{ readonly held: number; readonly heldBefore: number }> {
     let heldBefore = 0
     const changes: Change[] = []
@@ -163,7 +162,7 @@ export class ClosedQueue {
     await asOwner(this.owner, () => this.store.close())
   }
 
-  /** With the contents that are to be in files. If one cannot be read or written, none is left. */
+  /** Also writes the contents that go into files. If one cannot be read or written, none is left. */
   private async additions(moving: readonly MovingIn[], onProgress: (done: number) => void): Promise<Change[]> {
     const changes: Change[] = []
     const made: NewBody[] = []
@@ -174,7 +173,7 @@ export class ClosedQueue {
         const inRow = bytes <= rowBytesMax && rowBytes + bytes <= commitBytesMax
         if (inRow) rowBytes += bytes
         const body = inRow ? Buffer.concat([...readPortions(one)]) : await this.copy(one, made)
-        // Its head is the beginning of the file.
+        // The head is part of the body here: qmail's file begins with it.
         changes.push({ kind: 'add', message: { ...one.message, inFile: !inRow }, content: { head: '', body } })
         onProgress(index + 1)
       }
@@ -187,7 +186,7 @@ export class ClosedQueue {
     }
   }
 
-  /** The arrival is noted first: whether the commit behind it was made, the clock in the commit tells. */
+  /** The arrival is noted first; the clock in the commit tells later whether the commit was made. */
   private async commit(changes: readonly Change[], arrival: Arrival): Promise<void> {
     await asOwner(this.owner, async () => {
       const lines = [...this.arrivals, arrival].map((one) => `${JSON.stringify(one)}\n`)
@@ -208,7 +207,7 @@ export class ClosedQueue {
   }
 }
 
-/** The file is opened now, and read when the portions are asked for. */
+/** Opens the file now, and reads it when the portions are consumed. */
 function readPortions({ contentPath, message: { bytes } }: MovingIn): Iterable<Buffer> {
   const fd = openSync(contentPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   return portionsOf(fd, contentPath, bytes)

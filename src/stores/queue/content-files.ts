@@ -42,7 +42,7 @@ export class ContentFiles {
       },
       seal: (bytes) => asStoreError(isGiven ? this.sealGiven(id, bytes) : this.seal(file, close)),
       discard: async () => {
-        // What stays is of no consequence (state Q2): the next start removes it.
+        // A file that stays does no harm (state Q2): the next start removes it.
         await close().catch(() => undefined)
         await this.remove(id).catch(() => undefined)
       },
@@ -77,7 +77,7 @@ export class ContentFiles {
     return { head, fd, close: () => closeSync(fd) }
   }
 
-  /** Removes files of messages that `isKnown` does not know; the names that are not ours come back. */
+  /** Removes files of messages that `isKnown` does not know; returns names that are not ours. */
   async removeOrphans(isKnown: (id: number) => boolean): Promise<string[]> {
     const foreign: string[] = []
     for (const name of await readdir(this.directory)) {

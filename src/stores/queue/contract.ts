@@ -1,6 +1,6 @@
-/** What the queue process asks of its store, whatever the engine: changes that are atomic by unit and durable when
- *  `commit` resolves, contents of any length, ids, and reads ordered by due time. Where a body lies, and what is left of a
- *  message that was not committed, is the engine's business. Times are milliseconds of the queue's own clock (`StoredClock`). */
+/** What the queue process needs of its store, with any engine: changes that are atomic by unit and durable when `commit`
+ *  resolves, contents of any length, ids, and reads ordered by due time. Where a body is stored, and what remains of a message
+ *  that was not committed, is up to the engine. Times are milliseconds of the queue's own clock (`StoredClock`). */
 import type { ByteString } from '../../base/byte-string.ts'
 import type { Status } from '../../base/outcome.ts'
 import type { Params } from '../../contracts/envelope.ts'
@@ -13,9 +13,9 @@ export interface QueuedRecipient {
   readonly channel: Channel
   /** As routed: with envnoathost, percenthack and the virtual domain's prepend applied. */
   readonly address: ByteString
-  /** As it was handed in. */
+  /** The address as handed in. */
   readonly original: ByteString
-  /** How much of `address` is a virtual domain's prepend, which the sender is not shown. */
+  /** How many bytes of `address` are a virtual domain's prepend, which is not shown to the sender. */
   readonly prependBytes: number
   readonly params: Params
   state: RecipientState
@@ -39,15 +39,15 @@ export interface QueuedMessage {
   readonly recipients: QueuedRecipient[]
 }
 
-/** What a reader sees is head and body, one behind the other. */
+/** Readers get the head, then the body. */
 export interface StoredContent {
-  /** qmail's Received line, and the header lines that came when the content was closed. */
+  /** qmail's Received line, and the header lines that were given when the content was closed. */
   readonly head: ByteString
-  /** As it came; undefined if it came by `newBody`. */
+  /** Unchanged; undefined if it was written by `newBody`. */
   readonly body: Uint8Array | undefined
 }
 
-/** What can become of a message that is there; what it does to one is told once, in `change.ts`. */
+/** A change of a stored message; `change.ts` says what it does. */
 export type MessageChange =
   | {
       readonly kind: 'mark'
@@ -61,7 +61,7 @@ export type MessageChange =
   | { readonly kind: 'hold'; readonly id: number; readonly held: boolean }
   /** Everything that waits becomes due now: one message, or all. */
   | { readonly kind: 'hurry'; readonly id: number | undefined; readonly atMs: number }
-  /** Births and due times later than these become these, of all. */
+  /** For all messages: births and due times later than these become these. */
   | { readonly kind: 'clamp'; readonly bornMs: number; readonly dueMs: Readonly<Record<Channel, number>> }
 
 export type Change =
@@ -70,7 +70,7 @@ export type Change =
   | MessageChange
   /** Its content goes with it. */
   | { readonly kind: 'remove'; readonly id: number }
-  /** What the clock shows, so that the next start can tell what has happened to it. */
+  /** The clock's reading, from which the next start sees how it was changed. */
   | ({ readonly kind: 'clock' } & StoredClock)
 
 /** A body too large to be held in memory, on its way into the store. Rejects with StoreError. */
@@ -83,7 +83,7 @@ export interface NewBody {
   /** After it the body survives a power cut; the message is added next. One that was given away must have `bytes`, and
    *  nobody who could change it any more. */
   seal(bytes: number): Promise<void>
-  /** For one whose message was not, or will not be, added. What cannot be removed now is when the store is opened next. */
+  /** Removes a body whose message is not added. If that fails, it is removed when the store is opened next. */
   discard(): Promise<void>
 }
 
@@ -102,7 +102,7 @@ export interface StoredClock {
   readonly aheadMs: number
 }
 
-/** Where a message stands in the order of due times. */
+/** A message's place in the order of due times. */
 export interface DueKey {
   readonly dueMs: number
   readonly id: number
@@ -116,7 +116,7 @@ export interface QueueCounts {
   readonly waitingRemote: number
 }
 
-/** `full`: nothing was written, later may be better. `damaged`: the engine cannot be trusted any more. */
+/** `full`: nothing was written; a later try may succeed. `damaged`: the engine can no longer be trusted. */
 export class StoreError extends Error {
   override name = 'StoreError'
   readonly kind: 'full' | 'damaged' | 'busy' | 'other'
@@ -128,8 +128,8 @@ export class StoreError extends Error {
 }
 
 export interface QueueStore {
-  /** All of the unit's changes or none; durable when it resolves. Rejects with StoreError.
-   *  `soon`: somebody waits for it. `withOthers`: nobody does, and it may wait a few milliseconds to share a sync. */
+  /** All of the unit's changes or none; durable when it resolves. Rejects with StoreError. `soon`: a caller waits for it.
+   *  `withOthers`: none does, and it may wait a few milliseconds to share a sync. */
   commit(unit: readonly Change[], when?: CommitTime): Promise<void>
   /** Messages due at or before the time, earliest first, behind the given one; held messages are left out. */
   due(channel: Channel, atMs: number, limit: number, after?: DueKey): Promise<DueKey[]>
@@ -139,7 +139,7 @@ export interface QueueStore {
   load(ids: readonly number[]): Promise<QueuedMessage[]>
   /** By id, ascending, after the given one. */
   list(afterId: number, limit: number): Promise<QueuedMessage[]>
-  /** A number that no message here had before: ascending with time, and beyond all that were given. */
+  /** A number that no message here had before: ascending with time, above all earlier ones. */
   newId(nowMs: number): number
   newBody(id: number): Promise<NewBody>
   /** Head and body in pieces of at most 64 KiB. Throws StoreError if the message is gone. */

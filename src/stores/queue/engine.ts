@@ -32,7 +32,7 @@ const messageColumns = 'id, born, sender, uid, bytes, params, held, in_file, due
 export class QueueEngine {
   private readonly database: DatabaseSync
   private readonly statements = new Map<string, StatementSync>()
-  /** Removed in this transaction, and by those before it that were committed: ids whose body is a file. */
+  /** Ids of messages with a body in a file: removed in this transaction, and by committed ones before it. */
   private removing: number[] = []
   private removed: number[] = []
 
@@ -49,12 +49,12 @@ export class QueueEngine {
   commit(units: readonly (readonly Change[])[]): (StoreError | undefined)[] {
     const error = this.transaction(units.flat())
     if (error === undefined) return units.map(() => undefined)
-    // A full disk or a damaged file is everybody's; another error is one unit's, and must not harm its neighbours.
+    // A full disk or a damaged file concerns all units; another error is one unit's, and must not fail the others.
     if (units.length === 1 || error.kind !== 'other') return units.map(() => error)
     return units.map((unit) => this.transaction(unit))
   }
 
-  /** Ids of messages that are gone, and whose files are left: told once. */
+  /** Ids of removed messages whose files remain; each is returned once. */
   takeRemoved(): number[] {
     return this.removed.splice(0)
   }
@@ -144,8 +144,8 @@ export class QueueEngine {
     }
   }
 
-  /** Into another database, a few pages at a time; what is committed meanwhile is in it. Resolves to the number of pages.
-   *  Nothing may close this one before. */
+  /** Copies into another database, a few pages at a time, with what is committed meanwhile. Resolves to the number of pages.
+   *  This one must stay open until then. */
   async copyTo(path: string, onPages: (left: number, of: number) => void): Promise<number> {
     return await backup(this.database, path, {
       progress: ({ remainingPages, totalPages }) => onPages(remainingPages, totalPages),
@@ -166,10 +166,10 @@ export class QueueEngine {
       return undefined
     } catch (error) {
       try {
-        // SQLite has rolled back by itself after some errors; then this says so, and that is fine.
+        // After some errors SQLite has rolled back by itself.
         if (this.database.isTransaction) this.run('ROLLBACK')
       } catch {
-        // What matters is the first error.
+        // The first error is the one to report.
       }
       return storeError(error)
     }
@@ -243,7 +243,7 @@ export class QueueEngine {
         prependBytes,
         toBuffer(encodeParams(params)),
       )
-      // Of a message that is taken over from another store.
+      // Set only for a message imported from another queue.
       if (last !== undefined) this.mark(message.id, position, state, last, lastMs)
     }
     if (body !== undefined) this.run('INSERT INTO content VALUES (?, ?)', message.id, body)
@@ -338,7 +338,7 @@ function optional(value: unknown): number | undefined {
 /** SQLite's primary result codes (sqlite.org/rescode.html). */
 const resultCode = { busy: 5, ioerr: 10, corrupt: 11, full: 13, notadb: 26 } as const
 
-/** SQLITE_IOERR_WRITE: what was written before is whole. A quota shows as this, not as a full disk. */
+/** SQLITE_IOERR_WRITE: earlier writes are intact. A quota appears as this, not as a full disk. */
 const writeRefused = 778
 
 export function storeError(error: unknown): StoreError {

@@ -1,5 +1,5 @@
-/** What is wrong with a queue, looked for in a copy of it (snapshot.ts): the process that has the queue goes on meanwhile.
- *  Never:  changes anything, the copy neither.
+/** Looks for faults of a queue in a copy of it (snapshot.ts), while the queue's process goes on.
+ *  Never:  changes anything, not even the copy.
  *  Fails:  throws as Node does where the copy cannot be opened at all. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,8 +7,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { storeError } from './engine.ts'
 
 export interface QueueFault {
-  /** `damaged`: the database itself. `stuck`: nothing will ever be done about a message, though something is to be done.
-   *  `bodiless`: of a message there is no body, or not all of it; it can only be deleted. */
+  /** `damaged`: the database itself. `stuck`: a message has work left, but no due time. `bodiless`: a message's body is absent
+   *  or incomplete; it can only be deleted. */
   readonly kind: 'damaged' | 'stuck' | 'bodiless'
   /** Undefined for the database. */
   readonly id: number | undefined
@@ -40,8 +40,8 @@ function damaged(text: string): QueueFault {
   return { kind: 'damaged', id: undefined, text }
 }
 
-/** State Q5, which is never to be seen, and the like: a channel is due as long as somebody there waits, and the last one until
- *  the message ends. */
+/** State Q5, which should never be visible, and the like: a channel must be due while a recipient on it waits, and one channel
+ *  until the message ends. */
 function stuck(database: DatabaseSync): QueueFault[] {
   const waiting = 'SELECT 1 FROM recipient AS r WHERE r.message = m.id AND r.state = 0'
   const rows = database
@@ -75,7 +75,7 @@ function bodiless(database: DatabaseSync, content: string): QueueFault[] {
   return found
 }
 
-/** Null: it is not there. */
+/** Null: there is no such file. */
 function sizeOf(path: string): number | null {
   const facts = statSync(path, { throwIfNoEntry: false })
   return facts?.size ?? null

@@ -1,12 +1,12 @@
-/** How many messages a queue holds that nobody runs: for whoever is about to take a home away.
- *  Never:  writes. While the queue's process runs it has the database for itself, and is asked instead.
- *  Fails:  throws if it cannot be told, which means: there may be some. */
+/** How many messages the queue of a home without a running `queue` holds: asked before a home is removed.
+ *  Never:  writes. A running `queue` has the database locked, and is asked instead.
+ *  Fails:  throws if the number is unknown: there may be some. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { errorCode } from '../../system/files.ts'
 
-/** Beside the drop directory: what a restore does not let be sent. */
+/** Beside the drop directory: messages there that a restore keeps from being sent. */
 export const heldDrop = 'drop-held'
 
 /** `directory`: of the queue. */

@@ -1,5 +1,5 @@
-/** The store contract in memory: for tests and simulations, and as the shortest account of what an engine must do.
- *  Never:  survives its process. */
+/** The store contract in memory: for tests and simulations, and as the shortest example of an engine. Nothing outlives the
+ *  process. */
 import { toBuffer } from '../../base/byte-string.ts'
 import { noteMilliseconds } from './absence.ts'
 import { changeMessage } from './change.ts'
@@ -24,7 +24,7 @@ interface Entry {
 
 export class MemoryEngine implements QueueStore {
   private entries = new Map<number, Entry>()
-  /** Sealed, and waiting for their messages. */
+  /** Sealed bodies whose messages are not added yet. */
   private readonly bodies = new Map<number, Buffer>()
   private noted: StoredClock | undefined
   private ids: MessageIds | undefined
@@ -109,12 +109,12 @@ export class MemoryEngine implements QueueStore {
   }
 
   async close(): Promise<void> {
-    // Opened again, ids begin behind what is here.
+    // After reopening, ids begin after those in the store.
     this.ids = undefined
     await Promise.resolve()
   }
 
-  /** What is there already is not changed: others may be reading it, and the unit may fail yet. */
+  /** Existing entries are not changed in place: they may be being read, and the unit may still fail. */
   private apply(entries: Map<number, Entry>, change: Exclude<Change, { kind: 'clock' }>): void {
     if (change.kind === 'add') {
       const { message, content } = change

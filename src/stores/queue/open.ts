@@ -9,7 +9,7 @@ import { removeSnapshot } from './snapshot.ts'
 import { SyncedQueueStore } from './store.ts'
 import { demandWritable } from './writable.ts'
 
-/** What an administrator should hear of. */
+/** Events to report to the administrator. */
 export interface OpeningNews {
   salvaged(salvage: Salvage): void
   /** A name in `content/` that is not ours; it is left alone. */
@@ -35,7 +35,7 @@ export async function openQueue(
     news.salvaged(salvaged)
   }
   demandWritable(path)
-  // Of a backup that was cut off.
+  // Left by an interrupted backup.
   await removeSnapshot(directory)
   salvage()
   const store = openSound(directory, files, salvage)
@@ -44,7 +44,7 @@ export async function openQueue(
   return store
 }
 
-/** Damage that shows only when the database is opened for use is salvaged too, once. */
+/** Damage that appears only when the database is opened for use is salvaged too, once. */
 function openSound(directory: string, files: Files, salvage: () => void): SyncedQueueStore {
   try {
     return SyncedQueueStore.open(directory, files)

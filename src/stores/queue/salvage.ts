@@ -1,5 +1,5 @@
-/** What is done about a damaged database: checked, and if it really is damaged, set aside and read row by row into a
- *  fresh one. Runs in the queue process before it serves, on its own thread's time: nothing else goes on then.
+/** Checks a database that may be damaged; if it is, sets it aside and copies it row by row into a fresh one. Runs in the queue
+ *  process before it serves, and blocks it meanwhile.
  *  Never:  deletes the damaged file. Fails: throws StoreError if not even a fresh database can be made. */
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -17,7 +17,7 @@ export function noteDamage(marker: string, reason: string): void {
   try {
     writeFileSync(marker, `${reason}\n`, { mode: 0o600 })
   } catch {
-    // Where not even this can be written, the next start finds out why before it looks for damage.
+    // If even this cannot be written, the next start finds the cause before it looks for damage.
   }
 }
 
@@ -37,14 +37,14 @@ export function salvageIfDamaged(path: string, marker: string, nowMs: number): S
   return { asideAs, ...counts }
 }
 
-/** Without a marker only the beginning is looked at: reading all of a large queue would hold up every start. */
+/** Without a marker only the beginning is checked: reading all of a large queue would delay every start. */
 function isSound(path: string, marked: boolean): boolean {
   if (!existsSync(path)) return true
   try {
     const database = new DatabaseSync(path, { timeout: 1000 })
     try {
       database.exec('PRAGMA locking_mode = EXCLUSIVE')
-      // Indexes, too: what is missing in one is never due.
+      // Checks indexes, too: a message missing in one is never due.
       const check = marked ? 'PRAGMA integrity_check(1)' : 'PRAGMA schema_version'
       const answer = database.prepare(check).get()
       return !marked || answer?.['integrity_check'] === 'ok'
@@ -69,7 +69,7 @@ function copyReadable(from: string, to: string): { saved: number; lost: number }
       else lost++
     }
   } catch (error) {
-    // Not even its first page can be read: nothing to be had from it.
+    // Not even its first page can be read: nothing can be saved.
     if (storeError(error).kind !== 'damaged') throw error
   } finally {
     fresh.close()
@@ -84,7 +84,7 @@ function copyClock(damaged: QueueEngine, fresh: QueueEngine): void {
     const clock = damaged.clock()
     if (clock !== undefined) fresh.commit([[{ kind: 'clock', ...clock }]])
   } catch {
-    // It cannot be read: the machine's clock is as good a guess as any.
+    // It cannot be read: the machine's clock is the best guess.
   }
 }
 
@@ -97,7 +97,7 @@ function copyMessage(damaged: QueueEngine, fresh: QueueEngine, id: number): bool
     if (content.body !== undefined && content.head.length + content.body.length !== message.bytes) return false
     return fresh.commit([[{ kind: 'add', message, content }]])[0] === undefined
   } catch {
-    // This row cannot be read; it is counted as lost, and the file that holds it is kept.
+    // The message cannot be read; it is counted as lost, and the damaged file is kept.
     return false
   }
 }

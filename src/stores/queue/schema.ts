@@ -33,12 +33,12 @@ const migrations: readonly string[] = [
      PRIMARY KEY (message, position)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;`,
-  // The bounce is made of what the failed recipients' rows say; where the content lies is remembered.
+  // The bounce is made from the failed recipients' rows; a column says where the content is.
   `ALTER TABLE message DROP COLUMN bounce;
    ALTER TABLE message ADD COLUMN in_file INTEGER NOT NULL DEFAULT 0;
    UPDATE message SET in_file = 1 WHERE id NOT IN (SELECT id FROM content);
    CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, ahead INTEGER NOT NULL) STRICT;`,
-  // An empty original is the routed address. Of older rows that is all that is known, and of the status its class.
+  // An empty original means the routed address. Older rows hold neither an original nor a status, only its class.
   `ALTER TABLE recipient ADD COLUMN original BLOB NOT NULL DEFAULT x'';
    ALTER TABLE recipient ADD COLUMN prepend INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE recipient ADD COLUMN last_code INTEGER NOT NULL DEFAULT 0;
@@ -46,7 +46,7 @@ const migrations: readonly string[] = [
    ALTER TABLE recipient ADD COLUMN last_answer BLOB NOT NULL DEFAULT x'';
    UPDATE recipient SET last_code = CASE state WHEN 0 THEN 4000000 WHEN 1 THEN 2000000 ELSE 5000000 END
      WHERE last_ms > 0 OR state > 0;`,
-  // Older content has qmail's Received line in front of what came: an empty head is right for it.
+  // Older content begins with qmail's Received line, so its head is empty.
   "ALTER TABLE message ADD COLUMN head BLOB NOT NULL DEFAULT x'';",
 ]
 
@@ -54,7 +54,7 @@ const cacheKibibytes = 8192
 /** Of 4 KiB, in the log before it is carried over: 16 MiB. */
 const logPages = 4000
 
-/** Looks whose database it is before anything is written; then the pragmas, and the migrations that are missing. */
+/** Checks that the database is ours before anything is written; then sets pragmas and runs missing migrations. */
 export function prepareDatabase(database: DatabaseSync): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   const version = pragma(database, 'user_version')
@@ -74,7 +74,7 @@ export function prepareDatabase(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE')
   for (const migration of migrations.slice(version)) database.exec(migration)
   database.exec(`PRAGMA user_version = ${migrations.length}; PRAGMA application_id = ${applicationId}; COMMIT`)
-  // From now on the log is synced by store.ts, before it answers; SQLite itself syncs around its checkpoints.
+  // From now on store.ts syncs the log before a commit resolves; SQLite itself syncs around its checkpoints.
   database.exec('PRAGMA synchronous = NORMAL')
   // A body of 64 KiB is 17 pages, which are read again when it goes: those of a hundred messages stay at hand, and what has
   // come and gone between two checkpoints is not carried over.

@@ -1,5 +1,5 @@
-/** A copy of the queue as it is at one moment, for a backup: the database, whole and by itself, and the bodies of its messages as
- *  further names of their files. Made in the process that has the queue open.
+/** A copy of the queue at one moment, for a backup: the database without a log, and hard links to the bodies of its messages.
+ *  Made in the process that has the queue open.
  *  Fails:  throws StoreError or as Node does; nothing of the copy is left then. */
 import { copyFile, link, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ export interface QueueSnapshot {
   readonly pages: number
 }
 
-/** Below the queue's directory. One at a time: the next one begins with taking it away. */
+/** Below the queue's directory. One at a time: the next one removes it first. */
 export function snapshotDirectory(queue: string): string {
   return join(queue, 'snapshot')
 }
@@ -21,8 +21,8 @@ export async function removeSnapshot(queue: string): Promise<void> {
   await rm(snapshotDirectory(queue), { recursive: true, force: true })
 }
 
-/** `copy` writes the database to a path, with what is committed at the end of the copying; until this resolves no body may be
- *  removed that was there when it began. */
+/** `copy` writes the database to a path, as committed when the copying ends. No body that existed at the beginning may be
+ *  removed until this resolves. */
 export async function makeSnapshot(queue: string, copy: (path: string) => Promise<number>): Promise<QueueSnapshot> {
   const directory = snapshotDirectory(queue)
   try {
@@ -39,7 +39,7 @@ export async function makeSnapshot(queue: string, copy: (path: string) => Promis
   }
 }
 
-/** After it the file is all there is: no log belongs to it. */
+/** After it no log belongs to the file. */
 function close(path: string): { readonly messages: number; readonly inFiles: readonly string[] } {
   const database = new DatabaseSync(path)
   try {
@@ -57,7 +57,7 @@ async function nameAgain(from: string, to: string): Promise<void> {
     await link(from, to)
   } catch (error) {
     const code = errorCode(error)
-    // A body that is away is away in the queue, too.
+    // The body is missing in the queue, too.
     if (code === 'ENOENT') return
     if (!['EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) throw error
     await copyFile(from, to)

@@ -1,7 +1,7 @@
-/** The queue store as its process sees it: group commit, and one sync for all who wait. A commit writes SQLite's log, which
- *  costs microseconds; the sync of the log, which costs milliseconds, is the thread pool's. `commit` resolves after it.
- *  What is to be committed meanwhile goes together into the next one.
- *  Fails:  rejects with StoreError. After a failed sync nobody knows what is on disk: `damaged`, from then on. */
+/** The queue store as its process sees it: group commit, and one sync for all waiting callers. A commit writes SQLite's log,
+ *  which costs microseconds; the sync of the log, which costs milliseconds, runs in the thread pool. `commit` resolves after
+ *  it. Units that come meanwhile go together into the next one.
+ *  Fails:  rejects with StoreError. After a failed sync it is unknown what is on disk: `damaged`, from then on. */
 import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { toBuffer } from '../../base/byte-string.ts'
@@ -27,10 +27,10 @@ import { QueueEngine } from './engine.ts'
 import { MessageIds } from './ids.ts'
 import { makeSnapshot, type QueueSnapshot } from './snapshot.ts'
 
-/** One commit takes at most so many units: a bound on how long one transaction can grow. */
+/** Units in one commit: bounds the length of a transaction. */
 const unitsPerCommitMax = 1000
-/** How long a change that nobody waits for is kept, so that it can share the sync of one that somebody does. A crash in
- *  this time means one delivery more, never one less. */
+/** How long a change that no caller waits for is kept, to share the sync of a later one. A crash in this time means one
+ *  delivery more, never one less. */
 const flushDelayMilliseconds = 10
 /** Pages given back after commits that removed messages; bounded, so that it stays short. */
 const shrinkPages = 64
@@ -51,9 +51,9 @@ export class SyncedQueueStore implements QueueStore {
   private readonly logFd: number
   private gathered: Unit[] = []
   private syncing: Promise<void> | undefined
-  /** Files of removed messages, on their way out. */
+  /** The removal of removed messages' files. */
   private removing: Promise<unknown> = Promise.resolve()
-  /** While it is made, no file goes. */
+  /** While it is made, no file is removed. */
   private snapshot: Promise<QueueSnapshot> | undefined
   private broken: StoreError | undefined
   private scheduled = false
@@ -70,7 +70,8 @@ export class SyncedQueueStore implements QueueStore {
     this.ids = new MessageIds(engine.largestId(), clock && clock.seenMs + noteMilliseconds)
   }
 
-  /** Opens or creates the database of the queue's directory. Damage, and what an earlier process left, is `open.ts`'s. */
+  /** Opens or creates the database of the queue's directory. `open.ts` deals with damage and with what an earlier process
+   *  left. */
   static open(directory: string, files: Files): SyncedQueueStore {
     const path = join(directory, 'queue.db')
     const engine = new QueueEngine(path)
@@ -126,8 +127,8 @@ export class SyncedQueueStore implements QueueStore {
     return body === undefined ? this.contents.bodyFile(id, head) : undefined
   }
 
-  /** Removes bodies whose row was never committed (states Q2, Q3), or whose message is gone. Names that are not ours come
-   *  back. Only before anything is handed in. */
+  /** Removes bodies whose row was never committed (states Q2, Q3), or whose message is gone. Returns names that are not ours.
+   *  Only before anything is handed in. */
   removeOrphans(): Promise<string[]> {
     return this.contents.removeOrphans((id) => this.engine.has(id))
   }
@@ -177,8 +178,8 @@ export class SyncedQueueStore implements QueueStore {
     return look(this.engine)
   }
 
-  /** Urgent units leave at the end of this turn, whose rest may bring more; the others wait for an urgent one, or for
-   *  `flushDelayMilliseconds`. Either way, what is gathered leaves together. */
+  /** Urgent units are committed at the end of this turn, with what the rest of it brings; others wait for an urgent one, or for
+   *  `flushDelayMilliseconds`. Either way, all gathered units are committed together. */
   private schedule(): void {
     if (this.syncing !== undefined || this.scheduled || this.gathered.length === 0) return
     if (this.urgent) {
@@ -199,7 +200,7 @@ export class SyncedQueueStore implements QueueStore {
     else this.syncing = this.sync(written)
   }
 
-  /** Those of the units that are in the log; the others are told why not. */
+  /** Returns the units that are in the log now; the others are rejected. */
   private write(units: readonly Unit[]): Unit[] {
     if (this.broken !== undefined) {
       for (const unit of units) unit.reject(this.broken)
@@ -230,7 +231,7 @@ export class SyncedQueueStore implements QueueStore {
     })
   }
 
-  /** Only after the sync: a power cut before it brings the messages back. What is left is an orphan. */
+  /** Only after the sync: a power cut before it brings the messages back. A file that stays is an orphan. */
   private removeFiles(): void {
     if (this.snapshot !== undefined) return
     for (const id of this.engine.takeRemoved()) {
@@ -244,7 +245,7 @@ export class SyncedQueueStore implements QueueStore {
     try {
       this.engine.shrink(shrinkPages)
     } catch {
-      // No promise hangs on it; whatever is wrong shows at the next commit.
+      // No caller depends on it; the fault will show at the next commit.
     }
   }
 }

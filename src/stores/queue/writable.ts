@@ -1,5 +1,5 @@
-/** Whether the queue's files can be written at all, asked before anything is taken for damage: a file system that is
- *  read-only, or a file of another owner, is mended by an administrator, and not by salvage.
+/** Checks that the queue's files can be written, before any error counts as damage: a read-only file system, or a file of
+ *  another owner, needs an administrator, not a salvage.
  *  Fails:  throws with the system's code, the owner and the remedy. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'

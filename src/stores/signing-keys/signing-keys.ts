@@ -1,6 +1,6 @@
 /** Private keys of DKIM: control/domainkeys/DOMAIN/SELECTOR, a PEM each, for the signer's account alone.
- *  Knows:  place, owner and mode. Never: who may have what signed.
- *  Fails:  throws with the path and what is wrong with it; never with a word of the key. */
+ *  Knows:  place, owner and mode. Never: who may have mail signed.
+ *  Fails:  throws with the path and its fault; never shows any of the key. */
 import { chmod, chown, mkdir, readdir, rmdir } from 'node:fs/promises'
 import { statSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
@@ -12,7 +12,7 @@ import { readPrivateKey } from '../../system/signatures.ts'
 import type { Home } from '../home/layout.ts'
 
 const keyBytesMax: number = 16 * 1024
-/** Of what was read; a key more makes the oldest go. */
+/** Keys kept in memory; one more drops the oldest. */
 const keptMax = 1000
 
 export interface KeyName {
@@ -65,19 +65,19 @@ export async function writeKey(
   if (owner !== undefined) await chown(path, owner.uid, owner.gid)
 }
 
-/** All of a domain; there is no way back. */
+/** Removes all keys of a domain; cannot be undone. */
 export async function removeKeys(files: Files, home: Home, domain: ByteString): Promise<void> {
   const directory = join(keysDirectory(home), toText(domain))
   for (const selector of await namesIn(directory)) await files.remove(join(directory, toText(selector)))
   for (const path of [directory, keysDirectory(home)]) await rmdir(path).catch(whenNeeded)
 }
 
-/** What somebody else put there, or another domain's. */
+/** The directory holds other files, or another domain's keys. */
 function whenNeeded(error: unknown): void {
   if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error))) throw error
 }
 
-/** Keys as they were read, read again when their files change. */
+/** Keys kept in memory, read again when their files change. */
 export class SigningKeys {
   private readonly home: Home
   private readonly kept = new Map<string, { readonly stamp: string; readonly key: KeyObject }>()
@@ -107,7 +107,7 @@ function stampOf(path: string): string {
     const { ino, mtimeMs, size } = statSync(path)
     return `${ino} ${mtimeMs} ${size}`
   } catch {
-    // Whatever it is: reading it says so.
+    // Reading the file will report the cause.
     return ''
   }
 }

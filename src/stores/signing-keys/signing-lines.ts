@@ -1,4 +1,4 @@
-/** Lines of control/dkimdomains, changed by commands: every other line stays as somebody wrote it, to the byte.
+/** Lines of control/dkimdomains, changed by commands: every other line stays unchanged, to the byte.
  *  Fails:  as reading and replacing a file does; AccountError if another command is changing the directory. */
 import { join } from 'node:path'
 import { type ByteString, fromBuffer, lowerAscii, toBuffer } from '../../base/byte-string.ts'
@@ -9,7 +9,7 @@ import { type Files, replaceFile } from '../../system/files.ts'
 
 const fileBytesMax: number = 16 * 1024 * 1024
 
-/** Empty: the domain has no line any more. */
+/** Empty: the domain's line is removed. */
 export async function setSelectors(
   files: Files,
   home: Home,

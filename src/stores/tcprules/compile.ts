@@ -1,6 +1,6 @@
-/** What tcprules(1) does: control/tcprules/NAME becomes NAME.cdb. A reader sees the old file or the new one, also after a
- *  crash; with a fault anywhere the old one stays.
- *  Fails:  an Outcome that names every line that is wrong. */
+/** What tcprules(1) does: compiles control/tcprules/NAME to NAME.cdb. A reader sees the old file or the new one, also after a
+ *  crash; with any fault the old one stays.
+ *  Fails:  an Outcome that names the faulty lines. */
 import type { RulesName } from '../../contracts/services.ts'
 import { type ByteString, fromBuffer, toText } from '../../base/byte-string.ts'
 import { describeError, done, failed, type Outcome, plainFailure } from '../../base/outcome.ts'
@@ -16,7 +16,7 @@ const faultsShownMax = 5
 
 export interface Compiled {
   readonly rules: number
-  /** Lines that decide about nobody. */
+  /** Lines that match no peer. */
   readonly idle: readonly IdleLine[]
 }
 

@@ -1,6 +1,6 @@
-/** What the rules of a service say about a peer, with the defaults where there are none. One answer for the listener, for
- *  `quaver smtp explain` and for `quaver rules check`.
- *  Fails:  rules that cannot be read let nobody in (`unknown`), as tcpserver drops connections then. */
+/** What the rules of a service say about a peer, or the defaults without rules. The listener, `quaver smtp explain` and `quaver
+ *  rules check` all use it.
+ *  Fails:  rules that cannot be read admit no peer (`unknown`), as tcpserver drops connections then. */
 import { relayServices, type RulesName, services } from '../../contracts/services.ts'
 import { type ByteString, toText } from '../../base/byte-string.ts'
 import { describeError } from '../../base/outcome.ts'
@@ -12,7 +12,7 @@ import type { Rules } from './rules-file.ts'
 export interface ConnectionDecision {
   readonly verdict: Verdict | 'unknown'
   readonly variables: Variables
-  /** Of the rule in the cdb that decided; undefined: none did. */
+  /** Key of the deciding rule in the cdb; undefined: none decided. */
   readonly key: ByteString | undefined
   readonly check: 'tcprules'
   /** File and rule, for people. */
@@ -21,18 +21,18 @@ export interface ConnectionDecision {
   readonly text: string
 }
 
-/** Of a stranger, in seconds. */
+/** For strangers, in seconds. */
 const defaultGreetDelay = '2'
 const relay: Variables = [['RELAYCLIENT', '']]
 const stranger: Variables = [['GREETDELAY', defaultGreetDelay]]
 const nobody: Variables = []
-/** Without TLS no password may be asked for. */
+/** Passwords are taken only in TLS. */
 const tlsNeeded: Variables = [['UCSPITLS', '!']]
 
-/** What control/relayclients holds where it is absent. */
+/** Used if control/relayclients is absent. */
 export const defaultRelayClients: readonly string[] = ['127.0.0.0/8', '::1']
 
-/** `mayRelay`: control/relayclients lists the peer; it counts only where no rules are. */
+/** `mayRelay`: control/relayclients lists the peer; it counts only without rules. */
 export function decideConnection(
   service: RulesName,
   rules: Rules,
@@ -66,7 +66,7 @@ function decision(verdict: Verdict, variables: Variables, rule: string, key?: By
   return { verdict, variables, key, check: 'tcprules', rule, text: textOf(verdict, variables) }
 }
 
-/** By variables: a default's are always the same, and every connection asks. */
+/** Keyed by variables: every connection needs the text, and a default's variables are always the same object. */
 const texts = new WeakMap<Variables, string>()
 
 function textOf(verdict: Verdict, variables: Variables): string {

@@ -1,5 +1,5 @@
-/** Where the rules of each service are, and whether the compiled ones are behind.
- *  `control/tcprules/NAME` is what people write, `NAME.cdb` beside it what the listener reads. */
+/** Where the rules of each service are, and whether the compiled ones are outdated. People write `control/tcprules/NAME`; the
+ *  listener reads `NAME.cdb` beside it. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RulesName } from '../../contracts/services.ts'
@@ -13,7 +13,7 @@ export function rulesDirectory(home: Pick<Home, 'control'>): string {
 export interface RulePaths {
   readonly source: string
   readonly cdb: string
-  /** As the log and people call it. */
+  /** The name in logs and messages. */
   readonly name: string
 }
 

@@ -1,4 +1,4 @@
-/** Keeps each cdb in step with its source, for as long as the process runs.
+/** Keeps each cdb up to date with its source, as long as the process runs.
  *  Knows:  when a source has settled. Never: makes rules of its own.
  *  Fails:  a source that cannot be compiled is named once; its cdb stays as it was. */
 import { rulesNames, type RulesName } from '../../contracts/services.ts'
@@ -19,7 +19,7 @@ export interface RuleEvents {
   fault(text: string): void
 }
 
-/** Resolves when what is outdated now has been compiled; goes on looking. The returned function ends that. */
+/** Resolves when all outdated rules are compiled, and keeps checking until the returned function is called. */
 export async function keepRulesCompiled(home: Home, events: RuleEvents, clock: Clock): Promise<() => void> {
   const keeper = new RulesKeeper(home, events, clock)
   await keeper.look(false)
@@ -37,7 +37,7 @@ export class RulesKeeper {
   private readonly home: Pick<Home, 'control'>
   private readonly events: RuleEvents
   private readonly clock: Clock
-  /** By service: the state of the source that was last dealt with. */
+  /** By service: the stamp of the source that was last handled. */
   private readonly seen = new Map<RulesName, string>()
 
   constructor(home: Pick<Home, 'control'>, events: RuleEvents, clock: Clock) {
@@ -59,7 +59,7 @@ export class RulesKeeper {
       if (sourceStamp === undefined || sourceStamp.stamp === known) return
       if (settledOnly && Math.abs(this.clock.now() - sourceStamp.modifiedMs) < settledMilliseconds) return
       this.seen.set(service, sourceStamp.stamp)
-      // A source that changed under our eyes counts even if its time is an old one (cp -p, rsync).
+      // A source that changed while we watch is compiled even if its time is old (cp -p, rsync).
       if (known === undefined && !isOutdated(sourceStamp, stampOf(cdb))) return
       const outcome = await compileRules(this.home, service)
       if (outcome === undefined) return

@@ -1,7 +1,7 @@
 /** The rules of a qmail that was here before: tcp.smtp, tcp.ofmip, tcp.pop3 of /etc/qmail, else of /etc, become
- *  control/tcprules/{smtp,ofmip,pop3}. Each is taken once, and only where nothing is yet; the old file stays, for the
- *  qmail that may still read it. control/tcprules/.migrated names what was taken.
- *  Fails:  throws as Node does; what was taken stays taken. */
+ *  control/tcprules/{smtp,ofmip,pop3}. Each is copied once, and only if there is no new file yet; the old file stays, since a
+ *  qmail may still read it. control/tcprules/.migrated names the copied ones.
+ *  Fails:  throws as Node does; files already copied stay. */
 import { rulesNames } from '../../contracts/services.ts'
 import { join } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'

@@ -1,7 +1,7 @@
-/** The compiled rules of one service, as a listener reads them: looked at once a second at most, read again when they
- *  have changed. What cannot be read leaves the rules before it in force.
+/** The compiled rules of one service, as a listener reads them: checked once a second at most, read again when they have
+ *  changed. If a changed file cannot be read, the previous rules stay in force.
  *  Knows:  that a cdb counts even without a source. Never: writes; `start` and `quaver rules compile` do.
- *  Fails:  a source that was never compiled, or no cdb that can be read: `broken`, and nobody may be let in. */
+ *  Fails:  a source that was never compiled, or an unreadable cdb: `broken`, and no peer may be admitted. */
 import type { RulesName } from '../../contracts/services.ts'
 import { readFileSync } from 'node:fs'
 import { describeError } from '../../base/outcome.ts'

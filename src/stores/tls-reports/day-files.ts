@@ -1,6 +1,6 @@
-/** HOME/tls-reports/DAY.json: what came of TLS with other servers on a day (UTC), by domain. `remote` writes, root reads.
+/** HOME/tls-reports/DAY.json: results of TLS with other servers on a day (UTC), by domain. `remote` writes, root reads.
  *  Knows:  the form. Never: counts, or says which day it is.
- *  Fails:  a file that is none is as none; writing throws as Node does. */
+ *  Fails:  a damaged file reads as absent; writing throws as Node does. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {

@@ -1,4 +1,4 @@
-/** qmail-newu: HOME/users/assign becomes HOME/users/cdb. A reader sees the old file or the new one, also after a crash.
+/** qmail-newu: compiles HOME/users/assign to HOME/users/cdb. A reader sees the old file or the new one, also after a crash.
  *  Fails:  an Outcome with qmail-newu's text (without `qmail-newu: fatal: `); the old cdb stays. */
 import { join } from 'node:path'
 import { fromBuffer } from '../../base/byte-string.ts'
@@ -35,7 +35,7 @@ export async function compileAssign(
   return done({ records: parsed.records.length - 1 })
 }
 
-/** users/cdb is away and users/assign is there: makes it anew. Undefined: there was nothing to do. */
+/** If users/cdb is missing and users/assign exists, compiles it. Undefined: there was nothing to do. */
 export async function restoreCdb(
   home: Home,
   files: Files = realFiles,
@@ -44,7 +44,7 @@ export async function restoreCdb(
   return cdb === undefined && assign !== undefined ? await compileAssign(home, files) : undefined
 }
 
-/** What is wrong with users/assign, without writing anything. */
+/** Reads and checks users/assign, without writing anything. */
 export async function readAssign(home: Home, files: Files = realFiles): Promise<Outcome<AssignResult>> {
   try {
     const text = await files.read(join(home.users, 'assign'), assignBytesMax)

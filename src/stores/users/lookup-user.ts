@@ -1,6 +1,6 @@
-/** Whose mailbox is it: users/cdb, else the machine's accounts as qmail-getpw asks for them, else the account alias.
- *  Knows:  the order, the conditions on an account. Never: remembers; see AccountBook.
- *  Fails:  with a status of qmail-lspawn's. */
+/** Who owns a mailbox: users/cdb, else the machine's accounts as qmail-getpw looks them up, else the account alias.
+ *  Knows:  the order, the conditions on an account. Never: caches; see AccountBook.
+ *  Fails:  with a status of qmail-lspawn. */
 import { stat } from 'node:fs/promises'
 import { type ByteString, fromText } from '../../base/byte-string.ts'
 import { describeError, type Failure } from '../../base/outcome.ts'
@@ -21,9 +21,9 @@ export type Lookup =
   | { readonly kind: 'failed'; readonly failure: Failure; readonly reason: string }
 
 export interface UserWorld {
-  /** Undefined in a demo: it knows users/cdb and the alias only. */
+  /** Undefined in a demo, which knows only users/cdb and the alias. */
   readonly accounts: AccountBook | undefined
-  /** Who gets what belongs to nobody; undefined if there is no such account. */
+  /** The account that gets mail without an owner; undefined if there is none. */
   readonly alias: () => Promise<Pick<Account, 'name' | 'uid' | 'gid'> | undefined>
 }
 
@@ -81,7 +81,7 @@ export class UserLookup {
   }
 }
 
-/** The home could not be looked at for now. */
+/** The home cannot be examined now. */
 class HomeTrouble extends Error {
   override name = 'HomeTrouble'
 }
@@ -92,13 +92,13 @@ const homeMillisecondsMax = 10_000
 /** What the machine says about accounts. */
 export interface AccountSource {
   find(name: string): Promise<Account | undefined>
-  /** These will be asked for one after the other. */
+  /** Starts looking up names that will be asked for one after the other. */
   askAhead?(names: readonly string[]): Promise<void>
-  /** Who owns the home. Undefined if there is no such directory, and none is to be expected. */
+  /** The uid that owns the home. Undefined if there is no such directory, and none is expected. */
   ownerOf(home: ByteString, uid: number): Promise<number | undefined>
 }
 
-/** Accounts of people, as useradd and adduser number them: their homes do not go away of themselves. */
+/** Accounts of people, as useradd and adduser number them: a missing home of theirs is a fault, not a removal. */
 const peopleUids = { first: 1000, last: 59_999 } as const
 
 export const machineAccounts: AccountSource = {
@@ -110,7 +110,7 @@ export const machineAccounts: AccountSource = {
     } catch (error) {
       const code = errorCode(error)
       const isPerson = uid >= peopleUids.first && uid <= peopleUids.last
-      // A file system that is not mounted must not make strangers of its users.
+      // While a file system is not mounted, its users must not count as unknown.
       if (code === '' || isPerson || isTemporaryErrno(code)) throw new HomeTrouble(describeError(error))
       return undefined
     }

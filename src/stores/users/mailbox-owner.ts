@@ -1,15 +1,15 @@
-/** Whose mailbox an account name stands for, by the routing and the lookup that deliver its mail: an address of users/assign,
- *  of a system user, or the user's bare name.
+/** Which mailbox an account name stands for, by the same routing and lookup as a delivery: an address of users/assign, of a
+ *  system user, or the user's bare name.
  *  Fails:  as UserLookup does. */
 import type { ByteString } from '../../base/byte-string.ts'
 import { routeRecipient, type RoutingTables } from '../../protocols/qmail/routing.ts'
 import type { UserRecord } from '../../protocols/qmail/users-lookup.ts'
 import type { UserLookup } from './lookup-user.ts'
 
-/** `none`: no mailbox here has this name. `unknown`: nobody can tell now. */
+/** `none`: no mailbox here has this name. `unknown`: it cannot be determined now. */
 export type MailboxOwner = UserRecord | 'none' | 'unknown'
 
-/** A mailbox is where mail for exactly this name goes: not an extension, not what belongs to nobody. */
+/** Only a mailbox of exactly this name counts: no extension, and not the alias account's mail. */
 export async function mailboxOwner(
   account: ByteString,
   tables: RoutingTables,

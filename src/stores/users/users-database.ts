@@ -1,6 +1,6 @@
-/** HOME/users/cdb, read again when it has changed. A home may have none; but where users/assign is there, or a cdb has been
- *  read, its accounts have not ceased to be because the file is away.
- *  Fails:  throws CdbError or Node's errors, or an Error with the remedy: nobody can tell now, so mail waits. */
+/** HOME/users/cdb, read again when it has changed. A home may have none; but if users/assign exists, or a cdb has been read, a
+ *  missing file does not mean that its accounts are gone.
+ *  Fails:  throws CdbError or Node's errors, or an Error with the remedy: the owner is unknown now, so mail waits. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ByteString } from '../../base/byte-string.ts'
@@ -34,7 +34,7 @@ export class UsersDatabase {
       const stamp = `${facts.ino}:${facts.size}:${facts.mtimeMs}`
       if (stamp === this.stamp) return this.reader
       if (facts.size > cdbBytesMax) throw new Error(`${this.path}: ${facts.size} bytes, limit ${cdbBytesMax}`)
-      // The whole file: compiling replaces it by another, so that what was read is never half of each.
+      // Reads the whole file at once: compiling replaces it, so a read never mixes two versions.
       this.reader = new CdbReader(readFileSync(this.path))
       this.stamp = stamp
       return this.reader

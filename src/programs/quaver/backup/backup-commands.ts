@@ -6,13 +6,13 @@ export function addBackup(program: Command): void {
   const backup = subcommand(
     program,
     'backup',
-    'Write configuration, accounts, keys and queue into one file, while Quaver runs. It holds secrets, and is yours alone.',
+    'Write configuration, accounts, keys and queue into one file, while Quaver runs. It holds secrets; only you can read it.',
   )
     .argument(
       '<target>',
       'a new file (.tar.gz is compressed, .tar not), or a directory, for a file named by host and time',
     )
-    .option('--mail', 'with the messages in mailboxes of hosted domains')
+    .option('--mail', 'also the messages in mailboxes of hosted domains')
     .action(async (target: string) => (await import('./backup.ts')).backup(target, backup.optsWithGlobals()))
   examples(backup, [
     ['quaver backup /backup', 'every night, by cron: a new file each time'],
@@ -22,10 +22,10 @@ export function addBackup(program: Command): void {
   const restore = subcommand(
     program,
     'restore',
-    'Put back what a backup holds, where no home is. What waited in its queue is held until you release it.',
+    'Restore a home from a backup, where none exists. Messages in its queue are held until you release them.',
   )
     .argument('<file>', 'what quaver backup wrote')
-    .option('--release', 'send what waited in the queue: what was sent since the backup is sent again')
+    .option('--release', 'send the messages in the queue: those sent since the backup go out twice')
     .option('--dry-run', 'check the file, say what it holds and what is missing here, and write nothing')
     .action(async (file: string) => (await import('./restore.ts')).restore(file, restore.optsWithGlobals()))
   examples(restore, [

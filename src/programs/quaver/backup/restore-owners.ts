@@ -1,5 +1,5 @@
-/** To whom restored files and mail belong: by the names of the backup, with the numbers of this machine. Restored by somebody
- *  else than root, all of it is his. */
+/** Owners of restored files and mail: the names in the backup, with this machine's numbers. If the restoring user is not root,
+ *  that user owns everything. */
 import { join, relative } from 'node:path'
 import { fromBuffer, fromText, toBuffer, toText } from '../../../base/byte-string.ts'
 import { type BackupEntry, BackupError } from '../../../stores/backup/archive.ts'
@@ -13,10 +13,10 @@ import { groupId } from '../../../system/groups.ts'
 
 /** Accounts that are not there. */
 export interface Needed {
-  /** The set-up of that home had made them: they can be made again. */
+  /** Made by that home's set-up, so they can be made again. */
   readonly ours: readonly string[]
   readonly others: readonly string[]
-  /** What of the home such an account has as its home. */
+  /** The part of the home that is such an account's home directory. */
   readonly homeOf: (name: string) => 'alias' | 'mail' | 'path'
 }
 
@@ -24,7 +24,7 @@ const recordBytesMax: number = 1024 * 1024
 
 const isRoot = (): boolean => process.getuid?.() === 0
 
-/** Sees all entries first. */
+/** Has to see all entries first. */
 export function neededBy(): {
   readonly see: (entry: BackupEntry, content: AsyncIterable<Uint8Array>) => Promise<void>
   readonly missing: () => Promise<Needed>
@@ -47,7 +47,7 @@ export function neededBy(): {
       const makeable = accountsIn(made)
       const missing: string[] = []
       for (const name of names) if (name !== '' && (await findAccount(name)) === undefined) missing.push(name)
-      // A number is somebody's whom the machine of the backup did not know either.
+      // A number belongs to an account that the backed-up machine did not know either.
       const named = missing.filter((name) => !/^\d+$/.test(name))
       return {
         ours: named.filter((name) => makeable.has(name)),

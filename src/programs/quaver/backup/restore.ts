@@ -1,7 +1,7 @@
-/** `quaver restore FILE`: a home as a backup has it, where none is. First the whole file is read and checked; then it is unpacked
- *  beside its place, and moved there at the end.
- *  Knows:  the order. Never: sends what waited in the queue, unless that is asked for: some of it may have been sent since.
- *  Fails:  nothing was done then; one that was killed is begun again, or ended, by the next. */
+/** `quaver restore FILE`: restores a home from a backup, where none exists. First reads and checks the whole file; then unpacks
+ *  it beside its place, and moves it there at the end.
+ *  Knows:  the order. Never: sends messages of the restored queue unless asked to: they may have been sent since the backup.
+ *  Fails:  then nothing is changed; a killed restore is begun again, or finished, by the next. */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describeError } from '../../../base/outcome.ts'
@@ -37,7 +37,7 @@ interface Report {
   readonly assignLinesChanged: number
   readonly messages: number
   readonly held: number
-  /** Handed in while nothing ran, and kept apart. */
+  /** Messages handed in while nothing ran, and kept apart. */
   readonly dropped: number
 }
 
@@ -75,7 +75,7 @@ function homeFor(options: GlobalOptions): Home {
   return homeAt(path)
 }
 
-/** What is in the file, and what it asks of this machine. */
+/** The file's content, and its needs on this machine. */
 interface Found {
   readonly head: BackupHead
   readonly entries: number
@@ -168,7 +168,7 @@ async function unpack(
       () => undefined,
       async (entry, content) => {
         show.done(++count)
-        // What was made on another machine, or elsewhere, is not known to be here.
+        // Things made on another machine, or for another path, may not exist here.
         if (entry.path === 'made.json' && (head.home !== home.path || process.getuid?.() !== 0)) return
         const isDropped = entry.path.startsWith(`${dropDirectory}/`)
         if (isDropped) dropped++

@@ -1,5 +1,5 @@
-/** What is wrong with getting the certificate by ACME, seen from outside: do the names lead to what shows challenges. What acme
- *  itself says is among the troubles of `status`.
+/** Faults of ACME, seen from outside: whether the names lead to the server that shows challenges. acme's own troubles are in
+ *  `status`.
  *  Fails:  nothing throws. */
 import { get } from 'node:http'
 import { describeError } from '../../../base/outcome.ts'
@@ -13,7 +13,7 @@ import { shownAcme } from '../tls/certificates.ts'
 const answerMillisecondsMax = 5_000
 const bytesMax = 1024
 
-/** `port`: where an authority asks. */
+/** `port`: that an authority connects to. */
 export async function acmeFindings(home: Home, isAsked: boolean, port = 80): Promise<MachineFinding[]> {
   const acme = await shownAcme(home)
   if (acme === undefined) return []

@@ -1,4 +1,4 @@
-/** Can remote learn from its name servers what is signed (DNSSEC), which DANE needs?
+/** Do remote's name servers verify DNSSEC as far as configuration tells, as DANE needs?
  *  Never:  asks them. */
 import { toText } from '../../../base/byte-string.ts'
 import { SystemDns } from '../../../clients/dns/resolver.ts'
@@ -8,7 +8,7 @@ import type { Home } from '../../../stores/home/layout.ts'
 import { realClock } from '../../../system/clock.ts'
 import { finding, type MachineFinding } from '../machine/finding.ts'
 
-/** Where all mail leaves by one relay, nobody's records are looked at. */
+/** If all mail leaves by one relay, no exchanger's records matter. */
 export function dnssecFindings(home: Home): MachineFinding[] {
   const control = new Control(home.control, realClock)
   const trusted = control.list('dnstrust')
@@ -22,7 +22,7 @@ export function dnssecFindings(home: Home): MachineFinding[] {
   return [finding('note', 'dnssec', text, remedy)]
 }
 
-/** Undefined: control/dnsservers is faulty, which is said elsewhere. */
+/** Undefined: control/dnsservers is faulty, which another check reports. */
 function openDns(control: Control, isTrusted: (server: string) => boolean): SystemDns | undefined {
   try {
     return new SystemDns(realClock, (control.list('dnsservers') ?? []).map(toText), undefined, isTrusted)

@@ -1,7 +1,7 @@
-/** `quaver doctor`: everything that can be wrong with a mail host, looked at now. What `setup` asks before it begins, what
- *  `control check` and `check` say of files, what `status` says of programs, and how long mail has waited.
- *  Never:  changes anything but with --fix, and then only what cannot be meant: owners, modes, compiled files, a queue that is not
- *          whole. */
+/** `quaver doctor`: checks everything that can be wrong with a mail host: the checks that `setup` begins with, the files as
+ *  `control check` and `check` do, the programs as `status` does, and how long mail has waited.
+ *  Never:  changes anything without --fix, and then only what cannot be intended: owners, modes, compiled files, a damaged
+ *          queue. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeError } from '../../../base/outcome.ts'
@@ -46,10 +46,10 @@ export interface DoctorOptions extends GlobalOptions {
 }
 
 const queryLimits = { queryMilliseconds: 2_000, triesMax: 2 }
-/** Mail that has waited so long waits for a person, mostly. */
+/** Mail that has waited this long usually needs a person. */
 const waitMillisecondsGood: number = 24 * 3_600_000
 
-/** What is wrong, and how it is mended if that is safe. */
+/** A finding, and how to mend it if that is safe. */
 interface Diagnosis extends MachineFinding {
   /** Resolves to what there is to tell of it. */
   readonly mend?: () => void | Promise<string | undefined>
@@ -109,7 +109,7 @@ function isSoon(fault: string): boolean {
   return fault.startsWith(causes['certificate-expiring'].title)
 }
 
-/** What `status` says, but for what is looked at here by itself. */
+/** The troubles of `status`, without those that doctor checks itself. */
 function serviceFindings(home: Home, rows: readonly unknown[] | undefined): Diagnosis[] {
   if (rows === undefined)
     return [
@@ -145,7 +145,7 @@ function rightsFinding({ path, fault, remedy, mend }: RightsFault): Diagnosis {
   return { ...finding('error', 'files', `${path} ${fault}`, remedy), ...(mend === undefined ? {} : { mend }) }
 }
 
-/** Compiled files whose source has changed since. */
+/** Compiled files that are older than their source. */
 function compiledFindings(home: Home): Diagnosis[] {
   const found: Diagnosis[] = []
   for (const service of rulesNames) {
@@ -167,7 +167,7 @@ function compiledFindings(home: Home): Diagnosis[] {
   return found
 }
 
-/** The oldest message that waits. */
+/** Examines the oldest waiting message. */
 async function queueFindings(home: Home, runs: boolean): Promise<Diagnosis[]> {
   if (!runs) return []
   try {
@@ -194,7 +194,7 @@ async function certificateFindings(home: Home): Promise<Diagnosis[]> {
       ),
     )
   } catch {
-    // Without control/me nothing starts, which is said.
+    // Without control/me nothing starts, which another check reports.
     return []
   }
 }

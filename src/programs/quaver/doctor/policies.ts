@@ -1,5 +1,5 @@
-/** What is wrong with the policies of MTA-STS that we publish: what senders find, by the DNS and by HTTPS.
- *  Fails:  nothing throws; what nobody can tell now is no finding. */
+/** Faults of the MTA-STS policies that we publish, as senders see them, by DNS and HTTPS.
+ *  Fails:  nothing throws; a temporary failure is no finding. */
 import { toText } from '../../../base/byte-string.ts'
 import { describeError } from '../../../base/outcome.ts'
 import type { RecordDns } from '../../../clients/dns/dns.ts'
@@ -43,7 +43,7 @@ async function recordFindings(domain: string, host: string, text: string, dns: R
   const answer = await dns.txt(`_mta-sts.${domain}`)
   if (wanted === undefined || answer.kind === 'soft') return []
   const records = answer.kind === 'found' ? answer.values.filter((one) => one.startsWith('v=STSv1')) : []
-  // Two are as none (RFC 8461 §3.1).
+  // Two records count as none (RFC 8461 §3.1).
   if (records.length === 1 && `"${records[0]}"` === wanted.value) return []
   const has = records.length === 0 ? 'has no record of its policy' : `says ${records.join(' and ')}`
   const what = `_mta-sts.${domain} ${has}: senders do not see the policy, or not that it is new`

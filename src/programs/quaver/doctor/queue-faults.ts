@@ -1,6 +1,6 @@
-/** What `doctor` finds in the queue: its database, messages that nothing will be done about, bodies that are away; and what an
- *  earlier repair has left. While the queue runs, a copy is looked at.
- *  Never:  takes a message away by itself. */
+/** Faults of the queue for `doctor`: a damaged database, stuck messages, missing bodies, and leftovers of an earlier repair.
+ *  While the queue runs, a copy is examined.
+ *  Never:  removes a message by itself. */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,24 +21,24 @@ import { CommandError } from '../exit.ts'
 import { finding, type MachineFinding } from '../machine/finding.ts'
 import { withQueueCopy } from '../queue-copy.ts'
 
-/** With the way it is mended, if that is safe. */
+/** A finding, and how to mend it if that is safe. */
 export interface QueueFinding extends MachineFinding {
   /** Resolves to what there is to tell of it. */
   readonly mend?: () => Promise<string | undefined>
 }
 
-/** A larger one is copied by those who ask for it: the copy takes as much room. */
+/** A larger one is examined only on request: its copy takes as much room. */
 const bytesLookedAtMax: number = 1024 * 1024 * 1024
-/** A new process looks into the damage before it answers. */
+/** A new process salvages before it answers. */
 const salvageMillisecondsMax = 120_000
 const pollMilliseconds = 200
 
 type Fault =
   | QueueFault
-  /** `busy`: another command has a copy made. */
+  /** `busy`: another command is copying the queue. */
   | { readonly kind: 'busy' | 'unknown'; readonly id: undefined; readonly text: string }
 
-/** `isThorough`: whatever its size. */
+/** `isThorough`: whatever the queue's size. */
 export async function queueFaultFindings(home: Home, isQuiet: boolean, isThorough: boolean): Promise<QueueFinding[]> {
   const database = join(home.queue, 'queue.db')
   const facts = statSync(database, { throwIfNoEntry: false })
@@ -65,7 +65,7 @@ async function found(home: Home, isQuiet: boolean): Promise<Fault[]> {
   } catch (error) {
     const text = describeError(error)
     if (error instanceof AccountError) return [{ kind: 'busy', id: undefined, text }]
-    // Not even a copy can be made of it.
+    // Not even a copy can be made.
     const isDamage = (error instanceof StoreError && error.kind === 'damaged') || /malformed|not a database/.test(text)
     return [{ kind: isDamage ? 'damaged' : 'unknown', id: undefined, text }]
   }
@@ -107,7 +107,7 @@ function asFinding(home: Home, database: string, { kind, id, text }: Fault): Que
   }
 }
 
-/** Set aside by a repair: they hold what could not be read. */
+/** Databases set aside by a repair, with rows that could not be read. */
 function leftovers(home: Home): QueueFinding[] {
   const names = readdirSync(home.queue).filter((name) => /^queue\.db\.damaged-\d+$/.test(name))
   return names.map((name) => {
@@ -121,11 +121,11 @@ function leftovers(home: Home): QueueFinding[] {
   })
 }
 
-/** By the queue's own process, which begins anew for it; while none runs, here. Returns what there is to tell. */
+/** Salvages by restarting the queue's process; if none runs, in this process. Returns a text to show. */
 async function salvage(home: Home, why: string): Promise<string> {
   if (await isRunning(home)) {
     const path = socketPath(home, 'queue-admin')
-    // The answer may break off: it ends.
+    // The answer may be cut off, since the process ends.
     await askAll(path, { op: 'distrust' }, realClock).catch(() => undefined)
     for (const until = realClock.monotonic() + salvageMillisecondsMax; ; await sleep(pollMilliseconds)) {
       const [counts] = await askAll(path, { op: 'counts' }, realClock).catch(() => [])

@@ -1,4 +1,4 @@
-/** What is wrong with the keys that sign (DKIM): can receivers verify by what the DNS has, and how old is each key.
+/** Faults of the signing keys (DKIM): whether receivers can verify with the DNS records, and the age of each key.
  *  Fails:  nothing throws; keys that cannot be read are a finding. */
 import { statSync } from 'node:fs'
 import { describeError } from '../../../base/outcome.ts'
@@ -11,10 +11,10 @@ import { type CheckedKey, checkKey } from '../dkim-key.ts'
 import { finding, type MachineFinding } from '../machine/finding.ts'
 
 const dayMilliseconds: number = 24 * 3_600_000
-/** A key that leaks unseen is of use to somebody until it is replaced. */
+/** A leaked key can be abused until it is replaced. */
 const ageDaysGood = 365
 
-/** Without `dns`, that is not asked. */
+/** Without `dns`, the records are not checked. */
 export async function signingKeyFindings(home: Home, dns: RecordDns | undefined): Promise<MachineFinding[]> {
   try {
     const keys = (await shownKeys(home)).filter(({ signs }) => signs)
@@ -30,9 +30,9 @@ export async function signingKeyFindings(home: Home, dns: RecordDns | undefined)
 }
 
 function checkFindings({ domain, selector, cause, why }: CheckedKey): MachineFinding[] {
-  // Unsigned mail is what receivers see then; with a wrong record they see a forgery.
+  // Without a record receivers see unsigned mail; with a wrong one they see a forgery.
   if (cause === 'absent') return [finding('warning', 'dkim', `${domain}: ${why}`, `quaver dns ${domain}`)]
-  // What nobody can tell now is no finding.
+  // A DNS failure is no finding.
   if (cause === '' || cause === 'unanswered') return []
   const remedy = cause === 'key' ? `quaver dkim keygen ${domain}` : `publish what 'quaver dkim show ${domain}' prints`
   return [finding('error', 'dkim', `${domain} ${selector}: ${why}`, remedy)]

@@ -1,7 +1,7 @@
-/** What a mail server wants of its machine and its network, asked one by one. `setup` asks before it writes anything, `doctor`
- *  at any time.
+/** Checks of what a mail server needs of its machine and network. `setup` runs them before it writes anything, `doctor` at any
+ *  time.
  *  Never:  changes anything.
- *  Fails:  what cannot be found out is a note, or nothing. */
+ *  Fails:  a check that cannot be made gives a note, or nothing. */
 import { existsSync } from 'node:fs'
 import { networkInterfaces, totalmem } from 'node:os'
 import { dirname } from 'node:path'
@@ -26,13 +26,13 @@ import { finding, type MachineFinding } from './finding.ts'
 export interface Machine {
   readonly dns: Dns & RecordDns
   readonly host: string
-  /** Those whose mail is kept here. */
+  /** Domains whose mail is kept here. */
   readonly domains: readonly string[]
   /** Where the home is, or will be. */
   readonly home: string
   /** host:port through which all mail leaves; undefined: to its exchangers. */
   readonly smarthost: { readonly host: string; readonly port: number } | undefined
-  /** Whom to ask for the time. */
+  /** The server to ask for the time. */
   readonly timeServer: string
 }
 
@@ -41,14 +41,14 @@ const memoryBytesGood: number = 768 * megabyte
 const memoryBytesMin: number = 384 * megabyte
 const freeBytesGood: number = 1024 * megabyte
 const freeBytesMin: number = 100 * megabyte
-/** Quicker than any disk that keeps what it says. */
+/** Faster than any disk that really syncs. */
 const syncMillisecondsMin = 0.1
 const syncMillisecondsGood = 50
 const clockMillisecondsGood = 5_000
 const clockMillisecondsMax = 300_000
 const answerMillisecondsMax = 8_000
 
-/** Whose errors can be left out of account. */
+/** Checks whose errors can be ignored. */
 export const checkNames: readonly string[] = ['ports', 'outgoing', 'resolver', 'clock', 'disk', 'room', 'memory']
 
 export async function examine(machine: Machine): Promise<MachineFinding[]> {
@@ -216,7 +216,7 @@ function megabytes(bytes: number): string {
   return `${Math.floor(bytes / megabyte)} MB`
 }
 
-/** How to stop what usually holds the ports of mail, by the name of its process. */
+/** Software that usually holds the mail ports, and how to stop it, by process name. */
 const holders: ReadonlyMap<string, { readonly name: string; readonly service: string }> = new Map([
   ['master', { name: 'Postfix', service: 'postfix' }],
   ['exim4', { name: 'Exim', service: 'exim4' }],
@@ -228,7 +228,7 @@ const holders: ReadonlyMap<string, { readonly name: string; readonly service: st
   ['tcpserver', { name: 'a tcpserver', service: 'qmail' }],
 ])
 
-/** Ports of the services that Quaver will have, held by another. `more`: of those that are there on request only. */
+/** Ports of Quaver's services that another program holds. `more`: ports of services that run only on request. */
 export function checkPorts(...more: readonly number[]): MachineFinding[] {
   const usual = listeners.filter(({ service }) => !('onRequest' in services[service])).map(({ port }) => port)
   const wanted = [...usual, ...more]

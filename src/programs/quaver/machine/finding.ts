@@ -1,10 +1,10 @@
-/** What a look at the machine found: by the gate of `setup`, and by `doctor`. */
+/** Findings of checks, by the gate of `setup` and by `doctor`. */
 import { harmless, print, styled } from '../output.ts'
 
 export type Level = 'error' | 'warning' | 'note'
 
 export interface MachineFinding {
-  /** What was looked at, in a word; `--ignore` takes it. */
+  /** The check's name, as for `--ignore`. */
   readonly check: string
   readonly level: Level
   readonly text: string
@@ -19,7 +19,7 @@ export function finding(level: Level, check: string, text: string, remedy: strin
   return { check, level, text, remedy }
 }
 
-/** Errors, Warnings and Notes, each with what to do. */
+/** Prints Errors, Warnings and Notes, each with its remedy. */
 export function printFindings(findings: readonly MachineFinding[]): void {
   for (const level of ['error', 'warning', 'note'] as const) {
     const some = findings.filter((one) => one.level === level)

@@ -1,6 +1,6 @@
 /** Kind, owner, mode and content of every file of an installation and of a home, as the tables say.
- *  Never:  changes anything by itself; a fault knows how it is mended.
- *  Fails:  what cannot be looked at is a fault. */
+ *  Never:  changes anything by itself; a fault has a function that mends it.
+ *  Fails:  a file that cannot be examined is a fault. */
 import { chmodSync, lchownSync, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describeError } from '../../../base/outcome.ts'
@@ -32,8 +32,8 @@ export function installedPrefix(): string | undefined {
   return cloneRoot() === undefined ? resolve(import.meta.dirname, '../../../../..') : undefined
 }
 
-/** Of the package; nothing in a clone. Files below a prefix that root does not own are a trial of somebody's, whose owner
- *  counts then. */
+/** Faults of the package's files; none in a clone. If root does not own the prefix, it is a user's trial, and that user must
+ *  own the files. */
 export async function treeFaults(): Promise<RightsFault[]> {
   const prefix = installedPrefix()
   const manifest = prefix === undefined ? undefined : await readManifest(prefix)
@@ -64,13 +64,13 @@ async function installedFault(path: string, one: Installed, uid: number): Promis
   return found
 }
 
-/** Of a system home: its directories, and what `setup` made in it. */
+/** Faults of a system home: its directories, and files that `setup` made in it. */
 export async function homeFaults(home: Home): Promise<RightsFault[]> {
   const control = new Control(home.control, realClock)
   const accounts = control.map('roles')
   const found: RightsFault[] = []
   for (const { name, owner, mode } of directories) {
-    // Root's until somebody asks for its program, and that program's ever after.
+    // Root's until its program is first requested, then that program's for ever.
     if (isOnRequest(owner) && !control.isPresent(rolesOnRequest[owner])) continue
     const account = owner === 'root' ? 'root' : accountName(accounts, owner)
     found.push(...(await pathFaults(join(home.path, name), mode, account, false)))
@@ -90,7 +90,7 @@ export async function homeFaults(home: Home): Promise<RightsFault[]> {
 async function pathFaults(path: string, mode: number, account: string, mayBeGone: boolean): Promise<RightsFault[]> {
   try {
     const facts = statSync(path, { throwIfNoEntry: false })
-    // What an administrator took away, he took away.
+    // A file that an administrator removed stays removed.
     if (facts === undefined)
       return mayBeGone ? [] : [{ path, fault: 'is not there', remedy: "'quaver start' makes it" }]
     const owner = account === 'root' ? { uid: 0 } : await findAccount(account)

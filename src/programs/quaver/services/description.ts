@@ -1,5 +1,5 @@
-/** What an init system has to know of Quaver: one description, from which the files of every one of them are made. It runs
- *  one program, `quaver start`, which runs the others; which of those run is said by control/services, not here. */
+/** Quaver as a service: one description, from which the files for every init system are made. The init system runs one program,
+ *  `quaver start`, which runs those that control/services names. */
 
 export const serviceName = 'quaver'
 export const serviceTitle = 'Quaver mail server'
@@ -9,7 +9,7 @@ export interface BootService {
   readonly launcher: string
   /** Absolute. */
   readonly home: string
-  /** Directories outside of the home that it writes to: where configuration is. */
+  /** Directories outside the home that it writes to, with configuration. */
   readonly configuration: readonly string[]
 }
 
@@ -31,7 +31,7 @@ export interface Grant {
   readonly because: string
 }
 
-/** What `start` and `lspawn` need of root's rights; every other program has an account of its own, and none of them. */
+/** The rights of root that `start` and `lspawn` need; every other program has an account of its own, and none of these. */
 export const grants: readonly Grant[] = [
   { capability: 'CAP_NET_BIND_SERVICE', because: 'ports below 1024' },
   { capability: 'CAP_SETUID', because: 'each program runs as its own account, each delivery as its user' },
@@ -44,7 +44,7 @@ export const grants: readonly Grant[] = [
   { capability: 'CAP_SYS_NICE', because: 'what can wait gives way' },
 ]
 
-/** What administrators of qmail say to their service, and the command that does it. */
+/** Sub-commands known from qmail's service scripts, and our command for each. */
 export const actions: readonly {
   readonly names: readonly string[]
   readonly command: string
@@ -71,7 +71,7 @@ export function actionBranches(indent: string): string {
   return actions.map(({ names, command }) => `${indent}${names.join('|')}) quaver ${command} ;;`).join('\n')
 }
 
-/** Shell functions: the command on this home, and whether it runs, with troubles or without. */
+/** Shell functions: `quaver` on this home, and `runs`, which is true with troubles, too. */
 export function quaverFunctions({ launcher, home }: BootService): string {
   return `quaver() { ${quoted(launcher)} "$@" --home ${quoted(home)}; }
 runs() { quaver status --json 2>/dev/null | grep -q '"running":true'; }`

@@ -136,7 +136,7 @@ export async function removeService(
   return { gone, kept }
 }
 
-/** Where it cannot be told, it forgets at the next boot: what was to be removed is. */
+/** If this fails, the init system forgets at the next boot; the files are removed anyway. */
 async function letForget({ forget, isHere }: InitSystem): Promise<void> {
   if (forget === undefined || !isHere()) return
   await promisify(execFile)('/bin/sh', ['-c', forget], { timeout: forgetMillisecondsMax, cwd: '/' }).catch(

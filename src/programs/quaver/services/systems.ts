@@ -1,4 +1,4 @@
-/** Every init system that Quaver can be a service of: how it is known, which files it wants, what to tell the administrator.
+/** Every init system that Quaver can be a service of: how to recognize it, its files, and instructions for the administrator.
  *  Never:  enables or starts anything. */
 import { existsSync, readFileSync } from 'node:fs'
 import { freebsdFiles, netbsdFiles, openbsdFiles } from './bsd.ts'
@@ -19,11 +19,11 @@ export interface InitSystem {
   readonly title: string
   readonly isHere: () => boolean
   readonly files: (service: BootService) => readonly ServiceFile[]
-  /** What the administrator does then: at every boot and now; what takes it back. */
+  /** Commands for the administrator: to enable at boot, to start now, and to undo. */
   readonly enable: string
   readonly start: string
   readonly disable: string
-  /** What it is told when its files are gone, so that it forgets them. */
+  /** Run when its files are removed, so that it forgets them. */
   readonly forget?: string
   /** How its sub-commands are called, if it has them. */
   readonly call?: string

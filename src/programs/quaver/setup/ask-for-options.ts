@@ -1,4 +1,4 @@
-/** The questions of `quaver setup` on a terminal: what was not said as an option, with what is likely as the answer. */
+/** The questions of `quaver setup` on a terminal: for options that were not given, each with a likely default. */
 import { createInterface, type Interface } from 'node:readline/promises'
 import { hostname } from 'node:os'
 import { CommandError, exitCode } from '../exit.ts'

@@ -1,5 +1,5 @@
-/** Whose `sendmail` the machine's is, for `setup` and `doctor`: ours where nobody has it; another's, which is told, unless
- *  `--sendmail` says that it is to be ours. `uninstall` gives it back. */
+/** Which program is the machine's `sendmail`, for `setup` and `doctor`: ours if there is none; another one stays and is
+ *  reported, unless `--sendmail` makes it ours. `uninstall` restores it. */
 import { dirname, join } from 'node:path'
 import { systemHome } from '../../../stores/home/find.ts'
 import type { Home } from '../../../stores/home/layout.ts'
@@ -11,14 +11,14 @@ import { launcherPath } from '../services/services.ts'
 import type { SetupPlan } from './plan.ts'
 import type { Step } from './steps.ts'
 
-/** `if-free`: ours where nobody has it. */
+/** `if-free`: ours if there is none. */
 export type SendmailWish = 'take' | 'if-free' | 'leave'
 
 const bin = dirname(launcherPath)
 const [sendmail] = mailPrograms
 const aside = (path: string): string => `${path}.before-quaver`
 
-/** Called by its name, it serves the system home. */
+/** Our `sendmail` serves the system home. */
 export function sendmailFindings(home: Home, wish: SendmailWish = 'if-free'): MachineFinding[] {
   if (home.path !== systemHome || wish !== 'if-free' || sendmail === undefined) return []
   const holder = holderOf(sendmail.path, launcherPath)

@@ -1,4 +1,4 @@
-/** What `quaver setup` is to make: from its options, and from what the machine says of itself. */
+/** The plan of `quaver setup`, from its options and facts of the machine. */
 import { existsSync } from 'node:fs'
 import { lookupService } from 'node:dns/promises'
 import { hostname } from 'node:os'
@@ -114,7 +114,7 @@ function sendmailWish(home: string, option: boolean | undefined): SendmailWish {
   return option === true ? 'take' : 'if-free'
 }
 
-/** As the option says, else as it was said before. */
+/** The option, else the present setting. */
 function acmeOf(home: Home, option: string | true | undefined): string | undefined {
   const line = new Control(home.control, realClock).optionalLine('acme')
   const known = line === undefined || line === '' ? undefined : toText(line)
@@ -127,7 +127,7 @@ function acmeOf(home: Home, option: string | true | undefined): string | undefin
   return url
 }
 
-/** Mail is behind a wall of its own. */
+/** The owner of mail must not be the account of a role. */
 function refuseRole(mailUser: string, accounts: ReadonlyMap<Role, string>): void {
   const role = (Object.keys(accountOf) as Role[]).find((one) => accountName(accounts, one) === mailUser)
   if (role !== undefined)
@@ -155,7 +155,7 @@ function serviceOf(name: string | undefined): InitSystemName | undefined {
   return name === undefined ? systemHere() : systemNamed(name)
 }
 
-/** As --host or control/me say, else the machine's own name, else that of its address in the DNS. */
+/** --host or control/me, else the machine's own name, else the DNS name of its address. */
 async function hostOf(home: Home, option: string | undefined): Promise<string> {
   const me = new Control(home.control, realClock).optionalLine('me')
   const known = me === undefined ? undefined : toText(me)

@@ -1,6 +1,6 @@
-/** `quaver setup`: a mail host out of a fresh machine, in one command. First it looks, then it writes, then it tests.
- *  Knows:  the order. Never: enables a service that nobody asked it to enable.
- *  Fails:  what was done by then stays and is known; the next run goes on there. */
+/** `quaver setup`: makes a mail host of a fresh machine, in one command. First it checks, then it writes, then it tests.
+ *  Knows:  the order. Never: enables a service unasked.
+ *  Fails:  finished steps stay and are recorded; the next run goes on there. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -191,7 +191,7 @@ async function takeAll(plan: SetupPlan, steps: readonly Step[], report: Report, 
   }
 }
 
-/** By the words that are shown to those who do it by hand. */
+/** Runs the commands that are otherwise shown for doing it by hand. */
 async function enable(plan: SetupPlan, report: Report, isLoud: boolean): Promise<void> {
   if (plan.service === undefined) throw new CommandError('--enable needs --service: no init system is known here')
   const { enable: first, start } = initSystems[plan.service]
@@ -202,13 +202,13 @@ async function enable(plan: SetupPlan, report: Report, isLoud: boolean): Promise
   }
 }
 
-/** On what runs; else it is started for the test, and stopped. */
+/** Tests the running services; if none run, starts them for the test and stops them. */
 async function testAll(plan: SetupPlan, passwords: Passwords, report: Report, isLoud: boolean): Promise<void> {
   const { home } = plan
   const account = (await listAccounts(realFiles, home)).find(({ address }) => address === textOf(plan.address))
   if (account === undefined) throw new CommandError(`${textOf(plan.address)} is no account`)
   const made = await MadeThings.read(home.path)
-  // What a test that was killed has left running is not what somebody started.
+  // Services left running by a killed test were not started by the administrator.
   const wasCut = testOf(made)?.passed === false
   const ran = (await isRunning(home)) && !wasCut
   await made.note({ kind: 'test', path: 'self-test', passed: false })

@@ -1,7 +1,7 @@
-/** The steps of `quaver setup`, in their order. Each looks first whether it is done, so that a second run goes on where the
+/** The steps of `quaver setup`, in their order. Each checks first whether it is done, so that a second run goes on where the
  *  first one ended, and a third does nothing.
- *  Knows:  what is written down before it is made (stores/installation/made.ts). Never: edits what is there.
- *  Fails:  throws; what was done by then stays, and is known. */
+ *  Knows:  what is recorded before it is made (stores/installation/made.ts). Never: edits existing files.
+ *  Fails:  throws; finished steps stay, and are recorded. */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
@@ -41,7 +41,7 @@ export interface Step {
   readonly take: (made: MadeThings) => Promise<string | undefined>
 }
 
-/** That of token issuers is made by whoever wants tokens. */
+/** The account of the role issuers is left to administrators who want tokens. */
 function rolesOf({ acme }: SetupPlan): Role[] {
   const left: readonly Role[] = acme === undefined ? ['root', 'issuers', 'acme', 'httpd'] : ['root', 'issuers']
   return (Object.keys(accountOf) as Role[]).filter((role) => !left.includes(role))
@@ -221,7 +221,7 @@ function signingKeysStep(plan: SetupPlan): Step {
     isDone: async () => {
       const made = await MadeThings.read(home.path)
       const known = existsSync(home.control) ? made.find(join(await realpath(home.control), 'dkimdomains')) : undefined
-      // Somebody's rules stand; and what was taken away since was taken away.
+      // Existing rules of the administrator stay, and removed ones stay removed.
       if (known === undefined ? existsSync(rules) : known.kind === 'file' && known.sha256 !== '') return true
       // Where mail is under way without a signer, it would wait for one: keys are for 'quaver dkim keygen' and a restart then.
       return (await isRunning(home)) && !existsSync(socketPath(home, 'queue-signer'))
@@ -290,7 +290,7 @@ function unseenPasswordStep(plan: SetupPlan, passwords: Passwords): Step {
 function varQmailSteps(plan: SetupPlan): Step[] {
   const links = varQmailLinks(plan.home)
   const isOthers = existsSync('/var/qmail') && !links.some(({ path, target }) => leadsTo(path, target))
-  // Somebody's qmail is not ours to mix with.
+  // An existing qmail is left alone.
   if (isOthers) return []
   return links.map(({ path, target }) => ({
     title: `${path}, which leads to ${target}`,

@@ -1,4 +1,4 @@
-/** `quaver tls`: the certificates of HOME/tls, and what becomes of the one that an authority makes by ACME.
+/** `quaver tls`: the certificates of HOME/tls, and the state of the one that comes by ACME.
  *  Never:  prints a key. */
 import { existsSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -17,7 +17,7 @@ import { askProgram, type GlobalOptions, requireHome } from '../context.ts'
 import { CommandError, exitCode } from '../exit.ts'
 import { duration, harmless, print, printJson, styled, table, when } from '../output.ts'
 
-/** An order waits for an authority, and for a hook. */
+/** Long, since an order waits for an authority and for a hook. */
 const renewMillisecondsMax = 900_000
 
 interface ShownCertificate {
@@ -45,7 +45,7 @@ export interface ShownAcme {
   readonly account: string
   readonly renewalMs?: number
   readonly explanation: string
-  /** What the authority is called in CAA records. */
+  /** The authority's names in CAA records. */
   readonly caaNames: readonly string[]
   readonly failures: number
   readonly failure: string

@@ -1,4 +1,4 @@
-/** `quaver tls explain`: looks as remote would, with the control files of this home, and prints every step. */
+/** `quaver tls explain`: makes the same lookups as remote, with the control files of this home, and prints every step. */
 import { fromText, toText } from '../../../base/byte-string.ts'
 import { describeError } from '../../../base/outcome.ts'
 import { SystemDns } from '../../../clients/dns/resolver.ts'
@@ -33,12 +33,12 @@ const queryLimits = { queryMilliseconds: 3_000, triesMax: 2 }
 
 interface Found {
   readonly domain: string
-  /** In ASCII: where it publishes what is looked at; empty if nothing is. */
+  /** In ASCII: the domain whose published policies count; empty if none do. */
   readonly published: string
   readonly nameServers: { readonly servers: readonly string[]; readonly areBelieved: boolean }
   /** Empty: by the DNS. */
   readonly route: string
-  /** The administrator lets what the domain publishes be looked at. */
+  /** False: control/notlspolicies exempts the domain. */
   readonly isHeeded: boolean
   readonly sts: StsFinding | undefined
   readonly exchangers: readonly ExplainedExchanger[]
@@ -81,7 +81,7 @@ async function find(home: Home, domain: string, isQuiet: boolean): Promise<{ fou
   const { targets: all, why } = targetsOrWhy(targets)
   const shown = progress('exchangers', all.length, isQuiet)
   let done = 0
-  // One after another, a host that does not answer would hold up the others.
+  // All at once, since a host that does not answer would delay the others.
   const exchangers = await Promise.all(
     all.map(async (target) => {
       const explained = await explainExchanger(target, demands, parts)
@@ -123,7 +123,7 @@ async function targetsOf(control: Control, dns: SystemDns, domain: string, route
   return route.kind === 'relay' ? await exchangers.ofRelay(route.relay) : await exchangers.ofDomain(domain)
 }
 
-/** What is kept is read, and nothing is written: the files are remote's. */
+/** Reads stored policies and writes nothing: the files are remote's. */
 async function demandsOf(home: Home, dns: SystemDns, contexts: TlsContexts, domain: string): Promise<DomainDemands> {
   const kept = new KeptPolicies(realFiles, home)
   const policies = new StsPolicies({
@@ -145,7 +145,7 @@ function tlsFactsOf(home: Home): ExplainParts['tlsFacts'] {
   return (name) => hosts.of(name)
 }
 
-/** What is not there is null, not absent. */
+/** Missing values are null, not absent. */
 function forScripts({ sts, exchangers, ...found }: Found): unknown {
   const policy =
     sts === undefined

@@ -1,8 +1,8 @@
-/** What remote would do with a message to a domain: who takes its mail, what it and its exchangers have published about TLS,
- *  and what each of them offers now, up to EHLO in TLS.
+/** What remote would do with a message to a domain: its exchangers, what it and they publish about TLS, and what each of them
+ *  offers now, up to EHLO in TLS.
  *  Knows:  the code by which remote decides and connects; it is asked here without a message.
- *  Never:  sends MAIL, a password or a certificate of ours; changes what is kept of policies.
- *  Fails:  what cannot be found out is part of the answer. */
+ *  Never:  sends MAIL, a password or a certificate of ours; changes stored policies.
+ *  Fails:  failures are part of the answer. */
 import { type ByteString, toText } from '../../../base/byte-string.ts'
 import type { Status } from '../../../base/outcome.ts'
 import type { Deadlines } from '../../../clients/smtp/deadlines.ts'
@@ -36,12 +36,12 @@ export interface ExplainedExchanger {
   readonly isCertain: boolean
   /** Usable ones, as in a zone. */
   readonly tlsa: readonly string[]
-  /** For a person: what is demanded of it, and by whom. */
+  /** For a person: the demand on it, and its source. */
   readonly demand: string
-  /** Undefined: it came to no TLS. */
+  /** Undefined: no TLS session was made. */
   readonly tls: ShownTls | undefined
   readonly outcome: Outcome
-  /** Why it is so, and what is remarkable about it; empty if nothing. */
+  /** The reason for the outcome, and remarks; empty if none. */
   readonly why: string
 }
 

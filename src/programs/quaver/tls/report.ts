@@ -1,4 +1,4 @@
-/** `quaver tls report`: what came of TLS with other servers, day by day, as remote has counted it. */
+/** `quaver tls report`: results of TLS with other servers, day by day, as remote counted them. */
 import { toText } from '../../../base/byte-string.ts'
 import { describeError } from '../../../base/outcome.ts'
 import type { DayCounts, PolicyCount } from '../../../protocols/tlsrpt/day.ts'

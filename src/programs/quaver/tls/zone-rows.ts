@@ -1,5 +1,5 @@
-/** DNS records by which others can hold our own exchanger to TLS. Each is right only where something stands behind it, so each
- *  is offered and none is simply there.
+/** DNS records that let other servers demand TLS of our exchanger. Each is right only under a condition, so each is offered as
+ *  optional.
  *  Never:  asks DNS, or serves the policy. */
 import { formatTlsa, tlsaName, type TlsaRecord } from '../../../protocols/dane/tlsa.ts'
 import { formatPolicy } from '../../../protocols/mta-sts/policy.ts'
@@ -11,7 +11,7 @@ import { publicKeyDigest } from '../../../system/keys.ts'
 import { toBuffer } from '../../../base/byte-string.ts'
 import type { DnsRecord } from '../dns-records.ts'
 
-/** While it is tried; more would keep a mistake in force. */
+/** Short, for trying it: a mistake stays in force this long. */
 const maxAgeSeconds = 86_400
 const idDigits = 16
 
@@ -29,7 +29,7 @@ export async function hostTlsa(home: Home, host: string): Promise<DnsRecord | un
   }
 }
 
-/** What the domain's exchanger promises (MTA-STS), where control/mtasts does not say it. */
+/** The MTA-STS record of a domain without a line in control/mtasts. */
 export function offeredPolicy(domain: string, host: string): DnsRecord {
   const policy = formatPolicy({ mode: 'testing', maxAgeSeconds, mx: [host] })
   const id = toBuffer(sha256(policy)).toString('hex').slice(0, idDigits)
@@ -43,7 +43,7 @@ export function offeredPolicy(domain: string, host: string): DnsRecord {
   }
 }
 
-/** Where others report what they meet (TLSRPT, RFC 8460). */
+/** The address for other servers' TLS reports (TLSRPT, RFC 8460). */
 export function tlsReports(domain: string): DnsRecord {
   return {
     name: `_smtp._tls.${domain}`,

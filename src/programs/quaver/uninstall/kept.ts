@@ -1,4 +1,4 @@
-/** What the programs keep in a home while they run, which nobody wrote down: sockets, databases, compiled files, links.
+/** Files that the programs make in a home while they run, which are not recorded: sockets, databases, compiled files, links.
  *  Never:  removes what a person may have put there, or mail. */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { lstat, readdir, readFile, rm, rmdir, unlink } from 'node:fs/promises'
@@ -18,10 +18,10 @@ export interface Place {
 }
 
 const emptyFileBytesMax = 2
-/** Told at most. */
+/** Places reported at most. */
 const placesMax = 50
 
-/** `keepsMail`: mail, and whose it is, stay. */
+/** `keepsMail`: mail and its owners' records stay. */
 export async function removeKept(home: Home, keepsMail: boolean, gone: string[]): Promise<void> {
   const states = [
     home.run,
@@ -55,12 +55,12 @@ export async function removeKept(home: Home, keepsMail: boolean, gone: string[])
   }
 }
 
-/** Passwords of users of the machine, or of whatever else is no account of a hosted domain. */
+/** Passwords of users of the machine, or other names that are no accounts of a hosted domain. */
 async function hasLogins(home: Home): Promise<boolean> {
   return existsSync(home.auth) && (await listCredentials(home)).size > 0
 }
 
-/** Files that are still there, and that nobody has spoken of: somebody put them there. */
+/** Remaining files that were not mentioned yet: a person put them there. */
 export async function leftBelow(directories: readonly string[], spokenOf: readonly string[]): Promise<Place[]> {
   const found: Place[] = []
   const look = async (path: string): Promise<void> => {
@@ -98,7 +98,7 @@ export async function ownersBelow(directories: readonly string[]): Promise<Map<n
   return found
 }
 
-/** A compiled file without its source is nobody's. */
+/** Removes a compiled file whose source is gone. */
 async function removeCompiled(source: string, compiled: string): Promise<void> {
   if (lstatSync(source, { throwIfNoEntry: false }) === undefined) await rm(compiled, { force: true })
 }

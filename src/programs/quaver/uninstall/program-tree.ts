@@ -1,4 +1,4 @@
-/** The installed programs themselves, where install.sh put them; what a package manager installed is its own to remove.
+/** The installed programs themselves, if install.sh installed them; a package manager removes its own.
  *  Never:  removes a file whose content is not the package's. */
 import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { rmdir, unlink } from 'node:fs/promises'

@@ -1,7 +1,7 @@
-/** `quaver uninstall`: takes away what `setup` and the programs made on this machine, and nothing else.
- *  Knows:  the order: stop, services, accounts and mail if that is wanted, what the programs keep, what setup made, accounts
- *          of the machine, the home. Never: touches what somebody else made or edited; it says what stays, and why.
- *  Fails:  what was removed by then is gone; the next run goes on there. */
+/** `quaver uninstall`: removes what `setup` and the programs made on this machine, and nothing else.
+ *  Knows:  the order: stop, services, accounts and mail if that is wanted, what the programs keep, what setup made, accounts of
+ *          the machine, the home. Never: touches files that others made or edited; it says what stays, and why.
+ *  Fails:  removed things are gone; the next run goes on there. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
@@ -138,7 +138,7 @@ async function takeAway(home: Home, made: MadeThings, outcome: Outcome, deletes:
   await removeKept(home, keepsMail, gone)
   for (const thing of made.toRemove()) {
     if (thing.kind === 'account' || isIn(home.path, thing.path)) continue
-    // Whoever has the domain's mail has its records in the DNS.
+    // Keys of a domain whose mail stays: their records are in the DNS.
     if (keys.some((path) => isIn(thing.path, path))) continue
     const why = await made.remove(thing)
     if (why === undefined) gone.push(thing.path)
@@ -191,7 +191,7 @@ async function messagesLeft(home: Home): Promise<number> {
   return count
 }
 
-/** An account that still owns something keeps its number: another would get what is left. */
+/** An account that still owns files is not removed: its number could pass to another, and the files with it. */
 async function removeAccounts(made: MadeThings, { gone, stays }: Outcome, places: readonly string[]): Promise<void> {
   const owners = await ownersBelow(places)
   for (const thing of made.all().filter(({ kind }) => kind === 'account')) {

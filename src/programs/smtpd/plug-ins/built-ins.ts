@@ -1,4 +1,4 @@
-/** The plug-ins that pkgsrc ships, in process: known by the last part of their path. SPF and greylisting are handed in. */
+/** The plug-ins that pkgsrc ships, in process: known by the last part of their path. SPF and greylisting are parameters. */
 import type { ByteString } from '../../../base/byte-string.ts'
 import { checkReplies } from '../../../protocols/qmail/rcptchecks.ts'
 import { checkRecipient, type CheckTools } from './recipient-check.ts'
@@ -24,8 +24,8 @@ export function builtInPlugIns(parts: BuiltInParts): (name: ByteString) => Built
   return (name) => known.get(name)
 }
 
-/** qmail-rcptcheck, which answers where SMTPRCPTTO is set. What is said of this recipient, for good or for now, leaves
- *  the others theirs; a check that says nothing of anybody ends the session. */
+/** qmail-rcptcheck, which answers where SMTPRCPTTO is set. A refusal of this recipient, permanent or temporary, does not affect
+ *  the others; a check that fails for all recipients ends the session. */
 function recipientCheck(tools: CheckTools): BuiltIn {
   return async (environment) => {
     const recipient = environment.get('SMTPRCPTTO')

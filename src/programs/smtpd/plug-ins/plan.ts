@@ -1,4 +1,4 @@
-/** Which plug-ins a session has: control/smtpplugins, or what NOSPP and SPPCONFFILE of its environment say. */
+/** Which plug-ins a session has: those of control/smtpplugins, unless NOSPP or SPPCONFFILE in its environment say otherwise. */
 import { type ByteString, fromBuffer } from '../../../base/byte-string.ts'
 import type { Variables } from '../../../contracts/execute.ts'
 import { parseList } from '../../../protocols/qmail/control-format.ts'
@@ -11,11 +11,11 @@ export interface SppPlan {
   readonly decidedBy: string
 }
 
-/** By list: a file that has not changed is not parsed again. */
+/** Keyed by list, so that an unchanged file is not parsed again. */
 const parsed = new WeakMap<readonly ByteString[], PlugIns>()
 
-/** `listed`: control/smtpplugins. `readFile`: relative to the home, undefined if there is no such file; a file that is
- *  not there means no plug-ins, one that cannot be read throws. */
+/** `listed`: control/smtpplugins. `readFile`: relative to the home, undefined if there is no such file; an absent file means no
+ *  plug-ins, one that cannot be read throws. */
 export function planPlugIns(
   environment: Variables,
   listed: readonly ByteString[],

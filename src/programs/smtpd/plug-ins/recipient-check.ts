@@ -1,7 +1,7 @@
 /** Recipient checks: RCPTCHECK's program, or qmail-rcptcheck's list (control/rcptchecks), for one recipient.
  *  Knows:  the checks that pkgsrc ships, in process; everything else is executed with SENDER and RECIPIENT.
- *  Never:  exempts anybody by itself: each check decides what RELAYCLIENT means to it.
- *  Fails:  a check that cannot be run, or does not end, is a verdict like any other. */
+ *  Never:  exempts a client by itself: each check decides what RELAYCLIENT means to it.
+ *  Fails:  a check that cannot be run, or does not end, yields a verdict like any other. */
 import type { ByteString } from '../../../base/byte-string.ts'
 import type { Variables } from '../../../contracts/execute.ts'
 import {
@@ -17,7 +17,7 @@ import type { Executor } from '../../../clients/execute/client.ts'
 const checkMillisecondsMax = 60_000
 const outputBytesMax: number = 64 * 1024
 
-/** What control files say now. */
+/** The present content of control files. */
 export interface CheckFiles extends PatternFiles {
   readonly rcptchecks: readonly ByteString[]
   readonly badrcptto: readonly ByteString[]
@@ -29,13 +29,13 @@ export interface CheckTools {
   files(): CheckFiles
   /** Would it be delivered here? (qmail-rcptcheck-realrcptto) Undefined: that check accepts everything. */
   readonly isDeliverable?: ((recipient: ByteString) => Promise<CheckVerdict>) | undefined
-  /** Hears of every answer. */
+  /** Called with every answer. */
   readonly tell?: ((answer: CheckAnswer) => void) | undefined
 }
 
 export interface CheckAnswer {
   readonly verdict: CheckVerdict
-  /** The program that decided; of an acceptance by all, the one that was asked for. */
+  /** The program that decided; if all accepted, the one that was asked for. */
   readonly check: ByteString
   /** The file or variable behind it. */
   readonly decidedBy: string
@@ -55,7 +55,7 @@ export async function checkRecipient(tools: CheckTools, question: CheckQuestion)
   if (nameOf(question.program) !== 'qmail-rcptcheck') return await checkOne(tools, question)
   tools.log(`qmail-rcptcheck: from ${safe(question.sender)} to ${safe(question.recipient)}`)
   for (const program of tools.files().rcptchecks) {
-    // In its own list it would ask itself for ever.
+    // In its own list it would call itself for ever.
     if (nameOf(program) === 'qmail-rcptcheck') continue
     const answer = await checkOne(tools, { ...question, program })
     if (answer.verdict !== 'accept') return answer

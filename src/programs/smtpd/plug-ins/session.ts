@@ -1,14 +1,14 @@
-/** Plug-ins over a whole SMTP session (qmail-spp): the environment they see, and what they leave behind.
- *  Knows:  which variables, headers and saved errors live how long. Never: a reply of its own but for failures.
- *  Differs from qmail-spp in one thing: what a plug-in sets at MAIL, RCPT or DATA is gone when the transaction ends, so
- *  that one sender's pass does not serve the next. What is set at connection and HELO lives for the session. */
+/** Plug-ins over a whole SMTP session (qmail-spp): the environment they see, and the changes they make.
+ *  Knows:  how long variables, headers and saved errors live. Never: a reply of its own except for failures. Differs from
+ *          qmail-spp in one thing: variables that a plug-in sets at MAIL, RCPT or DATA end with the transaction, so that one
+ *          sender's pass does not serve the next. Those set at connection and HELO live for the session. */
 import type { ByteString } from '../../../base/byte-string.ts'
 import type { Variables } from '../../../contracts/execute.ts'
 import type { SavedFor } from '../../../protocols/spp/command.ts'
 import { noPlugIns, type PlugIn, plugInName, type PlugIns, type Stage } from '../../../protocols/spp/plug-ins.ts'
 import { runStage, safe, type SavedError, type StageOutcome, type StageTools, type Verdict } from './stage.ts'
 
-/** Of all headers of one transaction; what is more is passed over. */
+/** Of all headers of one transaction; further ones are ignored. */
 const headersBytesMax: number = 64 * 1024
 
 type Overlay = Map<ByteString, ByteString | undefined>
@@ -18,7 +18,7 @@ type Saved = Record<SavedFor, SavedError[]>
 export interface RecipientCounts {
   /** In the envelope. */
   readonly accepted: number
-  /** Asked about, with this one. */
+  /** Checked so far, with this one. */
   readonly asked: number
 }
 
@@ -27,9 +27,9 @@ export class SppSession {
   private readonly tools: StageTools
   private readonly connectionVariables: Variables
   private sessionVariables: Map<ByteString, ByteString>
-  /** Undefined: taken away for this transaction. */
+  /** Undefined: unset for this transaction. */
   private transactionVariables: Overlay = new Map()
-  /** What connection and HELO saved, and all that waits for the next MAIL. */
+  /** Errors saved at connection and HELO, and all for the next MAIL. */
   private sessionSaved: Saved = nothingSaved()
   private transactionSaved: Saved = nothingSaved()
   /** Both together, until one of them changes. */
@@ -46,18 +46,18 @@ export class SppSession {
     this.sessionVariables = new Map(environment)
   }
 
-  /** Whether asking about this stage can change anything: if not, nobody needs to wait for the answer. */
+  /** Whether running this stage can change anything: if not, the session need not wait. */
   runs(stage: Stage): boolean {
     return this.savedFor(stage).length > 0 || (!this.off && this.plugIns[stage].some((plugIn) => !this.isIdle(plugIn)))
   }
 
-  /** HELO or MAIL where nothing runs: later stages are told of it all the same. */
+  /** Records HELO or MAIL when nothing runs, for later stages. */
   pass(stage: Stage, value: ByteString): void {
     if (stage === 'helo') this.beginHelo(value)
     if (stage === 'mail') this.beginMail(value)
   }
 
-  /** RCPT that no plug-in is asked about: those of DATA, and filters, are told of it all the same. */
+  /** Records RCPT when no plug-in runs, for those of DATA and for filters. */
   passRcpt(recipient: ByteString, hostsOk: boolean, { accepted, asked }: RecipientCounts): void {
     this.setForTransaction('SMTPRCPTTO', recipient)
     this.setForTransaction('SMTPRCPTCOUNT', String(accepted))
@@ -71,14 +71,14 @@ export class SppSession {
     return transactionVariables.has(name) ? transactionVariables.get(name) : this.sessionVariables.get(name)
   }
 
-  /** As the plug-ins of this moment see it: for queue programs, RELAYCLIENT and the Received field. */
+  /** The environment as plug-ins see it now; also used for queue programs, RELAYCLIENT and the Received field. */
   environment(): Variables {
     if (this.transactionVariables.size === 0) return this.sessionVariables
     this.merged ??= this.merge()
     return this.merged
   }
 
-  /** Lines that go behind our own Received field, in order, without line ends. */
+  /** Lines that go below our own Received field, in order, without line ends. */
   get headers(): readonly ByteString[] {
     return this.headerLines
   }
@@ -115,7 +115,7 @@ export class SppSession {
     return outcome
   }
 
-  /** After the order check, before the queue is opened and 354 is said. */
+  /** After the check of the command's order, before the queue is opened and 354 is sent. */
   async data(): Promise<StageOutcome> {
     return this.savedRefusal('data') ?? (await this.run('data'))
   }
@@ -135,8 +135,7 @@ export class SppSession {
     this.headerBytes = 0
   }
 
-  /** Nothing that was said or set so far counts any more; `variables` are what the server itself adds to those of the
-   *  connection. */
+  /** Forgets everything said or set so far; `variables` are added by the server to those of the connection. */
   beginAnew(variables: Variables): void {
     this.reset()
     this.sessionVariables = new Map([...this.connectionVariables, ...variables])
@@ -206,7 +205,7 @@ export class SppSession {
     return [...this.sessionSaved[stage], ...this.transactionSaved[stage]]
   }
 
-  /** Given as often as it is asked for, as in qmail-spp: a second DATA does not get through. */
+  /** Given each time, as in qmail-spp: a second DATA is refused, too. */
   private savedRefusal(stage: SavedFor): StageOutcome | undefined {
     const errors = this.savedFor(stage)
     const last = errors.at(-1)

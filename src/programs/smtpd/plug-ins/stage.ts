@@ -1,6 +1,6 @@
 /** One stage of a session: its plug-ins one after the other, until one of them decides.
  *  Knows:  what each command does to the rest of the stage. Never: the session; see session.ts.
- *  Fails:  a plug-in that cannot be run, crashes, says too much or takes too long refuses this command with 451. */
+ *  Fails:  a plug-in that cannot be run, crashes, prints too much or takes too long refuses this command with 451. */
 import { type ByteString, fromText } from '../../../base/byte-string.ts'
 import { describeError } from '../../../base/outcome.ts'
 import { isAddress } from '../../../contracts/envelope.ts'
@@ -15,14 +15,14 @@ const plugInMillisecondsMax = 60_000
 const outputBytesMax: number = 64 * 1024
 const cannotExecuteCode = 120
 
-/** A plug-in that runs in process: gets the environment, says what is to be done. */
+/** A plug-in that runs in process: takes the environment, returns commands. */
 export type BuiltIn = (environment: Variables, stage: Stage) => Promise<readonly Command[]>
 
 export interface StageTools {
   readonly executor: Executor
   /** By the last part of the path; undefined: it is executed. */
   builtIn(name: ByteString): BuiltIn | undefined
-  /** A plug-in of this name would say nothing in such a session, so it need not be waited for. */
+  /** A plug-in of this name would have no effect in such a session, so it need not be run. */
   isIdle?(name: ByteString, environment: Variables): boolean
   /** For tests; undefined: a minute. */
   readonly plugInMillisecondsMax?: number | undefined
@@ -39,7 +39,7 @@ export type Verdict =
 
 export interface Change {
   readonly name: ByteString
-  /** Undefined: taken away. */
+  /** Undefined: unset. */
   readonly value: ByteString | undefined
 }
 
@@ -64,7 +64,7 @@ export interface StageOutcome {
   readonly changes: readonly Change[]
   readonly headers: readonly ByteString[]
   readonly saved: readonly SavedError[]
-  /** C: stands for the address of this MAIL or RCPT. */
+  /** C: replaces the address of this MAIL or RCPT. */
   readonly address: ByteString | undefined
   readonly steps: readonly Step[]
 }
@@ -85,7 +85,7 @@ export async function runStage(
   return course.outcome()
 }
 
-/** Undefined, or the reason for which it failed. */
+/** Undefined, or why it failed. */
 async function runPlugIn(tools: StageTools, course: Course, plugIn: PlugIn): Promise<string | undefined> {
   const builtIn = tools.builtIn(plugInName(plugIn) ?? '')
   if (builtIn === undefined) return await execute(tools, course, plugIn)
@@ -130,7 +130,7 @@ function failureOf({ how, code }: RunEnd): string | undefined {
 class Course {
   readonly stage: Stage
   private variables: Map<ByteString, ByteString>
-  /** A plug-in has what it was given: what another says changes a copy, made once for each. */
+  /** A plug-in may still use the map: changes of the next one go to a copy, made once for each. */
   private isShared = true
   private readonly addressVariable: ByteString | undefined
   private verdict: Verdict = { kind: 'pass' }
@@ -167,7 +167,7 @@ class Course {
     this.said.push(safe(fromText(text)))
   }
 
-  /** False: the plug-in has said enough. */
+  /** False: the plug-in's further output does not count. */
   take(command: Command | undefined): boolean {
     if (command === undefined) return true
     this.said.push(command.kind)
