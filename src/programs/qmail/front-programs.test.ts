@@ -203,7 +203,8 @@ describe('with files', () => {
     symlinkSync(launcher, join(bin, 'greetdelay'))
     writeFileSync(join(bin, 'plain'), 'echo "$GIVEN $*"; exit 3\n')
     chmodSync(join(bin, 'plain'), 0o755)
-    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}`, GIVEN: 'é' }
+    // Directories that this account can enter: one that it cannot is an answer of its own.
+    const env = { PATH: `${bin}:/usr/bin:/bin`, GIVEN: 'é' }
     const run = (...args: string[]) => {
       const { status, stdout, stderr } = spawnSync(join(bin, 'greetdelay'), args, { env, encoding: 'utf8' })
       return `${status} ${stdout}${stderr}`

@@ -46,6 +46,9 @@ export function sendingCode(world: () => LoginInstance): void {
         'GIT_CONFIG_GLOBAL=/dev/null',
         'GIT_CONFIG_SYSTEM=/dev/null',
         `EMAIL=${user}`,
+        // An account of the machine may have no name of its own.
+        'GIT_COMMITTER_NAME=Demo',
+        'GIT_AUTHOR_NAME=Demo',
       ]
       const sent = await run('env', ['-C', quaver.home, ...settings, 'git', ...args])
       assert.equal(sent.code, 0, sent.stdout + sent.stderr)
