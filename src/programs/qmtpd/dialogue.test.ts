@@ -3,14 +3,17 @@ import { describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { done, failed, type Outcome, permanent, transient } from '../../base/outcome.ts'
 import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
-import type { Envelope } from '../../contracts/envelope.ts'
+import { type Envelope, type Params, relayedParam } from '../../contracts/envelope.ts'
 import { type Form, netstring } from '../../protocols/netstring/package-reader.ts'
 import { realClock } from '../../system/clock.ts'
 import { RelayDialogue } from './dialogue.ts'
 import { limits } from './limits.ts'
 
+const relayed: Params = new Map([[relayedParam, '192.0.2.9']])
+
 interface Taken {
   readonly envelope: Envelope
+  readonly params: Params
   readonly content: string
 }
 
@@ -24,7 +27,7 @@ function dialogueOf(
   let closed = ''
   let nowMs = 1_796_125_866_000
   const enqueuer: Enqueuer = {
-    open(envelope) {
+    open(envelope, params) {
       const chunks: Buffer[] = []
       return {
         write(bytes) {
@@ -32,7 +35,7 @@ function dialogueOf(
           return Promise.resolve()
         },
         close(head) {
-          taken.push({ envelope, content: head + Buffer.concat(chunks).toString('latin1') })
+          taken.push({ envelope, params, content: head + Buffer.concat(chunks).toString('latin1') })
           return Promise.resolve(outcome)
         },
         abandon() {},
@@ -53,6 +56,7 @@ function dialogueOf(
     clock,
     log: () => undefined,
     enqueuer,
+    params: relayed,
     databytes: changes.databytes ?? 0,
   }
   const dialogue = new RelayDialogue(setting, {
@@ -89,7 +93,8 @@ describe('QMTP', () => {
     assert.equal(await one.say(good + good), (ok + bad + ok).repeat(2))
     assert.equal(one.closed(), 'goodbye')
     assert.deepEqual(one.taken[0], {
-      envelope: { sender: 'me@x', recipients: ['a@y.in', 'c@z.in'] },
+      envelope: { sender: 'me@x', recipients: ['a@y.in', 'c@z.in'], params: relayed },
+      params: relayed,
       content:
         'Received: from c.ex (192.0.2.9)\n  by 192.0.2.1 with QMTP; 1 Dec 2026 11:51:06 -0000\nSubject: x\n\nhi\n',
     })

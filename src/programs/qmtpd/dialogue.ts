@@ -6,6 +6,7 @@ import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import { failed, type Outcome, transientFrom } from '../../base/outcome.ts'
 import { enqueue } from '../../clients/queue/hand-in.ts'
 import type { Enqueuer } from '../../clients/queue/enqueuer.ts'
+import type { Params } from '../../contracts/envelope.ts'
 import { type Form, type Named, netstring, PackageReader } from '../../protocols/netstring/package-reader.ts'
 import { receivedField } from '../../protocols/smtp/received.ts'
 import type { Dialogue, DialoguePort } from '../../servers/listener/dialogue.ts'
@@ -23,6 +24,8 @@ export interface RelaySetting {
   readonly clock: Clock
   readonly log: Log
   readonly enqueuer: Enqueuer
+  /** Go with each message. */
+  readonly params: Params
   /** 0: no limit. */
   readonly databytes: number
   /** For a client that may not relay: is mail for the recipient's domain accepted? Undefined: unknown now. */
@@ -161,7 +164,8 @@ export class RelayDialogue implements Dialogue {
     try {
       const content = this.begun()
       if (this.trouble !== undefined) throw this.trouble
-      return await enqueue(this.setting.enqueuer, { sender, recipients }, content)
+      const { enqueuer, params } = this.setting
+      return await enqueue(enqueuer, { sender, recipients, params }, content)
     } catch (error) {
       const failure = transientFrom(error, 'content', 'qq write error or disk full')
       this.setting.log(`warning: ${failure.logText}`)

@@ -27,6 +27,7 @@ import { readSmallFile } from '../../system/files.ts'
 import { connectPath, connectUnread } from '../../system/frame-connection.ts'
 import { openLog } from '../../system/log.ts'
 import { ServerTls } from '../../system/server-tls.ts'
+import { SocketOwners } from '../../system/socket-owners.ts'
 import { supervised } from '../../system/supervised.ts'
 import { RelayDialogue } from './dialogue.ts'
 import { limits } from './limits.ts'
@@ -78,6 +79,7 @@ const filterTools: FilterTools = {
   signatures: () => control.list('signatures') ?? [],
   readFile: (name) => readSmallFile(resolvePath(home.path, name), controlBytesMax),
 }
+const owners = new SocketOwners(clock)
 /** Never given a certificate: these protocols have no TLS. */
 const noTls = new ServerTls()
 const listenerLimits = { ...limits, connectionsPerPeerMax: control.number('concurrencyperip') }
@@ -113,7 +115,7 @@ function settingOf(peer: Peer, known: Known): Admitted {
     say: () => '',
     clientFirst: true,
   } as const
-  const relay = relaySetting({ form: service, control, log, filterTools }, environment, process.env)
+  const relay = relaySetting({ form: service, control, log, filterTools, owners }, environment, process.env)
   return { ...listener, open: (port) => new RelayDialogue(relay, port) }
 }
 

@@ -11,11 +11,12 @@ import { domainCheck, MoreHostsFile } from '../../stores/control/rcpthosts.ts'
 import type { Home } from '../../stores/home/layout.ts'
 import { realClock as clock } from '../../system/clock.ts'
 import { Launcher } from '../../system/launcher.ts'
+import { SocketOwners } from '../../system/socket-owners.ts'
 import { flushLog, type Log, openLog } from '../../system/log.ts'
 import { isErrorOutputApart, standardStream } from '../../system/standard-stream.ts'
 import { RelayDialogue, type RelaySetting } from './dialogue.ts'
 import { limits } from './limits.ts'
-import { relaySetting } from './relay-setting.ts'
+import { mayRelay, relaySetting } from './relay-setting.ts'
 
 const filtersMax = 4
 const code = { ok: 0, protocol: 100, temporary: 111 } as const
@@ -32,9 +33,17 @@ export async function serveOnce(home: Home, form: RelayService): Promise<never> 
   }
   const launcher = new Launcher(clock, log, home.path, filtersMax)
   const environment = inheritedEnvironment(process.env)
-  const parts = { form, control, log, filterTools: callerFilterTools(home, control, launcher) }
-  const mayRelay = form === 'qmqp' || environment.has('RELAYCLIENT')
-  const setting = { ...relaySetting(parts, environment, {}), ...(mayRelay ? {} : domainsOf(control, warn)) }
+  const parts = {
+    form,
+    control,
+    log,
+    filterTools: callerFilterTools(home, control, launcher),
+    owners: new SocketOwners(clock),
+  }
+  const setting = {
+    ...relaySetting(parts, environment, {}),
+    ...(mayRelay(form, environment) ? {} : domainsOf(control, warn)),
+  }
   const end = await serveStream(standardStream(), { limits, clock }, (port) => new RelayDialogue(setting, port))
   launcher.killAll()
   return leave(end === 'refused' ? code.protocol : code.ok)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { baseEnvironment } from '../../servers/listener/peer.ts'
+import { baseEnvironment } from './peer.ts'
 import type { ConnectionEnds } from '../../system/socket-owners.ts'
 import { relayerIn } from './relayer.ts'
 

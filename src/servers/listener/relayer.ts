@@ -1,7 +1,7 @@
 /** Identifies a client that may relay, so that the queue can count its slots: a user of this machine by uid, others by address
  *  (of IPv6, by network). */
 import type { ByteString } from '../../base/byte-string.ts'
-import { type Environment, isLoopback, peerKey } from '../../servers/listener/peer.ts'
+import { type Environment, isLoopback, peerKey } from './peer.ts'
 import type { SocketOwners } from '../../system/socket-owners.ts'
 
 export function relayerIn(environment: Environment, owners: Pick<SocketOwners, 'ownerOf'>): ByteString {
