@@ -45,8 +45,34 @@ export function openSmallDatabase<T>(path: string, form: DatabaseForm, use: (dat
   })
 }
 
+/** A store in such a file. */
+export interface KeptStore<T> {
+  readonly path: string
+  readonly form: DatabaseForm
+  /** What is gone with a damaged file, for the log. */
+  readonly lost: string
+  readonly use: (database: DatabaseSync) => T
+}
+
+/** Opens or creates it. `onDamage` is told where a damaged file went. */
+export function openKeptStore<T>(kept: KeptStore<T>, onDamage: (text: string) => void): T {
+  try {
+    return openSmallDatabase(kept.path, kept.form, kept.use)
+  } catch (error) {
+    if (!(error instanceof SmallDatabaseError) || !error.damaged) throw error
+    return beginStoreAfresh(kept, error.message, onDamage)
+  }
+}
+
+/** Sets the present file aside, for the reason given, and creates an empty one. */
+export function beginStoreAfresh<T>(kept: KeptStore<T>, reason: string, onDamage: (text: string) => void): T {
+  setDatabaseAside(kept.path)
+  onDamage(`${reason}; set aside as ${kept.path}.damaged, ${kept.lost}`)
+  return openSmallDatabase(kept.path, kept.form, kept.use)
+}
+
 /** Moves it to `path.damaged`, of which one is kept. */
-export function setDatabaseAside(path: string): void {
+function setDatabaseAside(path: string): void {
   for (const suffix of ['', '-wal', '-shm']) {
     rmSync(`${path}.damaged${suffix}`, { force: true })
     try {

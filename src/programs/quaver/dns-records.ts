@@ -54,12 +54,17 @@ export function caaRecords(names: readonly string[], authorities: readonly strin
   )
 }
 
-/** Of a policy of MTA-STS (RFC 8461 §3.1) that this host publishes. `text`: the policy, whose change senders see by its id. */
-export function policyRecords(domain: string, host: string, text: string): DnsRecord[] {
+/** Says that the domain has a policy of MTA-STS (RFC 8461 §3.1). `text`: the policy, whose change senders see by its id. */
+export function policyRecord(domain: string, text: string): Pick<DnsRecord, 'name' | 'type' | 'value'> {
   const id = createHash('sha256').update(text).digest('hex').slice(0, policyIdLength)
+  return { name: `_mta-sts.${domain}`, type: 'TXT', value: `"v=STSv1; id=${id};"` }
+}
+
+/** Of a policy that this host publishes. */
+export function policyRecords(domain: string, host: string, text: string): DnsRecord[] {
   const note = 'senders that have seen it deliver over verified TLS; the one below leads to it'
   return [
-    { name: `_mta-sts.${domain}`, type: 'TXT', value: `"v=STSv1; id=${id};"`, note },
+    { ...policyRecord(domain, text), note },
     { name: policyHost(domain), type: 'CNAME', value: `${host}.`, note: '' },
   ]
 }

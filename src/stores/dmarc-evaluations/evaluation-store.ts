@@ -6,13 +6,7 @@
 import { join } from 'node:path'
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { EvaluatedRow, PublishedPolicy } from '../../protocols/dmarc/report-writer.ts'
-import {
-  type DatabaseForm,
-  guarded,
-  openSmallDatabase,
-  setDatabaseAside,
-  SmallDatabaseError,
-} from '../../system/small-database.ts'
+import { type DatabaseForm, guarded, openKeptStore } from '../../system/small-database.ts'
 
 export interface Evaluations {
   readonly day: number
@@ -110,25 +104,9 @@ export class EvaluationStore {
 
   /** Opens or creates it. `onDamage` is told where a damaged file went. */
   static open(directory: string, onDamage: (text: string) => void, limits: StoreLimits = usualLimits): EvaluationStore {
-    try {
-      return opened(directory, limits)
-    } catch (error) {
-      if (!(error instanceof SmallDatabaseError) || !error.damaged) throw error
-      return EvaluationStore.afresh(directory, error.message, onDamage, limits)
-    }
-  }
-
-  /** Sets the present file aside, for the reason given, and creates an empty one. */
-  static afresh(
-    directory: string,
-    reason: string,
-    onDamage: (text: string) => void,
-    limits: StoreLimits = usualLimits,
-  ): EvaluationStore {
-    const path = pathIn(directory)
-    setDatabaseAside(path)
-    onDamage(`${reason}; set aside as ${path}.damaged, what was to be reported is lost`)
-    return opened(directory, limits)
+    const use = (database: DatabaseSync): EvaluationStore => new EvaluationStore(database, limits)
+    const lost = 'what was to be reported is lost'
+    return openKeptStore({ path: join(directory, 'evaluated.db'), form, lost, use }, onDamage)
   }
 
   close(): void {
@@ -292,14 +270,6 @@ function sentReport(row: Readonly<Record<string, SQLOutputValue>>): SentReport {
     state: state === 'queued' || state === 'failed' ? state : 'begun',
     atMs: Number(atMs),
   }
-}
-
-function pathIn(directory: string): string {
-  return join(directory, 'evaluated.db')
-}
-
-function opened(directory: string, limits: StoreLimits): EvaluationStore {
-  return openSmallDatabase(pathIn(directory), form, (database) => new EvaluationStore(database, limits))
 }
 
 function guard<T>(act: () => T): T {

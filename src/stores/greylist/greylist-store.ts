@@ -8,11 +8,11 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type ByteString, toBuffer } from '../../base/byte-string.ts'
 import type { Remembered } from '../../protocols/greylist/triple.ts'
 import {
+  beginStoreAfresh,
   type DatabaseForm,
   guarded,
-  openSmallDatabase,
-  setDatabaseAside,
-  SmallDatabaseError,
+  type KeptStore,
+  openKeptStore,
 } from '../../system/small-database.ts'
 
 const digestBytes = 16
@@ -63,12 +63,7 @@ export class GreylistStore {
 
   /** Opens or creates it. `onDamage` is told where a damaged file went. */
   static open(directory: string, onDamage: (text: string) => void, entriesLimit: number = entriesMax): GreylistStore {
-    try {
-      return opened(pathIn(directory), entriesLimit)
-    } catch (error) {
-      if (!(error instanceof SmallDatabaseError) || !error.damaged) throw error
-      return GreylistStore.afresh(directory, error.message, onDamage, entriesLimit)
-    }
+    return openKeptStore(kept(directory, entriesLimit), onDamage)
   }
 
   /** Sets the present file aside, for the reason given, and creates an empty one. */
@@ -78,10 +73,7 @@ export class GreylistStore {
     onDamage: (text: string) => void,
     entriesLimit: number = entriesMax,
   ): GreylistStore {
-    const path = pathIn(directory)
-    setDatabaseAside(path)
-    onDamage(`${reason}; set aside as ${path}.damaged, all triples are new again`)
-    return opened(path, entriesLimit)
+    return beginStoreAfresh(kept(directory, entriesLimit), reason, onDamage)
   }
 
   get count(): number {
@@ -135,12 +127,9 @@ function digest({ ip, sender, recipient }: GreylistKey): Buffer {
   return createHash('sha256').update(toBuffer(text)).digest().subarray(0, digestBytes)
 }
 
-function pathIn(directory: string): string {
-  return join(directory, 'greylist.db')
-}
-
-function opened(path: string, entriesLimit: number): GreylistStore {
-  return openSmallDatabase(path, form, (database) => new GreylistStore(database, entriesLimit))
+function kept(directory: string, entriesLimit: number): KeptStore<GreylistStore> {
+  const use = (database: DatabaseSync): GreylistStore => new GreylistStore(database, entriesLimit)
+  return { path: join(directory, 'greylist.db'), form, lost: 'all triples are new again', use }
 }
 
 function guard<T>(act: () => T): T {

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { ByteString } from '../../base/byte-string.ts'
 import {
+  beginStoreAfresh,
   type DatabaseForm,
   guarded,
+  type KeptStore,
+  openKeptStore,
   openSmallDatabase,
-  setDatabaseAside,
-  SmallDatabaseError,
 } from '../../system/small-database.ts'
 
 export type Subject = 'peer' | 'account'
@@ -71,7 +72,8 @@ export class LoginGuardStore {
   private readonly anySuccess: StatementSync
   private sinceTrim = 0
 
-  private constructor(path: string, database: DatabaseSync, rowsLimit: number) {
+  /** Use `open`. */
+  constructor(path: string, database: DatabaseSync, rowsLimit: number) {
     this.path = path
     this.rowsLimit = rowsLimit
     this.database = database
@@ -88,15 +90,9 @@ export class LoginGuardStore {
     this.anySuccess = database.prepare('SELECT 1 FROM success WHERE account = ? LIMIT 1')
   }
 
-  /** Opens or creates it in HOME/auth. */
+  /** Opens or creates it in HOME/auth. `onTrouble` is told where a damaged file went. */
   static open(directory: string, onTrouble: (text: string) => void, rowsLimit: number = rowsMax): LoginGuardStore {
-    const path = join(directory, 'guard.sqlite')
-    try {
-      return LoginGuardStore.at(path, rowsLimit)
-    } catch (error) {
-      if (!(error instanceof SmallDatabaseError) || !error.damaged) throw error
-      return LoginGuardStore.afresh(directory, error.message, onTrouble, rowsLimit)
-    }
+    return openKeptStore(kept(directory, rowsLimit), onTrouble)
   }
 
   /** Sets the present file aside, for the reason given, and creates an empty one. */
@@ -106,19 +102,12 @@ export class LoginGuardStore {
     onTrouble: (text: string) => void,
     rowsLimit: number = rowsMax,
   ): LoginGuardStore {
-    const path = join(directory, 'guard.sqlite')
-    setDatabaseAside(path)
-    onTrouble(`${reason}; set aside as ${path}.damaged: failed logins are counted anew`)
-    return LoginGuardStore.at(path, rowsLimit)
-  }
-
-  private static at(path: string, rowsLimit: number): LoginGuardStore {
-    return openSmallDatabase(path, form, (database) => new LoginGuardStore(path, database, rowsLimit))
+    return beginStoreAfresh(kept(directory, rowsLimit), reason, onTrouble)
   }
 
   /** Forgets all when the process ends. */
   static inMemory(): LoginGuardStore {
-    return LoginGuardStore.at(nowhere, rowsMax)
+    return openSmallDatabase(nowhere, form, (database) => new LoginGuardStore(nowhere, database, rowsMax))
   }
 
   failures(subject: Subject, name: ByteString): Failures | undefined {
@@ -222,4 +211,10 @@ function readFailures(row: Record<string, unknown>): Failures {
     untilMs: Number(row['until_ms']),
     only: String(row['only_account']),
   }
+}
+
+function kept(directory: string, rowsLimit: number): KeptStore<LoginGuardStore> {
+  const path = join(directory, 'guard.sqlite')
+  const use = (database: DatabaseSync): LoginGuardStore => new LoginGuardStore(path, database, rowsLimit)
+  return { path, form, lost: 'failed logins are counted anew', use }
 }

@@ -2,8 +2,7 @@
 import { AccountError } from '../../../stores/home/account-error.ts'
 import { HomeError } from '../../../stores/home/make.ts'
 import { MadeError } from '../../../stores/installation/made.ts'
-import { AccountChangeError } from '../../../system/account-changes.ts'
-import { AlternativeError } from '../../../system/alternatives.ts'
+import { MachineProgramError } from '../../../system/machine-program.ts'
 import { CommandError } from '../exit.ts'
 
 /** A bug stays what it is. */
@@ -12,7 +11,6 @@ export function asCommandError(error: unknown): unknown {
     error instanceof HomeError ||
     error instanceof AccountError ||
     error instanceof MadeError ||
-    error instanceof AccountChangeError ||
-    error instanceof AlternativeError
+    error instanceof MachineProgramError
   return isKnown ? new CommandError(error.message) : error
 }

@@ -42,7 +42,7 @@ it('offers MTA-STS and TLS reports of a domain, and says what must be served', (
     policy.note,
     /https:\/\/mta-sts\.example\.org\/.*version: STSv1 \/ mode: testing \/ mx: mail\.example\.org/,
   )
-  assert.match(policyIdAmong([policy.value.replaceAll('"', '')]) ?? '', /^[0-9a-f]{16}$/)
+  assert.match(policyIdAmong([policy.value.replaceAll('"', '')]) ?? '', /^[0-9a-f]{20}$/)
   assert.notEqual(policy.value, offeredPolicy('example.org', 'other.example').value, 'another policy has another id')
   assert.equal(
     zoneLine(tlsReports('example.org')),

@@ -6,14 +6,11 @@ import { formatPolicy } from '../../../protocols/mta-sts/policy.ts'
 import { smtpPort } from '../../../protocols/qmail/smtproutes.ts'
 import { namedTlsDirectories, readNamedTls, readTls } from '../../../stores/home/tls-files.ts'
 import type { Home } from '../../../stores/home/layout.ts'
-import { sha256 } from '../../../system/digests.ts'
 import { publicKeyDigest } from '../../../system/keys.ts'
-import { toBuffer } from '../../../base/byte-string.ts'
-import type { DnsRecord } from '../dns-records.ts'
+import { type DnsRecord, policyRecord } from '../dns-records.ts'
 
 /** Short, for trying it: a mistake stays in force this long. */
 const maxAgeSeconds = 86_400
-const idDigits = 16
 
 /** Of the host's certificate on port 25. Undefined: it has none that can be read. */
 export async function hostTlsa(home: Home, host: string): Promise<DnsRecord | undefined> {
@@ -32,12 +29,9 @@ export async function hostTlsa(home: Home, host: string): Promise<DnsRecord | un
 /** The MTA-STS record of a domain without a line in control/mtasts. */
 export function offeredPolicy(domain: string, host: string): DnsRecord {
   const policy = formatPolicy({ mode: 'testing', maxAgeSeconds, mx: [host] })
-  const id = toBuffer(sha256(policy)).toString('hex').slice(0, idDigits)
   const served = policy.trimEnd().replaceAll('\r\n', ' / ')
   return {
-    name: `_mta-sts.${domain}`,
-    type: 'TXT',
-    value: `"v=STSv1; id=${id}"`,
+    ...policyRecord(domain, policy),
     isOptional: true,
     note: `MTA-STS, once https://mta-sts.${domain}/.well-known/mta-sts.txt has these lines, each by itself (control/mtasts has Quaver serve them): ${served}`,
   }
